@@ -1,0 +1,1 @@
+"""Referring data: where pictures, sentences and masks come from."""

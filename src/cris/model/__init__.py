@@ -1,0 +1,1 @@
+"""The CRIS model and everything that is needed to build one."""

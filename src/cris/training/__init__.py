@@ -1,0 +1,1 @@
+"""Training of a model; never imported at inference."""
