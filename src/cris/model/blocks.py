@@ -1,0 +1,104 @@
+"""Pieces that several parts of the model are built from."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+class ConvNorm(nn.Module):
+    """Convolution without bias and BatchNorm."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel_size: int, stride: int = 1) -> None:
+        super().__init__()
+        padding = kernel_size // 2
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel_size, stride, padding, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
+        return self.norm(self.conv(x))  # type: ignore[no-any-return]
+
+
+class ConvNormRelu(ConvNorm):
+    """Convolution without bias, BatchNorm and ReLU."""
+
+    def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
+        return F.relu(super().forward(x))
+
+    def partial(
+        self, x: Float[Tensor, "batch part height width"], offset: int
+    ) -> Float[Tensor, "batch out height width"]:
+        """What the channels from `offset` on contribute to a 1x1 convolution over a concatenation."""
+        return F.conv2d(x, self.conv.weight[:, offset : offset + x.shape[1]])
+
+    def finish(self, total: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch out h w"]:
+        """Normalises and rectifies the sum of all parts."""
+        return F.relu(self.norm(total))
+
+
+class Attention(nn.Module):
+    """Multi-head attention with separate projections of queries, keys and values."""
+
+    def __init__(
+        self, dim: int, heads: int, *, dim_keys: int | None = None, dim_out: int | None = None, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        if dim % heads:
+            raise ValueError(f"{heads} heads do not divide {dim} channels: choose a divisor of the width")
+        self.heads = heads
+        self.dropout = dropout
+        self.query = nn.Linear(dim, dim)
+        self.key = nn.Linear(dim_keys or dim, dim)
+        self.value = nn.Linear(dim_keys or dim, dim)
+        self.output = nn.Linear(dim, dim_out or dim)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch queries dim"],
+        key: Float[Tensor, "batch keys dim_keys"],
+        value: Float[Tensor, "batch keys dim_keys"],
+        *,
+        is_padding: Bool[Tensor, "batch keys"] | None = None,
+        is_causal: bool = False,
+    ) -> Float[Tensor, "batch queries dim_out"]:
+        mask = None if is_padding is None else ~is_padding[:, None, None, :]
+        attended = F.scaled_dot_product_attention(
+            self._split(self.query(query)),
+            self._split(self.key(key)),
+            self._split(self.value(value)),
+            attn_mask=mask,
+            dropout_p=self.dropout if self.training else 0.0,
+            is_causal=is_causal,
+        )
+        return self.output(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+
+
+class SinePositions(nn.Module):
+    """Sine and cosine of positions counted from 0, in one or two dimensions; computed, never stored."""
+
+    frequencies: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        exponents = torch.arange(0, width, 2, dtype=torch.float32) / width
+        self.register_buffer("frequencies", 10000.0**-exponents, persistent=False)
+
+    def forward(self, length: int) -> Float[Tensor, "length width"]:
+        """Codes of `length` positions: sine on even channels, cosine on odd ones."""
+        positions = torch.arange(length, device=self.frequencies.device, dtype=self.frequencies.dtype)
+        angles = positions[:, None] * self.frequencies
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+
+    def grid(self, height: int, width: int) -> Float[Tensor, "pixels channels"]:
+        """Codes of a grid, row-major: the first half of the channels codes x, the second y."""
+        x = self(width)[None].expand(height, -1, -1)
+        y = self(height)[:, None].expand(-1, width, -1)
+        return torch.cat([x, y], dim=-1).flatten(0, 1)
+
+
+def upsample(x: Float[Tensor, "batch dim h w"]) -> Float[Tensor, "batch dim h2 w2"]:
+    """Doubles height and width, bilinearly."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

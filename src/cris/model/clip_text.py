@@ -1,0 +1,68 @@
+"""CLIP's text transformer, giving a feature for each word and one for the sentence."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from cris.model.blocks import Attention
+from cris.model.config import TextEncoderConfig
+
+
+class TextFeatures(NamedTuple):
+    """What the model keeps of N sentences."""
+
+    words: Float[Tensor, "sentences tokens width"]
+    sentence: Float[Tensor, "sentences dim"]
+    is_padding: Bool[Tensor, "sentences tokens"]
+
+
+class QuickGelu(nn.Module):
+    """CLIP's approximation of GELU."""
+
+    def forward(self, x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+        return x * torch.sigmoid(1.702 * x)
+
+
+class TextBlock(nn.Module):
+    """Pre-norm transformer block whose words see only themselves and what came before."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), QuickGelu(), nn.Linear(4 * width, width))
+
+    def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
+        y = self.attention_norm(x)
+        x = x + self.attention(y, y, y, is_causal=True)
+        return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
+
+
+class ClipText(nn.Module):
+    """Turns token ids into word features and a sentence feature."""
+
+    def __init__(self, config: TextEncoderConfig, joint_dim: int) -> None:
+        super().__init__()
+        self.token_embedding = nn.Embedding(config.vocabulary, config.width)
+        self.positions = nn.Parameter(torch.empty(config.context_length, config.width).normal_(std=0.01))
+        self.blocks = nn.ModuleList(TextBlock(config.width, config.heads) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.projection = nn.Parameter(torch.randn(config.width, joint_dim) / config.width**0.5)
+        nn.init.normal_(self.token_embedding.weight, std=0.02)
+
+    def forward(
+        self, tokens: Int[Tensor, "batch tokens"]
+    ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
+        """Returns the words and the sentence: the word at the end token (the largest id), projected."""
+        length, longest = tokens.shape[1], self.positions.shape[0]
+        if length > longest:
+            raise ValueError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
+        x = self.token_embedding(tokens) + self.positions[:length]
+        for block in self.blocks:
+            x = block(x)
+        words = self.norm(x)
+        ends = tokens.argmax(dim=1)
+        return words, words[torch.arange(len(words), device=words.device), ends] @ self.projection

@@ -1,0 +1,130 @@
+"""What a model is made of: every size and option that its weights or its answers depend on."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEncoderConfig:
+    """CLIP's modified ResNet with a dense attention pool; the defaults are RN50."""
+
+    layers: tuple[int, int, int, int] = (3, 4, 6, 3)
+    """Bottleneck blocks in each of the four stages."""
+    width: int = 64
+    """Channels of the stem's output; stages have 4, 8, 16 and 32 times as many."""
+    position_grid: int = 7
+    """Side of the attention pool's square positional embedding, in cells of 32 pixels."""
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Channels of C3, C4 and of the last stage."""
+        return 8 * self.width, 16 * self.width, 32 * self.width
+
+    @property
+    def heads(self) -> int:
+        """Heads of the attention pool, 64 channels each."""
+        return self.width // 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextEncoderConfig:
+    """CLIP's text transformer; the defaults are those beside RN50 and RN101."""
+
+    vocabulary: int = 49408
+    """Number of tokens; the largest id is the end token."""
+    context_length: int = 77
+    """Longest sentence in tokens, start and end included."""
+    width: int = 512
+    """Channels of a word feature."""
+    layers: int = 12
+    """Transformer blocks."""
+
+    @property
+    def heads(self) -> int:
+        """Attention heads, 64 channels each."""
+        return self.width // 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeckConfig:
+    """Channels in the cross-modal neck, by resolution."""
+
+    fine: int = 256
+    """Channels at a stride of 8 pixels."""
+    middle: int = 512
+    """Channels at a stride of 16 pixels, and of the neck's output."""
+    coarse: int = 1024
+    """Channels at a stride of 32 pixels, where the sentence joins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    """The vision-language decoder; its width is the neck's."""
+
+    layers: int = 3
+    """Decoder layers; 0 leaves the decoder out (the paper's ablation)."""
+    heads: int = 8
+    """Heads of both attentions."""
+    ffn: int = 2048
+    """Hidden width of the feed-forward part."""
+    dropout: float = 0.1
+    """Share of features and attention weights dropped in training."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProjectorConfig:
+    """The head that scores each pixel."""
+
+    hidden: int = 512
+    """Channels after the first upsampling."""
+    dim: int = 256
+    """Channels of the joint space in which pixels meet the sentence."""
+    kernel_size: Literal[1, 3] = 3
+    """Side of the kernel made from the sentence: 1 is the paper's dot product, 3 the released code's."""
+    head: Literal["contrastive", "classifier"] = "contrastive"
+    """classifier drops the text kernel for a plain 1x1 convolution (the paper's ablation)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrisConfig:
+    """A whole CRIS model; the defaults are the paper's, on CLIP RN50."""
+
+    joint_dim: int = 1024
+    """Width of CLIP's joint space: of C5 and of the sentence feature."""
+    image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
+    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    neck: NeckConfig = field(default_factory=NeckConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    projector: ProjectorConfig = field(default_factory=ProjectorConfig)
+    padding: Literal["after_end", "zero_id"] = "after_end"
+    """Tokens hidden from the decoder: all after the end token, or (released) all with id 0, which is also "!"."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceConfig:
+    """How pictures and sentences enter a model and how its logits become a mask."""
+
+    input_size: int = 416
+    """Side of the square letterbox, in pixels; divisible by 32."""
+    sentence_length: int = 17
+    """Tokens per sentence, start and end included; longer sentences are cut."""
+    threshold: float = 0.35
+    """A pixel belongs to the mask when its probability is above this."""
+    protocol: Literal["default", "released"] = "default"
+    """Resampling of pictures and answers: ours, or the released code's to the letter."""
+
+
+CRIS_RN50 = CrisConfig()
+CRIS_RN101 = CrisConfig(joint_dim=512, image=ImageEncoderConfig(layers=(3, 4, 23, 3)))
+CRIS_RN50X4 = CrisConfig(
+    joint_dim=640,
+    image=ImageEncoderConfig(layers=(4, 6, 10, 6), width=80, position_grid=9),
+    text=TextEncoderConfig(width=640),
+)
+CRIS_RN50X16 = CrisConfig(
+    joint_dim=768,
+    image=ImageEncoderConfig(layers=(6, 8, 18, 8), width=96, position_grid=12),
+    text=TextEncoderConfig(width=768),
+)
+BACKBONES = {"RN50": CRIS_RN50, "RN101": CRIS_RN101, "RN50x4": CRIS_RN50X4, "RN50x16": CRIS_RN50X16}
+"""Configurations by the name of CLIP's image encoder."""

@@ -1,0 +1,80 @@
+"""The whole model: picture and sentence → encoders → neck → decoder → projector → logits."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from cris.model.clip_resnet import ClipResnet
+from cris.model.clip_text import ClipText, TextFeatures
+from cris.model.config import CrisConfig
+from cris.model.decoder import Decoder
+from cris.model.neck import CrossModalNeck, PictureFeatures
+from cris.model.projector import Projector
+
+
+class Cris(nn.Module):
+    """CLIP-driven referring image segmentation; parts are given finished (see `build_cris`)."""
+
+    def __init__(
+        self,
+        config: CrisConfig,
+        *,
+        image_encoder: ClipResnet,
+        text_encoder: ClipText,
+        neck: CrossModalNeck,
+        decoder: Decoder | None,
+        projector: Projector,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.image_encoder = image_encoder
+        self.text_encoder = text_encoder
+        self.neck = neck
+        self.decoder = decoder
+        self.projector = projector
+
+    def forward(
+        self,
+        images: Float[Tensor, "pictures 3 height width"],
+        tokens: Int[Tensor, "sentences tokens"],
+        image_index: Int[Tensor, "sentences"] | None = None,
+    ) -> Float[Tensor, "sentences 1 h4 w4"]:
+        """Scores every cell of 4 by 4 pixels against each sentence, as logits.
+
+        Args:
+            images: normalised RGB; height and width divisible by 32.
+            tokens: ids from the model's tokenizer, padded with 0 after the end token.
+            image_index: for each sentence the row of `images` it speaks of; None when row i speaks of picture i.
+
+        Raises:
+            ValueError: height or width is not divisible by 32, or a sentence is longer than the context.
+        """
+        return self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
+
+    def encode_image(self, images: Float[Tensor, "pictures 3 height width"]) -> PictureFeatures:
+        """Everything that does not depend on a sentence: encode once, ask often."""
+        height, width = images.shape[-2:]
+        if height % 32 or width % 32:
+            raise ValueError(f"height and width must be divisible by 32, got {height}×{width}: letterbox first")
+        return self.neck.encode_image(*self.image_encoder(images))
+
+    def encode_text(self, tokens: Int[Tensor, "sentences tokens"]) -> TextFeatures:
+        """Word and sentence features, and which tokens the decoder must not see."""
+        words, sentence = self.text_encoder(tokens)
+        if self.config.padding == "zero_id":
+            return TextFeatures(words, sentence, tokens == 0)
+        after_end = torch.arange(tokens.shape[1], device=tokens.device) > tokens.argmax(dim=1, keepdim=True)
+        return TextFeatures(words, sentence, after_end)
+
+    def segment(
+        self,
+        picture: PictureFeatures,
+        text: TextFeatures,
+        image_index: Int[Tensor, "sentences"] | None = None,
+    ) -> Float[Tensor, "sentences 1 h4 w4"]:
+        """Logits from what `encode_image` and `encode_text` gave."""
+        if image_index is not None:
+            picture = picture.select(image_index)
+        fused = self.neck(picture, text.sentence)
+        decoded = fused if self.decoder is None else self.decoder(fused, text.words, text.is_padding)
+        return self.projector(decoded, text.sentence)  # type: ignore[no-any-return]

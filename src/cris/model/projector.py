@@ -1,0 +1,56 @@
+"""Projectors of pixels and sentence into one space, where a pixel's score is their product (CRIS, section 3.3)."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from cris.model.blocks import ConvNormRelu, upsample
+from cris.model.config import ProjectorConfig
+
+
+class Projector(nn.Module):
+    """Scores every cell of a grid of 4 pixels against the sentence."""
+
+    def __init__(self, config: ProjectorConfig, dim: int, joint_dim: int) -> None:
+        super().__init__()
+        self.first = ConvNormRelu(dim, config.hidden, 3)
+        self.second = ConvNormRelu(config.hidden, config.dim, 3)
+        is_contrastive = config.head == "contrastive"
+        self.pixels = nn.Conv2d(config.dim, config.dim if is_contrastive else 1, 1)
+        self.kernel_size = config.kernel_size
+        self.text = nn.Linear(joint_dim, config.dim * config.kernel_size**2 + 1) if is_contrastive else None
+
+    def forward(
+        self, decoded: Float[Tensor, "batch channels h16 w16"], sentence: Float[Tensor, "batch dim"]
+    ) -> Float[Tensor, "batch 1 h4 w4"]:
+        pixels = self.pixels(self.second(upsample(self.first(upsample(decoded)))))
+        if self.text is None:
+            return pixels  # type: ignore[no-any-return]
+        kernel_and_bias = self.text(sentence)
+        size = self.kernel_size
+        kernel = kernel_and_bias[:, :-1].unflatten(1, (-1, size, size))
+        return correlate(pixels, kernel) + kernel_and_bias[:, -1, None, None, None]
+
+
+def correlate(
+    pixels: Float[Tensor, "batch channels h w"], kernel: Float[Tensor, "batch channels size size"]
+) -> Float[Tensor, "batch 1 h w"]:
+    """Cross-correlates each sample with its own kernel, zeros outside.
+
+    Channels are contracted first, one map for each tap of the kernel; then the maps are shifted and added.
+    A convolution with one group for each sample gives the same and is many times slower on CPU.
+    """
+    height, width = pixels.shape[-2:]
+    size = kernel.shape[-1]
+    # as a product of matrices with the pixels as rows: no copy when the pixels are stored channels-last
+    taps = pixels.flatten(2).transpose(1, 2) @ kernel.flatten(2)
+    maps = taps.transpose(1, 2).unflatten(-1, (height, width))
+    reach = size // 2
+    padded = F.pad(maps, (reach, reach, reach, reach))
+    shifted = [
+        padded[:, row * size + column, row : row + height, column : column + width]
+        for row in range(size)
+        for column in range(size)
+    ]
+    return torch.stack(shifted).sum(dim=0)[:, None]
