@@ -1,0 +1,49 @@
+# Every target does its own set-up; the only thing needed beforehand is Python 3.11 or newer.
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint format prove wheel clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(VENV)/installed-demo ## Segment a dozen scenes and a photograph, write demo/index.html
+	$(BIN)/cris demo
+
+test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+lint: $(VENV)/installed-dev ## ruff, ruff format and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev ## Rewrite the code as ruff wants it
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+prove: $(VENV)/installed-dev ## The demonstrations at full size, each with its figure
+	CRIS_PROVE=1 $(BIN)/python -m pytest -m prove
+
+wheel: $(VENV)/installed-dev ## The wheel and the source archive, in dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+clean: ## Remove the environment and everything that was built
+	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# pip is the last thing that venv puts there, so an environment that has it is whole.
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "cris needs Python 3.11 or newer, got $$($(PYTHON) --version 2>&1): try make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) cannot make virtual environments: install its venv package (Debian: python3-venv)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+
+$(VENV)/installed-%: pyproject.toml constraints.txt | $(BIN)/pip
+	@echo "Installing cris[$*] into $(VENV); the first time this takes some minutes"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
