@@ -27,6 +27,7 @@ jaxtyping.install_import_hook(
 )
 
 IN_CI = bool(os.environ.get("CI"))
+IS_FULL_SIZE = os.environ.get("CRIS_PROVE") == "1"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 hypothesis.settings.register_profile("local", deadline=None)
@@ -74,7 +75,7 @@ class Proof:
 @pytest.fixture
 def prove(request: pytest.FixtureRequest) -> Proof:
     """Makes the test a demonstration, which `make prove` runs at full size."""
-    return Proof(is_full=os.environ.get("CRIS_PROVE") == "1", node=request.node)
+    return Proof(is_full=IS_FULL_SIZE, node=request.node)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by -m
@@ -98,7 +99,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     rows = sorted(_figures(terminalreporter))
     if not rows:
         return
-    size = "full size" if os.environ.get("CRIS_PROVE") == "1" else "reduced; make prove runs them at full size"
+    size = "full size" if IS_FULL_SIZE else "reduced; make prove runs them at full size"
     terminalreporter.section(f"figures ({size})")
     width = max(len(what) for what, _, _ in rows)
     for what, value, remark in rows:
