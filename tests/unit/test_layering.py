@@ -118,7 +118,7 @@ def test_every_form_of_import_is_seen(source: str, imported: str) -> None:
     [
         "import cris",
         "import cris.cli",
-        "import sys; sys.argv = ['cris', '--help']; import cris.cli\ntry: cris.cli.main()\nexcept SystemExit: pass",
+        "import sys, cris.cli\nsys.argv = ['cris', '--help']\ntry: cris.cli.main()\nexcept SystemExit: pass",
     ],
     ids=["cris", "cris.cli", "help"],
 )

@@ -1,0 +1,101 @@
+"""What is built for others to install: whole, small, and nothing of ours besides."""
+
+import email
+import importlib
+import subprocess
+import sys
+import zipfile
+from email.message import Message
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import cris
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SOURCE = REPOSITORY / "src"
+BEYOND_PREDICTION = {
+    *("lightning", "lightning-fabric", "matplotlib", "datasets", "pandas", "pyarrow"),
+    *("fastapi", "gradio", "litserve", "jinja2", "ray", "onnx", "onnxruntime", "openvino", "nncf"),
+    *("timm", "torchvision", "beartype", "pytest"),
+}
+
+
+def run(*arguments: str | Path, cwd: Path = REPOSITORY) -> str:
+    done = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the source archive, and the wheel built from it."""
+    folder = tmp_path_factory.mktemp("dist")
+    run("-m", "build", "--no-isolation", "--outdir", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Path) -> Path:
+    (path,) = built.glob("*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def names(wheel: Path) -> set[str]:
+    return set(zipfile.ZipFile(wheel).namelist())
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return email.message_from_bytes(archive.read(f"cris-{cris.__version__}.dist-info/METADATA"))
+
+
+def test_twine_accepts_wheel_and_source_archive(built: Path) -> None:
+    run("-m", "twine", "check", "--strict", *sorted(built.iterdir()))
+
+
+def test_wheel_holds_every_file_of_the_package(names: set[str]) -> None:
+    ours = {path.relative_to(SOURCE).as_posix() for path in (SOURCE / "cris").rglob("*") if path.is_file()}
+    assert {name for name in ours if "__pycache__" not in name} <= names
+
+
+@pytest.mark.parametrize("name", ["cris/py.typed", "cris/model/assets/tokenizer.json"])
+def test_wheel_holds_what_the_package_needs_at_run_time(names: set[str], name: str) -> None:
+    assert name in names
+
+
+def test_wheel_holds_nothing_but_the_package_and_its_metadata(names: set[str]) -> None:
+    assert {name.partition("/")[0] for name in names} == {"cris", f"cris-{cris.__version__}.dist-info"}
+
+
+def test_licence_and_notice_travel_with_the_wheel(names: set[str], metadata: Message) -> None:
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert {f"cris-{cris.__version__}.dist-info/licenses/{name}" for name in ("LICENSE", "NOTICE")} <= names
+
+
+def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = """
+import sys; sys.path.insert(0, ".")
+from cris.model import tokenizer
+print(tokenizer.__file__, tokenizer.Tokenizer()(["a cup"], length=17))
+"""
+    assert str(tmp_path) in run("-c", code, cwd=tmp_path)
+
+
+def test_base_install_predicts_and_nothing_else(metadata: Message) -> None:
+    required = [Requirement(line) for line in metadata.get_all("Requires-Dist", [])]
+    base = {requirement.name for requirement in required if "extra ==" not in str(requirement.marker)}
+    assert "torch" in base
+    assert not base & BEYOND_PREDICTION
+
+
+def test_command_line_entry_point_exists(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        entry_points = archive.read(f"cris-{cris.__version__}.dist-info/entry_points.txt").decode()
+    assert "cris = cris.cli:main" in entry_points
+    assert callable(importlib.import_module("cris.cli").main)
