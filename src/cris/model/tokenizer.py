@@ -1,0 +1,152 @@
+"""CLIP's tokenizer: sentences to token ids, with the whole vocabulary or a reduced one."""
+
+import html
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ftfy
+import numpy as np
+import tokenizers
+from jaxtyping import Int64
+from tokenizers import Regex, models, pre_tokenizers
+
+if TYPE_CHECKING:
+    import torch
+
+CLIP_TABLE = Path(__file__).parent / "assets" / "tokenizer.json"
+CONTEXT_LENGTH = 77
+"""Tokens of CLIP's text context, start and end tokens counted."""
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+WORD_END = "</w>"
+# CLIP's pattern without its two control tokens: written in a sentence, they are text like any other.
+WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
+
+_PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+BYTES = [chr(byte) for byte in _PRINTABLE] + [chr(256 + n) for n in range(256 - len(_PRINTABLE))]
+"""One visible character per byte, in the order of CLIP's ids."""
+
+Merge = tuple[str, str]
+
+
+class Tokenizer:
+    """Turns sentences into rows of ids: start, the sentence's, end, then zeros.
+
+    Zero is also the id of "!", so what is padding follows from the end token, the largest id.
+    """
+
+    def __init__(self, table: tokenizers.Tokenizer | None = None) -> None:
+        self._table = tokenizers.Tokenizer.from_file(str(CLIP_TABLE)) if table is None else table
+        self.vocab_size: int = self._table.get_vocab_size()
+        self.start_id, self.end_id = self.vocab_size - 2, self.vocab_size - 1
+        if [self._table.token_to_id(START), self._table.token_to_id(END)] != [self.start_id, self.end_id]:
+            raise ValueError(f"the last two tokens must be {START} and {END}")
+        if self._table.get_added_tokens_decoder():
+            raise ValueError("added tokens are not allowed: a sentence could then contain control tokens")
+
+    @classmethod
+    def from_merges(cls, merges: Sequence[Merge]) -> "Tokenizer":
+        """The tokenizer of a merge table: CLIP's order of byte tokens, merges and control tokens."""
+        tokens = [*BYTES, *(byte + WORD_END for byte in BYTES), *map("".join, merges), START, END]
+        table = tokenizers.Tokenizer(
+            models.BPE(
+                vocab={token: index for index, token in enumerate(tokens)},
+                merges=list(merges),
+                end_of_word_suffix=WORD_END,
+            )
+        )
+        table.pre_tokenizer = pre_tokenizers.Sequence(
+            [
+                pre_tokenizers.Split(Regex(WORDS), behavior="removed", invert=True),
+                pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+            ]
+        )
+        return cls(table)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Tokenizer":
+        """The tokenizer of a `tokenizer.json` file; ValueError when it is not one of ours."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"cannot read the tokenizer {path}: {error}") from error
+        try:
+            return cls(tokenizers.Tokenizer.from_str(text))
+        except Exception as error:  # the library raises plain Exception for every malformed file
+            raise ValueError(f"{path} is not a tokenizer.json of CLIP's kind: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Writes the `tokenizer.json` that `load` reads."""
+        Path(path).write_text(self._table.to_str(), encoding="utf-8", newline="\n")
+
+    def __call__(
+        self, sentences: Sequence[str], length: int = CONTEXT_LENGTH, *, is_strict: bool = False
+    ) -> "torch.Tensor":
+        """Like `encode`, as an int64 tensor (batch, length)."""
+        import torch  # here, so that exported models tokenize where there is no torch
+
+        return torch.from_numpy(self.encode(sentences, length, is_strict=is_strict))
+
+    def encode(
+        self, sentences: Sequence[str], length: int = CONTEXT_LENGTH, *, is_strict: bool = False
+    ) -> Int64[np.ndarray, "batch length"]:
+        """Ids of each sentence, cut to `length` tokens with the end token kept, or padded with zeros.
+
+        Raises ValueError for a blank sentence and, when strict, for one that is too long.
+        """
+        if isinstance(sentences, str):
+            raise ValueError(f"sentences must be a list of strings, got one string {sentences!r}")
+        if length < 3:
+            raise ValueError(f"length must be at least 3 (start, one token, end), got {length}")
+        rows = np.zeros((len(sentences), length), dtype=np.int64)
+        for row, sentence in zip(rows, sentences, strict=True):
+            ids = self._encode(clean(sentence)).ids
+            if is_strict and len(ids) > length - 2:
+                raise ValueError(
+                    f"sentence must fit {length} tokens, got {len(ids) + 2}: {sentence!r}; "
+                    f"shorten it by {self.cut(sentence, length)!r}"
+                )
+            ids = ids[: length - 2]
+            row[: len(ids) + 2] = [self.start_id, *ids, self.end_id]
+        return rows
+
+    def cut(self, sentence: str, length: int = CONTEXT_LENGTH) -> str | None:
+        """The end of the (cleaned) sentence that does not fit `length` tokens; None when all fits."""
+        text = clean(sentence)
+        offsets = self._encode(text).offsets
+        return text[offsets[length - 2][0] :] if len(offsets) > length - 2 else None
+
+    def reduced(self, words: Iterable[str]) -> "Tokenizer":
+        """A tokenizer that keeps only the tokens these words (or sentences) need.
+
+        They get the same pieces as before, under other ids; all other text falls to shorter pieces, in the
+        end to bytes, so every sentence still tokenizes.
+        """
+        merges = [(left, right) for left, right in json.loads(self._table.to_str())["model"]["merges"]]
+        parts: dict[str, Merge] = {left + right: (left, right) for left, right in merges}
+        kept: set[str] = set()
+        pending = [token for word in words for token in self._encode(clean(word)).tokens]
+        while pending:
+            token = pending.pop()
+            if token in parts and token not in kept:
+                kept.add(token)
+                pending.extend(parts[token])
+        return Tokenizer.from_merges([merge for merge in merges if "".join(merge) in kept])
+
+    def _encode(self, text: str) -> tokenizers.Encoding:
+        # one by one: the library's batch call starts threads, which do not survive a loader's fork
+        return self._table.encode(text, add_special_tokens=False)
+
+
+def clean(sentence: str) -> str:
+    """CLIP's cleaning: mended text, HTML entities read twice, single spaces, lower case.
+
+    Raises ValueError when nothing is left.
+    """
+    text = html.unescape(html.unescape(ftfy.fix_text(sentence)))
+    text = " ".join(text.split()).lower()
+    if not text:
+        raise ValueError(f"a sentence must name something to find, got the blank {sentence!r}")
+    return text
