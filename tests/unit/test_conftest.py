@@ -1,0 +1,41 @@
+"""The means of the tests themselves: checked shapes, and demonstrations that print their figures."""
+
+from pathlib import Path
+
+import jaxtyping
+import pytest
+import torch
+
+from cris.training.loss import text_to_pixel_loss
+
+pytest_plugins = ["pytester"]
+CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
+DEMONSTRATION = """
+def test_takes_samples(prove):
+    prove.figure("samples taken", prove.count(full=2000, quick=20))
+
+def test_is_no_demonstration():
+    pass
+"""
+
+
+def test_wrong_shapes_are_refused_while_tests_run() -> None:
+    logits, mask = torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 32, 32)
+    with pytest.raises(jaxtyping.TypeCheckError, match="mask"):
+        text_to_pixel_loss(logits, mask)
+
+
+@pytest.mark.parametrize(
+    ("asked", "arguments", "samples"),
+    [("0", [], "20"), ("1", ["--numprocesses", "1"], "2000")],
+    ids=["quick", "full, from a worker"],
+)
+def test_demonstrations_print_their_figures(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, asked: str, arguments: list[str], samples: str
+) -> None:
+    monkeypatch.setenv("CRIS_PROVE", asked)
+    pytester.makeconftest(CONFTEST.read_text(encoding="utf-8"))
+    pytester.makepyfile(DEMONSTRATION)
+    result = pytester.runpytest_subprocess("-m", "prove", *arguments)
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines([f"samples taken  {samples}"])
