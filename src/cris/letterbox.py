@@ -1,0 +1,165 @@
+"""Between a picture's own pixels and the network's square: inputs there, answers back."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, UInt8
+
+Protocol = Literal["default", "released"]
+
+MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)
+"""CLIP's mean colour, as shares of 255; also the colour around the picture."""
+STD_RGB = (0.26862954, 0.26130258, 0.27577711)
+"""CLIP's standard deviation of each colour, as shares of 255."""
+CELL = 4
+"""Side of a cell of the network's answer, in pixels of its input."""
+
+_PADDING_RGB = [255 * mean for mean in MEAN_RGB]
+_LONGEST_WARPED = 32766
+"""Pixels a side that OpenCV 4 can warp."""
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Fits a picture into the network's square input, and brings the network's answer back to the picture.
+
+    default: the picture covers whole cells of the answer, so that no cell mixes picture and padding; pixels
+    are averaged when it shrinks, and the answer is read at pixel centres, from the picture's own cells alone.
+    released: the released code's one affine warp, to the letter (no averaging, no half-pixel shift).
+    """
+
+    height: int
+    """Of the picture, in pixels."""
+    width: int
+    """Of the picture, in pixels."""
+    size: int
+    """Side of the network's input, in pixels; divisible by 32."""
+    protocol: Protocol = "default"
+    """Resampling: ours, or the released code's."""
+
+    def __post_init__(self) -> None:
+        """Refuses sizes that cannot be."""
+        assert self.protocol in get_args(Protocol), self.protocol
+        if self.size < 32 or self.size % 32:
+            raise ValueError(f"the input size must be a positive multiple of 32 pixels, got {self.size}")
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"a picture has at least one pixel, got {self.height}×{self.width}")
+        if self.protocol == "released" and max(self.height, self.width) > _LONGEST_WARPED:
+            raise ValueError(
+                f"the released protocol reads pictures of at most {_LONGEST_WARPED} pixels a side, "
+                f"got {self.height}×{self.width}: shrink the picture or use the default protocol"
+            )
+
+    def apply(self, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "size size 3"]:
+        """The picture in the network's square, CLIP's mean colour around it."""
+        self._check(image)
+        if self.protocol == "released":
+            return self._warp_in(image, cv2.INTER_CUBIC, border=_PADDING_RGB)
+        square = np.full((self.size, self.size, 3), np.round(_PADDING_RGB), dtype=np.uint8)
+        square[self._picture] = self._resize_in(image, cv2.INTER_CUBIC)
+        return square
+
+    def apply_mask(self, mask: Bool[np.ndarray, "height width"]) -> Float32[np.ndarray, "size size"]:
+        """The share of each pixel of the network's square that the mask covers; 0 around the picture."""
+        self._check(mask)
+        lit = mask.astype(np.uint8) * np.uint8(255)
+        if self.protocol == "released":
+            square = self._warp_in(lit, cv2.INTER_LINEAR, border=[0.0])
+        else:
+            square = np.zeros((self.size, self.size), dtype=np.uint8)
+            square[self._picture] = self._resize_in(lit, cv2.INTER_LINEAR)
+        return square.astype(np.float32) / np.float32(255)
+
+    def restore(self, grid: Float32[np.ndarray, "cells cells"]) -> Float32[np.ndarray, "height width"]:
+        """The network's answer, one value a cell, at the picture's own size.
+
+        Both protocols interpolate cubically, so values reach a little beyond those of the grid.
+        """
+        assert grid.shape == (self.size // CELL, self.size // CELL)
+        if self.protocol == "released":
+            enlarge = _cubic_enlargement(len(grid), CELL)
+            square = enlarge @ grid @ enlarge.T
+            return cv2.warpAffine(
+                square, self._affine(is_inverse=True), (self.width, self.height), flags=cv2.INTER_CUBIC
+            )
+        rows, columns = (slice(part.start // CELL, part.stop // CELL) for part in self._picture)
+        return cv2.resize(grid[rows, columns], (self.width, self.height), interpolation=cv2.INTER_CUBIC)
+
+    @property
+    def _picture(self) -> tuple[slice, slice]:
+        """Rows and columns of the square that the picture covers, in whole cells."""
+        scale = min(self.size / self.height, self.size / self.width)
+        return self._span(scale * self.height), self._span(scale * self.width)
+
+    def _span(self, length: float) -> slice:
+        cells = max(1, round(length / CELL))
+        start = CELL * ((self.size // CELL - cells) // 2)
+        return slice(start, start + CELL * cells)
+
+    def _resize_in(self, pixels: np.ndarray, enlarge: int) -> np.ndarray:
+        rows, columns = (part.stop - part.start for part in self._picture)
+        smaller = (min(columns, self.width), min(rows, self.height))
+        # two steps, because OpenCV averages only where both sides shrink; one of them changes nothing
+        averaged = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)
+        return cv2.resize(averaged, (columns, rows), interpolation=enlarge)
+
+    def _warp_in(self, pixels: np.ndarray, interpolation: int, border: list[float]) -> np.ndarray:
+        return cv2.warpAffine(
+            pixels, self._affine(), (self.size, self.size), flags=interpolation, borderValue=border
+        )
+
+    def _affine(self, *, is_inverse: bool = False) -> Float64[np.ndarray, "2 3"]:
+        """The released code's matrix, from the picture to the square or back."""
+        scale = min(self.size / self.height, self.size / self.width)
+        width, height = scale * self.width, scale * self.height
+        left, top = (self.size - width) / 2, (self.size - height) / 2
+        corners = np.array([[0, 0], [self.width, 0], [0, self.height]], dtype=np.float32)
+        placed = np.array([[left, top], [left + width, top], [left, top + height]], dtype=np.float32)
+        return (
+            cv2.getAffineTransform(placed, corners) if is_inverse else cv2.getAffineTransform(corners, placed)
+        )
+
+    def _check(self, pixels: np.ndarray) -> None:
+        assert pixels.shape[:2] == (self.height, self.width), (pixels.shape, self)
+
+
+def normalise(
+    images: UInt8[np.ndarray, "*batch height width 3"],
+) -> Float32[np.ndarray, "*batch 3 height width"]:
+    """What the network reads: colours over 255, less their mean, over their standard deviation."""
+    scale = np.float32(1) / (np.float32(255) * np.array(STD_RGB, dtype=np.float32))
+    shift = np.array(MEAN_RGB, dtype=np.float32) / np.array(STD_RGB, dtype=np.float32)
+    return np.ascontiguousarray(np.moveaxis(images * scale - shift, -1, -3))
+
+
+def ceiling(mask: Bool[np.ndarray, "height width"], size: int, protocol: Protocol, threshold: float) -> float:
+    """The IoU that a perfect network would reach: the true mask brought to the grid of answers and back."""
+    letterbox = Letterbox(mask.shape[0], mask.shape[1], size, protocol)
+    cells = size // CELL
+    grid = letterbox.apply_mask(mask).reshape(cells, CELL, cells, CELL).mean(axis=(1, 3))
+    found = letterbox.restore(grid) > threshold
+    return float((found & mask).sum() / max((found | mask).sum(), 1))
+
+
+@cache
+def _cubic_enlargement(cells: int, factor: int) -> Float32[np.ndarray, "pixels cells"]:
+    """Weight of each cell in each pixel; first and last pixel lie on first and last cell (align_corners)."""
+    pixels = cells * factor
+    places = np.arange(pixels) * (cells - 1) / (pixels - 1)
+    first = np.floor(places).astype(int) - 1
+    weights = np.zeros((pixels, cells))
+    for tap in range(4):
+        cell = first + tap
+        np.add.at(weights, (np.arange(pixels), cell.clip(0, cells - 1)), _cubic(places - cell))
+    return weights.astype(np.float32)
+
+
+def _cubic(distance: np.ndarray) -> np.ndarray:
+    """Keys' kernel with a = -0.75, as OpenCV and torch have it."""
+    x = np.abs(distance)
+    near = 1.25 * x**3 - 2.25 * x**2 + 1
+    far = -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)
+    return np.where(x <= 1, near, np.where(x < 2, far, 0.0))
