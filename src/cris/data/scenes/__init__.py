@@ -1,0 +1,25 @@
+"""Scenes: rendered pictures with referring expressions and exact masks, made from an index and a seed."""
+
+from cris.data.scenes.grammar import KINDS
+from cris.data.scenes.samples import (
+    SCENES_VERSION,
+    Expression,
+    Scene,
+    SceneKnobs,
+    SceneObject,
+    Scenes,
+    SceneSample,
+)
+from cris.data.scenes.words import vocabulary
+
+__all__ = [
+    "KINDS",
+    "SCENES_VERSION",
+    "Expression",
+    "Scene",
+    "SceneKnobs",
+    "SceneObject",
+    "SceneSample",
+    "Scenes",
+    "vocabulary",
+]

@@ -1,0 +1,97 @@
+"""Grounds: gradients, blotches, grain, tiles and weave in muted tones."""
+
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float
+
+from cris.data.scenes.draws import Draws, noise_bytes
+
+Plane = Float[np.ndarray, "side side"]
+
+TONES = (
+    (176, 166, 148), (150, 156, 160), (134, 142, 124), (168, 150, 138), (126, 128, 140),
+    (190, 186, 176), (120, 112, 104), (146, 160, 152), (158, 148, 164), (108, 118, 122),
+)  # fmt: skip
+"""Muted RGB tones, between the black and the white of objects."""
+PATTERNS = ("linear", "radial", "blotches", "grain", "tiles", "weave")
+WEIGHT_STEPS = 64
+"""Interpolation weights are integers of this sum: products of integers are exact in any order."""
+
+
+@lru_cache(maxsize=64)
+def _interpolation(side: int, points: int) -> Float[np.ndarray, "side points"]:
+    """Weights that bring `points` values to `side` pixels along smooth steps."""
+    weights = np.zeros((side, points), dtype=np.float32)
+    for pixel in range(side):
+        place = (pixel + 0.5) / side * (points - 1)
+        first = min(int(place), points - 2)
+        part = place - first
+        second = round(part * part * (3 - 2 * part) * WEIGHT_STEPS)
+        weights[pixel, first], weights[pixel, first + 1] = WEIGHT_STEPS - second, second
+    return weights
+
+
+@lru_cache(maxsize=8)
+def axis(side: int) -> Float[np.ndarray, "side"]:
+    """Pixel centres as shares of the side."""
+    return (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side)
+
+
+def value_noise(side: int, rows: int, columns: int, *key: str | int) -> Plane:
+    """Smooth noise, 0 to 1, from a coarse grid of random values."""
+    grid = noise_bytes(rows * columns, *key).reshape(rows, columns).astype(np.float32)
+    smooth = _interpolation(side, rows) @ grid @ _interpolation(side, columns).T
+    return smooth * np.float32(1 / (255 * WEIGHT_STEPS * WEIGHT_STEPS))
+
+
+def _waves(side: int, period: float, phase: float) -> Float[np.ndarray, "side"]:
+    """Triangle wave, 0 to 1, of a period that is a share of the side."""
+    place = axis(side) / np.float32(period) + np.float32(phase)
+    return np.abs(2 * (place - np.floor(place)) - 1)
+
+
+def _pattern(side: int, draws: Draws, key: tuple[str | int, ...]) -> Plane:
+    """Where the ground takes its second tone, 0 to 1."""
+    kind = draws.weighted(PATTERNS, (18, 14, 24, 18, 13, 13))
+    across, down = axis(side)[None, :], axis(side)[:, None]
+    if kind == "linear":
+        share = np.float32(draws.between(-1, 1))
+        plane = across * share + down * (1 - abs(share))
+        return plane + np.float32(max(0.0, -float(share)))
+    if kind == "radial":
+        x, y = np.float32(draws.between(0.2, 0.8)), np.float32(draws.between(0.2, 0.8))
+        return np.sqrt((across - x) ** 2 + (down - y) ** 2)
+    if kind == "blotches":
+        coarse, fine = 3 + draws.below(4), 9 + draws.below(8)
+        return 0.7 * value_noise(side, coarse, coarse, *key, "coarse") + 0.3 * value_noise(
+            side, fine, fine, *key, "fine"
+        )
+    if kind == "grain":
+        long, short = 3 + draws.below(3), 30 + draws.below(34)
+        grain = value_noise(side, short, long, *key, "grain")
+        return grain.T if draws.chance(0.5) else grain
+    if kind == "tiles":
+        period = draws.between(0.16, 0.34)
+        ridge_x = _waves(side, period, draws.between(0, 1))[None, :]
+        ridge_y = _waves(side, period, draws.between(0, 1))[:, None]
+        groove = np.maximum(ridge_x, ridge_y)
+        return np.maximum(groove - np.float32(0.9), 0) * 8 + 0.25 * value_noise(side, 8, 8, *key, "tiles")
+    period = draws.between(0.03, 0.06)
+    thread_x, thread_y = _waves(side, period, 0.0)[None, :], _waves(side, period, 0.5)[:, None]
+    return 0.35 * thread_x + 0.35 * thread_y + 0.3 * value_noise(side, 5, 5, *key, "weave")
+
+
+def draw_ground(side: int, draws: Draws, *key: str | int) -> Float[np.ndarray, "3 side side"]:
+    """The ground's colours, 0 to 255."""
+    base = draws.pick(TONES)
+    change = draws.between(14, 44) * (1 if draws.chance(0.5) else -1)
+    pattern = _pattern(side, draws, key)
+    if draws.chance(0.6):
+        pattern = pattern + np.float32(0.3) * value_noise(side, 24, 24, *key, "speckle")
+    ground = np.empty((3, side, side), dtype=np.float32)
+    for channel, value in enumerate(base):
+        low = value + draws.between(-9, 9)
+        np.multiply(pattern, np.float32(change + draws.between(-7, 7)), out=ground[channel])
+        ground[channel] += np.float32(low)
+    return ground

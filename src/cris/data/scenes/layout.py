@@ -1,0 +1,214 @@
+"""Which objects a scene has and where they lie."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+
+from cris.data.scenes.draws import Draws
+from cris.data.scenes.shapes import CATEGORIES, Patch, draw_outline
+
+REFERENCE_SIDE = 160
+"""Layout and sentences are decided on a grid of this side, so they do not depend on the picture's size."""
+LEAST_VISIBLE = 0.35
+"""No object shows less than this share of itself in the standard splits."""
+TARGET_VISIBLE = 0.6
+"""Targets, and the objects they are found by, show at least this share."""
+
+COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "white", "black")
+SIZES = ("small", "medium", "large")
+TEXTURES = ("plain", "striped", "dotted", "checkered")
+DIAMETERS = {"small": (22 / 160, 27 / 160), "medium": (34 / 160, 42 / 160), "large": (50 / 160, 62 / 160)}
+"""Shares of the picture's side; classes lie at least 0.043 apart."""
+
+COUNTS, COUNT_WEIGHTS = tuple(range(2, 11)), (5, 17, 22, 21, 15, 8, 5, 4, 3)
+LARGE_WEIGHT = {2: 34, 3: 32, 4: 28, 5: 22, 6: 17, 7: 12, 8: 9, 9: 7, 10: 5}
+CATEGORY_POOLS, CATEGORY_POOL_WEIGHTS = (1, 2, 3, 4, 6), (7, 31, 32, 18, 12)
+COLOUR_POOLS, COLOUR_POOL_WEIGHTS = (2, 3, 4, 6), (25, 35, 25, 15)
+QUARTER_TURNS = {"arrow": 4, "crescent": 4}
+"""Kinds that point somewhere, and into how many directions."""
+TURN_JITTER = math.radians(13)
+EDGE_SHARE = 0.545
+"""No outline reaches farther from its centre than this share of its diameter."""
+PLACING_TRIES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One object of a layout; lengths are shares of the picture's side."""
+
+    category: str
+    colour: str
+    size: str
+    texture: str
+    x: float
+    y: float
+    diameter: float
+    angle: float
+    """Turn in radians, clockwise."""
+    phase: tuple[float, float]
+    """Where the texture starts, in periods."""
+    is_pale: bool
+    """Whether the texture's second tone is lighter (else darker) than the colour."""
+
+    def draw(self, side: int) -> Patch:
+        """Its outline in a picture of `side` pixels."""
+        return draw_outline(self.category, self.x * side, self.y * side, self.diameter * side, self.angle)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Objects from back to front, with what is seen of them on the reference grid."""
+
+    items: tuple[Item, ...]
+    patches: tuple[Patch, ...]
+    owner: Int[np.ndarray, "160 160"]
+    """Index of the object seen at each pixel, -1 for the ground."""
+    visibility: tuple[float, ...]
+
+
+def paste(owner: Int[np.ndarray, "side side"], patch: Patch, index: int) -> None:
+    """Let object `index` own the pixels that its patch covers."""
+    height, width = patch.solid.shape
+    owner[patch.top : patch.top + height, patch.left : patch.left + width][patch.solid] = index
+
+
+class _Table:
+    """Objects placed so far."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.patches: list[Patch] = []
+        self.areas: list[int] = []
+        self.seen: list[int] = []
+        self.owner = np.full((REFERENCE_SIDE, REFERENCE_SIDE), -1, dtype=np.int8)
+
+    def seen_below(self, patch: Patch, left: int, top: int) -> list[int]:
+        """Pixels that each object would still show below `patch` laid at (left, top)."""
+        height, width = patch.solid.shape
+        hidden = self.owner[top : top + height, left : left + width][patch.solid]
+        lost = np.bincount(hidden + 1, minlength=len(self.items) + 1)[1:]
+        return [seen - int(loss) for seen, loss in zip(self.seen, lost, strict=True)]
+
+    def add(self, item: Item, patch: Patch, seen: list[int]) -> None:
+        area = int(patch.solid.sum())
+        paste(self.owner, patch, len(self.items))
+        self.items.append(item)
+        self.patches.append(patch)
+        self.areas.append(area)
+        self.seen = [*seen, area]
+
+    def layout(self) -> Layout:
+        shares = tuple(seen / area for seen, area in zip(self.seen, self.areas, strict=True))
+        return Layout(tuple(self.items), tuple(self.patches), self.owner, shares)
+
+
+def make_layout(draws: Draws, occluded: tuple[float, float] | None = None) -> Layout | None:
+    """Draw objects and lay them out; None when too little room was found.
+
+    With `occluded`, a last object covers another so that its visible share falls into that range.
+    """
+    count = draws.weighted(COUNTS, COUNT_WEIGHTS)
+    categories = draws.shuffled(CATEGORIES)[: draws.weighted(CATEGORY_POOLS, CATEGORY_POOL_WEIGHTS)]
+    colours = draws.shuffled(COLOURS)[: draws.weighted(COLOUR_POOLS, COLOUR_POOL_WEIGHTS)]
+    table = _Table()
+    for _ in range(count):
+        _place(table, _draw_item(draws, categories, colours, LARGE_WEIGHT[count]), draws)
+    if len(table.items) < 2 or (occluded and not _cover_one(table, draws, categories, colours, occluded)):
+        return None
+    return table.layout()
+
+
+def _draw_item(draws: Draws, categories: list[str], colours: list[str], large_weight: float) -> Item:
+    category = draws.pick(categories)
+    size = draws.weighted(SIZES, (30, 35, large_weight))
+    turn = draws.below(QUARTER_TURNS.get(category, 1)) * math.pi / 2
+    return Item(
+        category=category,
+        colour=draws.pick(colours),
+        size=size,
+        texture=draws.weighted(TEXTURES, (40, 22, 20, 18)),
+        x=draws.between(0, 1) / REFERENCE_SIDE,
+        y=draws.between(0, 1) / REFERENCE_SIDE,
+        diameter=draws.between(*DIAMETERS[size]),
+        angle=turn + draws.between(-TURN_JITTER, TURN_JITTER),
+        phase=(draws.between(0, 1), draws.between(0, 1)),
+        is_pale=draws.chance(0.6),
+    )
+
+
+def _place(table: _Table, item: Item, draws: Draws) -> None:
+    """Lay the object where it hides little; leave it out when there is no such place."""
+    patch = item.draw(REFERENCE_SIDE)
+    leans_on = draws.pick(table.items) if table.items and draws.chance(0.35) else None
+    reach = item.diameter * EDGE_SHARE
+    for attempt in range(PLACING_TRIES):
+        if leans_on is not None and attempt < PLACING_TRIES // 2:
+            spread, away = 0.26, (item.diameter + leans_on.diameter) / 2
+            x, y = leans_on.x + draws.between(-away, away), leans_on.y + draws.between(-away, away)
+        else:
+            spread = 0.46
+            x, y = draws.between(reach, 1 - reach), draws.between(reach, 1 - reach)
+        right, down = math.floor(x * REFERENCE_SIDE), math.floor(y * REFERENCE_SIDE)
+        moved = _moved(item, patch, right, down)
+        if moved is None:
+            continue
+        placed, laid = moved
+        if any(
+            math.hypot(placed.x - other.x, placed.y - other.y) < spread * (placed.diameter + other.diameter)
+            for other in table.items
+        ):
+            continue
+        seen = table.seen_below(laid, laid.left, laid.top)
+        if all(left >= LEAST_VISIBLE * area for left, area in zip(seen, table.areas, strict=True)):
+            table.add(placed, laid, seen)
+            return
+
+
+def _cover_one(
+    table: _Table, draws: Draws, categories: list[str], colours: list[str], share: tuple[float, float]
+) -> bool:
+    """Lay one more object over a fully visible one so that it shows a share within the range."""
+    for _ in range(PLACING_TRIES):
+        cover = _draw_item(draws, categories, colours, 33)
+        below = draws.below(len(table.items))
+        victim = table.items[below]
+        patch = cover.draw(REFERENCE_SIDE)
+        reach = (victim.diameter + cover.diameter) / 2
+        for _ in range(6):
+            right = math.floor((victim.x + draws.between(-reach, reach)) * REFERENCE_SIDE)
+            down = math.floor((victim.y + draws.between(-reach, reach)) * REFERENCE_SIDE)
+            moved = _moved(cover, patch, right, down)
+            if moved is None:
+                continue
+            placed, laid = moved
+            seen = table.seen_below(laid, laid.left, laid.top)
+            shares = [left / area for left, area in zip(seen, table.areas, strict=True)]
+            in_range = share[0] <= shares[below] <= share[1]
+            if in_range and all(s >= min(share[0], LEAST_VISIBLE) for s in shares):
+                table.add(placed, laid, seen)
+                return True
+    return False
+
+
+def _moved(item: Item, patch: Patch, right: int, down: int) -> tuple[Item, Patch] | None:
+    """The object and its patch moved by whole reference pixels; None when that leaves the picture."""
+    left, top = patch.left + right, patch.top + down
+    height, width = patch.solid.shape
+    if left < 1 or top < 1 or left + width >= REFERENCE_SIDE or top + height >= REFERENCE_SIDE:
+        return None
+    x, y = item.x + right / REFERENCE_SIDE, item.y + down / REFERENCE_SIDE
+    placed = Item(
+        item.category,
+        item.colour,
+        item.size,
+        item.texture,
+        x,
+        y,
+        item.diameter,
+        item.angle,
+        item.phase,
+        item.is_pale,
+    )
+    return placed, Patch(patch.coverage, patch.solid, left, top)

@@ -1,0 +1,250 @@
+"""The Scenes data set: rendered pictures, sentences about them, exact masks."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cris.data.scenes.draws import Draws
+from cris.data.scenes.facts import Facts, members
+from cris.data.scenes.grammar import Grammar
+from cris.data.scenes.layout import REFERENCE_SIDE, Layout, make_layout, paste
+from cris.data.scenes.render import render
+
+SCENES_VERSION = 1
+"""Goes up when any sample changes."""
+Split = Literal["train", "val", "test"]
+LENGTHS: dict[str, int] = {"train": 1_000_000, "val": 1_000, "test": 2_000}
+SMALLEST_SIDE = 64
+MOST_FAILURES = 6
+"""Expressions in a row that could not be made, after which a scene has no more."""
+MOST_LAYOUTS = 1_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneKnobs:
+    """What the standard splits leave out; shares are of expressions, 0 to 1."""
+
+    ambiguous: float = 0.0
+    """Share whose sentence fits two objects or more, the target being one of them."""
+    mislabelled: float = 0.0
+    """Share whose target is another object than the one the sentence says."""
+    no_target: float = 0.0
+    """Share whose sentence fits nothing."""
+    several_targets: float = 0.0
+    """Share that means all of two objects or more."""
+    occluded: tuple[float, float] | None = None
+    """Range of the targets' visible share, for example (0.1, 0.6)."""
+
+    def __post_init__(self) -> None:
+        shares = (self.ambiguous, self.mislabelled, self.no_target, self.several_targets)
+        if min(shares) < 0 or sum(shares) > 1:
+            raise ValueError(f"shares must be at least 0 and sum to at most 1, got {shares}")
+        if self.occluded is not None and not 0 < self.occluded[0] < self.occluded[1] <= 1:
+            raise ValueError(f"occluded must be a range within 0 to 1, got {self.occluded}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneObject:
+    """One object of a scene, as it is seen."""
+
+    category: str
+    colour: str
+    size: str
+    """"small", "medium" or "large"."""
+    texture: str
+    mask: Bool[np.ndarray, "height width"]
+    """Its visible pixels."""
+    box: tuple[int, int, int, int]
+    """Box of the visible pixels: left, top, right, bottom, the last two just outside."""
+    visibility: float
+    """Visible share of its outline, 0 to 1, as counted at 160 pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One sentence about a scene."""
+
+    sentence: str
+    kind: str
+    targets: tuple[int, ...]
+    """Indices of the objects in the mask."""
+    fitting: tuple[int, ...]
+    """Indices of the objects that the sentence truly fits: the targets, save where a knob breaks that."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One picture and what can be said about it."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    objects: tuple[SceneObject, ...]
+    expressions: tuple[Expression, ...]
+
+    def mask(self, expression: Expression) -> Bool[np.ndarray, "height width"]:
+        """The visible pixels of an expression's targets."""
+        mask = np.zeros(self.image.shape[:2], dtype=bool)
+        for target in expression.targets:
+            mask |= self.objects[target].mask
+        return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneSample:
+    """One picture, one sentence, one mask."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    sentence: str
+    mask: Bool[np.ndarray, "height width"]
+    kind: str
+    objects: tuple[SceneObject, ...]
+    targets: tuple[int, ...]
+    fitting: tuple[int, ...]
+    """Objects that the sentence truly fits."""
+    visibility: float
+    """Mean visible share of the targets, 1 when there is none."""
+
+
+class Scenes(Sequence[SceneSample]):
+    """Samples made from (version, split, seed, index, knobs) alone, the same for ever.
+
+    `size` is the pictures' side in pixels; layout and sentences do not depend on it.
+    """
+
+    def __init__(
+        self, split: Split, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = SceneKnobs()
+    ) -> None:  # noqa: B008
+        if split not in LENGTHS:
+            raise ValueError(f"split must be one of {sorted(LENGTHS)}, got {split!r}")
+        if size < SMALLEST_SIDE:
+            raise ValueError(f"size must be at least {SMALLEST_SIDE} pixels, got {size}")
+        self.split = split
+        self.seed = seed
+        self.size = size
+        self.knobs = knobs
+
+    def __len__(self) -> int:
+        return LENGTHS[self.split]
+
+    @overload
+    def __getitem__(self, index: int) -> SceneSample: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[SceneSample]: ...
+    def __getitem__(self, index: int | slice) -> SceneSample | list[SceneSample]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        scene = self.scene(index, 1)
+        expression = scene.expressions[0]
+        shares = [scene.objects[target].visibility for target in expression.targets]
+        return SceneSample(
+            image=scene.image,
+            sentence=expression.sentence,
+            mask=scene.mask(expression),
+            kind=expression.kind,
+            objects=scene.objects,
+            targets=expression.targets,
+            fitting=expression.fitting,
+            visibility=sum(shares) / len(shares) if shares else 1.0,
+        )
+
+    def scene(self, index: int, expressions: int = 8) -> Scene:
+        """One picture and up to `expressions` different sentences; fewer ones are the first of more."""
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be within {len(self)} samples of split {self.split!r}, got {index}")
+        if expressions < 1:
+            raise ValueError(f"expressions must be at least 1, got {expressions}")
+        key = (SCENES_VERSION, self.split, self.seed, index % len(self))
+        layout, told = self._tell(key, expressions)
+        patches = layout.patches
+        if self.size != REFERENCE_SIDE:
+            patches = tuple(item.draw(self.size) for item in layout.items)
+        image = render(layout.items, patches, self.size, Draws(*key, "light"), *key)
+        owner = np.full((self.size, self.size), -1, dtype=np.int8)
+        for place, patch in enumerate(patches):
+            paste(owner, patch, place)
+        objects = tuple(_seen_object(layout, owner, place) for place in range(len(layout.items)))
+        return Scene(image, objects, told)
+
+    def _tell(self, key: tuple[str | int, ...], count: int) -> tuple[Layout, tuple[Expression, ...]]:
+        """The first layout about which the first expression can be made, and its expressions."""
+        for attempt in range(MOST_LAYOUTS):
+            layout = make_layout(Draws(*key, "layout", attempt), self.knobs.occluded)
+            if layout is None:
+                continue
+            expressions: list[Expression] = []
+            for expression in self._expressions(layout, key, attempt):
+                expressions.append(expression)
+                if len(expressions) == count:
+                    break
+            if expressions:
+                return layout, tuple(expressions)
+        raise ValueError(f"no scene within {MOST_LAYOUTS} layouts allows {self.knobs}; widen the knobs")
+
+    def _expressions(self, layout: Layout, key: tuple[str | int, ...], attempt: int) -> Iterator[Expression]:
+        """Different expressions about a layout; none when the first cannot be made."""
+        facts = Facts(layout)
+        targets = self._possible_targets(layout, facts)
+        grammar = Grammar(facts, targets, Draws(*key, "words", attempt))
+        told: set[str] = set()
+        failures = place = 0
+        while failures < MOST_FAILURES:
+            # Which knob acts is drawn apart from the layout, so that its share comes out exactly.
+            expression = self._express(grammar, Draws(*key, "knob", place))
+            place += 1
+            if expression is None or expression.sentence.lower() in told:
+                failures += 1
+                if not told:
+                    return
+                continue
+            failures = 0
+            told.add(expression.sentence.lower())
+            yield expression
+
+    def _possible_targets(self, layout: Layout, facts: Facts) -> int:
+        if self.knobs.occluded is None:
+            return facts.clear
+        low, high = self.knobs.occluded
+        return sum(1 << place for place, share in enumerate(layout.visibility) if low <= share <= high)
+
+    def _express(self, grammar: Grammar, draws: Draws) -> Expression | None:
+        knobs = self.knobs
+        shares = (knobs.ambiguous, knobs.mislabelled, knobs.no_target, knobs.several_targets)
+        named = ("ambiguous", "mislabelled", "no_target", "plural", "standard")
+        wanted = draws.weighted(named, (*shares, 1 - sum(shares))) if any(shares) else "standard"
+        if wanted in ("ambiguous", "no_target", "plural"):
+            draft = grammar.of_kind(wanted)
+            if draft is None:
+                return None
+            sentence, objects = draft
+            fitting = tuple(members(objects))
+            chosen = (
+                (draws.pick(tuple(members(objects & grammar.targets))),) if wanted == "ambiguous" else fitting
+            )
+            return Expression(sentence, wanted, chosen, fitting)
+        told = grammar.standard()
+        if told is None:
+            return None
+        kind, sentence, objects = told
+        fitting = tuple(members(objects))
+        if wanted == "standard":
+            return Expression(sentence, kind, fitting, fitting)
+        wrong = tuple(members(grammar.targets & ~objects))
+        return Expression(sentence, kind, (draws.pick(wrong),), fitting) if wrong else None
+
+
+def _seen_object(layout: Layout, owner: np.ndarray, place: int) -> SceneObject:
+    item, mask, box = layout.items[place], owner == place, (0, 0, 0, 0)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if len(rows):  # a barely visible object may have no pixel in a small picture
+        box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    return SceneObject(
+        category=item.category,
+        colour=item.colour,
+        size=item.size,
+        texture=item.texture,
+        mask=mask,
+        box=box,
+        visibility=layout.visibility[place],
+    )
