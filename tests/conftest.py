@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-# Threads are shared between the test processes; torch reads this once, when it is first imported.
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // _WORKERS)))
+import hypothesis
+import jaxtyping
+import pytest
+import torch
 
-import hypothesis  # noqa: E402
-import jaxtyping  # noqa: E402
-import pytest  # noqa: E402
-import torch  # noqa: E402, F401  before the hook, which would compile all of torch a second time
+# The test processes share the cores, and what they start does as they do. (Torch is imported before the hook
+# below, which would compile all of torch a second time.)
+_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(max(1, torch.get_num_threads() // _WORKERS))
+os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 
 jaxtyping.install_import_hook(
     [

@@ -15,6 +15,9 @@ import cris
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src"
+EMBEDDED = sorted((SOURCE / "cris").rglob("model.safetensors"))
+LARGEST_EMBEDDED = 16_000_000
+"""Bytes."""
 BEYOND_PREDICTION = {
     *("lightning", "lightning-fabric", "matplotlib", "datasets", "pandas", "pyarrow"),
     *("fastapi", "gradio", "litserve", "jinja2", "ray", "onnx", "onnxruntime", "openvino", "nncf"),
@@ -76,15 +79,25 @@ def test_licence_and_notice_travel_with_the_wheel(names: set[str], metadata: Mes
     assert {f"cris-{cris.__version__}.dist-info/licenses/{name}" for name in ("LICENSE", "NOTICE")} <= names
 
 
-def test_installed_wheel_runs_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(not EMBEDDED, reason="the embedded model is not trained yet")
+def test_embedded_model_is_small() -> None:
+    assert sum(path.stat().st_size for path in EMBEDDED) <= LARGEST_EMBEDDED
+
+
+@pytest.mark.skipif(not EMBEDDED, reason="the embedded model is not trained yet")
+def test_wheel_predicts_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = """
 import sys; sys.path.insert(0, ".")
-from cris.model import tokenizer
-print(tokenizer.__file__, tokenizer.Tokenizer()(["a cup"], length=17))
+import cris, numpy
+prediction = cris.Segmenter.from_pretrained("cris-scenes").predict(numpy.zeros((48, 64, 3), "uint8"), "a cup")
+print(cris.__file__, prediction.mask.shape)
 """
-    assert str(tmp_path) in run("-c", code, cwd=tmp_path)
+    assert run("-c", code, cwd=tmp_path).split(" ", 1) == [
+        str(tmp_path / "cris" / "__init__.py"),
+        "(48, 64)\n",
+    ]
 
 
 def test_base_install_predicts_and_nothing_else(metadata: Message) -> None:
