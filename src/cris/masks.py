@@ -1,0 +1,80 @@
+"""Masks as COCO's run lengths, and their boxes."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+import numpy as np
+from jaxtyping import Bool, Int64
+from pycocotools import mask as coco
+
+
+class Rle(TypedDict):
+    """A mask as COCO stores it."""
+
+    size: list[int]
+    """Height and width, in pixels."""
+    counts: str
+    """Lengths of runs down the columns, unlit first, in COCO's compressed text."""
+
+
+def encode_rle(mask: Bool[np.ndarray, "height width"]) -> Rle:
+    """The mask's run lengths, which pycocotools reads too."""
+    encoded = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return Rle(size=[int(side) for side in encoded["size"]], counts=encoded["counts"].decode("ascii"))
+
+
+def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
+    """The mask of COCO's run lengths, compressed or as a list of numbers.
+
+    Not by pycocotools, which leaves pixels beyond the last run uninitialised.
+
+    Raises:
+        ValueError: this is no run-length encoding, or its runs do not fill its size.
+    """
+    try:
+        height, width = (int(side) for side in rle["size"])
+        counts = rle["counts"]
+        if isinstance(counts, str):
+            counts = counts.encode("ascii")
+        runs = _runs(counts) if isinstance(counts, bytes) else np.array(counts, dtype=np.int64)
+        is_possible = (
+            min(height, width) > 0 and runs.ndim == 1 and 0 <= runs.min() <= runs.max() <= height * width
+        )
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"expected a COCO run-length encoding, got {_shortened(rle)}") from error
+    if not is_possible or int(runs.sum()) != height * width:
+        raise ValueError(f"runs must add up to height × width, got {_shortened(rle)}")
+    values = np.arange(len(runs)) % 2 == 1
+    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+
+
+def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom of what is lit, in pixels, right and bottom excluded; None when nothing is."""
+    columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return None
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _runs(counts: bytes) -> Int64[np.ndarray, "runs"]:
+    """Reads COCO's text: groups of 5 bits, low first; from the fourth on, a run less the one before the last."""
+    groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
+    is_last = (groups & 0x20) == 0
+    if not len(groups) or groups.min() < 0 or groups.max() > 63 or not is_last[-1]:
+        raise ValueError("not COCO's text")
+    starts = np.concatenate([[0], np.flatnonzero(is_last)[:-1] + 1])
+    lengths = np.diff(np.append(starts, len(groups)))
+    if lengths.max() > 12:  # 60 bits
+        raise ValueError("a run is too long")
+    places = 5 * (np.arange(len(groups)) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((groups & 0x1F) << places, starts)
+    is_negative = (groups[is_last] & 0x10) != 0
+    runs -= is_negative.astype(np.int64) << (5 * lengths)
+    for parity in (1, 2):
+        runs[parity::2] = np.cumsum(runs[parity::2])
+    return runs
+
+
+def _shortened(rle: object) -> str:
+    text = repr(rle)
+    return text if len(text) <= 80 else f"{text[:77]}…"
