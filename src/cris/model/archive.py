@@ -1,0 +1,166 @@
+"""Reads tensors from files that others made, without running anything the files say."""
+
+import io
+import math
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+STORAGES = {
+    "DoubleStorage": torch.float64,
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
+"""What training scripts leave beside their tensors (a best score, say), in old and new NumPy's names."""
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """The named tensors of a safetensors file, a `torch.save` file or a TorchScript archive.
+
+    A dict under "state_dict" is unwrapped, and so is the prefix "module." that distributed training adds.
+    Raises ValueError when the file cannot be read or would need code to run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "missing"
+        raise ValueError(f"{path} is {what}: expected a file of weights")
+    if path.suffix == ".safetensors":
+        tensors = _read_safetensors(path)
+    elif root := _torchscript_root(path):
+        tensors = _read_torchscript(path, root)
+    else:
+        tensors = _read_torch_save(path)
+    if not tensors:
+        raise ValueError(f"{path} holds no named tensors: expected a state dict")
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}; fetch it again") from error
+
+
+class _Ignored:
+    """Stands in for a value that is of no use here."""
+
+    def __init__(self, *arguments: object) -> None: ...
+
+    def __setstate__(self, state: object) -> None: ...
+
+
+def _read_torch_save(path: Path) -> dict[str, Tensor]:
+    scalars = [(_Ignored, name) for name in NUMPY_SCALARS]
+    try:
+        with torch.serialization.safe_globals(scalars):
+            # mapped, so that an optimizer's state in the same file is never read
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except Exception as error:  # torch has no one error for a malformed file
+        refused = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"needs {refused[1]}, which could run code" if refused else "is cut short or of another kind"
+        raise ValueError(f"{path} is not a file of plain tensors: it {why}") from error
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} must hold a state dict, got {type(content).__name__}")
+    return {name: value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _torchscript_root(path: Path) -> str | None:
+    """The top folder inside a TorchScript archive, None for any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        return None
+    return next((name.split("/")[0] for name in names if name.endswith("/constants.pkl")), None)
+
+
+def _read_torchscript(path: Path, root: str) -> dict[str, Tensor]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            module = _TorchScriptReader(archive, root).load()
+        return dict(_named_tensors(module, "", set()))
+    except Exception as error:  # whatever a malformed pickle makes Python raise
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path} is not a readable TorchScript archive of weights: {reason}") from error
+
+
+class _Module:
+    """Stands in for a TorchScript class: holds attributes, does nothing."""
+
+
+def _named_tensors(module: object, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
+    if not isinstance(module, _Module) or id(module) in seen:
+        return
+    seen.add(id(module))
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield prefix + name, value
+        else:
+            yield from _named_tensors(value, f"{prefix}{name}.", seen)
+
+
+class _TorchScriptReader(pickle.Unpickler):
+    """Unpickles the object tree of a TorchScript archive; admits tensors and inert stand-ins only."""
+
+    def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
+        super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))
+        self.archive, self.root = archive, root
+        self.storages: dict[str, Tensor] = {}
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        # bound methods and new classes only: a pickle cannot alter them for those who read after it
+        if module.split(".")[0] == "__torch__":
+            return type("Module", (_Module,), {})
+        if module == "torch" and name in STORAGES:
+            return STORAGES[name]
+        if (module, name) == ("collections", "OrderedDict"):
+            return OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return self._tensor
+        if module == "torch.jit._pickle":  # typed lists and the like: sizes and options of modules
+            return self._ignore
+        raise pickle.UnpicklingError(f"it needs {module}.{name}, which could run code")
+
+    def persistent_load(self, pid: Any) -> Tensor:
+        kind, dtype, key, _device, count = pid
+        if kind != "storage" or not isinstance(dtype, torch.dtype):
+            raise pickle.UnpicklingError(f"expected a storage of numbers, got {kind!r}")
+        if key not in self.storages:
+            data = bytearray(self.archive.read(f"{self.root}/data/{key}"))
+            if len(data) != count * dtype.itemsize:
+                raise pickle.UnpicklingError(f"storage {key} has {len(data)} bytes, not {count} {dtype}")
+            # frombuffer refuses an empty buffer
+            self.storages[key] = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
+        return self.storages[key]
+
+    def _tensor(
+        self, storage: Tensor, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_rest: object
+    ) -> Tensor:
+        if math.prod(size) > storage.numel():
+            raise pickle.UnpicklingError(f"a tensor of shape {size} must fit {storage.numel()} numbers")
+        return storage.as_strided(size, stride, offset)
+
+    def _ignore(self, *_arguments: object) -> None:
+        return None

@@ -1,0 +1,279 @@
+"""Weights from elsewhere: CLIP's, and those that the released CRIS code saves."""
+
+import math
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxtyping import Float
+from torch import Tensor
+
+from cris.model.archive import read_tensors
+from cris.model.build import build_cris
+from cris.model.config import (
+    CrisConfig,
+    DecoderConfig,
+    ImageEncoderConfig,
+    NeckConfig,
+    ProjectorConfig,
+    TextEncoderConfig,
+)
+from cris.model.cris import Cris
+
+
+class Source(NamedTuple):
+    """Where one of our tensors is in a file of theirs."""
+
+    key: str
+    read: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+
+def _third(key: str, index: int) -> Source:
+    """One of the query, key and value that torch's attention keeps in a single tensor."""
+    return Source(key, lambda tensor: tensor.chunk(3)[index])
+
+
+def _without_class_token(
+    positions: Float[Tensor, "tokens channels"],
+) -> Float[Tensor, "channels grid grid"]:
+    side = math.isqrt(len(positions) - 1)
+    return positions[1:].T.reshape(-1, side, side)
+
+
+def _attention(ours: str, theirs: str) -> dict[str, Source]:
+    rows = {f"{ours}.output.*": Source(f"{theirs}.out_proj.*")}
+    for index, part in enumerate(("query", "key", "value")):
+        rows[f"{ours}.{part}.weight"] = _third(f"{theirs}.in_proj_weight", index)
+        rows[f"{ours}.{part}.bias"] = _third(f"{theirs}.in_proj_bias", index)
+    return rows
+
+
+def _conv_norm(ours: str, theirs: str) -> dict[str, Source]:
+    return {f"{ours}.conv.*": Source(f"{theirs}.0.*"), f"{ours}.norm.*": Source(f"{theirs}.1.*")}
+
+
+def _same(rows: Mapping[str, str]) -> dict[str, Source]:
+    return {f"{ours}.*": Source(f"{theirs}.*") for ours, theirs in rows.items()}
+
+
+_BOTTLENECK = {
+    "reduce.conv": "conv1",
+    "reduce.norm": "bn1",
+    "spatial.conv": "conv2",
+    "spatial.norm": "bn2",
+    "expand.conv": "conv3",
+    "expand.norm": "bn3",
+    "shortcut.conv": "downsample.0",
+    "shortcut.norm": "downsample.1",
+}
+
+CLIP: dict[str, Source] = {
+    **_same({f"image_encoder.stem.{i}.conv": f"visual.conv{i + 1}" for i in range(3)}),
+    **_same({f"image_encoder.stem.{i}.norm": f"visual.bn{i + 1}" for i in range(3)}),
+    **_same(
+        {
+            f"image_encoder.stages.{i}.*.{ours}": f"visual.layer{i + 1}.*.{theirs}"
+            for i in range(4)
+            for ours, theirs in _BOTTLENECK.items()
+        }
+    ),
+    "image_encoder.attention_pool.positions": Source(
+        "visual.attnpool.positional_embedding", _without_class_token
+    ),
+    **_same(
+        {
+            "image_encoder.attention_pool.attention.query": "visual.attnpool.q_proj",
+            "image_encoder.attention_pool.attention.key": "visual.attnpool.k_proj",
+            "image_encoder.attention_pool.attention.value": "visual.attnpool.v_proj",
+            "image_encoder.attention_pool.attention.output": "visual.attnpool.c_proj",
+            "text_encoder.token_embedding": "token_embedding",
+            "text_encoder.blocks.*.attention_norm": "transformer.resblocks.*.ln_1",
+            "text_encoder.blocks.*.mlp_norm": "transformer.resblocks.*.ln_2",
+            "text_encoder.blocks.*.mlp.0": "transformer.resblocks.*.mlp.c_fc",
+            "text_encoder.blocks.*.mlp.2": "transformer.resblocks.*.mlp.c_proj",
+            "text_encoder.norm": "ln_final",
+        }
+    ),
+    **_attention("text_encoder.blocks.*.attention", "transformer.resblocks.*.attn"),
+    "text_encoder.positions": Source("positional_embedding"),
+    "text_encoder.projection": Source("text_projection"),
+}
+"""Our tensors, and where OpenAI's CLIP has them; a star stands for one part of a name."""
+
+CLIP_UNUSED = {"logit_scale", "input_resolution", "context_length", "vocab_size"}
+
+RELEASED: dict[str, Source] = {
+    **{ours: Source(f"backbone.{source.key}", source.read) for ours, source in CLIP.items()},
+    **_conv_norm("image_encoder.attention_pool.residual", "backbone.visual.attnpool.connect"),
+    **_same({"neck.sentence": "neck.txt_proj.0", "neck.sentence_norm": "neck.txt_proj.1"}),
+    **_conv_norm("neck.coarse", "neck.f1_v_proj"),
+    **_same({"neck.coarse_norm": "neck.norm_layer.0"}),
+    **_conv_norm("neck.middle", "neck.f2_v_proj"),
+    **_conv_norm("neck.middle_fusion", "neck.f2_cat"),
+    **_conv_norm("neck.fine", "neck.f3_v_proj"),
+    **_conv_norm("neck.fine_fusion", "neck.f3_cat"),
+    **_conv_norm("neck.coarse_output", "neck.f4_proj5"),
+    **_conv_norm("neck.middle_output", "neck.f4_proj4"),
+    **_conv_norm("neck.fine_output", "neck.f4_proj3"),
+    **_conv_norm("neck.aggregation", "neck.aggr"),
+    **_conv_norm("neck.coordinates", "neck.coordconv.0.conv1"),
+    **_conv_norm("neck.refinement", "neck.coordconv.1"),
+    **_attention("decoder.layers.*.self_attention", "decoder.layers.*.self_attn"),
+    **_attention("decoder.layers.*.cross_attention", "decoder.layers.*.multihead_attn"),
+    **_same(
+        {
+            "decoder.layers.*.self_input_norm": "decoder.layers.*.norm1",
+            "decoder.layers.*.self_output_norm": "decoder.layers.*.self_attn_norm",
+            "decoder.layers.*.cross_input_norm": "decoder.layers.*.norm2",
+            "decoder.layers.*.cross_output_norm": "decoder.layers.*.cross_attn_norm",
+            "decoder.layers.*.feed_forward_norm": "decoder.layers.*.norm3",
+            "decoder.layers.*.feed_forward.expand": "decoder.layers.*.ffn.0",
+            "decoder.layers.*.feed_forward.norm": "decoder.layers.*.ffn.3",
+            "decoder.layers.*.feed_forward.reduce": "decoder.layers.*.ffn.4",
+            "decoder.norm": "decoder.norm",
+        }
+    ),
+    **_conv_norm("projector.first", "proj.vis.1"),
+    **_conv_norm("projector.second", "proj.vis.3"),
+    **_same({"projector.pixels": "proj.vis.4", "projector.text": "proj.txt"}),
+}
+"""Our tensors, and where the released code's checkpoints have them."""
+
+RELEASED_UNUSED = {"backbone.logit_scale"}
+
+
+def load_clip(path: str | Path, config: CrisConfig) -> Cris:
+    """A model with CLIP's weights in its encoders, as float32; everything after them is fresh.
+
+    Reads OpenAI's TorchScript archives, plain state dicts and safetensors, and runs no code from them. A
+    positional embedding made for pictures of another size is kept as it is: the attention pool resizes it.
+    Raises ValueError naming the tensors that do not fit.
+    """
+    tensors = read_tensors(path)
+    positions = tensors.get("visual.attnpool.positional_embedding")
+    if positions is not None and positions.ndim == 2:
+        grid = math.isqrt(max(len(positions) - 1, 1))
+        config = replace(config, image=replace(config.image, position_grid=grid))
+    model = build_cris(config)
+    _fill(model, tensors, CLIP, unused=CLIP_UNUSED, path=path)
+    return model
+
+
+def load_released(path: str | Path) -> Cris:
+    """A model in evaluation mode from a checkpoint that the released training code saved.
+
+    Sizes come from the tensors' shapes (the decoder has 8 heads, which no shape tells), and the padding mask
+    is the released one. Raises ValueError naming the tensors that are missing, unexpected or misshapen.
+    """
+    tensors = read_tensors(path)
+    try:
+        config = released_config(tensors)
+    except KeyError as error:
+        message = f"{path} is no checkpoint of the released code: {error} is missing or misshapen"
+        raise ValueError(message) from error
+    model = build_cris(config)
+    _fill(model, tensors, RELEASED, unused=RELEASED_UNUSED, path=path)
+    return model.eval()
+
+
+def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
+    """The configuration whose model has tensors of these shapes; KeyError names one that does not fit."""
+
+    def size(key: str, dim: int = 0) -> int:
+        if tensors[key].ndim <= dim:
+            raise KeyError(key)
+        return tensors[key].shape[dim]
+
+    def count(pattern: str) -> int:
+        return sum(re.fullmatch(pattern, key) is not None for key in tensors)
+
+    stages = [count(rf"backbone\.visual\.layer{stage}\.\d+\.conv1\.weight") for stage in (1, 2, 3, 4)]
+    dim = size("proj.vis.4.weight")
+    kernel_size = {dim + 1: 1, 9 * dim + 1: 3}.get(size("proj.txt.weight"))
+    if kernel_size is None:
+        raise KeyError("proj.txt.weight")
+    return CrisConfig(
+        joint_dim=size("backbone.text_projection", 1),
+        image=ImageEncoderConfig(
+            layers=(stages[0], stages[1], stages[2], stages[3]),
+            width=size("backbone.visual.conv3.weight"),
+            position_grid=math.isqrt(max(size("backbone.visual.attnpool.positional_embedding") - 1, 1)),
+        ),
+        text=TextEncoderConfig(
+            vocabulary=size("backbone.token_embedding.weight"),
+            context_length=size("backbone.positional_embedding"),
+            width=size("backbone.token_embedding.weight", 1),
+            layers=count(r"backbone\.transformer\.resblocks\.\d+\.ln_1\.weight"),
+        ),
+        neck=NeckConfig(
+            fine=size("neck.f3_v_proj.0.weight"),
+            middle=size("neck.f2_v_proj.0.weight"),
+            coarse=size("neck.f1_v_proj.0.weight"),
+        ),
+        decoder=DecoderConfig(
+            layers=count(r"decoder\.layers\.\d+\.norm1\.weight"), ffn=size("decoder.layers.0.ffn.0.weight")
+        ),
+        projector=ProjectorConfig(
+            hidden=size("proj.vis.1.0.weight"), dim=dim, kernel_size=1 if kernel_size == 1 else 3
+        ),
+        padding="zero_id",
+    )
+
+
+def _fill(
+    model: Cris,
+    tensors: Mapping[str, Tensor],
+    table: Mapping[str, Source],
+    *,
+    unused: Collection[str],
+    path: str | Path,
+) -> None:
+    """Copies every tensor that the table knows into the model; ValueError when any does not fit."""
+    expected, weights = model.state_dict(), {}
+    unexpected = dict.fromkeys(key for key in tensors if key not in unused)
+    missing: list[str] = []
+    misshapen: list[str] = []
+    for ours, parameter in expected.items():
+        if (source := _source(ours, table)) is None:
+            continue
+        unexpected.pop(source.key, None)
+        if source.key in tensors:
+            tensor = _read(source, tensors[source.key])
+            if tensor is None or tensor.shape != parameter.shape:
+                misshapen.append(f"{source.key} {tuple(tensors[source.key].shape)}")
+            else:
+                weights[ours] = tensor
+        # some files leave out BatchNorm's counters, which nothing here reads
+        elif not source.key.endswith("num_batches_tracked"):
+            missing.append(source.key)
+    problems = {"missing": missing, "unexpected": list(unexpected), "misshapen": misshapen}
+    if any(problems.values()):
+        raise ValueError(f"{path} does not fit the model: " + "; ".join(_listed(problems)))
+    model.load_state_dict(expected | weights)
+
+
+def _source(ours: str, table: Mapping[str, Source]) -> Source | None:
+    for pattern, source in table.items():
+        if match := re.fullmatch(re.escape(pattern).replace(r"\*", r"([^.]+)"), ours):
+            key = source.key
+            for part in match.groups():
+                key = key.replace("*", part, 1)
+            return Source(key, source.read)
+    return None
+
+
+def _read(source: Source, tensor: Tensor) -> Tensor | None:
+    try:
+        return source.read(tensor)
+    except (RuntimeError, IndexError, TypeError):  # too few dimensions, or rows that do not divide
+        return None
+
+
+def _listed(problems: Mapping[str, list[str]]) -> list[str]:
+    return [
+        f"{len(names)} {kind} ({', '.join(dict.fromkeys(names[:3]))}{', …' if len(names) > 3 else ''})"
+        for kind, names in problems.items()
+        if names
+    ]
