@@ -40,7 +40,13 @@ class Attention(nn.Module):
     """Multi-head attention with separate projections of queries, keys and values."""
 
     def __init__(
-        self, dim: int, heads: int, *, dim_keys: int | None = None, dim_out: int | None = None, dropout: float = 0.0
+        self,
+        dim: int,
+        heads: int,
+        *,
+        dim_keys: int | None = None,
+        dim_out: int | None = None,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if dim % heads:
@@ -73,7 +79,8 @@ class Attention(nn.Module):
         return self.output(attended.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        batch, tokens, dim = x.shape
+        return x.reshape(batch, tokens, self.heads, dim // self.heads).transpose(1, 2)
 
 
 class SinePositions(nn.Module):

@@ -1,7 +1,7 @@
 """CLIP's modified ResNet, its attention pool made dense (CRIS, section 3.1)."""
 
-import torch.nn.functional as F
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -10,7 +10,7 @@ from cris.model.config import ImageEncoderConfig
 
 
 class Bottleneck(nn.Module):
-    """Residual block; where it strides, averages are pooled after the 3x3 convolution and before the shortcut's 1x1."""
+    """Residual block; strides are average pools, after the 3x3 convolution and before the shortcut's 1x1."""
 
     expansion = 4
 
@@ -21,7 +21,9 @@ class Bottleneck(nn.Module):
         self.reduce = ConvNormRelu(channels_in, channels, 1)
         self.spatial = ConvNormRelu(channels, channels, 3)
         self.expand = ConvNorm(channels, channels_out, 1)
-        self.shortcut = ConvNorm(channels_in, channels_out, 1) if stride > 1 or channels_in != channels_out else None
+        self.shortcut = (
+            ConvNorm(channels_in, channels_out, 1) if stride > 1 or channels_in != channels_out else None
+        )
 
     def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out h2 w2"]:
         residual = self._pool(x)
@@ -76,7 +78,9 @@ class ClipResnet(nn.Module):
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
-    ) -> tuple[Float[Tensor, "batch d3 h8 w8"], Float[Tensor, "batch d4 h16 w16"], Float[Tensor, "batch dim h32 w32"]]:
+    ) -> tuple[
+        Float[Tensor, "batch d3 h8 w8"], Float[Tensor, "batch d4 h16 w16"], Float[Tensor, "batch dim h32 w32"]
+    ]:
         """Returns C3, C4 and C5; height and width must be divisible by 32."""
         c2 = self.stages[0](self.stem(images))
         c3 = self.stages[1](c2)

@@ -97,7 +97,7 @@ class CrisConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
     padding: Literal["after_end", "zero_id"] = "after_end"
-    """Tokens hidden from the decoder: all after the end token, or (released) all with id 0, which is also "!"."""
+    """Tokens hidden from the decoder: all after the end, or (released) all with id 0, which is also "!"."""
 
 
 @dataclass(frozen=True, kw_only=True)

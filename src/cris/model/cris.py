@@ -44,7 +44,7 @@ class Cris(nn.Module):
         Args:
             images: normalised RGB; height and width divisible by 32.
             tokens: ids from the model's tokenizer, padded with 0 after the end token.
-            image_index: for each sentence the row of `images` it speaks of; None when row i speaks of picture i.
+            image_index: for each sentence the row of `images` it speaks of; None: row i speaks of picture i.
 
         Raises:
             ValueError: height or width is not divisible by 32, or a sentence is longer than the context.
@@ -55,7 +55,9 @@ class Cris(nn.Module):
         """Everything that does not depend on a sentence: encode once, ask often."""
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
-            raise ValueError(f"height and width must be divisible by 32, got {height}×{width}: letterbox first")
+            raise ValueError(
+                f"height and width must be divisible by 32, got {height}×{width}: letterbox first"
+            )
         return self.neck.encode_image(*self.image_encoder(images))
 
     def encode_text(self, tokens: Int[Tensor, "sentences tokens"]) -> TextFeatures:

@@ -1,4 +1,4 @@
-"""Cross-modal neck (CRIS, section 3.1): the sentence joins the picture at the coarsest level and flows to the finer ones."""
+"""Cross-modal neck (CRIS, section 3.1): the sentence joins at the coarsest level and flows to the finer."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Projectors of pixels and sentence into one space, where a pixel's score is their product (CRIS, section 3.3)."""
+"""Projectors of pixels and sentence into one space, where scores are products (CRIS, section 3.3)."""
 
 import torch
 import torch.nn.functional as F
@@ -29,7 +29,7 @@ class Projector(nn.Module):
             return pixels  # type: ignore[no-any-return]
         kernel_and_bias = self.text(sentence)
         size = self.kernel_size
-        kernel = kernel_and_bias[:, :-1].unflatten(1, (-1, size, size))
+        kernel = kernel_and_bias[:, :-1].reshape(len(sentence), -1, size, size)
         return correlate(pixels, kernel) + kernel_and_bias[:, -1, None, None, None]
 
 
@@ -45,7 +45,7 @@ def correlate(
     size = kernel.shape[-1]
     # as a product of matrices with the pixels as rows: no copy when the pixels are stored channels-last
     taps = pixels.flatten(2).transpose(1, 2) @ kernel.flatten(2)
-    maps = taps.transpose(1, 2).unflatten(-1, (height, width))
+    maps = taps.transpose(1, 2).reshape(len(pixels), size * size, height, width)
     reach = size // 2
     padded = F.pad(maps, (reach, reach, reach, reach))
     shifted = [

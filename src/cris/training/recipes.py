@@ -1,0 +1,31 @@
+"""Named recipes: each a function returning one complete configuration."""
+
+from collections.abc import Callable
+
+from cris.model.config import (
+    CrisConfig,
+    DecoderConfig,
+    ImageEncoderConfig,
+    InferenceConfig,
+    NeckConfig,
+    ProjectorConfig,
+    TextEncoderConfig,
+)
+from cris.training.config import TrainConfig
+
+
+def cris_scenes() -> TrainConfig:
+    """The embedded model: a small CRIS trained from scratch on rendered scenes."""
+    model = CrisConfig(
+        joint_dim=128,
+        image=ImageEncoderConfig(layers=(2, 2, 2, 2), width=24, position_grid=5),
+        text=TextEncoderConfig(vocabulary=0, context_length=77, width=128, layers=3),
+        neck=NeckConfig(fine=64, middle=128, coarse=256),
+        decoder=DecoderConfig(layers=2, ffn=256, dropout=0.0),
+        projector=ProjectorConfig(hidden=48, dim=32),
+    )
+    inference = InferenceConfig(input_size=160, sentence_length=32, threshold=0.5)
+    return TrainConfig(recipe="cris-scenes", model=model, inference=inference)
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {"cris-scenes": cris_scenes}

@@ -1,0 +1,46 @@
+"""Small models that tests are made with."""
+
+import torch
+
+from cris.model import Cris, CrisConfig, build_cris
+from cris.model.config import (
+    DecoderConfig,
+    ImageEncoderConfig,
+    NeckConfig,
+    ProjectorConfig,
+    TextEncoderConfig,
+)
+
+SMALL = CrisConfig(
+    joint_dim=64,
+    image=ImageEncoderConfig(layers=(1, 1, 1, 1), width=8, position_grid=2),
+    text=TextEncoderConfig(vocabulary=600, context_length=32, width=64, layers=2),
+    neck=NeckConfig(fine=32, middle=64, coarse=128),
+    decoder=DecoderConfig(layers=2, ffn=128),
+    projector=ProjectorConfig(hidden=64, dim=32),
+)
+
+
+def small_cris(config: CrisConfig = SMALL, seed: int = 0) -> Cris:
+    """A small model in evaluation mode whose BatchNorm statistics are not the trivial ones."""
+    generator_state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    model = build_cris(config).eval()
+    for name, buffer in model.named_buffers():
+        if name.endswith("running_mean"):
+            buffer.normal_(std=0.1)
+        elif name.endswith("running_var"):
+            buffer.uniform_(0.5, 1.5)
+    torch.set_rng_state(generator_state)
+    return model
+
+
+def random_tokens(lengths: list[int], total: int, vocabulary: int = 600, seed: int = 0) -> torch.Tensor:
+    """Rows of ids: start, `length` others, end, zeros."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.zeros(len(lengths), total, dtype=torch.long)
+    for row, length in zip(tokens, lengths, strict=True):
+        row[0] = vocabulary - 2
+        row[1 : length + 1] = torch.randint(0, vocabulary - 2, (length,), generator=generator)
+        row[length + 1] = vocabulary - 1
+    return tokens

@@ -1,0 +1,45 @@
+"""The plain way to do what the package does: slow formulas and the path that benchmarks compare with."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cris.model import Cris
+from cris.model.blocks import upsample
+from cris.model.neck import with_coordinates
+
+
+def predict_plainly(model: Cris, images: Tensor, tokens: Tensor) -> Tensor:
+    """Logits as the released code computes them: whole concatenations, one convolution group per sample."""
+    c3, c4, c5 = model.image_encoder(images)
+    text = model.encode_text(tokens)
+    neck, projector = model.neck, model.projector
+    sentence = F.relu(neck.sentence_norm(neck.sentence(text.sentence)))[:, :, None, None]
+    f5 = F.relu(neck.coarse_norm(neck.coarse(c5) * sentence))
+    f4 = neck.middle_fusion(torch.cat([neck.middle(c4), upsample(f5)], dim=1))
+    f3 = neck.fine_fusion(torch.cat([F.avg_pool2d(neck.fine(c3), 2), f4], dim=1))
+    levels = [neck.fine_output(f3), neck.middle_output(f4), upsample(neck.coarse_output(f5))]
+    fused = neck.refinement(neck.coordinates(with_coordinates(neck.aggregation(torch.cat(levels, dim=1)))))
+    decoded = model.decoder(fused, text.words, text.is_padding)
+    pixels = projector.pixels(projector.second(upsample(projector.first(upsample(decoded)))))
+    kernel_and_bias = projector.text(text.sentence)
+    size = projector.kernel_size
+    return correlate_by_groups(
+        pixels, kernel_and_bias[:, :-1].reshape(len(pixels), -1, size, size), kernel_and_bias[:, -1]
+    )
+
+
+def correlate_by_groups(pixels: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    """One convolution with a group for each sample."""
+    batch, channels, height, width = pixels.shape
+    grouped = pixels.reshape(1, batch * channels, height, width)
+    answer = F.conv2d(grouped, kernel, bias, padding=kernel.shape[-1] // 2, groups=batch)
+    return answer.transpose(0, 1)
+
+
+def sine_code(position: int, channel: int, width: int) -> float:
+    """One value of the positional encoding, from its formula."""
+    angle = position * 10000 ** (-(channel - channel % 2) / width)
+    return math.sin(angle) if channel % 2 == 0 else math.cos(angle)
