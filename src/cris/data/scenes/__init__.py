@@ -1,15 +1,8 @@
 """Scenes: rendered pictures with referring expressions and exact masks, made from an index and a seed."""
 
 from cris.data.scenes.grammar import KINDS
-from cris.data.scenes.samples import (
-    SCENES_VERSION,
-    Expression,
-    Scene,
-    SceneKnobs,
-    SceneObject,
-    Scenes,
-    SceneSample,
-)
+from cris.data.scenes.records import Expression, Scene, SceneKnobs, SceneObject, SceneSample
+from cris.data.scenes.samples import SCENES_VERSION, Scenes
 from cris.data.scenes.words import vocabulary
 
 __all__ = [

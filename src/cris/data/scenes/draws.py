@@ -37,7 +37,7 @@ class Draws:
         """One of the options, each as likely."""
         return options[int(self._next() * len(options))]
 
-    def weighted(self, options: Sequence[T], weights: Sequence[float]) -> T:
+    def weighted(self, options: Sequence[T], weights: Sequence[int | float]) -> T:
         """One of the options, as likely as its weight is large."""
         left = self._next() * sum(weights)
         for option, weight in zip(options, weights, strict=True):

@@ -1,6 +1,8 @@
 """What holds in a layout: which objects share which attributes, and how they lie to one another."""
 
+import math
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,6 +23,8 @@ ORDER_GAP = 0.04
 NEAREST_GAP = 0.06
 REGION_GAP = 0.04
 """Distance from the middle at which an object is clearly on one side."""
+AREA_RATIO = 1.25
+"""Objects ordered by size differ by at least this in area, too."""
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}
 SIDES = {"left": (0, 1), "right": (0, -1), "top": (1, 1), "bottom": (1, -1)}
 """Axis, and the sign that makes an order start at this side."""
@@ -100,7 +104,7 @@ class Facts:
         a, b = self._boxes[first], self._boxes[second]
         across = max(a[0] - b[2], b[0] - a[2], 0.0)
         down = max(a[1] - b[3], b[1] - a[3], 0.0)
-        return float((across * across + down * down) ** 0.5)
+        return math.sqrt(across * across + down * down)
 
     def nearest(self, objects: int, anchor: int) -> int:
         """The one of the objects that is clearly nearest to the anchor, as a set; empty when none is."""
@@ -121,14 +125,14 @@ class Facts:
     def _distance(self, first: int, second: int, centres: list[tuple[float, float]]) -> float:
         across = centres[first][0] - centres[second][0]
         down = centres[first][1] - centres[second][1]
-        return float((across * across + down * down) ** 0.5)
+        return math.sqrt(across * across + down * down)
 
     def order(self, objects: int, side: str) -> list[int]:
         """Objects counted from a side; empty when two of them lie too close to be told apart."""
         axis, sign = SIDES[side]
         whole, seen = self._centres
         ranked = sorted(members(objects), key=lambda index: sign * whole[index][axis])
-        for before, after in zip(ranked, ranked[1:], strict=False):
+        for before, after in pairwise(ranked):
             if any((c[after][axis] - c[before][axis]) * sign < ORDER_GAP for c in (whole, seen)):
                 return []
         return ranked
@@ -163,20 +167,15 @@ class Facts:
         classes = ("small", "medium", "large") if size == "small" else ("large", "medium", "small")
         groups = [objects & self.having("size", name) for name in classes]
         groups = [group for group in groups if group]
-        if place >= len(groups) - 1 or not all(is_single(group) for group in groups[: place + 1]):
+        if place >= len(groups) - 1 or not all(map(is_single, groups[: place + 1])):
             return 0
-        chain = [*(next(members(group)) for group in groups[: place + 1])]
-        rest = objects & ~sum(1 << index for index in chain)
-        for before, after in zip(chain, [*chain[1:], None], strict=True):
-            smaller_or_larger = members(rest) if after is None else [after]
-            for other in smaller_or_larger:
-                if not self._differs_in_area(before, other, size):
+        for rank, group in enumerate(groups[: place + 1]):
+            area = self.areas[next(members(group))]
+            for index in members(sum(groups[rank + 1 :])):
+                larger, smaller = (area, self.areas[index]) if size == "large" else (self.areas[index], area)
+                if larger < AREA_RATIO * smaller:
                     return 0
-        return 1 << chain[-1]
-
-    def _differs_in_area(self, first: int, second: int, size: str) -> bool:
-        larger, smaller = (first, second) if size == "large" else (second, first)
-        return self.areas[larger] >= 1.25 * self.areas[smaller]
+        return groups[place]
 
 
 def _seen_box(layout: Layout, index: int) -> Box:

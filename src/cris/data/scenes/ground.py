@@ -41,8 +41,9 @@ def axis(side: int) -> Float[np.ndarray, "side"]:
 def value_noise(side: int, rows: int, columns: int, *key: str | int) -> Plane:
     """Smooth noise, 0 to 1, from a coarse grid of random values."""
     grid = noise_bytes(rows * columns, *key).reshape(rows, columns).astype(np.float32)
-    smooth = _interpolation(side, rows) @ grid @ _interpolation(side, columns).T
-    return smooth * np.float32(1 / (255 * WEIGHT_STEPS * WEIGHT_STEPS))
+    sums = _interpolation(side, rows) @ grid @ _interpolation(side, columns).T
+    noise: Plane = sums * np.float32(1 / (255 * WEIGHT_STEPS * WEIGHT_STEPS))
+    return noise
 
 
 def _waves(side: int, period: float, phase: float) -> Float[np.ndarray, "side"]:
@@ -55,43 +56,45 @@ def _pattern(side: int, draws: Draws, key: tuple[str | int, ...]) -> Plane:
     """Where the ground takes its second tone, 0 to 1."""
     kind = draws.weighted(PATTERNS, (18, 14, 24, 18, 13, 13))
     across, down = axis(side)[None, :], axis(side)[:, None]
+    plane: Plane
     if kind == "linear":
-        share = np.float32(draws.between(-1, 1))
-        plane = across * share + down * (1 - abs(share))
-        return plane + np.float32(max(0.0, -float(share)))
+        share = np.float32(draws.between(-1.0, 1.0))
+        plane = across * share + down * (1 - abs(share)) + np.float32(max(0.0, -float(share)))
+        return plane
     if kind == "radial":
         x, y = np.float32(draws.between(0.2, 0.8)), np.float32(draws.between(0.2, 0.8))
-        return np.sqrt((across - x) ** 2 + (down - y) ** 2)
+        plane = np.sqrt((across - x) ** 2 + (down - y) ** 2)
+        return plane
     if kind == "blotches":
         coarse, fine = 3 + draws.below(4), 9 + draws.below(8)
-        return 0.7 * value_noise(side, coarse, coarse, *key, "coarse") + 0.3 * value_noise(
-            side, fine, fine, *key, "fine"
-        )
+        plane = 0.7 * value_noise(side, coarse, coarse, *key, "coarse")
+        return plane + 0.3 * value_noise(side, fine, fine, *key, "fine")
     if kind == "grain":
         long, short = 3 + draws.below(3), 30 + draws.below(34)
         grain = value_noise(side, short, long, *key, "grain")
         return grain.T if draws.chance(0.5) else grain
     if kind == "tiles":
         period = draws.between(0.16, 0.34)
-        ridge_x = _waves(side, period, draws.between(0, 1))[None, :]
-        ridge_y = _waves(side, period, draws.between(0, 1))[:, None]
-        groove = np.maximum(ridge_x, ridge_y)
-        return np.maximum(groove - np.float32(0.9), 0) * 8 + 0.25 * value_noise(side, 8, 8, *key, "tiles")
+        ridge_x = _waves(side, period, draws.between(0.0, 1.0))[None, :]
+        ridge_y = _waves(side, period, draws.between(0.0, 1.0))[:, None]
+        plane = np.maximum(np.maximum(ridge_x, ridge_y) - np.float32(0.9), 0) * 8
+        return plane + 0.25 * value_noise(side, 8, 8, *key, "tiles")
     period = draws.between(0.03, 0.06)
     thread_x, thread_y = _waves(side, period, 0.0)[None, :], _waves(side, period, 0.5)[:, None]
-    return 0.35 * thread_x + 0.35 * thread_y + 0.3 * value_noise(side, 5, 5, *key, "weave")
+    plane = 0.35 * thread_x + 0.35 * thread_y + 0.3 * value_noise(side, 5, 5, *key, "weave")
+    return plane
 
 
 def draw_ground(side: int, draws: Draws, *key: str | int) -> Float[np.ndarray, "3 side side"]:
     """The ground's colours, 0 to 255."""
     base = draws.pick(TONES)
-    change = draws.between(14, 44) * (1 if draws.chance(0.5) else -1)
+    change = draws.between(14.0, 44.0) * (1 if draws.chance(0.5) else -1)
     pattern = _pattern(side, draws, key)
     if draws.chance(0.6):
         pattern = pattern + np.float32(0.3) * value_noise(side, 24, 24, *key, "speckle")
     ground = np.empty((3, side, side), dtype=np.float32)
     for channel, value in enumerate(base):
-        low = value + draws.between(-9, 9)
-        np.multiply(pattern, np.float32(change + draws.between(-7, 7)), out=ground[channel])
+        low = value + draws.between(-9.0, 9.0)
+        np.multiply(pattern, np.float32(change + draws.between(-7.0, 7.0)), out=ground[channel])
         ground[channel] += np.float32(low)
     return ground

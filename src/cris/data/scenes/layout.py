@@ -1,7 +1,7 @@
 """Which objects a scene has and where they lie."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int
@@ -120,7 +120,7 @@ def make_layout(draws: Draws, occluded: tuple[float, float] | None = None) -> La
     return table.layout()
 
 
-def _draw_item(draws: Draws, categories: list[str], colours: list[str], large_weight: float) -> Item:
+def _draw_item(draws: Draws, categories: list[str], colours: list[str], large_weight: int) -> Item:
     category = draws.pick(categories)
     size = draws.weighted(SIZES, (30, 35, large_weight))
     turn = draws.below(QUARTER_TURNS.get(category, 1)) * math.pi / 2
@@ -129,11 +129,11 @@ def _draw_item(draws: Draws, categories: list[str], colours: list[str], large_we
         colour=draws.pick(colours),
         size=size,
         texture=draws.weighted(TEXTURES, (40, 22, 20, 18)),
-        x=draws.between(0, 1) / REFERENCE_SIDE,
-        y=draws.between(0, 1) / REFERENCE_SIDE,
+        x=draws.between(0.0, 1.0) / REFERENCE_SIDE,
+        y=draws.between(0.0, 1.0) / REFERENCE_SIDE,
         diameter=draws.between(*DIAMETERS[size]),
         angle=turn + draws.between(-TURN_JITTER, TURN_JITTER),
-        phase=(draws.between(0, 1), draws.between(0, 1)),
+        phase=(draws.between(0.0, 1.0), draws.between(0.0, 1.0)),
         is_pale=draws.chance(0.6),
     )
 
@@ -156,8 +156,7 @@ def _place(table: _Table, item: Item, draws: Draws) -> None:
             continue
         placed, laid = moved
         if any(
-            math.hypot(placed.x - other.x, placed.y - other.y) < spread * (placed.diameter + other.diameter)
-            for other in table.items
+            _is_within(placed, other, spread * (placed.diameter + other.diameter)) for other in table.items
         ):
             continue
         seen = table.seen_below(laid, laid.left, laid.top)
@@ -192,23 +191,15 @@ def _cover_one(
     return False
 
 
+def _is_within(item: Item, other: Item, distance: float) -> bool:
+    return (item.x - other.x) ** 2 + (item.y - other.y) ** 2 < distance**2
+
+
 def _moved(item: Item, patch: Patch, right: int, down: int) -> tuple[Item, Patch] | None:
     """The object and its patch moved by whole reference pixels; None when that leaves the picture."""
     left, top = patch.left + right, patch.top + down
     height, width = patch.solid.shape
     if left < 1 or top < 1 or left + width >= REFERENCE_SIDE or top + height >= REFERENCE_SIDE:
         return None
-    x, y = item.x + right / REFERENCE_SIDE, item.y + down / REFERENCE_SIDE
-    placed = Item(
-        item.category,
-        item.colour,
-        item.size,
-        item.texture,
-        x,
-        y,
-        item.diameter,
-        item.angle,
-        item.phase,
-        item.is_pale,
-    )
+    placed = replace(item, x=item.x + right / REFERENCE_SIDE, y=item.y + down / REFERENCE_SIDE)
     return placed, Patch(patch.coverage, patch.solid, left, top)

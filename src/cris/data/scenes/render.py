@@ -85,8 +85,8 @@ def render(
 def _blurred(plane: UInt8[np.ndarray, "height width"], width: int) -> UInt8[np.ndarray, "height width"]:
     """Box blur through whole sums, which no order of adding changes."""
     sums = cv2.boxFilter(plane, cv2.CV_32F, (width, width), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    sums *= np.float32(1 / width**2)
-    return sums.astype(np.uint8)
+    blurred: UInt8[np.ndarray, "height width"] = (sums * np.float32(1 / width**2)).astype(np.uint8)
+    return blurred
 
 
 def _paint(canvas: Float[np.ndarray, "3 side side"], item: Item, patch: Patch, light: Light) -> None:
@@ -171,16 +171,20 @@ def _texture(item: Item, across: Float[np.ndarray, "1 width"], down: Float[np.nd
     cos, sin = math.cos(item.angle) * periods, math.sin(item.angle) * periods
     u = across * np.float32(round(cos, 6)) + down * np.float32(round(sin, 6)) + np.float32(item.phase[0])
     v = down * np.float32(round(cos, 6)) - across * np.float32(round(sin, 6)) + np.float32(item.phase[1])
+    pattern: Plane
     if item.texture == "striped":
-        wave = np.abs(v - np.floor(v) - np.float32(0.5))
-        pattern = (wave - np.float32(0.25)) * 8
+        pattern = (np.abs(_from_middle(v)) - np.float32(0.25)) * 8
     elif item.texture == "dotted":
-        u = u - np.floor(u) - np.float32(0.5)
-        v = v - np.floor(v) - np.float32(0.5)
+        u, v = _from_middle(u), _from_middle(v)
         pattern = (np.float32(0.095) - u * u - v * v) * 14
     else:
-        u = np.abs(u * np.float32(0.7) - np.floor(u * np.float32(0.7)) - np.float32(0.5)) - np.float32(0.25)
-        v = np.abs(v * np.float32(0.7) - np.floor(v * np.float32(0.7)) - np.float32(0.5)) - np.float32(0.25)
-        pattern = u * v * 130
+        u, v = _from_middle(u * np.float32(0.7)), _from_middle(v * np.float32(0.7))
+        pattern = (np.abs(u) - np.float32(0.25)) * (np.abs(v) - np.float32(0.25)) * 130
     pattern += np.float32(0.5)
     return np.clip(pattern, 0, 1, out=pattern)
+
+
+def _from_middle(periods: Plane) -> Plane:
+    """Distance from the middle of the period, -0.5 to 0.5."""
+    middle: Plane = periods - np.floor(periods) - np.float32(0.5)
+    return middle

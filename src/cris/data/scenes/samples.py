@@ -1,16 +1,16 @@
 """The Scenes data set: rendered pictures, sentences about them, exact masks."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, overload
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Int
 
 from cris.data.scenes.draws import Draws
 from cris.data.scenes.facts import Facts, members
 from cris.data.scenes.grammar import Grammar
 from cris.data.scenes.layout import REFERENCE_SIDE, Layout, make_layout, paste
+from cris.data.scenes.records import Expression, Scene, SceneKnobs, SceneObject, SceneSample
 from cris.data.scenes.render import render
 
 SCENES_VERSION = 1
@@ -21,101 +21,16 @@ SMALLEST_SIDE = 64
 MOST_FAILURES = 6
 """Expressions in a row that could not be made, after which a scene has no more."""
 MOST_LAYOUTS = 1_000
+STANDARD = SceneKnobs()
 
 
-@dataclass(frozen=True, kw_only=True)
-class SceneKnobs:
-    """What the standard splits leave out; shares are of expressions, 0 to 1."""
-
-    ambiguous: float = 0.0
-    """Share whose sentence fits two objects or more, the target being one of them."""
-    mislabelled: float = 0.0
-    """Share whose target is another object than the one the sentence says."""
-    no_target: float = 0.0
-    """Share whose sentence fits nothing."""
-    several_targets: float = 0.0
-    """Share that means all of two objects or more."""
-    occluded: tuple[float, float] | None = None
-    """Range of the targets' visible share, for example (0.1, 0.6)."""
-
-    def __post_init__(self) -> None:
-        shares = (self.ambiguous, self.mislabelled, self.no_target, self.several_targets)
-        if min(shares) < 0 or sum(shares) > 1:
-            raise ValueError(f"shares must be at least 0 and sum to at most 1, got {shares}")
-        if self.occluded is not None and not 0 < self.occluded[0] < self.occluded[1] <= 1:
-            raise ValueError(f"occluded must be a range within 0 to 1, got {self.occluded}")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneObject:
-    """One object of a scene, as it is seen."""
-
-    category: str
-    colour: str
-    size: str
-    """"small", "medium" or "large"."""
-    texture: str
-    mask: Bool[np.ndarray, "height width"]
-    """Its visible pixels."""
-    box: tuple[int, int, int, int]
-    """Box of the visible pixels: left, top, right, bottom, the last two just outside."""
-    visibility: float
-    """Visible share of its outline, 0 to 1, as counted at 160 pixels."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expression:
-    """One sentence about a scene."""
-
-    sentence: str
-    kind: str
-    targets: tuple[int, ...]
-    """Indices of the objects in the mask."""
-    fitting: tuple[int, ...]
-    """Indices of the objects that the sentence truly fits: the targets, save where a knob breaks that."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scene:
-    """One picture and what can be said about it."""
-
-    image: UInt8[np.ndarray, "height width 3"]
-    objects: tuple[SceneObject, ...]
-    expressions: tuple[Expression, ...]
-
-    def mask(self, expression: Expression) -> Bool[np.ndarray, "height width"]:
-        """The visible pixels of an expression's targets."""
-        mask = np.zeros(self.image.shape[:2], dtype=bool)
-        for target in expression.targets:
-            mask |= self.objects[target].mask
-        return mask
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class SceneSample:
-    """One picture, one sentence, one mask."""
-
-    image: UInt8[np.ndarray, "height width 3"]
-    sentence: str
-    mask: Bool[np.ndarray, "height width"]
-    kind: str
-    objects: tuple[SceneObject, ...]
-    targets: tuple[int, ...]
-    fitting: tuple[int, ...]
-    """Objects that the sentence truly fits."""
-    visibility: float
-    """Mean visible share of the targets, 1 when there is none."""
-
-
-class Scenes(Sequence[SceneSample]):
+class Scenes:
     """Samples made from (version, split, seed, index, knobs) alone, the same for ever.
 
     `size` is the pictures' side in pixels; layout and sentences do not depend on it.
     """
 
-    def __init__(
-        self, split: Split, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = SceneKnobs()
-    ) -> None:  # noqa: B008
+    def __init__(self, split: Split, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = STANDARD) -> None:
         if split not in LENGTHS:
             raise ValueError(f"split must be one of {sorted(LENGTHS)}, got {split!r}")
         if size < SMALLEST_SIDE:
@@ -126,15 +41,15 @@ class Scenes(Sequence[SceneSample]):
         self.knobs = knobs
 
     def __len__(self) -> int:
+        """Samples in the split."""
         return LENGTHS[self.split]
 
-    @overload
-    def __getitem__(self, index: int) -> SceneSample: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[SceneSample]: ...
-    def __getitem__(self, index: int | slice) -> SceneSample | list[SceneSample]:
-        if isinstance(index, slice):
-            return [self[place] for place in range(*index.indices(len(self)))]
+    def __iter__(self) -> Iterator[SceneSample]:
+        """All samples in order."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> SceneSample:
+        """The sample at an index; negative ones count from the end."""
         scene = self.scene(index, 1)
         expression = scene.expressions[0]
         shares = [scene.objects[target].visibility for target in expression.targets]
@@ -212,7 +127,7 @@ class Scenes(Sequence[SceneSample]):
         knobs = self.knobs
         shares = (knobs.ambiguous, knobs.mislabelled, knobs.no_target, knobs.several_targets)
         named = ("ambiguous", "mislabelled", "no_target", "plural", "standard")
-        wanted = draws.weighted(named, (*shares, 1 - sum(shares))) if any(shares) else "standard"
+        wanted = draws.weighted(named, (*shares, max(0.0, 1 - sum(shares)))) if any(shares) else "standard"
         if wanted in ("ambiguous", "no_target", "plural"):
             draft = grammar.of_kind(wanted)
             if draft is None:
@@ -234,7 +149,7 @@ class Scenes(Sequence[SceneSample]):
         return Expression(sentence, kind, (draws.pick(wrong),), fitting) if wrong else None
 
 
-def _seen_object(layout: Layout, owner: np.ndarray, place: int) -> SceneObject:
+def _seen_object(layout: Layout, owner: Int[np.ndarray, "side side"], place: int) -> SceneObject:
     item, mask, box = layout.items[place], owner == place, (0, 0, 0, 0)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if len(rows):  # a barely visible object may have no pixel in a small picture

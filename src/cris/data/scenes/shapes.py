@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -49,11 +49,9 @@ def _ring() -> list[Contour]:
 
 
 def _cross() -> list[Contour]:
-    a = 0.31
-    return [
-        [(-a, -1), (a, -1), (a, -a), (1, -a), (1, a), (a, a), (a, 1), (-a, 1), (-a, a), (-1, a), (-1, -a)]
-        + [(-a, -a)]
-    ]
+    arm = 0.31
+    corners = [(-arm, -1.0), (arm, -1.0), (arm, -arm), (1.0, -arm), (1.0, arm), (arm, arm)]
+    return [corners + [(-x, -y) for x, y in corners]]
 
 
 def _heart() -> list[Contour]:
@@ -84,7 +82,9 @@ def _hexagon() -> list[Contour]:
 
 
 def _arrow() -> list[Contour]:
-    return [[(-1, -0.25), (0.08, -0.25), (0.08, -0.78), (1, 0), (0.08, 0.78), (0.08, 0.25), (-1, 0.25)]]
+    return [
+        [(-1.0, -0.25), (0.08, -0.25), (0.08, -0.78), (1.0, 0.0), (0.08, 0.78), (0.08, 0.25), (-1.0, 0.25)]
+    ]
 
 
 def _drop() -> list[Contour]:
@@ -94,7 +94,7 @@ def _drop() -> list[Contour]:
 
 
 def _bolt() -> list[Contour]:
-    return [[(0.5, -1), (0.14, -0.3), (0.78, -0.3), (-0.5, 1), (-0.2, 0.22), (-0.8, 0.22), (-0.3, -1)]]
+    return [[(0.5, -1.0), (0.14, -0.3), (0.78, -0.3), (-0.5, 1.0), (-0.2, 0.22), (-0.8, 0.22), (-0.3, -1.0)]]
 
 
 def _flower() -> list[Contour]:
@@ -124,7 +124,7 @@ OUTLINES: dict[str, Callable[[], list[Contour]]] = {
 CATEGORIES = tuple(OUTLINES)
 
 
-@lru_cache(maxsize=None)
+@cache
 def outline_edges(category: str) -> Float[np.ndarray, "edges 4"]:
     """Edges (x, y) → (x, y) of a category's contours, rounded so that every libm gives the same."""
     edges = []

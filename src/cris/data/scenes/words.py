@@ -1,6 +1,8 @@
 """Every word and phrase that the grammar can emit."""
 
-NOUNS = {
+Options = dict[str, tuple[str, ...]]
+
+NOUNS: Options = {
     "circle": ("circle", "circle", "disc"),
     "square": ("square",),
     "triangle": ("triangle",),
@@ -21,7 +23,7 @@ GENERIC_NOUNS = ("thing", "thing", "object", "object", "shape", "item")
 PLURALS = {"cross": "crosses", "plus": "pluses", "rhombus": "rhombuses"}
 """Where an added "s" is not enough."""
 
-ADJECTIVES = {
+ADJECTIVES: dict[str, Options] = {
     "colour": {
         "red": ("red",),
         "orange": ("orange",),
@@ -46,27 +48,33 @@ ADJECTIVES = {
         "large": ("big", "big", "large"),
     },
 }
-PATTERN_NOUNS = {
+PATTERN_NOUNS: Options = {
     "striped": ("stripes",),
     "dotted": ("dots", "spots"),
     "checkered": ("checks",),
 }
 """For "with stripes" and "without stripes"."""
 
-SIZE_EXTREMES = {"large": ("biggest", "biggest", "largest"), "small": ("smallest", "smallest", "tiniest")}
-EXTREMES = {
+SIZE_EXTREMES: Options = {
+    "large": ("biggest", "biggest", "largest"),
+    "small": ("smallest", "smallest", "tiniest"),
+}
+EXTREMES: Options = {
     "left": (
-        "leftmost {np}", "leftmost {np}", "far left {np}", "{np} on the far left", "{np} farthest to the left",
-        "{np} furthest left",
+        "leftmost {np}", "leftmost {np}", "far left {np}", "{np} on the far left",
+        "{np} farthest to the left", "{np} furthest left",
     ),
     "right": (
         "rightmost {np}", "rightmost {np}", "far right {np}", "{np} on the far right",
         "{np} farthest to the right", "{np} furthest right",
     ),
     "top": ("topmost {np}", "highest {np}", "uppermost {np}", "{np} at the very top", "{np} highest up"),
-    "bottom": ("bottommost {np}", "lowest {np}", "lowest {np}", "{np} at the very bottom", "{np} furthest down"),
+    "bottom": (
+        "bottommost {np}", "lowest {np}", "lowest {np}", "{np} at the very bottom",
+        "{np} furthest down",
+    ),
 }  # fmt: skip
-REGIONS = {
+REGIONS: Options = {
     "left": ("{np} on the left", "{np} on the left", "left {np}", "{np} on the left side", "{np} at left"),
     "right": (
         "{np} on the right",
@@ -80,14 +88,14 @@ REGIONS = {
 }
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth")
-FROM_SIDES = {
+FROM_SIDES: Options = {
     "left": ("from the left", "from the left", "from left", "counting from the left"),
     "right": ("from the right", "from the right", "from right", "counting from the right"),
     "top": ("from the top", "from the top", "from top", "counting from the top"),
     "bottom": ("from the bottom", "from the bottom", "from below", "counting from the bottom"),
 }
 
-RELATIONS = {
+RELATIONS: Options = {
     "left": ("left of", "left of", "to the left of", "to the left of", "on the left of"),
     "right": ("right of", "right of", "to the right of", "to the right of", "on the right of"),
     "above": ("above", "above", "over", "higher than"),
@@ -95,7 +103,7 @@ RELATIONS = {
     "near": ("next to", "next to", "beside", "near", "close to"),
     "nearest": ("closest to", "nearest to", "nearest"),
 }
-CONVERSES = {
+CONVERSES: Options = {
     "right": ("on its left", "to its left", "to the left of it"),
     "left": ("on its right", "to its right", "to the right of it"),
     "below": ("above it", "over it"),
@@ -122,8 +130,8 @@ def vocabulary() -> frozenset[str]:
     nouns = [noun for names in NOUNS.values() for noun in names] + list(GENERIC_NOUNS)
     phrases = [*nouns, *map(plural, nouns), *THAT_IS, *NOT, *WITHOUT, *ARTICLES, *ALL, *BOTH, *ORDINALS]
     phrases += ["with", "a", "an", "one", "ones"]
-    tables = (PATTERN_NOUNS, SIZE_EXTREMES, EXTREMES, REGIONS, FROM_SIDES, RELATIONS, CONVERSES)
-    for table in (*ADJECTIVES.values(), *tables):
+    tables = [*ADJECTIVES.values(), PATTERN_NOUNS, SIZE_EXTREMES, EXTREMES]
+    for table in (*tables, REGIONS, FROM_SIDES, RELATIONS, CONVERSES):
         phrases += [phrase for options in table.values() for phrase in options]
     words = {word for phrase in phrases for word in phrase.split()}
     return frozenset(words - {"{np}"})

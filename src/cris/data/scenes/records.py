@@ -1,0 +1,91 @@
+"""What a scene is made of: objects, expressions, samples, and the knobs that change them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneKnobs:
+    """What the standard splits leave out; shares are of expressions, 0 to 1."""
+
+    ambiguous: float = 0.0
+    """Share whose sentence fits two objects or more, the target being one of them."""
+    mislabelled: float = 0.0
+    """Share whose target is another object than the one the sentence says."""
+    no_target: float = 0.0
+    """Share whose sentence fits nothing."""
+    several_targets: float = 0.0
+    """Share that means all of two objects or more."""
+    occluded: tuple[float, float] | None = None
+    """Range of the targets' visible share, for example (0.1, 0.6)."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn."""
+        shares = (self.ambiguous, self.mislabelled, self.no_target, self.several_targets)
+        if min(shares) < 0 or sum(shares) > 1 + 1e-9:
+            raise ValueError(f"shares must be at least 0 and sum to at most 1, got {shares}")
+        if self.occluded is not None and not 0 < self.occluded[0] < self.occluded[1] <= 1:
+            raise ValueError(f"occluded must be a range within 0 to 1, got {self.occluded}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneObject:
+    """One object of a scene, as it is seen."""
+
+    category: str
+    colour: str
+    size: str
+    """"small", "medium" or "large"."""
+    texture: str
+    mask: Bool[np.ndarray, "height width"]
+    """Its visible pixels."""
+    box: tuple[int, int, int, int]
+    """Box of the visible pixels: left, top, right, bottom, the last two just outside."""
+    visibility: float
+    """Visible share of its outline, 0 to 1, as counted at 160 pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """One sentence about a scene."""
+
+    sentence: str
+    kind: str
+    targets: tuple[int, ...]
+    """Indices of the objects in the mask."""
+    fitting: tuple[int, ...]
+    """Indices of the objects that the sentence truly fits: the targets, save where a knob breaks that."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One picture and what can be said about it."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    objects: tuple[SceneObject, ...]
+    expressions: tuple[Expression, ...]
+
+    def mask(self, expression: Expression) -> Bool[np.ndarray, "height width"]:
+        """The visible pixels of an expression's targets."""
+        mask = np.zeros(self.image.shape[:2], dtype=bool)
+        for target in expression.targets:
+            mask |= self.objects[target].mask
+        return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SceneSample:
+    """One picture, one sentence, one mask."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    sentence: str
+    mask: Bool[np.ndarray, "height width"]
+    kind: str
+    objects: tuple[SceneObject, ...]
+    targets: tuple[int, ...]
+    fitting: tuple[int, ...]
+    """Objects that the sentence truly fits."""
+    visibility: float
+    """Mean visible share of the targets, 1 when there is none."""
