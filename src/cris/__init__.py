@@ -1,3 +1,18 @@
-"""Referring image segmentation: from a picture and a sentence to the mask of what is meant (CRIS, CVPR 2022)."""
+"""Referring image segmentation: the pixels of a picture that a sentence refers to (CRIS, CVPR 2022)."""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cris.prediction import Prediction
+    from cris.segmenter import Segmenter
 
 __version__ = "0.1.0"
+__all__ = ["Prediction", "Segmenter", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    # only when asked for, because the segmenter brings torch, which takes seconds
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"cris.{name.lower()}"), name)

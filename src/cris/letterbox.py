@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from typing import Literal, get_args
 
 import cv2
@@ -85,8 +86,22 @@ class Letterbox:
             return cv2.warpAffine(
                 square, self._affine(is_inverse=True), (self.width, self.height), flags=cv2.INTER_CUBIC
             )
-        rows, columns = (slice(part.start // CELL, part.stop // CELL) for part in self._picture)
-        return cv2.resize(grid[rows, columns], (self.width, self.height), interpolation=cv2.INTER_CUBIC)
+        return cv2.resize(grid[self.cells], (self.width, self.height), interpolation=cv2.INTER_CUBIC)
+
+    @property
+    def cells(self) -> tuple[slice, slice]:
+        """Rows and columns of the grid of answers that lie on the picture, at least in part."""
+        if self.protocol == "default":
+            rows, columns = self._picture
+            return slice(rows.start // CELL, rows.stop // CELL), slice(
+                columns.start // CELL, columns.stop // CELL
+            )
+        scale = min(self.size / self.height, self.size / self.width)
+        top, left = (self.size - scale * self.height) / 2, (self.size - scale * self.width) / 2
+        return (
+            slice(int(top / CELL), ceil((self.size - top) / CELL)),
+            slice(int(left / CELL), ceil((self.size - left) / CELL)),
+        )
 
     @property
     def _picture(self) -> tuple[slice, slice]:

@@ -57,7 +57,7 @@ def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] 
 
 
 def _runs(counts: bytes) -> Int64[np.ndarray, "runs"]:
-    """Reads COCO's text: groups of 5 bits, low first; from the fourth on, a run less the one before the last."""
+    """Reads COCO's text: groups of 5 bits, low ones first; the fourth run on is less the last but one."""
     groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     is_last = (groups & 0x20) == 0
     if not len(groups) or groups.min() < 0 or groups.max() > 63 or not is_last[-1]:

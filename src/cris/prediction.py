@@ -1,0 +1,145 @@
+"""What the model found: a mask with its probability, score and box, ready to draw and to store."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+from PIL import Image
+
+from cris.letterbox import Letterbox
+from cris.masks import Rle, box_of, encode_rle
+
+_LIGHT_RGB = (255, 72, 118)
+"""The colour of what is found: rare in pictures, and bright on dark ground as on light."""
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, BT.601
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Prediction:
+    """The pixels that one sentence refers to in one picture."""
+
+    sentence: str
+    """As it was asked."""
+    mask: Bool[np.ndarray, "height width"]
+    """True where the sentence means the pixel; at the picture's own size, after its EXIF turn."""
+    score: float
+    """How sure the model is of the mask, from 0 to 1; 0 when the mask is empty."""
+    picture: UInt8[np.ndarray, "height width 3"]
+    """What was segmented, in RGB; shared by all predictions of one picture."""
+    grid: Float32[np.ndarray, "cells cells"]
+    """Probabilities as the model gives them, one for each 4×4 pixels of its input."""
+    letterbox: Letterbox
+    """How the picture lies in the model's input."""
+
+    @classmethod
+    def from_logits(
+        cls,
+        logits: Float32[np.ndarray, "cells cells"],
+        *,
+        sentence: str,
+        picture: UInt8[np.ndarray, "height width 3"],
+        letterbox: Letterbox,
+        threshold: float,
+    ) -> "Prediction":
+        """The prediction that a model's answer amounts to.
+
+        Raises ValueError for logits that are not finite.
+        """
+        if not np.isfinite(logits).all():
+            raise ValueError(
+                "the model's answer is not finite: its weights are damaged, or training diverged"
+            )
+        grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
+        return cls(
+            sentence=sentence,
+            mask=letterbox.restore(grid) > threshold,
+            score=expected_iou(grid[letterbox.cells], threshold),
+            picture=picture,
+            grid=grid,
+            letterbox=letterbox,
+        )
+
+    @property
+    def probability(self) -> Float32[np.ndarray, "height width"]:
+        """Of each pixel, at the picture's own size, in [0, 1]; computed at each call, so keep it."""
+        return self.letterbox.restore(self.grid).clip(0, 1)
+
+    @property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """Left, top, right and bottom of the mask in pixels, the last two excluded; None when it is empty."""
+        return box_of(self.mask)
+
+    def to_rle(self) -> Rle:
+        """The mask in COCO's run-length encoding."""
+        return encode_rle(self.mask)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result for JSON: `sentence`, `score`, `box` ([left, top, right, bottom] or None) and `rle`.
+
+        `rle` holds `size` ([height, width], in pixels) and `counts`, as in COCO.
+        """
+        box = self.box
+        return {
+            "sentence": self.sentence,
+            "score": self.score,
+            "box": None if box is None else list(box),
+            "rle": dict(self.to_rle()),
+        }
+
+    def overlay(self) -> Image.Image:
+        """The picture with what was found lit up and outlined, the rest dimmed."""
+        found = self.mask.astype(np.uint8)
+        drawn = cv2.transform(self.picture, _dimmed())
+        cv2.copyTo(cv2.transform(self.picture, _tinted()), found, drawn)
+        contours, _ = cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        width = max(1, round(min(found.shape) / 200))  # of the line, in pixels
+        cv2.drawContours(drawn, contours, -1, _LIGHT_RGB, 2 * width, cv2.LINE_AA)
+        cv2.drawContours(drawn, contours, -1, (255, 255, 255), width, cv2.LINE_AA)
+        return Image.fromarray(drawn)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.
+
+        Raises:
+            ValueError: the path does not end in .png.
+            OSError: it cannot be written.
+        """
+        path = Path(path)
+        if path.suffix.lower() != ".png":
+            raise ValueError(
+                f"a mask is saved as .png, got {path}: for a picture of it use overlay().save(path)"
+            )
+        partial = path.with_name(f".{os.getpid()}-{path.name}")
+        try:
+            with partial.open("xb") as file:
+                Image.fromarray(self.mask.astype(np.uint8) * np.uint8(255)).save(file, format="PNG")
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: float) -> float:
+    """The score: the IoU that the mask p > threshold has if the probabilities p are true.
+
+    Of each cell in the mask a share p is then right, and of each other cell a share p is missing: the
+    intersection is Σ p over the mask, the union the mask and Σ p outside it. In [0, 1]; 0 for an empty mask.
+    """
+    is_inside = probability > threshold
+    intersection = probability[is_inside].sum(dtype=np.float64)
+    union = is_inside.sum() + probability[~is_inside].sum(dtype=np.float64)
+    return float(intersection / union) if intersection else 0.0
+
+
+def _dimmed() -> np.ndarray:
+    """Colours → six tenths as bright, and half as colourful."""
+    return 0.6 * (0.5 * np.eye(3, 4) + 0.5 * np.array([[*_LUMA, 0]] * 3))
+
+
+def _tinted() -> np.ndarray:
+    """Colours → a little of the light on them, so that they stay what the sentence calls them."""
+    return np.column_stack([0.95 * np.eye(3), 0.12 * np.array(_LIGHT_RGB)])

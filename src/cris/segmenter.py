@@ -1,0 +1,270 @@
+"""The main job: a picture and a sentence in, the pixels it refers to out."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import overload
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import UInt8
+
+from cris.letterbox import Letterbox, normalise
+from cris.model.config import InferenceConfig
+from cris.model.cris import Cris
+from cris.model.neck import PictureFeatures
+from cris.model.tokenizer import Tokenizer
+from cris.picture import PictureSource, read_picture
+from cris.prediction import Prediction
+
+BATCH_SIZE = 8
+"""Pictures, and sentences, that go through the model at a time."""
+
+
+class Segmenter:
+    """Finds the pixels that sentences refer to; one model on one device."""
+
+    def __init__(
+        self,
+        model: Cris,
+        tokenizer: Tokenizer,
+        inference: InferenceConfig,
+        device: str = "auto",
+        *,
+        batch_size: int = BATCH_SIZE,
+        is_strict: bool = False,
+    ) -> None:
+        """Moves the model to the device, and puts it into evaluation mode.
+
+        Args:
+            model: with the weights to use.
+            tokenizer: the one the model was trained with.
+            inference: how pictures, sentences and answers are treated.
+            device: "cpu", "cuda", "cuda:1", "mps"…, or "auto" for the first of CUDA, Apple's MPS and the CPU.
+            batch_size: pictures, and sentences, that go through the model at a time: less takes less memory.
+            is_strict: whether a sentence that is too long is an error; else it is cut, with a warning.
+
+        Raises:
+            ValueError: no such device here, or model, tokenizer and inference do not fit each other.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        text = model.config.text
+        if tokenizer.vocab_size != text.vocabulary:
+            raise ValueError(
+                f"the model knows {text.vocabulary} tokens, the tokenizer {tokenizer.vocab_size}: "
+                "use the one it was trained with"
+            )
+        if not 3 <= inference.sentence_length <= text.context_length:
+            raise ValueError(
+                f"sentence_length must be from 3 to the model's {text.context_length} tokens, "
+                f"got {inference.sentence_length}"
+            )
+        self.device = choose_device(device)
+        with _memory_advice():
+            self.model = model.to(self.device).eval()
+        self.tokenizer = tokenizer
+        self.inference = inference
+        self.batch_size = batch_size
+        self.is_strict = is_strict
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path,
+        device: str = "auto",
+        *,
+        batch_size: int = BATCH_SIZE,
+        is_strict: bool = False,
+    ) -> "Segmenter":
+        """A segmenter with the weights of a registered model, or of a checkpoint folder.
+
+        Raises:
+            ValueError: no such model, or the folder holds none that can be read; otherwise as above.
+        """
+        from cris.checkpoint import load_checkpoint
+        from cris.registry import resolve
+
+        with _memory_advice():
+            checkpoint = load_checkpoint(resolve(name_or_folder))
+        return cls(
+            checkpoint.model,
+            checkpoint.tokenizer,
+            checkpoint.inference,
+            device,
+            batch_size=batch_size,
+            is_strict=is_strict,
+        )
+
+    @overload
+    def predict(self, picture: PictureSource, sentences: str) -> Prediction: ...
+    @overload
+    def predict(self, picture: PictureSource, sentences: list[str]) -> list[Prediction]: ...
+    def predict(self, picture: PictureSource, sentences: str | list[str]) -> Prediction | list[Prediction]:
+        """What one sentence refers to in a picture, or what each of a list does; the picture is encoded once.
+
+        Args:
+            picture: a path, a file's bytes, a Pillow image, or a uint8 RGB array (height, width, 3).
+            sentences: one referring expression, or a list of them.
+
+        Raises:
+            ValueError: not a whole picture, or a blank sentence.
+            MemoryError: with advice.
+        """
+        return self.predict_batch([picture], [sentences])[0]
+
+    @overload
+    def predict_batch(self, pictures: Sequence[PictureSource], sentences: list[str]) -> list[Prediction]: ...
+    @overload
+    def predict_batch(
+        self, pictures: Sequence[PictureSource], sentences: list[list[str]]
+    ) -> list[list[Prediction]]: ...
+    @overload
+    def predict_batch(
+        self, pictures: Sequence[PictureSource], sentences: Sequence[str | list[str]]
+    ) -> Sequence[Prediction | list[Prediction]]: ...
+    def predict_batch(
+        self, pictures: Sequence[PictureSource], sentences: Sequence[str | list[str]]
+    ) -> Sequence[Prediction | list[Prediction]]:
+        """Like `predict` for many pictures: for each its sentence, or its list of them, in the same shape.
+
+        Raises ValueError also when there are not as many entries in `sentences` as there are pictures.
+        """
+        if isinstance(pictures, str | bytes | Path) or isinstance(sentences, str):
+            raise ValueError("pictures and sentences must be lists; for one picture use predict")
+        if len(pictures) != len(sentences):
+            raise ValueError(
+                f"expected one sentence, or one list of them, for each picture, "
+                f"got {len(pictures)} pictures and {len(sentences)} entries of sentences"
+            )
+        for entry in sentences:
+            self._check(entry)
+        answers: list[Prediction | list[Prediction]] = []
+        for start in range(0, len(pictures), self.batch_size):
+            chunk = slice(start, start + self.batch_size)
+            answers += self._answer(self._encode(pictures[chunk]), sentences[chunk])
+        return answers
+
+    def encode(self, picture: PictureSource) -> "EncodedPicture":
+        """The picture, encoded once and for all sentences; raises like `predict`."""
+        return self._encode([picture])[0]
+
+    @torch.inference_mode()
+    def _encode(self, pictures: Sequence[PictureSource]) -> list["EncodedPicture"]:
+        with _memory_advice():
+            arrays = [read_picture(picture) for picture in pictures]
+            size, protocol = self.inference.input_size, self.inference.protocol
+            letterboxes = [Letterbox(len(array), len(array[0]), size, protocol) for array in arrays]
+            squares = np.stack([box.apply(array) for box, array in zip(letterboxes, arrays, strict=True)])
+            features = self.model.encode_image(torch.from_numpy(normalise(squares)).to(self.device))
+        return [
+            EncodedPicture(
+                segmenter=self,
+                picture=array,
+                letterbox=letterbox,
+                features=PictureFeatures(*(feature[row : row + 1] for feature in features)),
+            )
+            for row, (array, letterbox) in enumerate(zip(arrays, letterboxes, strict=True))
+        ]
+
+    @torch.inference_mode()
+    def _answer(
+        self, encoded: Sequence["EncodedPicture"], sentences: Sequence[str | list[str]]
+    ) -> list[Prediction | list[Prediction]]:
+        asked = [
+            (row, sentence)
+            for row, entry in enumerate(sentences)
+            for sentence in ([entry] if isinstance(entry, str) else entry)
+        ]
+        found: list[Prediction] = []
+        with _memory_advice():
+            features = PictureFeatures(*map(torch.cat, zip(*(one.features for one in encoded), strict=True)))
+            for start in range(0, len(asked), self.batch_size):
+                rows, texts = zip(*asked[start : start + self.batch_size], strict=True)
+                tokens = self.tokenizer(texts, self.inference.sentence_length).to(self.device)
+                index = torch.tensor(rows, device=self.device)
+                logits = self.model.segment(features, self.model.encode_text(tokens), index)
+                found += [
+                    Prediction.from_logits(
+                        answer,
+                        sentence=sentence,
+                        picture=encoded[row].picture,
+                        letterbox=encoded[row].letterbox,
+                        threshold=self.inference.threshold,
+                    )
+                    for row, sentence, answer in zip(rows, texts, logits[:, 0].cpu().numpy(), strict=True)
+                ]
+        rest = iter(found)
+        return [
+            next(rest) if isinstance(entry, str) else list(islice(rest, len(entry))) for entry in sentences
+        ]
+
+    def _check(self, sentences: str | list[str]) -> None:
+        """Before any work: raises ValueError for what is no sentence, and tells what will be cut."""
+        for sentence in [sentences] if isinstance(sentences, str) else sentences:
+            cut = self.tokenizer.cut(sentence, self.inference.sentence_length)
+            if cut is None:
+                continue
+            limit = self.inference.sentence_length
+            message = f"the sentence {sentence!r} is longer than the model's {limit} tokens"
+            if self.is_strict:
+                raise ValueError(f"{message}: shorten it by {cut!r}")
+            warnings.warn(f"{message}: {cut!r} is not read", stacklevel=3)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class EncodedPicture:
+    """A picture ready for any number of sentences."""
+
+    segmenter: Segmenter
+    """Who encoded it."""
+    picture: UInt8[np.ndarray, "height width 3"]
+    """Upright, in RGB."""
+    letterbox: Letterbox
+    """How it lies in the model's input."""
+    features: PictureFeatures
+    """What the model knows of it, on the segmenter's device."""
+
+    @overload
+    def predict(self, sentences: str) -> Prediction: ...
+    @overload
+    def predict(self, sentences: list[str]) -> list[Prediction]: ...
+    def predict(self, sentences: str | list[str]) -> Prediction | list[Prediction]:
+        """Like `Segmenter.predict`, without encoding the picture again."""
+        self.segmenter._check(sentences)
+        return self.segmenter._answer([self], [sentences])[0]
+
+
+def choose_device(name: str) -> torch.device:
+    """The named device, or for "auto" the first of CUDA, Apple's MPS and the CPU that is here.
+
+    Raises ValueError when there is no such device here.
+    """
+    cuda = (
+        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    here = [*cuda, *mps, "cpu"]
+    wanted = {"auto": here[0], "cuda": "cuda:0"}.get(name, name)
+    if wanted not in here:
+        raise ValueError(f"device must be auto or what this machine has ({', '.join(here)}), got {name!r}")
+    return torch.device(wanted)
+
+
+@contextmanager
+def _memory_advice() -> Iterator[None]:
+    """Turns every library's way to run out of memory into one MemoryError that says what helps."""
+    try:
+        yield
+    except (MemoryError, RuntimeError, cv2.error) as error:
+        words = str(error).lower()
+        if not isinstance(error, MemoryError) and "out of memory" not in words and "allocate" not in words:
+            raise
+        raise MemoryError(
+            "out of memory: take fewer pictures and sentences at a time (batch_size), smaller pictures, "
+            'a model with a smaller input, or device="cpu"'
+        ) from error
