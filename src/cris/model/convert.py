@@ -2,10 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,13 +20,7 @@ from cris.model.config import (
     TextEncoderConfig,
 )
 from cris.model.cris import Cris
-
-
-class Source(NamedTuple):
-    """Where one of our tensors is in a file of theirs."""
-
-    key: str
-    read: Callable[[Tensor], Tensor] = lambda tensor: tensor
+from cris.model.fill import Source, fill
 
 
 def _third(key: str, index: int) -> Source:
@@ -157,7 +150,7 @@ def load_clip(path: str | Path, config: CrisConfig) -> Cris:
         grid = math.isqrt(max(len(positions) - 1, 1))
         config = replace(config, image=replace(config.image, position_grid=grid))
     model = build_cris(config)
-    _fill(model, tensors, CLIP, unused=CLIP_UNUSED, path=path)
+    fill(model, tensors, _sources(model, CLIP), unused=CLIP_UNUSED, path=path)
     return model
 
 
@@ -174,7 +167,7 @@ def load_released(path: str | Path) -> Cris:
         message = f"{path} is no checkpoint of the released code: {error} is missing or misshapen"
         raise ValueError(message) from error
     model = build_cris(config)
-    _fill(model, tensors, RELEASED, unused=RELEASED_UNUSED, path=path)
+    fill(model, tensors, _sources(model, RELEASED), unused=RELEASED_UNUSED, path=path)
     return model.eval()
 
 
@@ -222,58 +215,17 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
     )
 
 
-def _fill(
-    model: Cris,
-    tensors: Mapping[str, Tensor],
-    table: Mapping[str, Source],
-    *,
-    unused: Collection[str],
-    path: str | Path,
-) -> None:
-    """Copies every tensor that the table knows into the model; ValueError when any does not fit."""
-    expected, weights = model.state_dict(), {}
-    unexpected = dict.fromkeys(key for key in tensors if key not in unused)
-    missing: list[str] = []
-    misshapen: list[str] = []
-    for ours, parameter in expected.items():
-        if (source := _source(ours, table)) is None:
-            continue
-        unexpected.pop(source.key, None)
-        if source.key in tensors:
-            tensor = _read(source, tensors[source.key])
-            if tensor is None or tensor.shape != parameter.shape:
-                misshapen.append(f"{source.key} {tuple(tensors[source.key].shape)}")
-            else:
-                weights[ours] = tensor
-        # some files leave out BatchNorm's counters, which nothing here reads
-        elif not source.key.endswith("num_batches_tracked"):
-            missing.append(source.key)
-    problems = {"missing": missing, "unexpected": list(unexpected), "misshapen": misshapen}
-    if any(problems.values()):
-        raise ValueError(f"{path} does not fit the model: " + "; ".join(_listed(problems)))
-    model.load_state_dict(expected | weights)
-
-
-def _source(ours: str, table: Mapping[str, Source]) -> Source | None:
-    for pattern, source in table.items():
-        if match := re.fullmatch(re.escape(pattern).replace(r"\*", r"([^.]+)"), ours):
-            key = source.key
-            for part in match.groups():
-                key = key.replace("*", part, 1)
-            return Source(key, source.read)
-    return None
-
-
-def _read(source: Source, tensor: Tensor) -> Tensor | None:
-    try:
-        return source.read(tensor)
-    except (RuntimeError, IndexError, TypeError):  # too few dimensions, or rows that do not divide
-        return None
-
-
-def _listed(problems: Mapping[str, list[str]]) -> list[str]:
-    return [
-        f"{len(names)} {kind} ({', '.join(dict.fromkeys(names[:3]))}{', …' if len(names) > 3 else ''})"
-        for kind, names in problems.items()
-        if names
+def _sources(model: Cris, table: Mapping[str, Source]) -> dict[str, Source]:
+    """The table's rows for this model's tensors; those that it does not know are left out."""
+    patterns = [
+        (re.compile(re.escape(ours).replace(r"\*", r"([^.]+)")), source) for ours, source in table.items()
     ]
+    sources = {}
+    for name in model.state_dict():
+        for pattern, source in patterns:
+            if match := pattern.fullmatch(name):
+                key = source.key
+                for part in match.groups():
+                    key = key.replace("*", part, 1)
+                sources[name] = Source(key, source.read)
+    return sources

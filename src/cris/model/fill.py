@@ -1,0 +1,65 @@
+"""Puts tensors from a file into a model, all of them or none."""
+
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import Tensor
+
+from cris.model.cris import Cris
+
+
+class Source(NamedTuple):
+    """Where one of our tensors is in a file, and how to make it from what is there."""
+
+    key: str
+    read: Callable[[Tensor], Tensor] = lambda tensor: tensor
+
+
+def fill(
+    model: Cris,
+    tensors: Mapping[str, Tensor],
+    sources: Mapping[str, Source],
+    *,
+    unused: Collection[str] = (),
+    path: str | Path,
+) -> None:
+    """Copies tensors into the model, cast to its types; entries without a source stay as they are.
+
+    Raises ValueError naming what is missing, misshapen, or in the file without being asked for or `unused`.
+    """
+    weights: dict[str, Tensor] = {}
+    missing: list[str] = []
+    misshapen: list[str] = []
+    unexpected = dict.fromkeys(key for key in tensors if key not in unused)
+    expected = model.state_dict()
+    for ours, source in sources.items():
+        unexpected.pop(source.key, None)
+        if source.key in tensors:
+            tensor = _read(source, tensors[source.key])
+            if tensor is not None and tensor.shape == expected[ours].shape:
+                weights[ours] = tensor
+            else:
+                misshapen.append(f"{source.key} {tuple(tensors[source.key].shape)}")
+        # some files leave out BatchNorm's counters, which nothing here reads
+        elif not source.key.endswith("num_batches_tracked"):
+            missing.append(source.key)
+    problems = {"missing": missing, "unexpected": list(unexpected), "misshapen": misshapen}
+    if any(problems.values()):
+        raise ValueError(f"{path} does not fit the model: {_listed(problems)}")
+    model.load_state_dict(expected | weights)
+
+
+def _read(source: Source, tensor: Tensor) -> Tensor | None:
+    try:
+        return source.read(tensor)
+    except (RuntimeError, IndexError, TypeError):  # too few dimensions, or rows that do not divide
+        return None
+
+
+def _listed(problems: Mapping[str, list[str]]) -> str:
+    return "; ".join(
+        f"{len(names)} {kind} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+        for kind, names in problems.items()
+        if names
+    )
