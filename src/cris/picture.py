@@ -3,7 +3,6 @@
 import io
 import warnings
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
@@ -64,7 +63,9 @@ def read_picture(source: PictureSource) -> UInt8[np.ndarray, "height width 3"]:
         raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _read(file: IO[bytes], name: str, length: int) -> UInt8[np.ndarray, "height width 3"]:
+def _read(
+    file: io.BufferedReader | io.BytesIO, name: str, length: int
+) -> UInt8[np.ndarray, "height width 3"]:
     if not length:
         raise ValueError(f"{name}: expected a picture, found nothing (0 bytes)")
     try:
