@@ -29,8 +29,9 @@ def fill(
     Raises ValueError naming what is missing, misshapen, or in the file without being asked for or `unused`.
     """
     weights: dict[str, Tensor] = {}
-    missing: list[str] = []
-    misshapen: list[str] = []
+    # as dicts: several of ours can come from one of theirs, which then has one place in the list
+    missing: dict[str, None] = {}
+    misshapen: dict[str, None] = {}
     unexpected = dict.fromkeys(key for key in tensors if key not in unused)
     expected = model.state_dict()
     for ours, source in sources.items():
@@ -40,11 +41,11 @@ def fill(
             if tensor is not None and tensor.shape == expected[ours].shape:
                 weights[ours] = tensor
             else:
-                misshapen.append(f"{source.key} {tuple(tensors[source.key].shape)}")
+                misshapen[f"{source.key} {tuple(tensors[source.key].shape)}"] = None
         # some files leave out BatchNorm's counters, which nothing here reads
         elif not source.key.endswith("num_batches_tracked"):
-            missing.append(source.key)
-    problems = {"missing": missing, "unexpected": list(unexpected), "misshapen": misshapen}
+            missing[source.key] = None
+    problems = {"missing": [*missing], "unexpected": [*unexpected], "misshapen": [*misshapen]}
     if any(problems.values()):
         raise ValueError(f"{path} does not fit the model: {_listed(problems)}")
     model.load_state_dict(expected | weights)
