@@ -21,6 +21,7 @@ jaxtyping.install_import_hook(
         "cris.model",
         "cris.segmenter",
         "cris.letterbox",
+        "cris.prediction",
         "cris.masks",
         "cris.training.loss",
         "cris.data",

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
-INFERENCE = ("model", "segmenter", "letterbox", "masks", "registry", "weights", "checkpoint")
+INFERENCE = (
+    *("model", "segmenter", "picture", "letterbox", "prediction", "masks"),
+    *("registry", "weights", "checkpoint"),
+)
 NOT_INFERENCE = ("data", "training", "evaluation")
 HEAVY = (
     "torch",
