@@ -30,7 +30,7 @@ QUARTER_TURNS = {"arrow": 4, "crescent": 4}
 """Kinds that point somewhere, and into how many directions."""
 TURN_JITTER = math.radians(13)
 EDGE_SHARE = 0.545
-"""No outline reaches farther from its centre than this share of its diameter."""
+"""Centres are drawn this share of the diameter away from the edges; nearly all outlines then fit."""
 PLACING_TRIES = 40
 
 

@@ -1,7 +1,6 @@
 """The Scenes data set: rendered pictures, sentences about them, exact masks."""
 
 from collections.abc import Iterator
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -15,7 +14,6 @@ from cris.data.scenes.render import render
 
 SCENES_VERSION = 1
 """Goes up when any sample changes."""
-Split = Literal["train", "val", "test"]
 LENGTHS: dict[str, int] = {"train": 1_000_000, "val": 1_000, "test": 2_000}
 SMALLEST_SIDE = 64
 MOST_FAILURES = 6
@@ -30,7 +28,7 @@ class Scenes:
     `size` is the pictures' side in pixels; layout and sentences do not depend on it.
     """
 
-    def __init__(self, split: Split, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = STANDARD) -> None:
+    def __init__(self, split: str, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = STANDARD) -> None:
         if split not in LENGTHS:
             raise ValueError(f"split must be one of {sorted(LENGTHS)}, got {split!r}")
         if size < SMALLEST_SIDE:

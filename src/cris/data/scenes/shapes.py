@@ -148,20 +148,23 @@ def draw_outline(category: str, x: float, y: float, diameter: float, angle: floa
     """Draw a category's outline around (x, y), turned by `angle` radians; lengths in pixels."""
     edges = outline_edges(category)
     cos, sin = math.cos(angle) * diameter / 2, math.sin(angle) * diameter / 2
-    half = math.ceil(diameter * 0.56) + 1
-    left, top = math.floor(x) - half, math.floor(y) - half
-    xs = np.round((edges[:, 0::2] * cos - edges[:, 1::2] * sin + (x - left)) * 16) / 16
-    ys = np.round((edges[:, 0::2] * sin + edges[:, 1::2] * cos + (y - top)) * 16) / 16
-    coverage = _covered_share(xs, ys, 2 * half)
+    xs = np.round((edges[:, 0::2] * cos - edges[:, 1::2] * sin + x) * 16) / 16
+    ys = np.round((edges[:, 0::2] * sin + edges[:, 1::2] * cos + y) * 16) / 16
+    left, top = math.floor(xs.min()), math.floor(ys.min())
+    width, height = math.floor(xs.max()) - left + 2, math.floor(ys.max()) - top + 1
+    coverage = _covered_share(xs - left, ys - top, height, width)
     rows, columns = np.flatnonzero(coverage.any(1)), np.flatnonzero(coverage.any(0))
     coverage = coverage[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return Patch(coverage, coverage > 0.5, left + int(columns[0]), top + int(rows[0]))
 
 
 def _covered_share(
-    xs: Float[np.ndarray, "edges 2"], ys: Float[np.ndarray, "edges 2"], side: int
-) -> Float[np.ndarray, "side side"]:
-    """Signed area to the right of every edge, summed along rows: exact, whatever the CPU."""
+    xs: Float[np.ndarray, "edges 2"], ys: Float[np.ndarray, "edges 2"], height: int, width: int
+) -> Float[np.ndarray, "height width"]:
+    """Signed area to the right of every edge, summed along rows: exact, whatever the CPU.
+
+    The last column must lie right of all edges.
+    """
     first = np.ceil(ys.min(1) * SUBROWS - 0.5).astype(np.int64)
     spans = np.ceil(ys.max(1) * SUBROWS - 0.5).astype(np.int64) - first
     edge = np.repeat(np.arange(len(spans)), spans)
@@ -172,8 +175,8 @@ def _covered_share(
     steps = np.floor(crossing * COLUMN_STEPS).astype(np.int64)
     column, part = steps // COLUMN_STEPS, steps % COLUMN_STEPS
     sign = np.where(rise > 0, -1, 1)[edge]
-    cell = (subrow // SUBROWS) * side + column
-    area = np.bincount(cell, sign * (COLUMN_STEPS - part), side * side)
-    area += np.bincount(cell + 1, sign * part, side * side)
-    covered = np.abs(np.cumsum(area.reshape(side, side), axis=1)) / (SUBROWS * COLUMN_STEPS)
+    cell = (subrow // SUBROWS) * width + column
+    area = np.bincount(cell, sign * (COLUMN_STEPS - part), height * width)
+    area += np.bincount(cell + 1, sign * part, height * width)
+    covered = np.abs(np.cumsum(area.reshape(height, width), axis=1)) / (SUBROWS * COLUMN_STEPS)
     return covered.astype(np.float32)
