@@ -22,6 +22,15 @@ class Batch:
     image_index: Int[Tensor, "sentences"]
     masks: Float[Tensor, "sentences 1 height width"]
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device, pictures channels-last."""
+        return Batch(
+            images=self.images.to(device, memory_format=torch.channels_last),
+            tokens=self.tokens.to(device),
+            image_index=self.image_index.to(device),
+            masks=self.masks.to(device),
+        )
+
 
 def scene_batch(
     scenes: Scenes,

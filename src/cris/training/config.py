@@ -1,6 +1,7 @@
 """What a training run is made of: one frozen configuration decides all of it."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from cris.model.config import CrisConfig, InferenceConfig
@@ -16,10 +17,6 @@ class TrainConfig:
     """Sizes of the model."""
     inference: InferenceConfig
     """Input size, sentence length and threshold; training uses the same."""
-    early_input_size: int = 128
-    """Side of the letterbox in the early steps, which smaller pictures make cheaper."""
-    early_share: float = 0.4
-    """Share of the steps that are early."""
     max_steps: int = 4000
     """Optimiser steps."""
     pictures: int = 12
@@ -54,11 +51,11 @@ class TrainConfig:
     """Steps between lines of metrics."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far a run has come."""
+FREE_TO_CHANGE = {"max_steps", "checkpoint_every", "validation_samples", "log_every"}
+"""Fields that a run may change when it goes on: they do not decide what a step does, or only by intent."""
 
-    step: int = 0
-    """Optimiser steps done."""
-    best: float = field(default=0.0)
-    """Best mean IoU on the validation split so far."""
+
+def fingerprint(config: TrainConfig) -> str:
+    """What a run must still be for its checkpoint to be continued, as JSON."""
+    fields = {name: value for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
+    return json.dumps(fields, sort_keys=True)

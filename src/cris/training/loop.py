@@ -4,29 +4,59 @@ import json
 import math
 import signal
 import time
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
+from cris.checkpoint import TRAIN_STATE, save_checkpoint, whole_checkpoint
 from cris.data.scenes import Scenes, vocabulary
+from cris.letterbox import Letterbox
 from cris.model.build import build_cris
-from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
 from cris.training.batches import scene_batch
-from cris.training.config import Progress, TrainConfig
+from cris.training.config import TrainConfig, fingerprint
 from cris.training.loss import dice_loss, text_to_pixel_loss
 
+Report = Callable[[dict[str, float]], None]
 
-def train(config: TrainConfig, out: Path, *, start: Cris | None = None) -> Progress:
-    """Runs, or goes on with, the run in `out`; returns how far it came.
 
-    `start` gives the first weights of a new run. A run stopped by SIGTERM or SIGINT has saved what it did.
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How far a run came."""
+
+    step: int
+    """Optimiser steps done since the run began."""
+    best: float
+    """Best mean IoU on the validation split so far."""
+    stopped_by: int = 0
+    """Number of the signal that ended it early; 0 when it ran to its end."""
+
+
+def last_checkpoint(out: Path) -> Path:
+    """Where the run in `out` saves."""
+    return out / "checkpoints" / "last"
+
+
+def train(
+    config: TrainConfig, out: Path, *, start: Cris | None = None, report: Report = lambda _: None
+) -> Outcome:
+    """Begins the run in `out`, or goes on with it when it has saved before.
+
+    Args:
+        config: all of the run.
+        out: its folder; gets `metrics.jsonl` and `checkpoints/last`.
+        start: a model whose weights a new run begins with, of the same sizes.
+        report: told of every line of metrics.
+
+    Raises:
+        ValueError: the folder holds a run of another configuration, or `start` has other sizes.
     """
     fabric = Fabric(
         accelerator=config.device,
@@ -34,82 +64,120 @@ def train(config: TrainConfig, out: Path, *, start: Cris | None = None) -> Progr
         strategy="ddp" if config.processes > 1 else "auto",
     )
     fabric.launch()
-    torch.set_num_threads(max(1, (torch.get_num_threads() if config.processes == 1 else 1)))
+    if config.processes > 1:
+        torch.set_num_threads(1)
     torch.manual_seed(config.seed)
     tokenizer = Tokenizer().reduced(sorted(vocabulary()))
     text = replace(config.model.text, vocabulary=tokenizer.vocab_size)
     model = build_cris(replace(config.model, text=text))
     if start is not None:
-        model.load_state_dict(start.state_dict())
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        begin_with(model, start)
     average = build_cris(model.config).eval().requires_grad_(requires_grad=False)
     average.load_state_dict(model.state_dict())
-    average.to(fabric.device)
     optimizer = torch.optim.AdamW(
         parameter_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
     )
-
-    progress = Progress()
-    state_file = out / "checkpoints" / "last" / "train_state.pt"
+    step, best = 0, 0.0
+    state_file = whole_checkpoint(last_checkpoint(out)) / TRAIN_STATE
     if state_file.exists():
         state = torch.load(state_file, map_location="cpu", weights_only=True)
+        if state["fingerprint"] != fingerprint(config):
+            raise ValueError(f"{out} holds a run of another configuration: choose another --out")
         model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimizer.load_state_dict(state["optimizer"])
-        progress = Progress(step=state["step"], best=state["best"])
-    runner, optimizer = fabric.setup(model, optimizer)
+        step, best = state["step"], state["best"]
 
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average.to(fabric.device)
+    runner, optimizer = fabric.setup(model, optimizer)
     scenes, validation = Scenes("train", seed=config.seed), Scenes("val")
-    metrics = out / "metrics.jsonl"
+    log = Log(out / "metrics.jsonl", report, is_silent=not fabric.is_global_zero)
     stop = StopSignal()
     started, seen = time.monotonic(), 0
+
+    def save() -> None:
+        if fabric.is_global_zero:
+            save_checkpoint(
+                last_checkpoint(out),
+                average,
+                tokenizer,
+                config.inference,
+                card=f"Recipe {config.recipe}, {step} steps, validation mean IoU at best {best:.3f}.\n",
+                train_state={
+                    "fingerprint": fingerprint(config),
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step,
+                    "best": best,
+                },
+                overwrite=True,
+            )
+
     share = config.pictures // fabric.world_size
-    while progress.step < config.max_steps and not stop.is_set:
-        rate = learning_rate(config, progress.step)
+    while step < config.max_steps and not stop.number:
+        rate = learning_rate(config, step)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        first = progress.step * config.pictures + fabric.global_rank * share
-        indices = [index % len(scenes) for index in range(first, first + share)]
+        first = step * config.pictures + fabric.global_rank * share
         batch = scene_batch(
             scenes,
-            indices,
+            [index % len(scenes) for index in range(first, first + share)],
             sentences=config.sentences,
             tokenizer=tokenizer,
-            inference=inference_at(config, progress.step),
-        )
-        images = batch.images.to(fabric.device, memory_format=torch.channels_last)
-        logits = runner(images, batch.tokens.to(fabric.device), batch.image_index.to(fabric.device))
-        masks = batch.masks.to(fabric.device)
-        contrastive = text_to_pixel_loss(logits, masks, "area")
-        dice = dice_loss(logits, masks, "area")
-        fabric.backward(contrastive + config.dice_weight * dice)
+            inference=config.inference,
+        ).to(fabric.device)
+        logits = runner(batch.images, batch.tokens, batch.image_index)
+        contrastive = text_to_pixel_loss(logits, batch.masks, "area")
+        dice = dice_loss(logits, batch.masks, "area")
+        loss = contrastive + config.dice_weight * dice
+        fabric.backward(loss)
         norm = fabric.clip_gradients(runner, optimizer, max_norm=config.gradient_clip)
         optimizer.step()
         optimizer.zero_grad()
-        update_average(average, model, min(config.ema_decay, (1 + progress.step) / (10 + progress.step)))
-        progress = replace(progress, step=progress.step + 1)
+        update_average(average, model, min(config.ema_decay, (1 + step) / (10 + step)))
+        step += 1
         seen += len(logits) * fabric.world_size
 
-        if progress.step % config.log_every == 0 and fabric.is_global_zero:
-            write_line(
-                metrics,
-                step=progress.step,
-                loss=float(contrastive),
-                dice=float(dice),
-                gradient_norm=float(norm),
+        if step % config.log_every == 0 or step == config.max_steps:
+            log.write(
+                step=step,
+                loss=loss.item(),
+                contrastive=contrastive.item(),
+                dice=dice.item(),
+                gradient_norm=norm.item() if norm is not None else math.nan,
                 learning_rate=rate,
                 samples_per_second=seen / (time.monotonic() - started),
             )
-        if progress.step % config.checkpoint_every == 0 or progress.step == config.max_steps:
-            score = validate(fabric, average, validation, tokenizer, config, progress.step)
-            progress = replace(progress, best=max(progress.best, score))
-            if fabric.is_global_zero:
-                write_line(metrics, step=progress.step, validation_mean_iou=score)
-                save(out, model, average, optimizer, tokenizer, config, progress)
+        if step % config.checkpoint_every == 0 or step == config.max_steps:
+            mean_iou = validate(fabric, average, validation, tokenizer, config)
+            best = max(best, mean_iou)
+            log.write(step=step, validation_mean_iou=mean_iou)
+            save()
         stop.agree(fabric)
-    if stop.is_set and fabric.is_global_zero:
-        save(out, model, average, optimizer, tokenizer, config, progress)
-    return progress
+    if stop.number:
+        save()
+    return Outcome(step=step, best=best, stopped_by=stop.number)
+
+
+class Log:
+    """Lines of metrics, appended to a file as JSON and told to who watches."""
+
+    def __init__(self, file: Path, report: Report, *, is_silent: bool) -> None:
+        self.file = file
+        self.report = report
+        self.is_silent = is_silent
+        if not is_silent:
+            file.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(self, **values: float) -> None:
+        """Adds a line, in the one process that speaks."""
+        if self.is_silent:
+            return
+        with self.file.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(values) + "\n")
+        self.report(values)
 
 
 class StopSignal:
@@ -120,32 +188,32 @@ class StopSignal:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._remember)
 
-    @property
-    def is_set(self) -> bool:
-        """Whether the run must stop."""
-        return self.number > 0
-
     def agree(self, fabric: Fabric) -> None:
         """All processes stop at the same step, whichever of them was told."""
         if fabric.world_size > 1:
-            self.number = int(fabric.all_reduce(torch.tensor(float(self.number)), reduce_op="max"))
+            told = fabric.all_reduce(torch.tensor(float(self.number)), reduce_op="max")
+            assert isinstance(told, Tensor)
+            self.number = int(told)
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.number = number
 
 
+def begin_with(model: Cris, start: Cris) -> None:
+    """Copies the weights of `start`; ValueError when its sizes are others."""
+    if start.config != model.config:
+        raise ValueError(
+            f"the model to begin with must have the recipe's sizes, {model.config}, got {start.config}"
+        )
+    model.load_state_dict(start.state_dict())
+
+
 def learning_rate(config: TrainConfig, step: int) -> float:
-    """Rises from 0 over the warm-up, stays, then falls along half a cosine over the last share of the steps."""
+    """Rises from 0 over the warm-up, stays, then falls to 0 along half a cosine over the last steps."""
     rise = min(1.0, (step + 1) / config.warmup_steps)
     decay_steps = config.decay_share * config.max_steps
     done = max(0.0, step - (config.max_steps - decay_steps)) / max(1.0, decay_steps)
     return config.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def inference_at(config: TrainConfig, step: int) -> InferenceConfig:
-    """The letterbox of this step: smaller in the early ones."""
-    is_early = step < config.early_share * config.max_steps
-    return replace(config.inference, input_size=config.early_input_size) if is_early else config.inference
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -169,56 +237,22 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 
 @torch.no_grad()
-def validate(
-    fabric: Fabric, model: Cris, scenes: Scenes, tokenizer: Tokenizer, config: TrainConfig, step: int
-) -> float:
-    """Mean IoU over the first scenes of the validation split, each counted once whatever the number of processes."""
-    total = 0.0
+def validate(fabric: Fabric, model: Cris, scenes: Scenes, tokenizer: Tokenizer, config: TrainConfig) -> float:
+    """Mean IoU over the first scenes of a split, each counted once whatever the number of processes."""
+    total = torch.zeros(())
+    inference = config.inference
     for index in range(fabric.global_rank, config.validation_samples, fabric.world_size):
-        batch = scene_batch(
-            scenes, [index], sentences=1, tokenizer=tokenizer, inference=inference_at(config, step)
-        )
-        logits = model(
-            batch.images.to(fabric.device),
-            batch.tokens.to(fabric.device),
-            batch.image_index.to(fabric.device),
-        )
-        size = batch.masks.shape[-2:]
-        found = (
-            nn.functional.interpolate(logits.sigmoid().cpu(), size, mode="bilinear")
-            > config.inference.threshold
-        )
-        truth = batch.masks > 0.5
-        total += float((found & truth).sum() / (found | truth).sum().clamp(min=1))
+        batch = scene_batch(scenes, [index], sentences=1, tokenizer=tokenizer, inference=inference)
+        batch = batch.to(fabric.device)
+        logits = model(batch.images, batch.tokens, batch.image_index)
+        truth = torch.from_numpy(scenes[index].mask)
+        height, width = truth.shape
+        letterbox = Letterbox(height, width, inference.input_size, inference.protocol)
+        probability = letterbox.restore(logits[0, 0].sigmoid().cpu().numpy())
+        found = torch.from_numpy(probability > inference.threshold)
+        total += (found & truth).sum() / (found | truth).sum().clamp(min=1)
     if fabric.world_size > 1:
-        total = float(fabric.all_reduce(torch.tensor(total), reduce_op="sum"))
-    return total / config.validation_samples
-
-
-def write_line(file: Path, **values: float) -> None:
-    """Appends one JSON object to the metrics."""
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(values) + "\n")
-
-
-def save(
-    out: Path,
-    model: Cris,
-    average: Cris,
-    optimizer: torch.optim.Optimizer,
-    tokenizer: Tokenizer,
-    config: TrainConfig,
-    progress: Progress,
-) -> None:
-    """Writes the averaged weights as a checkpoint, and beside them all that the next step depends on."""
-    folder = out / "checkpoints" / "last"
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {
-        "model": model.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        **asdict(progress),
-    }
-    torch.save(state, folder / "train_state.tmp")
-    (folder / "train_state.tmp").replace(folder / "train_state.pt")
-    tokenizer.save(folder / "tokenizer.json")
+        summed = fabric.all_reduce(total, reduce_op="sum")
+        assert isinstance(summed, Tensor)
+        total = summed
+    return total.item() / config.validation_samples

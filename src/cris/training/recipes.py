@@ -18,13 +18,13 @@ def cris_scenes() -> TrainConfig:
     """The embedded model: a small CRIS trained from scratch on rendered scenes."""
     model = CrisConfig(
         joint_dim=128,
-        image=ImageEncoderConfig(layers=(2, 2, 2, 2), width=24, position_grid=5),
+        image=ImageEncoderConfig(layers=(1, 1, 2, 1), width=16, position_grid=6),
         text=TextEncoderConfig(vocabulary=0, context_length=77, width=128, layers=3),
-        neck=NeckConfig(fine=64, middle=128, coarse=256),
+        neck=NeckConfig(fine=48, middle=64, coarse=128),
         decoder=DecoderConfig(layers=2, ffn=256, dropout=0.0),
-        projector=ProjectorConfig(hidden=48, dim=32),
+        projector=ProjectorConfig(hidden=32, dim=24),
     )
-    inference = InferenceConfig(input_size=160, sentence_length=32, threshold=0.5)
+    inference = InferenceConfig(input_size=192, sentence_length=32, threshold=0.5)
     return TrainConfig(recipe="cris-scenes", model=model, inference=inference)
 
 
