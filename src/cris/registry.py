@@ -1,0 +1,122 @@
+"""The models and weights that have names, and what a name, path or hub address stands for."""
+
+import difflib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cris.weights import cache_folder, download, download_from_hub
+
+Kind = Literal["model", "clip"]
+MODELS = Path(__file__).parent / "models"
+CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remote:
+    """A file on a server."""
+
+    url: str
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A model, or weights to start one from, that has a name."""
+
+    name: str
+    kind: Kind
+    """model: a checkpoint to predict with; clip: weights for the encoders of a model to be trained."""
+    licence: str
+    description: str
+    remote: Remote | None = None
+    """None for a model that comes with the package."""
+
+
+def _openai(name: str, sha256: str, size: int) -> Entry:
+    url = f"https://openaipublic.azureedge.net/clip/models/{sha256}/{name}.pt"
+    return Entry(
+        name=name,
+        kind="clip",
+        licence="MIT",
+        description=f"OpenAI's CLIP with the image encoder {name}, to train from",
+        remote=Remote(url=url, sha256=sha256, size=size),
+    )
+
+
+ENTRIES = (
+    Entry(
+        name="cris-scenes",
+        kind="model",
+        licence="Apache-2.0",
+        description="A small model for rendered scenes, which comes with the package",
+    ),
+    # addresses and hashes as in clip/clip.py of github.com/openai/CLIP
+    _openai("RN50", "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762", 255_827_503),
+    _openai("RN101", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", 291_791_292),
+    _openai("RN50x4", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", 421_854_225),
+    _openai("RN50x16", "52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa", 661_125_706),
+)
+REGISTRY = {entry.name: entry for entry in ENTRIES}
+
+HUB_FORM = "hf://OWNER/NAME@REVISION (a checkpoint) or hf://OWNER/NAME@REVISION/FILE"
+_HUB_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
+
+
+def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
+    """The checkpoint folder (`kind` "model") or file of CLIP's weights that is meant, downloaded if need be.
+
+    It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM).
+
+    Raises:
+        ValueError: there is no such name or path, or it is of the other kind.
+        ConnectionError: a download failed.
+    """
+    name = str(name_or_path)
+    if isinstance(name_or_path, str) and name in REGISTRY:
+        entry = REGISTRY[name]
+        if entry.kind != kind:
+            raise ValueError(f"{name} is {entry.description}; {_known(kind)}")
+        return _place(entry)
+    if name.startswith("hf:"):
+        return _from_hub(name)
+    path = Path(name_or_path)
+    if path.exists():
+        return path
+    close = difflib.get_close_matches(name.lower(), [known.lower() for known in _names(kind)], n=1)
+    hint = next((f"; did you mean {known}?" for known in _names(kind) if [known.lower()] == close), "")
+    raise ValueError(f"there is no model and no path {name!r}{hint}; {_known(kind)}")
+
+
+def stored_at(entry: Entry) -> Path:
+    """Where it is, or will be when it has been downloaded."""
+    return cache_folder() / f"{entry.name}.pt" if entry.remote else MODELS / entry.name
+
+
+def _place(entry: Entry) -> Path:
+    if entry.remote is None:
+        return stored_at(entry)
+    remote = entry.remote
+    return download(remote.url, stored_at(entry), sha256=remote.sha256, size=remote.size)
+
+
+def _from_hub(address: str) -> Path:
+    match = _HUB_ADDRESS.fullmatch(address)
+    if match is None or ".." in address:
+        raise ValueError(f"an address on the hub must be {HUB_FORM}, got {address!r}")
+    repository, revision, file = match.groups()
+    if file is None:
+        return download_from_hub(repository, revision, CHECKPOINT_FILES)
+    return download_from_hub(repository, revision, [file]) / file
+
+
+def _names(kind: Kind) -> list[str]:
+    return [entry.name for entry in ENTRIES if entry.kind == kind]
+
+
+def _known(kind: Kind) -> str:
+    what = "models" if kind == "model" else "CLIP weights"
+    return f"{what} are {', '.join(_names(kind))}, a path, or {HUB_FORM}"

@@ -1,0 +1,139 @@
+"""Downloads of weights: resumed, verified, and in place only when whole."""
+
+import hashlib
+import os
+import urllib.request
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from http.client import HTTPException
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+
+from filelock import FileLock
+
+CHUNK_BYTES = 1 << 20
+TIMEOUT_SECONDS = 30
+"""Longest wait for a server that says nothing."""
+
+NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError)
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $CRIS_CACHE, or .cache/cris in the home folder."""
+    return Path(os.environ.get("CRIS_CACHE") or Path.home() / ".cache" / "cris")
+
+
+def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
+    """`path`, with the verified file of that address (`size` in bytes); downloaded when it is not there.
+
+    What an interrupted download leaves is kept beside it, and the next one goes on from there. Processes
+    that want the same file wait for the first.
+
+    Raises:
+        ConnectionError: no server, or no such file there; the message says which file to put where.
+        ValueError: the file at `path`, or the one that came, is another one.
+    """
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(path.name + ".lock")):
+            if not path.exists():
+                _download(url, path, sha256, size)
+                return path
+    if (digest := _sha256(path)) != sha256:
+        raise ValueError(
+            f"{path} must have sha256 {sha256}, got {digest}: delete it to have it fetched again"
+        )
+    return path
+
+
+def _download(url: str, path: Path, sha256: str, size: int) -> None:
+    partial = path.with_name(path.name + ".part")
+    try:
+        _receive_all(url, partial, size)
+    except NETWORK_ERRORS as error:
+        raise ConnectionError(
+            f"cannot download {url} ({error}): get it elsewhere and put it at {path} (sha256 {sha256})"
+        ) from error
+    if (digest := _sha256(partial)) != sha256:
+        partial.unlink()
+        raise ValueError(
+            f"{url} must have sha256 {sha256}, but what came has {digest} and was deleted: try again"
+        )
+    partial.replace(path)
+
+
+def _receive_all(url: str, partial: Path, size: int) -> None:
+    """Fetches what `partial` lacks; goes on after a broken connection if that had brought something."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = TextColumn(partial.stem), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=size)
+        while True:
+            before = _size(partial)
+            try:
+                _receive(url, partial, lambda count: progress.update(task, completed=count))
+            except NETWORK_ERRORS:
+                if _size(partial) <= before:
+                    raise
+            else:
+                return
+
+
+def _receive(url: str, partial: Path, report: Callable[[int], None]) -> None:
+    """One request for the rest of the file, or for all of it when the server cannot give a part."""
+    start = _size(partial)
+    request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+    except HTTPError as error:
+        if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            return  # nothing is left to fetch; whether it is the right file, its hash tells
+        raise
+    with response:
+        is_rest = response.status == HTTPStatus.PARTIAL_CONTENT
+        expected = (start if is_rest else 0) + int(response.headers.get("Content-Length", 0))
+        with partial.open("ab" if is_rest else "wb") as file:
+            while chunk := response.read(CHUNK_BYTES):
+                file.write(chunk)
+                report(file.tell())
+            if file.tell() < expected:
+                raise ConnectionError(f"the connection broke after {file.tell()} of {expected} bytes")
+
+
+def download_from_hub(repository: str, revision: str, names: Sequence[str]) -> Path:
+    """The folder that has these files of a Hugging Face repository at that revision, downloaded if need be.
+
+    Raises:
+        ConnectionError: no connection; the message says which file to put where.
+        ValueError: no such repository, revision or file.
+    """
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
+    folder = cache_folder() / "hub" / f"{repository.replace('/', '--')}@{revision}"
+    for name in names:
+        address = f"hf://{repository}@{revision}/{name}"
+        try:
+            # as files in a folder of ours: the hub's own cache is made of links that lead out of their folder
+            huggingface_hub.hf_hub_download(repository, name, revision=revision, local_dir=folder)
+        except Exception as error:  # the library lets the errors of its network client through
+            if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
+                raise ValueError(f"the hub has no {address}: check repository, revision and file") from error
+            reason = type(error).__name__  # the library's texts fill several lines
+            raise ConnectionError(
+                f"cannot download {address} ({reason}): get it elsewhere and put it at {folder / name}"
+            ) from error
+    return folder
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
