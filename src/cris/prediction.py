@@ -66,7 +66,8 @@ class Prediction:
     @property
     def probability(self) -> Float32[np.ndarray, "height width"]:
         """Of each pixel, at the picture's own size, in [0, 1]; computed at each call, so keep it."""
-        return self.letterbox.restore(self.grid).clip(0, 1)
+        values = self.letterbox.restore(self.grid)
+        return np.clip(values, 0, 1, out=values)
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:

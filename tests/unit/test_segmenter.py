@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from cris import Prediction, Segmenter
+from cris.checkpoint import save_checkpoint
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.segmenter import choose_device
@@ -112,6 +113,23 @@ def test_files_and_images_are_read(small, tmp_path):
     expected = small.predict(PICTURES[0], "left dog")
     for source in (path, str(path), path.read_bytes(), Image.open(path)):
         assert_same(small.predict(source, "left dog"), expected)
+
+
+def test_a_saved_model_answers_as_before(small, tmp_path):
+    save_checkpoint(tmp_path / "model", small.model, TOKENIZER, INFERENCE, "card")
+    for folder in (tmp_path / "model", str(tmp_path / "model")):
+        loaded = Segmenter.from_pretrained(folder, "cpu", batch_size=3, is_strict=True)
+        assert (loaded.inference, loaded.batch_size, loaded.is_strict) == (INFERENCE, 3, True)
+        np.testing.assert_array_equal(
+            loaded.predict(PICTURES[0], "left dog").grid, small.predict(PICTURES[0], "left dog").grid
+        )
+
+
+def test_a_model_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no-such-model"):
+        Segmenter.from_pretrained("no-such-model")
+    with pytest.raises(ValueError, match=str(tmp_path)):
+        Segmenter.from_pretrained(tmp_path)
 
 
 def test_protocol_and_threshold_are_the_checkpoints(small):
