@@ -1,6 +1,7 @@
 """Mean IoU, overall IoU, Pr@X, and how well the score tells good masks from bad ones."""
 
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -10,6 +11,7 @@ THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 GOOD_IOU = 0.5
 """A mask is good when its IoU is above this: what the score is asked to tell."""
 _EPSILON = 1e-6  # in pixels; the released code's
+Pixels = TypeVar("Pixels", float, np.ndarray)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,16 +44,15 @@ def intersection_and_union(
     predicted: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"]
 ) -> tuple[int, int]:
     """In pixels."""
-    shared = np.count_nonzero(predicted & true)
-    return shared, np.count_nonzero(predicted) + np.count_nonzero(true) - shared
+    return int(np.count_nonzero(predicted & true)), int(np.count_nonzero(predicted | true))
 
 
-def iou(intersections: Int64[np.ndarray, "n"], unions: Int64[np.ndarray, "n"]) -> Float64[np.ndarray, "n"]:
-    """Of each sample, as released: intersection / (union + 1e-6).
+def iou(intersection: Pixels, union: Pixels) -> Pixels:
+    """Of one sample, or of each, as released: intersection / (union + 1e-6).
 
     So a perfect mask falls short of 1 by 1e-6 / union, and two empty masks get 0.
     """
-    return intersections / (unions + _EPSILON)
+    return intersection / (union + _EPSILON)
 
 
 def summarise(

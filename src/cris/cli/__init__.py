@@ -1,0 +1,138 @@
+"""The command line: each command is a file here, with a dataclass `Command` that has a `run() -> int`."""
+
+import difflib
+import importlib
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from cris import __version__
+from cris.cli.errors import UsageError, explain
+
+COMMANDS = {
+    "segment": "Light up what sentences refer to, in one picture or many",
+    "demo": "Segment some scenes and a photograph, measure, write a gallery",
+    "models": "List the models that can be used by name",
+    "convert": "Turn released CRIS or CLIP weights into a checkpoint folder",
+    "train": "Train a model by a recipe",
+    "eval": "Measure a model on a data set",
+}
+"""Command → what it does; kept by hand, so that `cris --help` imports nothing."""
+
+FAILURE, WRONG_USE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `cris` with these arguments, by default the process's own; returns the exit code.
+
+    What a user can cause ends as one line on stderr. Bugs keep their traceback; CRIS_DEBUG=1 keeps them all.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # any file name can be printed
+    try:
+        with _terminable(), _short_warnings():
+            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+            sys.stdout.flush()
+            return code
+    except SystemExit as end:  # tyro ends so after --help and for unknown options
+        return end.code if isinstance(end.code, int) else FAILURE
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has enough; the interpreter must not fail once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        message = explain(error)
+        if message is None or os.environ.get("CRIS_DEBUG"):
+            raise
+        _say(f"error: {message}")
+        return WRONG_USE if isinstance(error, UsageError) else FAILURE
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        (sys.stdout if arguments else sys.stderr).write(_help())
+        return 0 if arguments else WRONG_USE
+    name, *rest = arguments
+    if name in ("-V", "--version"):
+        sys.stdout.write(f"cris {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(COMMANDS)}"
+        raise UsageError(f"there is no command {name!r}: {hint}")
+    import tyro  # here, as parsing the top level needs none
+
+    command: Any = importlib.import_module(f"cris.cli.{name}").Command
+    return int(
+        tyro.cli(
+            command,
+            prog=f"cris {name}",
+            args=rest,
+            config=(
+                tyro.conf.FlagCreatePairsOff,
+                tyro.conf.OmitArgPrefixes,
+                tyro.conf.OmitSubcommandPrefixes,
+            ),
+        ).run()
+    )
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    commands = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
+    return f"""usage: cris COMMAND …
+
+Finds the pixels a sentence refers to.
+
+commands:
+{commands}
+
+options:
+  -h, --help     this text; `cris COMMAND --help` tells a command's options
+  -V, --version  the version
+"""
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"cris: {line}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Makes SIGTERM unwind the stack, so that what is half-written is removed; exit code 143."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
+        yield
+        return
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """A warning is one line too."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        _say(f"warning: {' '.join(str(message).split())}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield

@@ -1,0 +1,57 @@
+"""What commands show people: lines, tables and progress."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from cris.evaluation.evaluate import Evaluation
+    from cris.evaluation.metrics import Summary
+
+Item = TypeVar("Item")
+_PIPE_WIDTH = 120  # columns where there is no terminal
+
+
+def show(what: RenderableType) -> None:
+    """Prints to stdout; strings are taken as they are, without rich's markup."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    console.print(Text(what) if isinstance(what, str) else what, soft_wrap=isinstance(what, str | Text))
+
+
+def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
+    """The items, with a bar on stderr while they go by; no bar where there is no terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+def figures_table(title: str, evaluation: "Evaluation") -> Table:
+    """An evaluation: a row for each kind of expression, then one for all."""
+    table = Table(title=Text(title), title_justify="left", show_footer=True)
+    all_cells = _cells(evaluation.total)
+    headers = ("samples", "mean IoU", "overall IoU", "Pr@50", "Pr@70", "Pr@90", "ceiling", "score AUROC")
+    table.add_column("expression", "all")
+    for header, cell in zip(headers, all_cells, strict=True):
+        table.add_column(header, cell, justify="right")
+    for kind, summary in evaluation.kinds.items():
+        table.add_row(kind.replace("_", " "), *_cells(summary))
+    return table
+
+
+def _cells(summary: "Summary") -> list[str]:
+    shares = (
+        summary.mean_iou,
+        summary.overall_iou,
+        summary.pr50,
+        summary.pr70,
+        summary.pr90,
+        summary.ceiling,
+        summary.score_auroc,
+    )
+    return [f"{summary.count:,}", *("–" if share is None else f"{share:.3f}" for share in shares)]

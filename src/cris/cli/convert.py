@@ -1,0 +1,112 @@
+"""`cris convert`: weights from elsewhere become a checkpoint folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from cris.cli.console import show
+from cris.cli.output import sha256_of
+
+if TYPE_CHECKING:
+    from cris.model.config import InferenceConfig
+    from cris.model.cris import Cris
+
+Backbone = Literal["RN50", "RN101", "RN50x4", "RN50x16"]
+"""The keys of cris.model.BACKBONES, repeated because importing that takes torch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Released:
+    """Makes a checkpoint folder of a file that the released CRIS code saved, such as best_model.pth.
+
+    Sizes are read from the tensors' shapes; pictures are resampled as in the released code, so that its figures
+    come out. Nothing in the file is run.
+    """
+
+    file: tyro.conf.Positional[Path]
+    """A checkpoint of the released code, from one process or from several."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """The checkpoint folder to write."""
+    sentence_length: int = 17
+    """Tokens per sentence that it was trained with: 17 for RefCOCO and RefCOCO+, 22 for RefCOCOg."""
+    overwrite: bool = False
+    """Replace the checkpoint in DIR."""
+
+    def run(self) -> int:
+        """Converts and says what was written."""
+        from cris.model.config import InferenceConfig
+        from cris.model.convert import load_released
+
+        model = load_released(self.file)
+        inference = InferenceConfig(sentence_length=self.sentence_length, protocol="released")
+        _save(
+            model,
+            inference,
+            self.out,
+            f"# CRIS, converted\n\nWeights that the released CRIS code saved: {_origin(self.file)}. "
+            "Their licence and figures are those of whoever trained them.\n",
+            overwrite=self.overwrite,
+        )
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """Makes a checkpoint folder to train from: CLIP's weights in the encoders, all after them random.
+
+    It predicts noise until it is trained. Nothing in the file is run.
+    """
+
+    file: tyro.conf.Positional[str]
+    """OpenAI's archive, a state dict or safetensors; or a name from `cris models`, fetched when needed."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """The checkpoint folder to write."""
+    model: Backbone = "RN50"
+    """CLIP's image encoder, which decides the sizes."""
+    overwrite: bool = False
+    """Replace the checkpoint in DIR."""
+
+    def run(self) -> int:
+        """Converts and says what was written, and that it must be trained."""
+        import torch
+
+        from cris.model import BACKBONES
+        from cris.model.config import InferenceConfig
+        from cris.model.convert import load_clip
+        from cris.registry import resolve
+
+        file = resolve(self.file, "clip")
+        torch.manual_seed(0)  # the random parts come out alike every time
+        model = load_clip(file, BACKBONES[self.model])
+        warning = "Neck, decoder and projectors are random: it must be trained before it finds anything."
+        _save(
+            model,
+            InferenceConfig(),
+            self.out,
+            f"# CRIS on CLIP {self.model}, untrained\n\n{warning} "
+            f"The encoders have CLIP's weights: {_origin(file)}.\n",
+            overwrite=self.overwrite,
+        )
+        show(f"{warning}\n  cris train finetune --from {self.out} --data DIR --out DIR")
+        return 0
+
+
+Command = (
+    Annotated[Released, tyro.conf.subcommand(name="released")]
+    | Annotated[Clip, tyro.conf.subcommand(name="clip")]
+)
+
+
+def _origin(file: Path) -> str:
+    return f"`{file.name}`, sha256 `{sha256_of(file)}`"
+
+
+def _save(model: "Cris", inference: "InferenceConfig", out: Path, card: str, *, overwrite: bool) -> None:
+    from cris.checkpoint import save_checkpoint
+    from cris.model.tokenizer import Tokenizer
+
+    save_checkpoint(out, model, Tokenizer(), inference, card, overwrite=overwrite)
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    show(f"{out}: {millions:.2f} M parameters")

@@ -1,0 +1,39 @@
+"""Which errors are a user's to mend, and the one line that says how."""
+
+import errno
+from types import TracebackType
+
+
+class UsageError(ValueError):
+    """Wrong use of the command line: exit code 2, not 1."""
+
+
+def explain(error: Exception) -> str | None:
+    """One line for the user; None for a bug, whose traceback we want to see."""
+    match error:
+        case OSError():
+            line = _explain_os(error)
+        case MemoryError():
+            line = str(error) or "out of memory"
+        case ValueError() if _is_raised_by_us(error.__traceback__):
+            line = str(error)
+        case _:
+            return None
+    return " ".join(line.split())
+
+
+def _explain_os(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" at {error.filename}" if error.filename else ""
+        return f"the disk is full{where}: free some space, or write elsewhere with --out; nothing was kept"
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error) or type(error).__name__
+
+
+def _is_raised_by_us(traceback: TracebackType | None) -> bool:
+    """Whether the innermost frame is ours: a library's ValueError that we let through is our bug."""
+    assert traceback is not None
+    while traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return str(traceback.tb_frame.f_globals["__name__"]).partition(".")[0] == "cris"

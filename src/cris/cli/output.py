@@ -1,0 +1,94 @@
+"""Output folders: another job's results are never overwritten unasked, and nothing stays half-written."""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+RECORD = "results.json"
+"""What a job writes beside its other files: its results, its fingerprint, the names of its files."""
+SCHEMA_VERSION = 1
+"""Of the record; goes up when a field changes its meaning or goes away."""
+
+
+def fingerprint(**parts: object) -> str:
+    """Sha256 of everything that a job's results depend on."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str | None:
+    """Of a file's content; None when it cannot be read, which is for its real reader to explain."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def model_sha256(checkpoint: Path) -> list[str | None]:
+    """Of everything in a checkpoint that its answers depend on."""
+    return [sha256_of(checkpoint / name) for name in ("config.json", "model.safetensors", "tokenizer.json")]
+
+
+def to_json(content: object) -> str:
+    """Indented, in ASCII whatever it holds, so that it can go through any terminal and pipe."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+
+
+def check_free(out: Path, files: Iterable[str], job: str, *, overwrite: bool) -> None:
+    """Raises ValueError when writing these files to `out` would overwrite what the job did not make.
+
+    A job may always be run again over its own results.
+    """
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out must name a folder, {out} is a file")
+    if overwrite or _record(out).get("fingerprint") == job:
+        return
+    if (out / RECORD).exists():
+        raise ValueError(f"{out} holds the results of another job: choose another --out, or pass --overwrite")
+    for name in files:
+        if (out / name).exists():
+            raise ValueError(f"{out / name} is there already: choose another --out, or pass --overwrite")
+
+
+@contextmanager
+def written_together(out: Path) -> Iterator[Path]:
+    """A folder to write files to, the record among them, which move to `out` at the end; or none does.
+
+    What an earlier record says it wrote, and this one no longer does, goes away.
+    """
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as partial:
+            yield Path(partial)
+            files = sorted(Path(partial).iterdir(), key=lambda file: file.name == RECORD)  # the record last
+            outdated = _files(_record(out)) if (Path(partial) / RECORD).exists() else set()
+            for file in files:
+                file.replace(out / file.name)
+            for name in outdated - {file.name for file in files}:
+                (out / name).unlink(missing_ok=True)
+    except BaseException:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _record(out: Path) -> dict[str, Any]:
+    """What `out` says of itself; empty when it says nothing that can be read."""
+    try:
+        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _files(record: dict[str, Any]) -> set[str]:
+    """The files a record names; only plain names, as a record from elsewhere may say anything."""
+    named = record.get("files")
+    names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
+    return {name for name in names if Path(name).name == name and "\0" not in name and name != RECORD}

@@ -1,0 +1,55 @@
+"""Which pictures a command line means: one file, those in a folder, or those that fit a pattern."""
+
+import glob
+import warnings
+from pathlib import Path
+
+from PIL import Image
+
+from cris.picture import FORMATS
+
+
+def find_pictures(named: str) -> list[Path]:
+    """The files, sorted by name.
+
+    Of a folder those with a picture's suffix, without hidden files, subfolders and links that lead out of it.
+    Raises ValueError when there is none.
+    """
+    path = Path(named)
+    if path.is_dir():
+        found = _in_folder(path)
+        if not found:
+            raise ValueError(
+                f"expected pictures, the folder {named} has none ({', '.join(sorted(suffixes()))})"
+            )
+        return found
+    if path.exists() or not glob.has_magic(named):
+        return [path]
+    # not Path.glob, which takes no absolute pattern
+    matches = map(Path, glob.glob(named, recursive=True))  # noqa: PTH207
+    found = sorted(match for match in matches if match.is_file())
+    if not found:
+        raise ValueError(f"expected pictures, no file fits the pattern {named}")
+    return found
+
+
+def is_picture_file(named: str) -> bool:
+    """Whether there is a file of this name with a picture's suffix."""
+    return Path(named).suffix.lower() in suffixes() and Path(named).is_file()
+
+
+def suffixes() -> set[str]:
+    """Of the files that `read_picture` reads, such as ".jpg"."""
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found = []
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith(".") or not is_picture_file(str(file)):
+            continue
+        if file.resolve().is_relative_to(folder.resolve()):
+            found.append(file)
+        else:
+            warnings.warn(f"{file} is a link that leads out of its folder: left out", stacklevel=2)
+    return found
