@@ -1,6 +1,7 @@
 """Builds src/cris/model/assets/tokenizer.json from CLIP's merge table.
 
-pip download --no-deps open_clip_torch && unzip -j open_clip_torch-*.whl open_clip/bpe_simple_vocab_16e6.txt.gz
+pip download --no-deps open_clip_torch
+unzip -j open_clip_torch-*.whl open_clip/bpe_simple_vocab_16e6.txt.gz
 python tools/build_tokenizer.py bpe_simple_vocab_16e6.txt.gz
 """
 
