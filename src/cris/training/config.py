@@ -17,11 +17,11 @@ class TrainConfig:
     """Sizes of the model."""
     inference: InferenceConfig
     """Input size, sentence length and threshold; training uses the same."""
-    max_steps: int = 4000
+    max_steps: int = 4800
     """Optimiser steps."""
     pictures: int = 12
     """Pictures per step, over all processes."""
-    sentences: int = 6
+    sentences: int = 8
     """Sentences per picture, which share one encoding of it."""
     learning_rate: float = 1e-3
     """Highest learning rate of AdamW."""
@@ -51,8 +51,8 @@ class TrainConfig:
     """Steps between lines of metrics."""
 
 
-FREE_TO_CHANGE = {"max_steps", "checkpoint_every", "validation_samples", "log_every"}
-"""Fields that a run may change when it goes on: they do not decide what a step does, or only by intent."""
+FREE_TO_CHANGE = {"max_steps", "device", "checkpoint_every", "validation_samples", "log_every"}
+"""Fields that may be others when a run goes on: longer, elsewhere, or told of at other times."""
 
 
 def fingerprint(config: TrainConfig) -> str:

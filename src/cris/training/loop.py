@@ -4,6 +4,7 @@ import json
 import math
 import signal
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,6 +65,8 @@ def train(
         strategy="ddp" if config.processes > 1 else "auto",
     )
     fabric.launch()
+    # the 1x1 fusions get their gradients in parts, laid out in a way that DDP remarks on and copes with
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     if config.processes > 1:
         torch.set_num_threads(1)
     torch.manual_seed(config.seed)
@@ -93,7 +96,6 @@ def train(
     runner, optimizer = fabric.setup(model, optimizer)
     scenes, validation = Scenes("train", seed=config.seed), Scenes("val")
     log = Log(out / "metrics.jsonl", report, is_silent=not fabric.is_global_zero)
-    stop = StopSignal()
     started, seen = time.monotonic(), 0
 
     def save() -> None:
@@ -116,46 +118,47 @@ def train(
             )
 
     share = config.pictures // fabric.world_size
-    while step < config.max_steps and not stop.number:
-        rate = learning_rate(config, step)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        first = step * config.pictures + fabric.global_rank * share
-        batch = scene_batch(
-            scenes,
-            [index % len(scenes) for index in range(first, first + share)],
-            sentences=config.sentences,
-            tokenizer=tokenizer,
-            inference=config.inference,
-        ).to(fabric.device)
-        logits = runner(batch.images, batch.tokens, batch.image_index)
-        contrastive = text_to_pixel_loss(logits, batch.masks, "area")
-        dice = dice_loss(logits, batch.masks, "area")
-        loss = contrastive + config.dice_weight * dice
-        fabric.backward(loss)
-        norm = fabric.clip_gradients(runner, optimizer, max_norm=config.gradient_clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        update_average(average, model, min(config.ema_decay, (1 + step) / (10 + step)))
-        step += 1
-        seen += len(logits) * fabric.world_size
+    with StopSignal() as stop:
+        while step < config.max_steps and not stop.number:
+            rate = learning_rate(config, step)
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            first = step * config.pictures + fabric.global_rank * share
+            batch = scene_batch(
+                scenes,
+                [index % len(scenes) for index in range(first, first + share)],
+                sentences=config.sentences,
+                tokenizer=tokenizer,
+                inference=config.inference,
+            ).to(fabric.device)
+            logits = runner(batch.images, batch.tokens, batch.image_index)
+            contrastive = text_to_pixel_loss(logits, batch.masks, "area")
+            dice = dice_loss(logits, batch.masks, "area")
+            loss = contrastive + config.dice_weight * dice
+            fabric.backward(loss)
+            norm = fabric.clip_gradients(runner, optimizer, max_norm=config.gradient_clip)
+            optimizer.step()
+            optimizer.zero_grad()
+            update_average(average, model, min(config.ema_decay, (1 + step) / (10 + step)))
+            step += 1
+            seen += len(logits) * fabric.world_size
 
-        if step % config.log_every == 0 or step == config.max_steps:
-            log.write(
-                step=step,
-                loss=loss.item(),
-                contrastive=contrastive.item(),
-                dice=dice.item(),
-                gradient_norm=norm.item() if norm is not None else math.nan,
-                learning_rate=rate,
-                samples_per_second=seen / (time.monotonic() - started),
-            )
-        if step % config.checkpoint_every == 0 or step == config.max_steps:
-            mean_iou = validate(fabric, average, validation, tokenizer, config)
-            best = max(best, mean_iou)
-            log.write(step=step, validation_mean_iou=mean_iou)
-            save()
-        stop.agree(fabric)
+            if step % config.log_every == 0 or step == config.max_steps:
+                log.write(
+                    step=step,
+                    loss=loss.item(),
+                    contrastive=contrastive.item(),
+                    dice=dice.item(),
+                    gradient_norm=norm.item() if norm is not None else math.nan,
+                    learning_rate=rate,
+                    samples_per_second=seen / (time.monotonic() - started),
+                )
+            if step % config.checkpoint_every == 0 or step == config.max_steps:
+                mean_iou = validate(fabric, average, validation, tokenizer, config)
+                best = max(best, mean_iou)
+                log.write(step=step, validation_mean_iou=mean_iou)
+                save()
+            stop.agree(fabric)
     if stop.number:
         save()
     return Outcome(step=step, best=best, stopped_by=stop.number)
@@ -185,8 +188,16 @@ class StopSignal:
 
     def __init__(self) -> None:
         self.number = 0
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._remember)
+
+    def __enter__(self) -> "StopSignal":
+        """Takes the signals over."""
+        self.before = {name: signal.signal(name, self._remember) for name in (signal.SIGTERM, signal.SIGINT)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Hands them back."""
+        for name, handler in self.before.items():
+            signal.signal(name, handler)
 
     def agree(self, fabric: Fabric) -> None:
         """All processes stop at the same step, whichever of them was told."""
