@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from cris.checkpoint import load_checkpoint
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
@@ -20,6 +21,7 @@ from cris.model.neck import PictureFeatures
 from cris.model.tokenizer import Tokenizer
 from cris.picture import PictureSource, read_picture
 from cris.prediction import Prediction
+from cris.registry import resolve
 
 BATCH_SIZE = 8
 """Pictures, and sentences, that go through the model at a time."""
@@ -86,9 +88,6 @@ class Segmenter:
         Raises:
             ValueError: no such model, or the folder holds none that can be read; otherwise as above.
         """
-        from cris.checkpoint import load_checkpoint
-        from cris.registry import resolve
-
         with _memory_advice():
             checkpoint = load_checkpoint(resolve(name_or_folder))
         return cls(
