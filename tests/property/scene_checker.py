@@ -243,8 +243,8 @@ class Checker:
         along = self._along(anchor, side) - self._along(index, side)
         other = "top" if side in ("left", "right") else "left"
         aside = abs(self._along(anchor, other) - self._along(index, other))
-        sure = along >= 0.08 - SLACK and aside <= 0.9 * along + SLACK
-        return sure, sure or (along > 0.02 + SLACK and aside < 2 * along - SLACK)
+        sure = along >= 0.08 - SLACK and aside <= 0.9 * along + 1.9 * SLACK
+        return sure, sure or (along > 0.02 + SLACK and aside < 2 * along - 3 * SLACK)
 
     def _gap(self, first: int, second: int) -> float:
         a, b = self.boxes[first], self.boxes[second]
