@@ -83,10 +83,11 @@ class Command:
 
             start = load_checkpoint(resolve(self.start_from)).model
         outcome = train(config, self.out, start=start, report=_tell)
-        sys.stdout.write(
-            f"{outcome.step} steps; best validation mean IoU {outcome.best:.3f}; "
-            f"model: {last_checkpoint(self.out)}\n"
-        )
+        if outcome.is_first:
+            sys.stdout.write(
+                f"{outcome.step} steps; best validation mean IoU {outcome.best:.3f}; "
+                f"model: {last_checkpoint(self.out)}\n"
+            )
         return 128 + outcome.stopped_by if outcome.stopped_by else 0
 
 

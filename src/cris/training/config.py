@@ -17,7 +17,7 @@ class TrainConfig:
     """Sizes of the model."""
     inference: InferenceConfig
     """Input size, sentence length and threshold; training uses the same."""
-    max_steps: int = 4800
+    max_steps: int = 6000
     """Optimiser steps."""
     pictures: int = 12
     """Pictures per step, over all processes."""
@@ -29,7 +29,7 @@ class TrainConfig:
     """Decay of weights with two or more dimensions; biases and norms have none."""
     warmup_steps: int = 200
     """Steps over which the learning rate rises from 0."""
-    decay_share: float = 0.4
+    decay_share: float = 0.55
     """Share of the steps, at the end, over which the learning rate falls to 0 along a cosine."""
     dice_weight: float = 1.0
     """Weight of the Dice loss beside the text-to-pixel contrastive loss."""

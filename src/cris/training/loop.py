@@ -36,8 +36,10 @@ class Outcome:
     """Optimiser steps done since the run began."""
     best: float
     """Best mean IoU on the validation split so far."""
-    stopped_by: int = 0
+    stopped_by: int
     """Number of the signal that ended it early; 0 when it ran to its end."""
+    is_first: bool
+    """Whether this is the process that speaks for all."""
 
 
 def last_checkpoint(out: Path) -> Path:
@@ -161,7 +163,7 @@ def train(
             stop.agree(fabric)
     if stop.number:
         save()
-    return Outcome(step=step, best=best, stopped_by=stop.number)
+    return Outcome(step=step, best=best, stopped_by=stop.number, is_first=fabric.is_global_zero)
 
 
 class Log:
