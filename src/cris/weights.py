@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
+from typing import Literal
 from urllib.error import HTTPError, URLError
 
 from filelock import FileLock
@@ -103,7 +104,9 @@ def _receive(url: str, partial: Path, report: Callable[[int], None]) -> None:
                 raise ConnectionError(f"the connection broke after {file.tell()} of {expected} bytes")
 
 
-def download_from_hub(repository: str, revision: str, names: Sequence[str]) -> Path:
+def download_from_hub(
+    repository: str, revision: str, names: Sequence[str], *, kind: Literal["model", "dataset"] = "model"
+) -> Path:
     """The folder that has these files of a Hugging Face repository at that revision, downloaded if need be.
 
     Raises:
@@ -114,12 +117,15 @@ def download_from_hub(repository: str, revision: str, names: Sequence[str]) -> P
     from huggingface_hub import errors
 
     absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
-    folder = cache_folder() / "hub" / f"{repository.replace('/', '--')}@{revision}"
+    place = "hub" if kind == "model" else "hub-data"
+    folder = cache_folder() / place / f"{repository.replace('/', '--')}@{revision}"
     for name in names:
         address = f"hf://{repository}@{revision}/{name}"
         try:
             # as files in a folder of ours: the hub's own cache is made of links that lead out of their folder
-            huggingface_hub.hf_hub_download(repository, name, revision=revision, local_dir=folder)
+            huggingface_hub.hf_hub_download(
+                repository, name, revision=revision, repo_type=kind, local_dir=folder
+            )
         except Exception as error:  # the library lets the errors of its network client through
             if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
                 raise ValueError(f"the hub has no {address}: check repository, revision and file") from error

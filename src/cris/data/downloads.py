@@ -1,0 +1,113 @@
+"""What the RefCOCO family is downloaded from, now that its own server is gone."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cris.weights import cache_folder, download
+
+ARCHIVE = "https://web.archive.org/web"
+"""The Internet Archive; `id_` after a date gives the bytes as they were kept."""
+SERVER = "https://bvisionweb1.cs.unc.edu/licheng/referit/data"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A file on a server."""
+
+    url: str
+    sha256: str
+    size: int
+    """In bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSet:
+    """A data set inside an archive of annotations."""
+
+    archive: Source
+    refs: str
+    """The references' path in the archive."""
+    instances: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotations:
+    """The files of a data set, as they lie on the disk."""
+
+    refs: Path
+    instances: Path
+
+
+# the hashes and sizes that several public projects give for the archived files
+_REFCOCO = Source(
+    url=f"{ARCHIVE}/20220413011718id_/{SERVER}/refcoco.zip",
+    sha256="7f924bb7ed8dc4568058e4ff626281918d56e5206f4c868c5a80f088f38c8bf0",
+    size=53_993_993,
+)
+_REFCOCO_PLUS = Source(
+    url=f"{ARCHIVE}/20220413011656id_/{SERVER}/refcoco+.zip",
+    sha256="5f1238112d63199e68da54a28f201471909b21ded7ed79a57d51b4c1443c6b45",
+    size=45_613_210,
+)
+_REFCOCOG = Source(
+    url=f"{ARCHIVE}/20220413012904id_/{SERVER}/refcocog.zip",
+    sha256="3d1f7e5b2ff2205940bf59de55f861f5f2cc1403fb980669933a7f9af1aa8211",
+    size=56_712_951,
+)
+# as TensorFlow Datasets gives them
+TRAIN_2014 = Source(
+    url="http://images.cocodataset.org/zips/train2014.zip",
+    sha256="ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
+    size=13_510_573_713,
+)
+DATA_SETS = {
+    "refcoco": DataSet(archive=_REFCOCO, refs="refcoco/refs(unc).p", instances="refcoco/instances.json"),
+    "refcoco+": DataSet(
+        archive=_REFCOCO_PLUS, refs="refcoco+/refs(unc).p", instances="refcoco+/instances.json"
+    ),
+    "refcocog-umd": DataSet(
+        archive=_REFCOCOG, refs="refcocog/refs(umd).p", instances="refcocog/instances.json"
+    ),
+    "refcocog-google": DataSet(
+        archive=_REFCOCOG, refs="refcocog/refs(google).p", instances="refcocog/instances.json"
+    ),
+}
+
+
+def download_annotations(name: str) -> Annotations:
+    """The annotations of one of DATA_SETS, fetched from the Internet Archive unless they are there.
+
+    Raises:
+        ConnectionError: they cannot be fetched; the message says which file to put where.
+        ValueError: what came is another file.
+    """
+    data_set = DATA_SETS[name]
+    archive = _fetch(data_set.archive)
+    return Annotations(refs=_unpack(archive, data_set.refs), instances=_unpack(archive, data_set.instances))
+
+
+def download_pictures() -> Path:
+    """The zip of COCO's training pictures of 2014 (13.5 GB), fetched unless it is there; see above."""
+    return _fetch(TRAIN_2014)
+
+
+def _fetch(source: Source) -> Path:
+    path = cache_folder() / "data" / source.url.rpartition("/")[2]
+    return download(source.url, path, sha256=source.sha256, size=source.size)
+
+
+def _unpack(archive: Path, member: str) -> Path:
+    """The member's file beside the archive, whose names are ours, not the archive's."""
+    path = archive.parent / member
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            size = opened.getinfo(member).file_size
+            if not path.exists() or path.stat().st_size != size:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial = path.with_name(f"{path.name}.part")
+                partial.write_bytes(opened.read(member))
+                partial.replace(path)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(f"{archive} must hold {member}: {error}") from error
+    return path

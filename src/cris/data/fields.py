@@ -1,0 +1,120 @@
+"""Rows of files from elsewhere: fields are checked as they are taken, errors name file, row and field."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Box = tuple[float, float, float, float]
+"""Left, top, width and height, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a source."""
+
+    where: str
+    """File and row, as errors name them."""
+    fields: Mapping[Any, Any]
+
+    def error(self, name: str, expected: str, got: object) -> ValueError:
+        """What to raise when a field is not what it must be."""
+        return ValueError(f"{self.where}: {name} must be {expected}, got {shortened(got)}")
+
+    def value(self, name: str) -> Any:
+        """The field as it is, which must be there."""
+        if name not in self.fields:
+            raise ValueError(
+                f"{self.where}: {name} is missing; the fields are {', '.join(map(str, self.fields))}"
+            )
+        return self.fields[name]
+
+    def whole(self, name: str, *, least: int | None = None) -> int:
+        """A whole number."""
+        number = self.value(name)
+        if isinstance(number, float) and number.is_integer():  # as some tools write ids
+            number = int(number)
+        if not isinstance(number, int) or isinstance(number, bool) or (least is not None and number < least):
+            raise self.error(name, "a whole number" + ("" if least is None else f" from {least} on"), number)
+        return number
+
+    def text(self, name: str) -> str:
+        """Text, which Python 2 may have written."""
+        text = as_text(self.value(name))
+        if not isinstance(text, str):
+            raise self.error(name, "text", text)
+        return text
+
+    def numbers(self, name: str) -> list[float]:
+        """A list of finite numbers."""
+        return self.finite(name, self.value(name))
+
+    def finite(self, name: str, numbers: object) -> list[float]:
+        """The numbers, which belong to that field, as a list of finite ones."""
+        if not isinstance(numbers, list | tuple):
+            raise self.error(name, "a list of numbers", numbers)
+        for number in numbers:
+            if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
+                raise self.error(name, "a list of finite numbers", numbers)
+        return [float(number) for number in numbers]
+
+    def box(self, name: str) -> Box:
+        """COCO's box: left, top, width, height."""
+        numbers = self.numbers(name)
+        if len(numbers) != 4 or min(numbers[2:]) < 0:
+            raise self.error(name, "left, top, width, height", self.value(name))
+        left, top, width, height = numbers
+        return left, top, width, height
+
+    def flag(self, name: str) -> bool:
+        """0 or 1, false or true."""
+        value = self.value(name)
+        if value not in (0, 1):
+            raise self.error(name, "0 or 1", value)
+        return bool(value)
+
+    def rows(self, name: str) -> list[Any]:
+        """A list."""
+        rows = self.value(name)
+        if not isinstance(rows, list | tuple):
+            raise self.error(name, "a list", rows)
+        return list(rows)
+
+
+def as_row(where: str, fields: object) -> Row:
+    """The row of a mapping, whose keys Python 2 may have written."""
+    if not isinstance(fields, Mapping):
+        raise ValueError(f"{where} must be fields with names, got {shortened(fields)}")
+    return Row(where, {as_text(name): value for name, value in fields.items()})
+
+
+def as_text(value: Any) -> Any:
+    """Python 2's `str` as text: UTF-8 where it is, else Latin-1; anything else as it is."""
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        ValueError: it is no JSON, with the line.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON: {error.msg} in line {error.lineno}; fetch it again") from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON in UTF-8; fetch it again") from error
+
+
+def shortened(value: object) -> str:
+    """What a value looks like, in some words."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"

@@ -1,0 +1,57 @@
+"""Data sets on the Hugging Face hub, fetched at a pinned revision."""
+
+import json
+import re
+from pathlib import Path
+
+from cris.weights import cache_folder, download_from_hub
+
+FORM = "hf://OWNER/NAME@REVISION"
+MOVING = ("main", "master", "HEAD")
+"""Revisions under which another data set may lie tomorrow."""
+LISTING = "files.json"
+_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)")
+_WANTED = re.compile(r"(?!.*\.\.)[\w./+-]*(\.parquet|finetune_\w+\+?_\w+\.json)")
+"""Parquet files and MDETR's; in names without surprises."""
+
+
+def locate(source: str) -> Path:
+    """The folder or file that is meant, fetched when it is an address on the hub.
+
+    Raises:
+        ValueError: an address is not of that form, or the hub has no such data set.
+        ConnectionError: the hub cannot be reached.
+    """
+    if not source.startswith("hf:"):
+        return Path(source)
+    match = _ADDRESS.fullmatch(source)
+    if match is None or ".." in source or match[2] in MOVING:
+        raise ValueError(f"an address on the hub must be {FORM}, a revision that never moves, got {source!r}")
+    repository, revision = match.groups()
+    names = [name for name in _files(repository, revision) if _WANTED.fullmatch(name)]
+    if not names:
+        raise ValueError(f"{source} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
+    return download_from_hub(repository, revision, names, kind="dataset")
+
+
+def _files(repository: str, revision: str) -> list[str]:
+    """The names of a data set's files, remembered beside them, as they stay the same."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    place = cache_folder() / "hub-data" / f"{repository.replace('/', '--')}@{revision}" / LISTING
+    address = f"hf://{repository}@{revision}"
+    if not place.exists():
+        try:
+            api = huggingface_hub.HfApi()
+            names = api.list_repo_files(repository, revision=revision, repo_type="dataset")
+        except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
+            raise ValueError(f"the hub has no data set {address}: check repository and revision") from error
+        except Exception as error:  # the library lets the errors of its network client through
+            reason = type(error).__name__
+            raise ConnectionError(
+                f"cannot list {address} ({reason}): get its files elsewhere and name their folder instead"
+            ) from error
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(json.dumps(sorted(names)), encoding="utf-8")
+    return [str(name) for name in json.loads(place.read_text(encoding="utf-8"))]

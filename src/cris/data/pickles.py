@@ -1,0 +1,71 @@
+"""Reads pickles of plain values, as the RefCOCO family is published, without running what they say."""
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SET_NAMES = (("__builtin__", "set"), ("builtins", "set"))
+"""What a set is called in pickles of Python 2 and 3."""
+BYTES_NAMES = (("__builtin__", "bytes"), ("builtins", "bytes"))
+"""Python 3 writes empty bytes so where a pickle must be readable by Python 2."""
+
+
+def read_pickle(path: str | Path) -> Any:
+    """The value in a pickle of dicts, lists, tuples, sets, text, bytes, numbers, bools and None.
+
+    What Python 2 called `str` comes as bytes, as nothing in the file tells its encoding.
+
+    Raises:
+        ValueError: the file asks for anything else (it is named), is cut short, or is no pickle.
+    """
+    content = Path(path).read_bytes()
+    try:
+        return _PlainUnpickler(content).load()
+    except _RefusedError as error:
+        raise ValueError(
+            f"{path} asks for {error}, which could run code: "
+            "only plain values are read from pickles; fetch the file from a source you trust"
+        ) from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever a malformed pickle makes Python raise
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path} is not a whole pickle ({reason}): fetch it again") from error
+
+
+class _RefusedError(pickle.UnpicklingError):
+    """The pickle asks for something that is not plain; its name is the message."""
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Finds no class or function but those that make a set or bytes."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(io.BytesIO(content), encoding="bytes")
+
+    def find_class(self, module: str, name: str, /) -> Callable[..., object]:
+        # bound methods: a pickle can neither alter them nor reach others through them
+        if (module, name) in SET_NAMES:
+            return self._set
+        if (module, name) in BYTES_NAMES:
+            return self._no_bytes
+        if (module, name) == ("_codecs", "encode"):
+            return self._bytes
+        raise _RefusedError(f"{module}.{name}")
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise _RefusedError("an object kept elsewhere")
+
+    def _set(self, items: Any = ()) -> set[Any]:
+        return set(items)
+
+    def _no_bytes(self) -> bytes:
+        return b""
+
+    def _bytes(self, text: Any, encoding: Any) -> bytes:
+        """How Python 3 writes bytes into protocols that Python 2 reads."""
+        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+            raise _RefusedError(f"_codecs.encode to {encoding!r}")
+        return text.encode("latin1")
