@@ -127,12 +127,14 @@ def _terminable() -> Iterator[None]:
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """A warning is one line too."""
+    """Our warnings are one line each; those of libraries are not for users."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         _say(f"warning: {' '.join(str(message).split())}")
 
     with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         warnings.simplefilter("default", UserWarning)
+        warnings.filterwarnings("ignore", module=r"(torch|PIL|huggingface_hub)\b")
         warnings.showwarning = show
         yield

@@ -21,8 +21,8 @@ Backbone = Literal["RN50", "RN101", "RN50x4", "RN50x16"]
 class Released:
     """Makes a checkpoint folder of a file that the released CRIS code saved, such as best_model.pth.
 
-    Sizes are read from the tensors' shapes; pictures are resampled as in the released code, so that its figures
-    come out. Nothing in the file is run.
+    Sizes are read from the tensors' shapes; pictures are resampled as in the released code, so that its
+    figures come out. Nothing in the file is run.
     """
 
     file: tyro.conf.Positional[Path]

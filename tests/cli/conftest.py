@@ -1,0 +1,65 @@
+"""A tiny model on disk, and the command line as a function."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cris.checkpoint import save_checkpoint
+from cris.cli import main
+from cris.data.scenes import vocabulary
+from cris.model.config import InferenceConfig
+from cris.model.tokenizer import Tokenizer
+from tests.small import SMALL, small_cris
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def is_short_error(self, code: int = 1) -> bool:
+        """Whether it failed with this code and one line."""
+        return (self.code, self.err.count("\n")) == (code, 1) and self.err.startswith("cris: error: ")
+
+
+Cris = Callable[..., Outcome]
+
+
+@pytest.fixture
+def cris(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cris:
+    """Runs `cris` with these arguments, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str | Path) -> Outcome:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint of a random model that knows the words of scenes."""
+    tokenizer = Tokenizer().reduced(sorted(vocabulary()))
+    text = replace(SMALL.text, vocabulary=tokenizer.vocab_size)
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    inference = InferenceConfig(input_size=64, sentence_length=16, threshold=0.5)
+    save_checkpoint(folder, small_cris(replace(SMALL, text=text)), tokenizer, inference, "# tiny\n")
+    return folder
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A JPEG of 60×40 pixels."""
+    path = tmp_path / "street.jpg"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path

@@ -1,0 +1,132 @@
+import os
+import pickle
+import runpy
+import typing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cris import Segmenter
+from cris.checkpoint import load_checkpoint
+from cris.cli import convert
+from cris.model import BACKBONES
+from cris.model.config import InferenceConfig
+from tests.cli.conftest import Cris
+from tests.unit.model.test_convert import TINY, clip_weights, training_checkpoint
+
+SMALL_CLIP = replace(TINY, text=replace(TINY.text, vocabulary=BACKBONES["RN50"].text.vocabulary))
+
+
+def test_backbones_are_those_of_the_model() -> None:
+    assert set(typing.get_args(convert.Backbone)) == BACKBONES.keys()
+
+
+@pytest.fixture
+def released(shared_reference: Path, tmp_path: Path) -> Path:
+    """A small checkpoint as the released code saves it."""
+    stand_in = runpy.run_path(str(shared_reference / "stand_in_weights.py"))
+    path = tmp_path / "best_model.pth"
+    torch.save(training_checkpoint(stand_in["state_dict"]("small")), path)
+    return path
+
+
+@pytest.fixture
+def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights with CLIP's names, of a small model that passes for RN50."""
+    monkeypatch.setitem(BACKBONES, "RN50", SMALL_CLIP)
+    path = tmp_path / "RN50.pt"
+    torch.save(clip_weights(SMALL_CLIP), path)
+    return path
+
+
+def test_released_checkpoint_becomes_a_model_that_segments(released: Path, cris: Cris, picture: Path) -> None:
+    outcome = cris("convert", "released", released, "--out", "model", "--sentence-length", "22")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("model: ")
+    checkpoint = load_checkpoint("model")
+    assert checkpoint.inference == InferenceConfig(protocol="released", sentence_length=22)
+    assert "best_model.pth" in checkpoint.card
+    assert cris("segment", picture, "the red ring", "--model", "model").code == 0
+
+
+def test_clip_becomes_a_model_that_must_be_trained(clip: Path, cris: Cris) -> None:
+    outcome = cris("convert", "clip", clip, "--out", "model")
+    assert (outcome.code, outcome.err) == (0, "")
+    checkpoint = load_checkpoint("model")
+    for words in (outcome.out, checkpoint.card):
+        assert "must be trained before it finds anything" in words
+    theirs = clip_weights(SMALL_CLIP)["text_projection"].float()
+    torch.testing.assert_close(checkpoint.model.text_encoder.projection.data, theirs, rtol=0, atol=0)
+    assert Segmenter.from_pretrained("model", "cpu").inference == InferenceConfig()
+
+
+def test_random_parts_come_out_alike(clip: Path, cris: Cris) -> None:
+    for name in ("one", "other"):
+        assert cris("convert", "clip", clip, "--out", name).code == 0
+    one, other = (load_checkpoint(name).model.state_dict() for name in ("one", "other"))
+    assert all(torch.equal(one[key], other[key]) for key in one)
+
+
+def test_checkpoint_is_replaced_only_when_asked(clip: Path, cris: Cris) -> None:
+    assert cris("convert", "clip", clip, "--out", "model").code == 0
+    assert cris("convert", "clip", clip, "--out", "model").is_short_error()
+    assert cris("convert", "clip", clip, "--out", "model", "--overwrite").code == 0
+
+
+class Hostile:
+    """Runs a command when it is unpickled without care."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.system, ("touch harmed",)
+
+
+@pytest.mark.parametrize("kind", ["released", "clip"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("missing.pth", None),
+        ("empty.pth", b""),
+        ("text.pth", b"not weights"),
+        ("text.safetensors", b"not weights"),
+        ("hostile.pth", pickle.dumps({"state_dict": Hostile()}, protocol=2)),
+        ("hostile.pth", pickle.dumps({"state_dict": Hostile()}, protocol=5)),
+    ],
+    ids=["missing", "empty", "text", "safetensors", "hostile", "hostile, newer"],
+)
+def test_bad_file_is_one_line_and_writes_nothing(
+    kind: str, name: str, content: bytes | None, cris: Cris, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    outcome = cris("convert", kind, name, "--out", "model")
+    assert outcome.is_short_error()
+    assert name in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
+
+
+@pytest.mark.parametrize("kind", ["released", "clip"])
+def test_weights_of_another_model_are_named_and_write_nothing(kind: str, cris: Cris, tmp_path: Path) -> None:
+    torch.save({"weight": torch.ones(3)}, tmp_path / "other.pth")
+    outcome = cris("convert", kind, "other.pth", "--out", "model")
+    assert outcome.is_short_error()
+    assert "other.pth" in outcome.err
+    assert not Path("model").exists()
+
+
+@pytest.mark.parametrize("kind", ["released", "clip"])
+def test_folder_is_no_file_of_weights(kind: str, cris: Cris) -> None:
+    outcome = cris("convert", kind, ".", "--out", "model")
+    assert outcome.is_short_error()
+    assert "folder" in outcome.err
+
+
+def test_unknown_backbone_is_wrong_use(cris: Cris) -> None:
+    assert cris("convert", "clip", "RN50.pt", "--out", "model", "--model", "ViT-B/32").code == 2
+
+
+def test_folder_that_cannot_be_written_is_one_line(clip: Path, cris: Cris) -> None:
+    Path("file").touch()
+    assert cris("convert", "clip", clip, "--out", "file").is_short_error()
+    assert cris("convert", "clip", clip, "--out", "file/model").is_short_error()

@@ -1,0 +1,407 @@
+import errno
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cris import Segmenter
+from cris.cli.segment import Command
+from cris.masks import box_of, decode_rle
+from tests.cli.conftest import Cris, Outcome
+
+RED, LEFT = "the red ring", "the leftmost star"
+LONG = "the small striped star that is left of the large blue ring and above the tiny dotted green cross"
+
+
+@pytest.fixture
+def segment(cris: Cris, checkpoint: Path) -> Cris:
+    """`cris segment` with the tiny model, to the folder out."""
+
+    def run(*arguments: str | Path) -> Outcome:
+        return cris("segment", *arguments, "--model", checkpoint, "--out", "out")
+
+    return run
+
+
+def record() -> dict[str, Any]:
+    return json.loads(Path("out/results.json").read_text(encoding="utf-8"))
+
+
+def left_behind() -> list[str]:
+    """What there is beside the input."""
+    return sorted(
+        path.name for path in Path().iterdir() if path.name not in ("street.jpg", "bad.jpg", "photos")
+    )
+
+
+def test_masks_overlays_and_record_are_written(segment: Cris, picture: Path) -> None:
+    outcome = segment(picture, RED, LEFT)
+    assert (outcome.code, outcome.err) == (0, "")
+    names = ["street-the-leftmost-star", "street-the-red-ring"]
+    written = {path.name for path in Path("out").iterdir()}
+    assert written == {"results.json"} | {
+        f"{name}.{kind}.png" for name in names for kind in ("mask", "overlay")
+    }
+    for name in names:
+        mask, overlay = (Image.open(f"out/{name}.{kind}.png") for kind in ("mask", "overlay"))
+        assert (mask.size, mask.mode, overlay.size, overlay.mode) == ((60, 40), "L", (60, 40), "RGB")
+        assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_record_holds_what_the_segmenter_says(segment: Cris, picture: Path, checkpoint: Path) -> None:
+    segment(picture, RED, LEFT)
+    predictions = Segmenter.from_pretrained(checkpoint, "cpu").predict(picture, [RED, LEFT])
+    (entry,) = record()["pictures"]
+    assert (entry["picture"], entry["width"], entry["height"]) == (str(picture), 60, 40)
+    for result, prediction in zip(entry["results"], predictions, strict=True):
+        assert result["sentence"] == prediction.sentence
+        assert result["score"] == pytest.approx(prediction.score, rel=1e-4)
+        mask = np.array(Image.open(f"out/{result['mask']}")) > 0
+        np.testing.assert_array_equal(mask, prediction.mask)
+        np.testing.assert_array_equal(mask, decode_rle(result["rle"]))
+        box = box_of(mask)
+        assert result["box"] == (None if box is None else list(box))
+
+
+def test_each_mask_gets_a_line(segment: Cris, picture: Path) -> None:
+    lines = segment(picture, RED, "[bold]left[/bold] :star:").out.splitlines()
+    assert len(lines) == 2
+    for line, result in zip(lines, record()["pictures"][0]["results"], strict=True):
+        where = "nothing found" if result["box"] is None else f"box {' '.join(map(str, result['box']))}"
+        for part in (
+            str(picture),
+            f"“{result['sentence']}”",
+            f"score {result['score']:.2f}",
+            where,
+            result["mask"],
+        ):
+            assert part in line
+
+
+def test_json_is_all_that_is_printed(segment: Cris, picture: Path) -> None:
+    outcome = segment(picture, RED, "--json")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert json.loads(outcome.out) == record()
+
+
+def test_default_folder_is_cris_out(cris: Cris, picture: Path, checkpoint: Path) -> None:
+    assert cris("segment", picture, RED, "--model", checkpoint).code == 0
+    assert Path("cris-out/results.json").exists()
+
+
+@pytest.fixture
+def photos(picture: Path) -> Path:
+    """Pictures whose names are alike, and what is no picture."""
+    folder = picture.parent / "photos"
+    (folder / "deeper").mkdir(parents=True)
+    for name in ("a b.jpg", "A-B.JPG", "a_b.png", ".hidden.jpg", "deeper/c.jpg"):
+        Image.open(picture).save(folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+def test_folder_gives_its_pictures_under_names_that_differ(segment: Cris, photos: Path) -> None:
+    assert segment(photos, RED, "Red ring", "the RED ring").code == 0
+    entries = record()["pictures"]
+    assert [Path(entry["picture"]).name for entry in entries] == ["A-B.JPG", "a b.jpg", "a_b.png"]
+    masks = [result["mask"] for entry in entries for result in entry["results"]]
+    assert len({mask.lower() for mask in masks}) == 9
+    assert all(Path("out", mask).exists() for mask in masks)
+    assert masks[:4] == [
+        *("a-b-the-red-ring.mask.png", "a-b-red-ring.mask.png", "a-b-the-red-ring-2.mask.png"),
+        "a-b-the-red-ring-3.mask.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "count"), [("photos/*.jpg", 1), ("photos/**/*.jpg", 2), ("photos/?*[bB].*", 3)]
+)
+def test_pattern_gives_what_fits_it(pattern: str, count: int, segment: Cris, photos: Path) -> None:
+    assert segment(photos.parent / pattern, RED).code == 0
+    assert len(record()["pictures"]) == count
+
+
+def test_name_that_looks_like_a_pattern_is_a_name(segment: Cris, picture: Path) -> None:
+    assert segment(picture.rename(picture.with_name("street[1].jpg")), RED).code == 0
+
+
+def test_pattern_that_the_shell_resolved_is_wrong_use(segment: Cris, photos: Path) -> None:
+    outcome = segment(*sorted(photos.glob("*.*g")), RED)
+    assert outcome.is_short_error(2)
+    assert "put the pattern in quotes" in outcome.err
+
+
+def test_links_out_of_the_folder_are_left_out(segment: Cris, photos: Path, picture: Path) -> None:
+    (photos / "link.jpg").symlink_to(picture)
+    outcome = segment(photos, RED)
+    assert outcome.code == 0
+    assert outcome.err.startswith("cris: warning: ")
+    assert "leads out of its folder" in outcome.err
+    assert len(record()["pictures"]) == 3
+
+
+def test_unreadable_picture_among_others_is_left_out_and_told(segment: Cris, photos: Path) -> None:
+    (photos / "bad.jpg").write_bytes(b"\xff\xd8\xff not a picture")
+    outcome = segment(photos, RED)
+    assert outcome.code == 1
+    assert outcome.err.startswith("cris: warning: left out: ")
+    assert outcome.err.count("\n") == 1
+    (failure,) = record()["failures"]
+    assert failure["picture"] == str(photos / "bad.jpg")
+    assert failure["error"] in outcome.err
+    assert len(record()["pictures"]) == 3
+
+
+def test_no_readable_picture_at_all_writes_nothing(segment: Cris, photos: Path) -> None:
+    for path in photos.glob("*.*"):
+        path.write_bytes(b"")
+    outcome = segment(photos, RED)
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[-1].startswith("cris: error: none of the 3 pictures")
+    assert left_behind() == []
+
+
+def test_same_job_again_is_fine_and_another_is_refused(segment: Cris, picture: Path) -> None:
+    assert segment(picture, RED).code == 0
+    assert segment(picture, RED).code == 0
+    refused = segment(picture, LEFT)
+    assert refused.is_short_error()
+    assert "results of another job" in refused.err
+    assert record()["pictures"][0]["results"][0]["sentence"] == RED
+    assert segment(picture, LEFT, "--overwrite").code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "results.json",
+        "street-the-leftmost-star.mask.png",
+        "street-the-leftmost-star.overlay.png",
+    ]
+
+
+def test_changed_picture_is_another_job(segment: Cris, picture: Path) -> None:
+    assert segment(picture, RED).code == 0
+    Image.new("RGB", (9, 9)).save(picture)
+    assert segment(picture, RED).is_short_error()
+
+
+def test_too_long_sentence_is_cut_with_a_warning_or_refused(segment: Cris, picture: Path) -> None:
+    outcome = segment(picture, LONG)
+    assert outcome.code == 0
+    assert outcome.err.startswith("cris: warning: the sentence ")
+    assert "longer than the model's 16 tokens" in outcome.err
+    assert outcome.err.count("\n") == 1
+    shutil.rmtree("out")
+    assert segment(picture, LONG, "--strict").is_short_error()
+    assert left_behind() == []
+
+
+def text_file(path: Path) -> None:
+    path.write_text("not a picture")
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.with_name("street.jpg").read_bytes()[:400])
+
+
+BAD_PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "missing": (lambda path: None, "bad.jpg"),
+    "empty": (Path.touch, "0 bytes"),
+    "no picture": (text_file, "expected a picture"),
+    "truncated": (truncated, "bad.jpg"),
+    "empty folder": (Path.mkdir, "has none"),
+}
+
+
+@pytest.mark.parametrize(("make", "told"), BAD_PICTURES.values(), ids=BAD_PICTURES)
+def test_bad_picture_is_one_line_and_writes_nothing(
+    make: Callable[[Path], object], told: str, segment: Cris, picture: Path
+) -> None:
+    path = picture.with_name("bad.jpg")
+    make(path)
+    outcome = segment(path, RED)
+    assert outcome.is_short_error()
+    assert told in outcome.err
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    "arguments", [("nowhere/*.jpg", RED), ("street.jpg", ""), ("street.jpg", RED, " \t\n")]
+)
+def test_bad_pattern_or_sentence_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...], segment: Cris, picture: Path
+) -> None:
+    assert segment(*arguments).is_short_error()
+    assert left_behind() == []
+
+
+def test_no_sentence_is_wrong_use(segment: Cris, picture: Path) -> None:
+    outcome = segment(picture)
+    assert outcome.is_short_error(2)
+    assert "expected a sentence" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("--device", "cuda:99", "device must be"),
+        ("--device", "toaster", "'toaster'"),
+        ("--model", "cris-scene", "did you mean cris-scenes?"),
+        ("--model", "RN50", "models are cris-scenes"),
+        ("--model", "street.jpg", "must be a checkpoint folder"),
+        ("--model", ".", "config.json"),
+        ("--out", "street.jpg", "--out must name a folder"),
+        ("--out", "street.jpg/deeper", "street.jpg/deeper: not a directory"),
+        ("--out", "/proc/nowhere", "/proc/nowhere"),
+    ],
+)
+def test_bad_option_is_one_line_and_writes_nothing(
+    option: str, value: str, told: str, cris: Cris, picture: Path, checkpoint: Path
+) -> None:
+    options = {"--model": checkpoint, "--out": "out"} | {option: value}
+    outcome = cris("segment", picture, RED, *(part for pair in options.items() for part in pair))
+    assert outcome.is_short_error()
+    assert told in outcome.err
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("config.json", lambda data: b"{"),
+        ("config.json", lambda data: b'{"architectures": ["CLIPModel"]}'),
+        ("model.safetensors", lambda data: data[: len(data) // 2]),
+        ("model.safetensors", lambda data: b"\x80\x04 pickle"),
+        ("tokenizer.json", lambda data: b"{}"),
+        ("tokenizer.json", None),
+    ],
+)
+def test_damaged_checkpoint_is_one_line_and_writes_nothing(
+    name: str,
+    damage: Callable[[bytes], bytes] | None,
+    cris: Cris,
+    picture: Path,
+    checkpoint: Path,
+    tmp_path: Path,
+) -> None:
+    model = shutil.copytree(checkpoint, tmp_path / "photos")
+    data = (model / name).read_bytes()
+    (model / name).unlink()
+    if damage is not None:
+        (model / name).write_bytes(damage(data))
+    outcome = cris("segment", picture, RED, "--model", model, "--out", "out")
+    assert outcome.is_short_error()
+    assert name in outcome.err
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_disk_is_one_line_and_leaves_nothing(
+    number: int, segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overlay(*_: object) -> Image.Image:
+        assert list(Path("out").rglob("*.mask.png"))  # so there is something half-written
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("cris.prediction.Prediction.overlay", overlay)
+    outcome = segment(picture, RED)
+    assert outcome.is_short_error()
+    assert "the disk is full" in outcome.err
+    assert left_behind() == []
+
+
+def test_lack_of_memory_is_one_line_with_advice(
+    segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def exhausted(*_: object) -> None:
+        raise RuntimeError(
+            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 80000000000 bytes"
+        )
+
+    monkeypatch.setattr("cris.model.Cris.encode_image", exhausted)
+    outcome = segment(picture, RED)
+    assert outcome.is_short_error()
+    assert "out of memory: " in outcome.err
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signal_leaves_nothing_half_written(
+    number: int, code: int, segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overlay(*_: object) -> None:
+        assert list(Path("out").rglob("*.mask.png"))
+        os.kill(os.getpid(), number)
+        signal.pause()
+
+    monkeypatch.setattr("cris.prediction.Prediction.overlay", overlay)
+    assert segment(picture, RED).code == code
+    assert left_behind() == []
+
+
+def gradient(mode: str, size: tuple[int, int] = (50, 30)) -> Image.Image:
+    return Image.linear_gradient("L").resize(size).convert(mode)
+
+
+def save_turned(path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    gradient("RGB", (30, 50)).save(path, exif=exif)
+
+
+def save_animated(path: Path) -> None:
+    gradient("RGB").save(path, save_all=True, append_images=[gradient("L").rotate(180)])
+
+
+ODD_PICTURES: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "EXIF-turned": ("a.jpg", save_turned),
+    "grayscale": ("a.png", gradient("L").save),
+    "palette": ("a.png", gradient("P").save),
+    "RGBA": ("a.png", gradient("RGBA").save),
+    "16-bit": ("a.png", Image.fromarray(np.full((30, 50), 40_000, np.uint16)).save),
+    "CMYK": ("a.jpg", gradient("CMYK").save),
+    "animated": ("a.gif", save_animated),
+    "non-ASCII path": ("café 図.webp", gradient("RGB").save),
+}
+
+
+@pytest.mark.parametrize(("name", "save"), ODD_PICTURES.values(), ids=ODD_PICTURES)
+def test_odd_pictures_simply_work(
+    name: str, save: Callable[[Path], object], segment: Cris, tmp_path: Path
+) -> None:
+    save(tmp_path / name)
+    outcome = segment(tmp_path / name, "кот 图")
+    assert (outcome.code, outcome.err) == (0, "")
+    (entry,) = record()["pictures"]
+    assert (entry["width"], entry["height"]) == (50, 30)
+    assert Image.open(f"out/{entry['results'][0]['mask']}").size == (50, 30)
+
+
+def test_single_pixel_is_a_picture(segment: Cris, tmp_path: Path) -> None:
+    gradient("RGB", (1, 1)).save(tmp_path / "dot.png")
+    assert segment(tmp_path / "dot.png", RED).code == 0
+    assert record()["pictures"][0]["results"][0]["rle"]["size"] == [1, 1]
+
+
+def test_masks_of_a_large_picture_come_a_few_at_a_time(
+    checkpoint: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cris.cli.segment._MASK_BYTES", 2 * 60 * 40)
+    sentences = [f"star {number}" for number in range(5)]
+    asked: list[int] = []
+    encoded = Segmenter.from_pretrained(checkpoint, "cpu").encode(picture)
+
+    class Spy:
+        picture = encoded.picture
+
+        def predict(self, some: list[str]) -> object:
+            asked.append(len(some))
+            return encoded.predict(some)
+
+    found = Command(picture="", sentences=tuple(sentences))._predict(Spy())  # type: ignore[arg-type]
+    assert [prediction.sentence for prediction in found] == sentences
+    assert asked == [2, 2, 1]

@@ -1,0 +1,177 @@
+import base64
+import hashlib
+import html
+import io
+import re
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cris.data.scenes import KINDS
+from cris.demo.gallery import EXTRA_RGB, MISSED_RGB, SHARED_RGB, Card, environment, make_card, render
+from cris.demo.pictures import CREDIT, SCENES_SHOWN, gallery_scenes, photograph
+from cris.evaluation.evaluate import Evaluation, Row
+from cris.letterbox import Letterbox
+from cris.prediction import Prediction
+
+HOSTILE = "<script>alert(1)</script> & \"quotes\" onerror='x' {{ 7 * 7 }}"
+
+
+def predicted(sentence: str = "the red ring") -> Prediction:
+    """Finds the left half of a picture of 64×48."""
+    logits = np.full((16, 16), -9, dtype=np.float32)
+    logits[:, :8] = 9
+    picture = np.full((48, 64, 3), 200, dtype=np.uint8)
+    letterbox = Letterbox(48, 64, 64)
+    return Prediction.from_logits(
+        logits, sentence=sentence, picture=picture, letterbox=letterbox, threshold=0.5
+    )
+
+
+def evaluation() -> Evaluation:
+    kinds = [*KINDS[:3], KINDS[0]]
+    return Evaluation(
+        [
+            Row(
+                example=str(place),
+                sentence="x",
+                kind=kind,
+                score=place / 4,
+                intersection=place,
+                union=4,
+                iou=place / 4,
+                ceiling=0.9,
+            )
+            for place, kind in enumerate(kinds)
+        ]
+    )
+
+
+def page(scenes: list[Card], model: str = "cris-scenes") -> str:
+    return render(
+        model=model,
+        evaluation=evaluation(),
+        split_size=2000,
+        scenes=scenes,
+        photograph=[make_card(predicted("the cup"))],
+        credit=CREDIT,
+    )
+
+
+def decoded(data_uri: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(data_uri.partition(",")[2])))
+
+
+class Tags(HTMLParser):
+    """Which tags and attributes a page really has."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "input"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def test_card_tells_iou_only_where_the_truth_is_known() -> None:
+    truth = np.zeros((48, 64), dtype=bool)
+    truth[:, :16] = True
+    card = make_card(predicted(), truth, "ordinal")
+    assert card.iou == pytest.approx(0.5, abs=0.01)
+    assert (card.kind, card.width, card.height) == ("ordinal", 64, 48)
+    unknown = make_card(predicted())
+    assert (unknown.iou, unknown.compare, unknown.kind) == (None, None, None)
+
+
+def test_card_pictures_are_the_picture_the_mask_and_the_comparison() -> None:
+    truth = np.zeros((48, 64), dtype=bool)
+    truth[:24] = True
+    prediction = predicted()
+    card = make_card(prediction, truth)
+    assert {decoded(uri).size for uri in (card.picture, card.found, card.mask, card.compare or "")} == {
+        (64, 48)
+    }
+    np.testing.assert_array_equal(np.array(decoded(card.mask)) > 0, prediction.mask)
+    colours = np.array(decoded(card.compare or "").convert("RGBA"))[..., :3]
+    for (row, column), colour in {(5, 5): SHARED_RGB, (40, 5): EXTRA_RGB, (5, 60): MISSED_RGB}.items():
+        np.testing.assert_allclose(colours[row, column], colour, atol=4)
+
+
+def test_page_is_whole_and_shows_every_card() -> None:
+    cards = [make_card(predicted(f"sentence {n}"), np.ones((48, 64), dtype=bool), KINDS[n]) for n in range(3)]
+    text = page(cards)
+    tags = Tags(text)
+    assert tags.open == []
+    assert len(tags.named("figure")) == 4
+    for card in cards:
+        assert f"“{card.sentence}”" in text
+        assert f"{card.iou:.2f}" in text
+    assert all(f'<th scope="row">{kind}</th>' in text for kind in KINDS[:3])
+
+
+def test_page_needs_no_network_and_no_script() -> None:
+    tags = Tags(page([make_card(predicted())]))
+    assert not tags.named("script")
+    assert not tags.named("link")
+    sources = [
+        value for _, attributes in tags.tags for name, value in attributes.items() if name in ("src", "href")
+    ]
+    assert sources
+    assert all(source and source.startswith(("data:image/", "#")) for source in sources)
+    (policy,) = (meta["content"] for meta in tags.named("meta") if "http-equiv" in meta)
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_what_users_wrote_is_escaped() -> None:
+    card = replace(make_card(predicted(HOSTILE)), kind="<img src=x onerror=alert(1)>")
+    text = page([card], model="<script>model</script>")
+    tags = Tags(text)
+    assert not tags.named("script")
+    assert not [attributes for _, attributes in tags.tags if "onerror" in attributes]
+    assert f"“{html.escape(HOSTILE, quote=False)}”" in text.replace("&#34;", '"').replace("&#39;", "'")
+
+
+def test_page_says_what_the_model_knows_and_how_to_go_on() -> None:
+    text = " ".join(re.sub(r"<[^>]+>", " ", page([])).split())
+    assert "This model knows rendered scenes, nothing else." in text
+    assert "cris train finetune --from cris-scenes --data DIR --out DIR" in text
+    assert "Rachel Michetti" in text
+    assert "CC0" in text
+
+
+def test_missing_jinja_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ValueError, match=re.escape("pip install 'cris[demo]'")):
+        environment()
+
+
+def test_gallery_shows_a_dozen_scenes_of_every_kind() -> None:
+    scenes = gallery_scenes()
+    assert len(scenes) == SCENES_SHOWN == 12
+    kinds = [scene.kind for scene in scenes]
+    assert set(kinds) == set(KINDS) - {"no_target", "plural", "ambiguous"}
+    assert max(map(kinds.count, kinds)) == 2
+    assert all(scene.image.shape == (320, 320, 3) for scene in scenes)
+
+
+def test_photograph_is_the_one_of_the_notice() -> None:
+    data = photograph()
+    assert len(data) <= 100_000
+    assert Image.open(io.BytesIO(data)).size == (600, 400)
+    assert (
+        hashlib.sha256(data).hexdigest() == "1de9979876b59ea79c099c19f29efe04e41ea4be91ae0fb4098657d08a28127b"
+    )
