@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "Segment some scenes and a photograph, measure, write a gallery",
     "models": "List the models that can be used by name",
     "convert": "Turn released CRIS or CLIP weights into a checkpoint folder",
+    "data": "Make, check, draw and export data sets",
     "train": "Train a model by a recipe",
     "eval": "Measure a model on a data set",
 }
@@ -58,25 +59,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return WRONG_USE if isinstance(error, UsageError) else FAILURE
 
 
-def _dispatch(arguments: list[str]) -> int:
+def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, within: str = "") -> int:
+    """Runs one of the commands in the folder `within` of this package, by default in the package itself."""
+    prog = f"cris {within}".rstrip()
     if not arguments or arguments[0] in ("-h", "--help"):
-        (sys.stdout if arguments else sys.stderr).write(_help())
+        (sys.stdout if arguments else sys.stderr).write(_help(prog, commands))
         return 0 if arguments else WRONG_USE
     name, *rest = arguments
-    if name in ("-V", "--version"):
+    if not within and name in ("-V", "--version"):
         sys.stdout.write(f"cris {__version__}\n")
         return 0
-    if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(COMMANDS)}"
-        raise UsageError(f"there is no command {name!r}: {hint}")
-    import tyro  # here, as parsing the top level needs none
+    if name not in commands:
+        close = difflib.get_close_matches(name, commands, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(commands)}"
+        raise UsageError(f"there is no command {f'{within} {name}'.lstrip()!r}: {hint}")
+    module: Any = importlib.import_module(".".join(filter(None, ("cris.cli", within, name))))
+    if hasattr(module, "COMMANDS"):
+        return _dispatch(rest, module.COMMANDS, name)
+    import tyro  # here, as parsing the commands' names needs none
 
-    command: Any = importlib.import_module(f"cris.cli.{name}").Command
     return int(
         tyro.cli(
-            command,
-            prog=f"cris {name}",
+            module.Command,
+            prog=f"{prog} {name}",
             args=rest,
             config=(
                 tyro.conf.FlagCreatePairsOff,
@@ -87,19 +92,22 @@ def _dispatch(arguments: list[str]) -> int:
     )
 
 
-def _help() -> str:
-    width = max(map(len, COMMANDS))
-    commands = "\n".join(f"  {name:<{width}}  {what}" for name, what in COMMANDS.items())
-    return f"""usage: cris COMMAND …
+def _help(prog: str, commands: Mapping[str, str]) -> str:
+    width = max(map(len, [*commands, "-V, --version"]))
+    listed = "\n".join(f"  {name:<{width}}  {what}" for name, what in commands.items())
+    version = f"\n  {'-V, --version':<{width}}  the version" if commands is COMMANDS else ""
+    what = (
+        "Finds the pixels a sentence refers to." if commands is COMMANDS else f"{COMMANDS[prog.split()[-1]]}."
+    )
+    return f"""usage: {prog} COMMAND …
 
-Finds the pixels a sentence refers to.
+{what}.
 
 commands:
-{commands}
+{listed}
 
 options:
-  -h, --help     this text; `cris COMMAND --help` tells a command's options
-  -V, --version  the version
+  {"-h, --help":<{width}}  this text; `{prog} COMMAND --help` tells a command's options{version}
 """
 
 

@@ -3,6 +3,9 @@
 import errno
 from types import TracebackType
 
+EXTRAS = {"pyarrow": "data"}
+"""Package that the base install does without → the extra that brings it."""
+
 
 class UsageError(ValueError):
     """Wrong use of the command line: exit code 2, not 1."""
@@ -15,6 +18,8 @@ def explain(error: Exception) -> str | None:
             line = _explain_os(error)
         case MemoryError():
             line = str(error) or "out of memory"
+        case ModuleNotFoundError(name=str(name)) if name in EXTRAS:
+            line = f"this needs {name}, which is not installed: pip install 'cris[{EXTRAS[name]}]'"
         case ValueError() if _is_raised_by_us(error.__traceback__):
             line = str(error)
         case _:

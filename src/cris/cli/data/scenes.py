@@ -1,0 +1,73 @@
+"""`cris data scenes`: rendered scenes as a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Renders scenes: pictures of shapes with sentences and exact masks. Nothing is downloaded.
+
+    The same options give the same pictures for ever.
+    """
+
+    count: Annotated[int, tyro.conf.arg(metavar="N")]
+    """Pictures of each split."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder to make."""
+    split: tuple[Literal["train", "val", "test"], ...] = ("train",)
+    """Splits to make, one or several; val has 1,000 scenes and test 2,000."""
+    sentences: int = 8
+    """The most for a picture."""
+    size: int = 160
+    """Side of the pictures, in pixels."""
+    seed: int = 0
+    """Another one gives other scenes."""
+    ambiguous: float = 0.0
+    """Share of sentences that fit several objects, of which one is meant; 0 to 1."""
+    mislabelled: float = 0.0
+    """Share of sentences that mean another object than they say; 0 to 1."""
+    no_target: float = 0.0
+    """Share of sentences that fit nothing; 0 to 1."""
+    several_targets: float = 0.0
+    """Share of sentences that mean two objects or more; 0 to 1."""
+    resume: bool = False
+    """Go on with a run of these options that was interrupted."""
+    overwrite: bool = False
+    """Replace the data set in DIR."""
+
+    def run(self) -> int:
+        """Renders, writes, tells how much."""
+        from cris.cli.console import progress
+        from cris.cli.data.told import command, tell
+        from cris.data.scene_records import SceneSet
+        from cris.data.scenes import SceneKnobs
+        from cris.data.writer import write_dataset
+
+        knobs = SceneKnobs(
+            ambiguous=self.ambiguous,
+            mislabelled=self.mislabelled,
+            no_target=self.no_target,
+            several_targets=self.several_targets,
+        )
+        scenes = SceneSet(
+            counts={split: self.count for split in self.split},
+            sentences=self.sentences,
+            seed=self.seed,
+            size=self.size,
+            knobs=knobs,
+        )
+        total = sum(scenes.counts.values())
+        manifest = write_dataset(
+            self.out,
+            lambda start: progress(scenes.records(start), total=total - start, what="scenes"),
+            scenes.source,
+            command=command(),
+            is_resuming=self.resume,
+            overwrite=self.overwrite,
+        )
+        tell(self.out, manifest)
+        return 0

@@ -1,0 +1,37 @@
+"""What commands that make data sets say: to the manifest, and to people."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from cris.cli.console import show
+from cris.data.manifest import Manifest
+
+
+def command() -> str:
+    """The command line of this process, as a shell takes it."""
+    return shlex.join(["cris", *sys.argv[1:]])
+
+
+def tell(out: Path, manifest: Manifest) -> None:
+    """Prints what the data set holds: its remarks, then a row for each split."""
+    for remark in manifest.source.remarks:
+        show(remark)
+    size = sum(shard.bytes for shard in manifest.files)
+    title = f"{out}: {manifest.pictures:,} pictures, {manifest.objects:,} objects, {size / 1e6:,.1f} MB"
+    show(split_table(title, manifest))
+
+
+def split_table(title: str, manifest: Manifest) -> Table:
+    """How much there is in each split."""
+    table = Table(title=Text(title), title_justify="left")
+    table.add_column("split")
+    for header in ("pictures", "referred objects", "entries", "sentences"):
+        table.add_column(header, justify="right")
+    for split, counts in manifest.splits.items():
+        numbers = (counts.pictures, counts.objects, counts.entries, counts.sentences)
+        table.add_row(Text(split), *(f"{number:,}" for number in numbers))
+    return table

@@ -1,0 +1,88 @@
+"""The Arrow schema of the stored form, and its rows as records (docs/data-format.md)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pyarrow as pa
+
+from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.masks import Rle
+
+SCHEMA_VERSION = 1
+"""Goes up when a column changes its meaning or goes away."""
+
+_RLE = pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.string())])
+_OBJECT = pa.struct(
+    [
+        ("id", pa.int64()),
+        ("category", pa.string()),
+        ("box", pa.list_(pa.float64(), 4)),
+        ("rle", _RLE),
+        ("area", pa.float64()),
+        ("is_crowd", pa.bool_()),
+    ]
+)
+_ENTRY = pa.struct(
+    [
+        ("ref_id", pa.int64()),
+        ("object_ids", pa.list_(pa.int64())),
+        ("sentences", pa.list_(pa.string())),
+        ("split", pa.string()),
+    ]
+)
+SCHEMA = pa.schema(
+    [
+        ("picture_id", pa.int64()),
+        ("file_name", pa.string()),
+        ("height", pa.int32()),
+        ("width", pa.int32()),
+        ("image", pa.binary()),
+        ("objects", pa.list_(_OBJECT)),
+        ("entries", pa.list_(_ENTRY)),
+    ],
+    metadata={"cris_schema_version": str(SCHEMA_VERSION)},
+)
+
+
+def to_batch(records: Sequence[PictureRecord]) -> pa.RecordBatch:
+    """The records as rows."""
+    columns = {name: [getattr(record, name) for record in records] for name in SCHEMA.names}
+    for name in ("objects", "entries"):
+        columns[name] = [[asdict(each) for each in parts] for parts in columns[name]]
+    return pa.RecordBatch.from_pydict(columns, SCHEMA)
+
+
+def from_row(row: Mapping[str, Any]) -> PictureRecord:
+    """A row, as pyarrow gives it, as a record."""
+    return PictureRecord(
+        picture_id=row["picture_id"],
+        file_name=row["file_name"],
+        height=row["height"],
+        width=row["width"],
+        image=row["image"],
+        objects=tuple(map(_object, row["objects"])),
+        entries=tuple(map(_entry, row["entries"])),
+    )
+
+
+def _object(fields: Mapping[str, Any]) -> ObjectRecord:
+    left, top, width, height = fields["box"]
+    rle = fields["rle"]
+    return ObjectRecord(
+        id=fields["id"],
+        category=fields["category"],
+        box=(left, top, width, height),
+        rle=Rle(size=rle["size"], counts=rle["counts"]),
+        area=fields["area"],
+        is_crowd=fields["is_crowd"],
+    )
+
+
+def _entry(fields: Mapping[str, Any]) -> ReferringEntry:
+    return ReferringEntry(
+        ref_id=fields["ref_id"],
+        object_ids=tuple(fields["object_ids"]),
+        sentences=tuple(fields["sentences"]),
+        split=fields["split"],
+    )
