@@ -128,6 +128,6 @@ def _samples(
 def _places(counts: np.ndarray) -> Int32[np.ndarray, "n"]:
     """0, 1, … up to each count in turn."""
     total = int(counts.sum())
-    places: Int32[np.ndarray, "n"] = np.arange(total, dtype=np.int32)
+    places: np.ndarray = np.arange(total, dtype=np.int32)
     places -= np.repeat(np.cumsum(counts) - counts, counts).astype(np.int32)
     return places

@@ -54,7 +54,7 @@ class Command:
             several_targets=self.several_targets,
         )
         scenes = SceneSet(
-            counts={split: self.count for split in self.split},
+            counts=dict.fromkeys(self.split, self.count),
             sentences=self.sentences,
             seed=self.seed,
             size=self.size,

@@ -1,0 +1,62 @@
+"""`cris data check`: reads everything of a data set again."""
+
+import sys
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from cris.data.findings import Finding
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Reads everything of a data set again: files, pictures, masks, sentences, splits.
+
+    Ends with 1 when something is broken. What is only doubtful, such as one sentence on two objects, is told
+    and ends with 0.
+    """
+
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """The data set."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print every finding as one JSON object, and nothing else."""
+
+    def run(self) -> int:
+        """Checks and tells."""
+        from cris.cli.console import progress
+        from cris.cli.output import to_json
+        from cris.data.check import check_dataset
+        from cris.data.findings import ERROR
+        from cris.data.store import StoredDataset
+
+        dataset = StoredDataset(self.data)
+        findings = check_dataset(
+            dataset, lambda records: progress(records, total=len(dataset), what="pictures")
+        )
+        if self.as_json:
+            content = {"data": str(self.data), "findings": [asdict(finding) for finding in findings]}
+            sys.stdout.write(to_json(content))
+        else:
+            _tell(findings)
+        return int(any(finding.severity == ERROR for finding in findings))
+
+
+def _tell(findings: "list[Finding]") -> None:
+    from cris.cli.console import show
+    from cris.data.findings import CHECKS
+
+    found = defaultdict(list)
+    for finding in findings:
+        found[finding.check].append(finding)
+    for check, what in CHECKS.items():
+        show(f"{check}: {f'{len(found[check]):,} found' if found[check] else 'ok'} ({what})")
+        for finding in found[check][:_SHOWN]:
+            show(f"  {finding.severity}: {finding.where}: {finding.what}")
+        if len(found[check]) > _SHOWN:
+            show(f"  … and {len(found[check]) - _SHOWN:,} more, which --json lists")
