@@ -1,0 +1,51 @@
+"""`cris data export`: a data set as others read it."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Writes a data set as Parquet, with the same columns, or as WebDataset, tars for each split."""
+
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """The data set."""
+    format: Literal["parquet", "webdataset"]
+    """parquet: a file for each shard; webdataset: tars of a picture's file and a JSON with the rest."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the files, and results.json which names them."""
+    overwrite: bool = False
+    """Replace what another export left in the folder."""
+
+    def run(self) -> int:
+        """Exports, and says how much."""
+        from cris.cli.console import progress, show
+        from cris.cli.output import RECORD, SCHEMA_VERSION, check_free, fingerprint, to_json, written_together
+        from cris.data.export import export
+        from cris.data.store import StoredDataset
+
+        dataset = StoredDataset(self.data)
+        shards = [shard.sha256 for shard in dataset.manifest.files]
+        job = fingerprint(job="export", shards=shards, format=self.format)
+        check_free(self.out, [], job, overwrite=self.overwrite)
+        if not (self.out / RECORD).exists() and self.out.is_dir() and any(self.out.iterdir()):
+            raise ValueError(f"{self.out} holds other things than an export: choose another --out")
+        with written_together(self.out) as folder:
+            for _ in progress(export(dataset, folder, self.format), total=len(dataset), what="pictures"):
+                pass
+            files = sorted(path.name for path in folder.iterdir())
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            record = {
+                "schema_version": SCHEMA_VERSION,
+                "job": "export",
+                "fingerprint": job,
+                "files": files,
+                "format": self.format,
+                "manifest": asdict(dataset.manifest),
+            }
+            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+        show(f"{self.out}: {len(dataset):,} pictures in {len(files):,} files, {size / 1e6:,.1f} MB")
+        return 0
