@@ -1,10 +1,12 @@
 """References, instances and picture files joined into the pictures of a data set."""
 
+import hashlib
 import io
+import json
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from PIL import ExifTags, Image
 
@@ -30,19 +32,26 @@ class Conversion:
     """What a person should know, a line each."""
     count: int
     """Pictures."""
-    pictures: Callable[[], Iterator[PictureRecord]]
-    """Makes them anew at each call, one at a time, always in the same order."""
+    pictures: Callable[[int], Iterator[PictureRecord]]
+    """Makes them anew, in the same order every time, without as many of the first as it is told."""
+    order: str
+    """Sha256 of the pictures' ids and names in their order."""
 
 
+@runtime_checkable
 class Contents(Protocol):
     """Where the encoded pictures are."""
 
-    def missing(self, infos: Sequence[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
         """The file names of the pictures that are not there."""
         ...
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[tuple[PictureInfo, bytes]]:
-        """The pictures with their encoded bytes, one at a time, always in the same order."""
+    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+        """The pictures in the order in which they are best read."""
+        ...
+
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
+        """The encoded pictures, one at a time; `infos` must be in that order."""
         ...
 
 
@@ -52,14 +61,17 @@ class PictureFiles:
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
 
-    def missing(self, infos: Sequence[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
         """The file names of the pictures that are not there."""
         return set(self._pictures.missing([info.file_name for info in infos]))
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[tuple[PictureInfo, bytes]]:
+    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
         """The pictures by their ids."""
-        for info in sorted(infos, key=lambda info: info.id):
-            yield info, self._pictures.read(info.file_name)
+        return sorted(infos, key=lambda info: info.id)
+
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
+        """The encoded pictures, one at a time."""
+        return (self._pictures.read(info.file_name) for info in infos)
 
 
 def join(
@@ -85,16 +97,24 @@ def join(
     by_picture: dict[int, list[Reference]] = {}
     for reference in left:
         by_picture.setdefault(reference.picture_id, []).append(reference)
-    infos = [instances.pictures[picture_id] for picture_id in sorted(by_picture)]
+    infos = contents.ordered(instances.pictures[picture_id] for picture_id in by_picture)
     if missing := contents.missing(infos):
         remarks.append(_missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
 
-    def make() -> Iterator[PictureRecord]:
-        for info, content in contents.stream(infos):
+    def make(start: int) -> Iterator[PictureRecord]:
+        rest = infos[start:]
+        for info, content in zip(rest, contents.stream(rest), strict=True):
             yield picture_record(info, content, instances.of_picture(info.id), by_picture[info.id])
 
-    return Conversion(sizes=sizes, remarks=remarks, count=len(infos), pictures=make)
+    order = json.dumps([(info.id, info.file_name) for info in infos])
+    return Conversion(
+        sizes=sizes,
+        remarks=remarks,
+        count=len(infos),
+        pictures=make,
+        order=hashlib.sha256(order.encode()).hexdigest(),
+    )
 
 
 def check_reference(reference: Reference, instances: Instances) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,10 @@ SET_NAMES = (("__builtin__", "set"), ("builtins", "set"))
 """What a set is called in pickles of Python 2 and 3."""
 BYTES_NAMES = (("__builtin__", "bytes"), ("builtins", "bytes"))
 """Python 3 writes empty bytes so where a pickle must be readable by Python 2."""
+
+BYTES_MAKER = ("_codecs", "encode")
+CONTAINERS = (dict, list, tuple, set)
+PLAIN = (*CONTAINERS, str, bytes, int, float, bool, type(None))
 
 
 def read_pickle(path: str | Path) -> Any:
@@ -22,7 +26,8 @@ def read_pickle(path: str | Path) -> Any:
     """
     content = Path(path).read_bytes()
     try:
-        return _PlainUnpickler(content).load()
+        value = _PlainUnpickler(content).load()
+        _check_plain(value)
     except _RefusedError as error:
         raise ValueError(
             f"{path} asks for {error}, which could run code: "
@@ -33,6 +38,7 @@ def read_pickle(path: str | Path) -> Any:
     except Exception as error:  # whatever a malformed pickle makes Python raise
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path} is not a whole pickle ({reason}): fetch it again") from error
+    return value
 
 
 class _RefusedError(pickle.UnpicklingError):
@@ -46,26 +52,55 @@ class _PlainUnpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(content), encoding="bytes")
 
     def find_class(self, module: str, name: str, /) -> Callable[..., object]:
-        # bound methods: a pickle can neither alter them nor reach others through them
         if (module, name) in SET_NAMES:
-            return self._set
+            return _maker(_set)
         if (module, name) in BYTES_NAMES:
-            return self._no_bytes
-        if (module, name) == ("_codecs", "encode"):
-            return self._bytes
+            return _maker(_no_bytes)
+        if (module, name) == BYTES_MAKER:
+            return _maker(_bytes)
         raise _RefusedError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
         raise _RefusedError("an object kept elsewhere")
 
-    def _set(self, items: Any = ()) -> set[Any]:
-        return set(items)
 
-    def _no_bytes(self) -> bytes:
-        return b""
+def _maker(function: Callable[..., object]) -> Callable[..., object]:
+    """The function in a shell without attributes, which a pickle could alter."""
 
-    def _bytes(self, text: Any, encoding: Any) -> bytes:
-        """How Python 3 writes bytes into protocols that Python 2 reads."""
-        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-            raise _RefusedError(f"_codecs.encode to {encoding!r}")
-        return text.encode("latin1")
+    class Maker:
+        __slots__ = ()
+
+        def __call__(self, *arguments: Any) -> object:
+            return function(*arguments)
+
+    return Maker()
+
+
+def _set(items: Iterable[Any] = ()) -> set[Any]:
+    return set(items)
+
+
+def _no_bytes() -> bytes:
+    return b""
+
+
+def _bytes(text: Any, encoding: Any) -> bytes:
+    """How Python 3 writes bytes into protocols that Python 2 reads."""
+    if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
+        raise _RefusedError(f"_codecs.encode to {encoding!r}")
+    return text.encode("latin1")
+
+
+def _check_plain(value: Any) -> None:
+    """Raises _RefusedError when something is left that is not plain, such as a maker that was not called."""
+    waiting, seen = [value], set()
+    while waiting:
+        item = waiting.pop()
+        kind = type(item)
+        if kind not in PLAIN:
+            raise _RefusedError("what makes sets or bytes, without a call")
+        if kind in CONTAINERS and id(item) not in seen:
+            seen.add(id(item))
+            waiting.extend(item)
+            if kind is dict:
+                waiting.extend(item.values())

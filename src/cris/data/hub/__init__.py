@@ -73,6 +73,11 @@ def convert_hub(
     return conversion
 
 
+def source_files(folder: Path) -> list[Path]:
+    """The files in a folder, or the one file, that are read."""
+    return _parquet_files(folder) or _mdetr_files(folder)
+
+
 def _parquet_files(folder: Path) -> list[Path]:
     if folder.is_file():
         return [folder] if folder.suffix == ".parquet" else []

@@ -1,7 +1,7 @@
 """Parquet files of referring data: which layout they have, and their rows."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,19 +166,22 @@ class ParquetPictures:
 
     def __init__(self, files: Sequence[Path], places: dict[int, int]) -> None:
         """`places`: picture id → the row it is in, counted through all the files."""
-        self._files, self._ids = files, {place: picture_id for picture_id, place in places.items()}
+        self._files, self._places = files, places
 
-    def missing(self, infos: Sequence[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
         """The file names of the pictures that are not there: none."""
         return set()
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[tuple[PictureInfo, bytes]]:
+    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
         """The pictures in the order of their rows."""
-        wanted = {info.id: info for info in infos}
+        return sorted(infos, key=lambda info: self._places[info.id])
+
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
+        """The encoded pictures, one at a time."""
+        wanted = {self._places[info.id] for info in infos}
         for place, row in enumerate(rows(self._files, ["image"])):
-            info = wanted.get(self._ids.get(place, -1))
-            if info is not None:
-                yield info, encoded_picture(row)
+            if place in wanted:
+                yield encoded_picture(row)
 
 
 def _open(path: Path) -> pq.ParquetFile:

@@ -1,0 +1,66 @@
+"""What `cris data refer` and `cris data hub` do alike: choose, write, tell."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from cris.cli.output import sha256_of
+
+if TYPE_CHECKING:
+    from cris.data.conversion import Conversion
+    from cris.data.selection import Selection
+
+Wrong = Literal["mark", "drop"]
+
+
+def selection_of(drop: Path | None, reviewed: Sequence[Path], wrong: Wrong) -> "Selection":
+    """What the options --drop, --reviewed and --wrong say."""
+    from cris.data.selection import Selection, read_drop_list, read_review
+
+    return Selection(
+        dropped=frozenset() if drop is None else read_drop_list(drop),
+        review=read_review(reviewed) if reviewed else None,
+        is_marking=wrong == "mark",
+    )
+
+
+def write_conversion(
+    conversion: "Conversion",
+    out: Path,
+    *,
+    kind: str,
+    files: Sequence[Path],
+    options: Mapping[str, object],
+    is_resuming: bool,
+    overwrite: bool,
+) -> None:
+    """Writes the data set and tells what is in it; `files` and `options` are what decides its rows."""
+    from cris.cli.console import progress
+    from cris.cli.data.told import command, tell
+    from cris.data.manifest import SourceInfo
+    from cris.data.writer import write_dataset
+
+    source = SourceInfo(
+        kind=kind,
+        options={**options, "order": conversion.order},
+        files={str(path): sha256_of(path) or "" for path in files},
+        remarks=(*map(str, conversion.sizes), *conversion.remarks),
+    )
+    manifest = write_dataset(
+        out,
+        lambda start: progress(conversion.pictures(start), total=conversion.count - start, what="pictures"),
+        source,
+        command=command(),
+        is_resuming=is_resuming,
+        overwrite=overwrite,
+    )
+    tell(out, manifest)
+
+
+def files_in(folders: Sequence[Path]) -> list[Path]:
+    """The files that are named, and those right in folders that are."""
+    return [
+        file
+        for path in folders
+        for file in (sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path])
+    ]

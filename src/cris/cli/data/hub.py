@@ -1,0 +1,88 @@
+"""`cris data hub`: a re-release of the RefCOCO family, as a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cris.cli.data.converting import Wrong, files_in, selection_of, write_conversion
+
+if TYPE_CHECKING:
+    from cris.data.hub.parquet import ColumnError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Converts a re-release of RefCOCO, RefCOCO+ or RefCOCOg.
+
+    Parquet as lmms-lab/RefCOCO, jxu124/refcoco and moondream/refcoco-m have it, or MDETR's
+    finetune_refcoco_train.json and its kin. Columns are checked first.
+    """
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+    """A folder, a file, or hf://OWNER/NAME@REVISION, a data set on the hub at a revision that never moves."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder to make."""
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR|ZIP")] = None
+    """COCO's training pictures of 2014, for releases without pictures; a zip is read in place."""
+    instances: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """COCO's instances_train2014.json, for releases without masks (MDETR's)."""
+    drop: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Leave out what this list names: one ref_id (question_id, sample id) a line, or sentence:SENT_ID."""
+    reviewed: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE|DIR")] = ()
+    """Ref-L4's …_reviewed.json files, which tell the sentences that people found wrong."""
+    wrong: Wrong = "mark"
+    """mark moves wrong sentences to splits of their own (val-doubtful); drop leaves them out."""
+    skip_missing: bool = False
+    """Go on without pictures that are not there."""
+    resume: bool = False
+    """Go on with a run of these options that was interrupted."""
+    overwrite: bool = False
+    """Replace the data set in DIR."""
+
+    def run(self) -> int:
+        """Reads, checks, writes, tells how much."""
+        from cris.data.hub import convert_hub, source_files
+        from cris.data.hub.fetch import locate
+        from cris.data.hub.parquet import ColumnError
+
+        folder = locate(self.source)
+        try:
+            conversion = convert_hub(
+                folder,
+                images=self.images,
+                instances=self.instances,
+                selection=selection_of(self.drop, self.reviewed, self.wrong),
+                is_skipping_missing=self.skip_missing,
+            )
+        except ColumnError as error:
+            _show_columns(error)
+            raise
+        chosen = [path for path in (self.instances, self.drop) if path is not None]
+        write_conversion(
+            conversion,
+            self.out,
+            kind="hub",
+            files=[*source_files(folder), *chosen, *files_in(self.reviewed)],
+            options={"wrong": self.wrong},
+            is_resuming=self.resume,
+            overwrite=self.overwrite,
+        )
+        return 0
+
+
+def _show_columns(error: "ColumnError") -> None:
+    """The columns side by side."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from cris.cli.console import show
+
+    table = Table(title=Text(f"columns of {error.layout.name}"), title_justify="left")
+    for header in ("column", "expected", "found", ""):
+        table.add_column(header)
+    for check in error.checks:
+        cells = (check.name, check.expected, check.found, "" if check.is_right else "differs")
+        table.add_row(*map(Text, cells))
+    show(table)
