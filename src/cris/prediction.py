@@ -93,14 +93,7 @@ class Prediction:
 
     def overlay(self) -> Image.Image:
         """The picture with what was found lit up and outlined, the rest dimmed."""
-        found = self.mask.astype(np.uint8)
-        drawn = cv2.transform(self.picture, _dimmed())
-        cv2.copyTo(cv2.transform(self.picture, _tinted()), found, drawn)
-        contours, _ = cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        width = max(1, round(min(found.shape) / 200))  # of the line, in pixels
-        cv2.drawContours(drawn, contours, -1, _LIGHT_RGB, 2 * width, cv2.LINE_AA)
-        cv2.drawContours(drawn, contours, -1, (255, 255, 255), width, cv2.LINE_AA)
-        return Image.fromarray(drawn)
+        return lit_up(self.picture, self.mask)
 
     def save(self, path: str | Path) -> None:
         """Writes the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.
@@ -122,6 +115,20 @@ class Prediction:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+def lit_up(
+    picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+) -> Image.Image:
+    """The picture with the mask lit up and outlined, the rest dimmed."""
+    found = mask.astype(np.uint8)
+    drawn = cv2.transform(picture, _dimmed())
+    cv2.copyTo(cv2.transform(picture, _tinted()), found, drawn)
+    contours, _ = cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    width = max(1, round(min(found.shape) / 200))  # of the line, in pixels
+    cv2.drawContours(drawn, contours, -1, _LIGHT_RGB, 2 * width, cv2.LINE_AA)
+    cv2.drawContours(drawn, contours, -1, (255, 255, 255), width, cv2.LINE_AA)
+    return Image.fromarray(drawn)
 
 
 def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: float) -> float:

@@ -3,7 +3,7 @@
 import errno
 from types import TracebackType
 
-EXTRAS = {"pyarrow": "data"}
+EXTRAS = {"pyarrow": "data", "jinja2": "data"}
 """Package that the base install does without → the extra that brings it."""
 
 

@@ -1,0 +1,75 @@
+"""`cris data stats`: what is in a data set, as figures and as a page."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+if TYPE_CHECKING:
+    from cris.data.stats import Statistics
+
+PAGE = "index.html"
+_SAMPLES = 24  # on the contact sheet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Counts and draws what is in a data set, and prints the figures.
+
+    Sentence lengths, words, categories, mask areas, centres, distractors, and the ceiling: the mean IoU that
+    a perfect network would reach at several input sizes.
+    """
+
+    data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
+    """The data set."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for index.html, with plots and a contact sheet, and results.json."""
+    overwrite: bool = False
+    """Replace the results of another job in DIR."""
+
+    def run(self) -> int:
+        """Counts, prints, draws."""
+        from cris.cli.console import progress, show
+        from cris.cli.data.told import split_table
+        from cris.cli.output import RECORD, SCHEMA_VERSION, check_free, fingerprint, to_json, written_together
+        from cris.data.stats import count
+        from cris.data.stats_page import contact_sheet, render
+        from cris.data.store import StoredDataset
+
+        dataset = StoredDataset(self.data)
+        job = fingerprint(job="stats", shards=[shard.sha256 for shard in dataset.manifest.files])
+        check_free(self.out, [RECORD, PAGE], job, overwrite=self.overwrite)
+        statistics = count(progress(dataset, total=len(dataset), what="pictures"), dataset.manifest.splits)
+        cards = contact_sheet(dataset, _SAMPLES)
+        with written_together(self.out) as folder:
+            record = {
+                "schema_version": SCHEMA_VERSION,
+                "job": "stats",
+                "fingerprint": job,
+                "files": [PAGE],
+                **asdict(statistics),
+            }
+            page = render(self.data.resolve().name, statistics, cards)
+            (folder / PAGE).write_text(page, encoding="utf-8")
+            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+        show(split_table(str(self.data), dataset.manifest))
+        show(_summary(statistics))
+        show(f"drawn: {self.out / PAGE}")
+        return 0
+
+
+def _summary(it: "Statistics") -> str:
+    from cris.data.stats import AREA_EDGES
+
+    areas = zip(AREA_EDGES[:-1], AREA_EDGES[1:], it.areas, strict=True)
+    lines = {
+        "sentences": f"{it.mean_words:.2f} words on average, {it.vocabulary:,} different ones",
+        "words": ", ".join(f"{word} {times:,}" for word, times in it.words[:10]),
+        "categories": ", ".join(f"{name} {times:,}" for name, times in it.categories[:10]),
+        "targets": ", ".join(f"{name} {times:,}" for name, times in it.targets),
+        "mask areas": ", ".join(f"{100 * low:g}–{100 * high:g} % {times:,}" for low, high, times in areas),
+        "distractors": ", ".join(f"{number}: {times:,}" for number, times in enumerate(it.distractors)),
+        "ceiling": ", ".join(f"{size}: {ceiling:.3f}" for size, ceiling in it.ceilings),
+    }
+    return "\n".join(f"{name}: {line}" for name, line in lines.items())
