@@ -116,5 +116,5 @@ def read_json(path: Path) -> Any:
 
 def shortened(value: object) -> str:
     """What a value looks like, in some words."""
-    text = repr(value)
+    text = repr(as_text(value))
     return text if len(text) <= 80 else f"{text[:77]}…"

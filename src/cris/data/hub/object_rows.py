@@ -21,7 +21,7 @@ from cris.data.hub.parquet import (
     rows,
     split_of_file,
 )
-from cris.data.instances import Annotation, Instances, PictureInfo
+from cris.data.instances import Annotation, Instances, PictureInfo, picture_info
 from cris.data.references import Reference, Sentence
 
 UNKNOWN_CATEGORY = "object"
@@ -116,7 +116,8 @@ class _Table:
         if info is None:
             # beyond COCO's numbers, which have 12 digits, where a name has none
             number = int(coco[2]) if coco else 10**12 + len(self.pictures)
-            info = PictureInfo(id=number, file_name=file_name, height=height, width=width)
+            fields = {"id": number, "file_name": file_name, "height": height, "width": width}
+            info = picture_info(Row(row.where, fields))
             if number in self.places:
                 raise row.error("file_name", "another name for another picture", name)
             self.pictures[file_name] = info

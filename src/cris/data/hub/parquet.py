@@ -212,8 +212,9 @@ def _checks(schema: pa.Schema, layout: Layout) -> list[ColumnCheck]:
 
 
 def _distance(schema: pa.Schema, layout: Layout) -> float:
-    """The share of a layout's columns that are not there or of another kind."""
-    checks = _checks(schema, layout)
+    """The share of the columns a layout must have that are not there or of another kind."""
+    required = {column.name for column in layout.columns if column.is_required}
+    checks = [check for check in _checks(schema, layout) if check.name in required]
     return sum(not check.is_right for check in checks) / len(checks)
 
 

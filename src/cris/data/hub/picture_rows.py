@@ -20,7 +20,7 @@ from cris.data.hub.parquet import (
     rows,
     split_of_file,
 )
-from cris.data.instances import Annotation, Instances, PictureInfo
+from cris.data.instances import Annotation, Instances, PictureInfo, picture_info
 from cris.data.references import Reference, Sentence
 
 LAYOUT = Layout(
@@ -86,12 +86,13 @@ def read_picture_rows(files: Sequence[Path]) -> PictureRows:
 
 def _picture(row: Row, number: int) -> PictureInfo:
     height, width = picture_size(row, encoded_picture(row))
-    return PictureInfo(
-        id=row.whole("image_id") if row.fields.get("image_id") is not None else number,
-        file_name=row.text("file_name") if row.fields.get("file_name") else f"{number}",
-        height=height,
-        width=width,
-    )
+    fields = {
+        "id": row.whole("image_id") if row.fields.get("image_id") is not None else number,
+        "file_name": row.text("file_name") if row.fields.get("file_name") else f"{number}",
+        "height": height,
+        "width": width,
+    }
+    return picture_info(Row(row.where, fields))
 
 
 def _annotation(sample: Row, picture: PictureInfo) -> Annotation:
