@@ -1,0 +1,184 @@
+"""Samples for training and looking at: a picture, a sentence, the mask it means; stored or rendered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cris.data.decode import Reduction, decode_picture
+from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.sampling import SampleIndex
+from cris.data.scenes import Scenes
+from cris.data.store import StoredDataset
+from cris.masks import decode_rle
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Sample:
+    """One picture, one sentence, one mask, at the picture's own size."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    """RGB."""
+    sentence: str
+    mask: Bool[np.ndarray, "height width"]
+    """Everything that the sentence means; empty when it means nothing in the picture."""
+    picture_id: int
+    ref_id: int
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class View:
+    """One picture and some sentences about it, on their way to the network."""
+
+    image: UInt8[np.ndarray, "image_height image_width 3"]
+    """RGB; each pixel stands for `reduction`² of the masks'."""
+    sentences: tuple[str, ...]
+    masks: tuple[Bool[np.ndarray, "height width"], ...]
+    """What the sentences mean, each once."""
+    meant: tuple[int, ...]
+    """Which mask each sentence means."""
+    reduction: Reduction = 1
+    """Pixels of a mask, along each side, for one of the image."""
+
+
+class Referring(Protocol):
+    """What a loader reads: samples by index, and several of one picture at once."""
+
+    index: SampleIndex
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        ...
+
+    def __getitem__(self, place: int) -> Sample:
+        """The sample at that place."""
+        ...
+
+    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
+        """Samples of one picture, which is read once.
+
+        Args:
+            samples: their indices.
+            longest: pixels that the longer side needs; what has twice as many or more may come reduced.
+        """
+        ...
+
+
+class ReferringDataset:
+    """The samples of one split of a stored data set; it can be sent to other processes.
+
+    Raises:
+        ValueError: the folder is no data set, or has no such split.
+    """
+
+    def __init__(self, folder: Path | str, split: str) -> None:
+        self.stored = StoredDataset(folder)
+        self.split = split
+        self._samples = self.stored.samples(split)
+        picture = self._samples.picture.astype(np.int64)
+        # an entry begins where another picture or another entry does
+        begins = np.diff(picture, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
+        self.index = SampleIndex(picture=picture, entry=np.cumsum(begins != 0) - 1)
+
+    def __len__(self) -> int:
+        """How many sentences the split has."""
+        return len(self._samples)
+
+    def __getitem__(self, place: int) -> Sample:
+        """The sample at that place; negative ones count from the end."""
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index must be within {len(self)} samples of {self.split!r}, got {place}")
+        place %= len(self)
+        record = self._record(place)
+        view = self._view(record, [place])
+        return Sample(
+            image=view.image,
+            sentence=view.sentences[0],
+            mask=view.masks[0],
+            picture_id=record.picture_id,
+            ref_id=self._entry(record, place).ref_id,
+        )
+
+    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
+        """Samples of one picture, which is decoded once (see `Referring`).
+
+        Raises:
+            ValueError: the picture is damaged or has another size than is stored.
+        """
+        return self._view(self._record(samples[0]), samples, longest)
+
+    def _view(self, record: PictureRecord, samples: Sequence[int], longest: int | None = None) -> View:
+        try:
+            image, reduction = decode_picture(record.image, longest)
+        except ValueError as error:
+            raise ValueError(f"{self.stored.folder}, picture {record.file_name}: {error}") from error
+        height, width = (reduction * side for side in image.shape[:2])
+        if (height, width) != (record.height, record.width):
+            raise ValueError(
+                f"{self.stored.folder}, picture {record.file_name}: expected {record.width}×{record.height} "
+                f"pixels, found {width}×{height}; run cris data check"
+            )
+        entries = [self._entry(record, sample) for sample in samples]
+        distinct = list(dict.fromkeys(entry.object_ids for entry in entries))
+        return View(
+            image=image,
+            sentences=tuple(
+                entry.sentences[int(self._samples.sentence[sample])]
+                for entry, sample in zip(entries, samples, strict=True)
+            ),
+            masks=tuple(_mask(record, ids) for ids in distinct),
+            meant=tuple(distinct.index(entry.object_ids) for entry in entries),
+            reduction=reduction,
+        )
+
+    def _record(self, sample: int) -> PictureRecord:
+        return self.stored.picture(int(self._samples.picture[sample]))
+
+    def _entry(self, record: PictureRecord, sample: int) -> ReferringEntry:
+        return record.entries[int(self._samples.entry[sample])]
+
+
+class SceneDataset:
+    """Scenes as any other data set: a sample for each, and more sentences of one when they are asked for."""
+
+    def __init__(self, scenes: Scenes) -> None:
+        self.scenes = scenes
+        places = np.arange(len(scenes))
+        self.index = SampleIndex(picture=places, entry=places)
+
+    def __len__(self) -> int:
+        """How many scenes there are."""
+        return len(self.scenes)
+
+    def __getitem__(self, place: int) -> Sample:
+        """The sample at that place; negative ones count from the end."""
+        sample = self.scenes[place]
+        number = place % len(self)
+        return Sample(
+            image=sample.image,
+            sentence=sample.sentence,
+            mask=sample.mask,
+            picture_id=number,
+            ref_id=number,
+        )
+
+    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
+        """As many different sentences about a scene as its sample is named times, if it has so many."""
+        scene = self.scenes.scene(samples[0], len(samples))
+        distinct = list(dict.fromkeys(expression.targets for expression in scene.expressions))
+        masks = {expression.targets: scene.mask(expression) for expression in scene.expressions}
+        return View(
+            image=scene.image,
+            sentences=tuple(expression.sentence for expression in scene.expressions),
+            masks=tuple(masks[targets] for targets in distinct),
+            meant=tuple(distinct.index(expression.targets) for expression in scene.expressions),
+        )
+
+
+def _mask(record: PictureRecord, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
+    meant = [decode_rle(item.rle) for item in record.objects if item.id in object_ids]
+    return reduce(np.logical_or, meant, np.zeros((record.height, record.width), dtype=bool))
