@@ -27,7 +27,7 @@ _SUFFIXES = {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2"}
 
 
 def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterator[int]:
-    """Writes the data set's files to a folder that is there, and yields the place of each picture once it is written.
+    """Writes the data set's files to a folder that is there; yields the place of each picture once written.
 
     Raises:
         ValueError: a picture is none, or a split has a name that no file can have.
