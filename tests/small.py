@@ -13,7 +13,7 @@ from cris.model.config import (
 
 SMALL = CrisConfig(
     joint_dim=64,
-    image=ImageEncoderConfig(layers=(1, 1, 1, 1), width=8, position_grid=2),
+    image=ImageEncoderConfig(layers=(1, 1, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
     text=TextEncoderConfig(vocabulary=600, context_length=32, width=64, layers=2),
     neck=NeckConfig(fine=32, middle=64, coarse=128),
     decoder=DecoderConfig(layers=2, ffn=128),

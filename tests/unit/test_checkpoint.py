@@ -71,7 +71,9 @@ def test_every_configuration_survives(
     width, kernel, is_classifier = sizes
     config = replace(
         CONFIG,
-        image=ImageEncoderConfig(layers=(1, 2, 1, 1), width=width, position_grid=3),
+        image=ImageEncoderConfig(
+            layers=(1, 2, 1, 1), stem=(width // 2, width // 2, width), width=width, position_grid=3
+        ),
         decoder=replace(CONFIG.decoder, layers=kernel - 1, dropout=threshold),
         projector=replace(
             CONFIG.projector,

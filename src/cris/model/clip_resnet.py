@@ -57,16 +57,16 @@ class ClipResnet(nn.Module):
 
     def __init__(self, config: ImageEncoderConfig, joint_dim: int) -> None:
         super().__init__()
-        width = config.width
+        first, second, third = config.stem
         self.stem = nn.Sequential(
-            ConvNormRelu(3, width // 2, 3, stride=2),
-            ConvNormRelu(width // 2, width // 2, 3),
-            ConvNormRelu(width // 2, width, 3),
+            ConvNormRelu(3, first, 3, stride=2),
+            ConvNormRelu(first, second, 3),
+            ConvNormRelu(second, third, 3),
             nn.AvgPool2d(2),
         )
-        stages, channels_in = [], width
+        stages, channels_in = [], third
         for index, count in enumerate(config.layers):
-            channels = width * 2**index
+            channels = config.width * 2**index
             blocks = []
             for position in range(count):
                 stride = 2 if index > 0 and position == 0 else 1

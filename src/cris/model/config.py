@@ -10,8 +10,10 @@ class ImageEncoderConfig:
 
     layers: tuple[int, int, int, int] = (3, 4, 6, 3)
     """Bottleneck blocks in each of the four stages."""
+    stem: tuple[int, int, int] = (32, 32, 64)
+    """Channels of the stem's three convolutions; CLIP's are half the width, half, and the width."""
     width: int = 64
-    """Channels of the stem's output; stages have 4, 8, 16 and 32 times as many."""
+    """Channels within the first stage; the stages' outputs have 4, 8, 16 and 32 times as many."""
     position_grid: int = 7
     """Side of the attention pool's square positional embedding, in cells of 32 pixels."""
 
@@ -118,12 +120,12 @@ CRIS_RN50 = CrisConfig()
 CRIS_RN101 = CrisConfig(joint_dim=512, image=ImageEncoderConfig(layers=(3, 4, 23, 3)))
 CRIS_RN50X4 = CrisConfig(
     joint_dim=640,
-    image=ImageEncoderConfig(layers=(4, 6, 10, 6), width=80, position_grid=9),
+    image=ImageEncoderConfig(layers=(4, 6, 10, 6), stem=(40, 40, 80), width=80, position_grid=9),
     text=TextEncoderConfig(width=640),
 )
 CRIS_RN50X16 = CrisConfig(
     joint_dim=768,
-    image=ImageEncoderConfig(layers=(6, 8, 18, 8), width=96, position_grid=12),
+    image=ImageEncoderConfig(layers=(6, 8, 18, 8), stem=(48, 48, 96), width=96, position_grid=12),
     text=TextEncoderConfig(width=768),
 )
 BACKBONES = {"RN50": CRIS_RN50, "RN101": CRIS_RN101, "RN50x4": CRIS_RN50X4, "RN50x16": CRIS_RN50X16}

@@ -191,7 +191,12 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
         joint_dim=size("backbone.text_projection", 1),
         image=ImageEncoderConfig(
             layers=(stages[0], stages[1], stages[2], stages[3]),
-            width=size("backbone.visual.conv3.weight"),
+            stem=(
+                size("backbone.visual.conv1.weight"),
+                size("backbone.visual.conv2.weight"),
+                size("backbone.visual.conv3.weight"),
+            ),
+            width=size("backbone.visual.layer1.0.conv1.weight"),
             position_grid=math.isqrt(max(size("backbone.visual.attnpool.positional_embedding") - 1, 1)),
         ),
         text=TextEncoderConfig(

@@ -17,7 +17,7 @@ class TrainConfig:
     """Sizes of the model."""
     inference: InferenceConfig
     """Input size, sentence length and threshold; training uses the same."""
-    max_steps: int = 6000
+    max_steps: int = 5600
     """Optimiser steps."""
     pictures: int = 12
     """Pictures per step, over all processes."""

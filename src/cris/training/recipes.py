@@ -18,7 +18,7 @@ def cris_scenes() -> TrainConfig:
     """The embedded model: a small CRIS trained from scratch on rendered scenes."""
     model = CrisConfig(
         joint_dim=128,
-        image=ImageEncoderConfig(layers=(1, 1, 2, 1), width=16, position_grid=6),
+        image=ImageEncoderConfig(layers=(1, 1, 2, 1), stem=(32, 32, 32), width=16, position_grid=6),
         text=TextEncoderConfig(vocabulary=0, context_length=77, width=128, layers=3),
         neck=NeckConfig(fine=48, middle=64, coarse=128),
         decoder=DecoderConfig(layers=2, ffn=256, dropout=0.0),

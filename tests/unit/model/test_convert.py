@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
 TINY = CrisConfig(
     joint_dim=64,
-    image=ImageEncoderConfig(layers=(1, 2, 1, 1), width=8, position_grid=2),
+    image=ImageEncoderConfig(layers=(1, 2, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
     text=TextEncoderConfig(vocabulary=600, width=64, layers=2),
     neck=NeckConfig(fine=32, middle=64, coarse=128),
     decoder=DecoderConfig(layers=1, ffn=128),
