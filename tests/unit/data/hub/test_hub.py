@@ -2,7 +2,9 @@
 
 import copy
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -545,3 +547,29 @@ def test_a_review_finds_objects_by_their_boxes(tmp_path: Path) -> None:
 def test_layouts_are_left_as_they_were() -> None:
     """The fixtures are shared; a test that altered them would hide what another must find."""
     assert copy.deepcopy(FAMILY) == make_family(36, seed=3)
+
+
+@pytest.mark.parametrize("layout", ["objects", "pictures apart"])
+def test_an_interrupted_conversion_goes_on_to_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
+) -> None:
+    monkeypatch.setattr("cris.data.writer.SHARD_PICTURES", 5)
+    if layout == "objects":
+        convert = partial(convert_hub, write_lmms(tmp_path / "RefCOCO", lmms_rows(FAMILY)))
+    else:
+        folder = write_jxu(tmp_path / "refcoco", jxu_rows(FAMILY))
+        convert = partial(convert_hub, folder, images=images_of(FAMILY, tmp_path / "source"))
+    source = SourceInfo(kind="hub", options={"order": convert().order})
+
+    def breaking(start: int) -> Iterator[PictureRecord]:
+        yield from islice(convert().pictures(start), 7)
+        raise OSError("the cable was pulled")
+
+    whole = write_dataset(tmp_path / "whole", convert().pictures, source, command="test")
+    for is_resuming in (False, True):
+        with pytest.raises(OSError, match="cable"):
+            write_dataset(tmp_path / "out", breaking, source, command="test", is_resuming=is_resuming)
+    assert not (tmp_path / "out").exists()
+    resumed = write_dataset(tmp_path / "out", convert().pictures, source, command="test", is_resuming=True)
+    assert len(whole.files) > 3
+    assert resumed == whole
