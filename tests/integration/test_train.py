@@ -83,4 +83,4 @@ def test_unknown_recipes_and_data_are_named(tmp_path, capsys):
     assert main(["train", "cris-scene", "--out", str(tmp_path)]) == 2
     assert "there is no recipe 'cris-scene'" in capsys.readouterr().err
     assert main(["train", "cris-scenes", "--data", "photos", "--out", str(tmp_path)]) == 2
-    assert "trains on scenes only" in capsys.readouterr().err
+    assert "cris-scenes trains on scenes" in capsys.readouterr().err

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -45,6 +45,7 @@ class View:
     """Pixels of a mask, along each side, for one of the image."""
 
 
+@runtime_checkable
 class Referring(Protocol):
     """What a loader reads: samples by index, and several of one picture at once."""
 

@@ -13,6 +13,8 @@ class TrainConfig:
 
     recipe: str
     """Name of the recipe that this is."""
+    data: str = "scenes"
+    """What the run learns from: scenes, or the fingerprint of a stored data set."""
     model: CrisConfig
     """Sizes of the model."""
     inference: InferenceConfig
@@ -46,7 +48,7 @@ class TrainConfig:
     checkpoint_every: int = 200
     """Steps between checkpoints."""
     validation_samples: int = 400
-    """Scenes of the validation split looked at with every checkpoint."""
+    """Samples of the validation split looked at with every checkpoint."""
     log_every: int = 10
     """Steps between lines of metrics."""
 

@@ -16,12 +16,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from cris.checkpoint import TRAIN_STATE, save_checkpoint, whole_checkpoint
-from cris.data.scenes import Scenes, vocabulary
-from cris.letterbox import Letterbox
+from cris.data.dataset import Referring
+from cris.data.loader import Loader, Prepare
+from cris.data.sampling import Stream
+from cris.evaluation.metrics import intersection_and_union, iou
 from cris.model.build import build_cris
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
-from cris.training.batches import scene_batch
+from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig, fingerprint
 from cris.training.loss import dice_loss, text_to_pixel_loss
 
@@ -42,18 +44,33 @@ class Outcome:
     """Whether this is the process that speaks for all."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """What a run learns from, and what it is looked at with."""
+
+    training: Referring
+    validation: Referring
+    tokenizer: Tokenizer
+
+
 def last_checkpoint(out: Path) -> Path:
     """Where the run in `out` saves."""
     return out / "checkpoints" / "last"
 
 
 def train(
-    config: TrainConfig, out: Path, *, start: Cris | None = None, report: Report = lambda _: None
+    config: TrainConfig,
+    material: Material,
+    out: Path,
+    *,
+    start: Cris | None = None,
+    report: Report = lambda _: None,
 ) -> Outcome:
     """Begins the run in `out`, or goes on with it when it has saved before.
 
     Args:
-        config: all of the run.
+        config: all of the run but its data.
+        material: pictures, sentences and the tokenizer to read them with.
         out: its folder; gets `metrics.jsonl` and `checkpoints/last`.
         start: a model whose weights a new run begins with, of the same sizes.
         report: told of every line of metrics.
@@ -72,7 +89,7 @@ def train(
     if config.processes > 1:
         torch.set_num_threads(1)
     torch.manual_seed(config.seed)
-    tokenizer = Tokenizer().reduced(sorted(vocabulary()))
+    tokenizer = material.tokenizer
     text = replace(config.model.text, vocabulary=tokenizer.vocab_size)
     model = build_cris(replace(config.model, text=text))
     if start is not None:
@@ -94,9 +111,23 @@ def train(
         step, best = state["step"], state["best"]
 
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average.to(fabric.device)
     runner, optimizer = fabric.setup(model, optimizer)
-    scenes, validation = Scenes("train", seed=config.seed), Scenes("val")
+    loader = Loader(
+        material.training,
+        Stream(
+            material.training.index,
+            "k sentences per picture",
+            sentences=config.sentences,
+            seed=config.seed,
+        ),
+        Prepare(tokenizer=tokenizer, inference=config.inference),
+        groups=config.pictures,
+        rank=fabric.global_rank,
+        processes=fabric.world_size,
+    )
+    loader.position = step * config.pictures
+    batches = iter(loader)
+    segmenter = Segmenter(average, tokenizer, config.inference, device=str(fabric.device))
     log = Log(out / "metrics.jsonl", report, is_silent=not fabric.is_global_zero)
     started, seen = time.monotonic(), 0
 
@@ -119,21 +150,14 @@ def train(
                 overwrite=True,
             )
 
-    share = config.pictures // fabric.world_size
     with StopSignal() as stop:
         while step < config.max_steps and not stop.number:
             rate = learning_rate(config, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            first = step * config.pictures + fabric.global_rank * share
-            batch = scene_batch(
-                scenes,
-                [index % len(scenes) for index in range(first, first + share)],
-                sentences=config.sentences,
-                tokenizer=tokenizer,
-                inference=config.inference,
-            ).to(fabric.device)
-            logits = runner(batch.images, batch.tokens, batch.image_index)
+            batch = next(batches).to(fabric.device)
+            longest = int(batch.tokens.argmax(dim=1).max()) + 1
+            logits = runner(batch.inputs(), batch.tokens[:, :longest], batch.image_index)
             contrastive = text_to_pixel_loss(logits, batch.masks, "area")
             dice = dice_loss(logits, batch.masks, "area")
             loss = contrastive + config.dice_weight * dice
@@ -156,7 +180,7 @@ def train(
                     samples_per_second=seen / (time.monotonic() - started),
                 )
             if step % config.checkpoint_every == 0 or step == config.max_steps:
-                mean_iou = validate(fabric, average, validation, tokenizer, config)
+                mean_iou = validate(fabric, segmenter, material.validation, config.validation_samples)
                 best = max(best, mean_iou)
                 log.write(step=step, validation_mean_iou=mean_iou)
                 save()
@@ -249,23 +273,16 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
             value.copy_(theirs[name])
 
 
-@torch.no_grad()
-def validate(fabric: Fabric, model: Cris, scenes: Scenes, tokenizer: Tokenizer, config: TrainConfig) -> float:
-    """Mean IoU over the first scenes of a split, each counted once whatever the number of processes."""
+def validate(fabric: Fabric, segmenter: Segmenter, samples: Referring, most: int) -> float:
+    """Mean IoU over the first samples, each counted once whatever the number of processes."""
+    count = min(most, len(samples))
     total = torch.zeros(())
-    inference = config.inference
-    for index in range(fabric.global_rank, config.validation_samples, fabric.world_size):
-        batch = scene_batch(scenes, [index], sentences=1, tokenizer=tokenizer, inference=inference)
-        batch = batch.to(fabric.device)
-        logits = model(batch.images, batch.tokens, batch.image_index)
-        truth = torch.from_numpy(scenes[index].mask)
-        height, width = truth.shape
-        letterbox = Letterbox(height, width, inference.input_size, inference.protocol)
-        probability = letterbox.restore(logits[0, 0].sigmoid().cpu().numpy())
-        found = torch.from_numpy(probability > inference.threshold)
-        total += (found & truth).sum() / (found | truth).sum().clamp(min=1)
+    for place in range(fabric.global_rank, count, fabric.world_size):
+        sample = samples[place]
+        found = segmenter.predict(sample.image, sample.sentence)
+        total += iou(*intersection_and_union(found.mask, sample.mask))
     if fabric.world_size > 1:
         summed = fabric.all_reduce(total, reduce_op="sum")
         assert isinstance(summed, Tensor)
         total = summed
-    return total.item() / config.validation_samples
+    return total.item() / count

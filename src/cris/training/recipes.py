@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from cris.checkpoint import Checkpoint
 from cris.model.config import (
     CrisConfig,
     DecoderConfig,
@@ -28,4 +29,21 @@ def cris_scenes() -> TrainConfig:
     return TrainConfig(recipe="cris-scenes", model=model, inference=inference)
 
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {"cris-scenes": cris_scenes}
+def finetune(start: Checkpoint) -> TrainConfig:
+    """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
+    return TrainConfig(
+        recipe="finetune",
+        model=start.model.config,
+        inference=start.inference,
+        max_steps=1000,
+        pictures=8,
+        sentences=4,
+        learning_rate=3e-4,
+        warmup_steps=50,
+        ema_decay=0.99,
+        checkpoint_every=100,
+    )
+
+
+FROM_SCRATCH: dict[str, Callable[[], TrainConfig]] = {"cris-scenes": cris_scenes}
+"""Recipes that need no model to begin with, by name."""
