@@ -1,5 +1,6 @@
 import importlib
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cris import __version__, cli
+from cris import __version__
 from cris.cli import COMMANDS, main
 from cris.cli.errors import UsageError
 from tests.cli.conftest import Cris
@@ -28,12 +29,13 @@ def test_every_command_is_a_file_that_helps_itself(name: str, cris: Cris) -> Non
     assert f"usage: cris {name}" in outcome.out
 
 
-def test_every_file_with_a_command_is_listed() -> None:
-    modules = [path.stem for path in Path(cli.__file__).parent.glob("*.py") if path.stem != "__init__"]
-    with_command = {
-        name for name in modules if hasattr(importlib.import_module(f"cris.cli.{name}"), "Command")
-    }
-    assert with_command == COMMANDS.keys()
+@pytest.mark.parametrize("package", ["cris.cli", "cris.cli.data"])
+def test_every_file_with_a_command_is_listed(package: str) -> None:
+    module = importlib.import_module(package)
+    names = [name for _, name, _ in pkgutil.iter_modules(module.__path__)]
+    files = {name: importlib.import_module(f"{package}.{name}") for name in names}
+    commands = {name for name, file in files.items() if hasattr(file, "Command") or hasattr(file, "COMMANDS")}
+    assert commands == module.COMMANDS.keys()
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

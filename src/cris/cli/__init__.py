@@ -96,9 +96,7 @@ def _help(prog: str, commands: Mapping[str, str]) -> str:
     width = max(map(len, [*commands, "-V, --version"]))
     listed = "\n".join(f"  {name:<{width}}  {what}" for name, what in commands.items())
     version = f"\n  {'-V, --version':<{width}}  the version" if commands is COMMANDS else ""
-    what = (
-        "Finds the pixels a sentence refers to." if commands is COMMANDS else f"{COMMANDS[prog.split()[-1]]}."
-    )
+    what = "Finds the pixels a sentence refers to" if commands is COMMANDS else COMMANDS[prog.split()[-1]]
     return f"""usage: {prog} COMMAND …
 
 {what}.

@@ -25,7 +25,7 @@ class Released:
     figures come out. Nothing in the file is run.
     """
 
-    file: tyro.conf.Positional[Path]
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """A checkpoint of the released code, from one process or from several."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """The checkpoint folder to write."""
@@ -59,7 +59,7 @@ class Clip:
     It predicts noise until it is trained. Nothing in the file is run.
     """
 
-    file: tyro.conf.Positional[str]
+    file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """OpenAI's archive, a state dict or safetensors; or a name from `cris models`, fetched when needed."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """The checkpoint folder to write."""

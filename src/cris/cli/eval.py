@@ -31,16 +31,18 @@ class Command:
     All are shares of 1. The fields of the JSON are described in docs/json.md.
     """
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Registered name or checkpoint folder."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
     """What to measure on: scenes, rendered on the fly."""
     split: str = "test"
     """Part of the data; scenes have train, val (1,000 samples) and test (2,000)."""
-    limit: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Measure the first N samples only; all by default."""
-    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder for results.json and rows.jsonl, one line for each sample; by default nothing is written."""
+    limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Measure the first N samples only."""
+    out: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: nothing is written)")
+    ] = None
+    """Folder for results.json, and for rows.jsonl with one line for each sample."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the figures as one JSON object, and nothing else."""
     device: str = "auto"
