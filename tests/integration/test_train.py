@@ -84,3 +84,18 @@ def test_unknown_recipes_and_data_are_named(tmp_path, capsys):
     assert "there is no recipe 'cris-scene'" in capsys.readouterr().err
     assert main(["train", "cris-scenes", "--data", "photos", "--out", str(tmp_path)]) == 2
     assert "cris-scenes trains on scenes" in capsys.readouterr().err
+
+
+def test_finetuning_on_a_data_set_goes_on_with_a_model(finished, tmp_path, capsys):
+    data, out, last = tmp_path / "data", tmp_path / "run", finished / "checkpoints/last"
+    scenes = ["--count", "4", "--split", "train", "val", "--size", "96", "--out", str(data)]
+    assert main(["data", "scenes", *scenes]) == 0
+    options = ["--from", str(last), "--data", str(data), "--out", str(out), "--max-steps", "2", *SMALL_RUN]
+    assert main(["train", "finetune", *options]) == 0
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert "validation_mean_iou" in lines[-1]
+    ours, theirs = (load_file(folder / "model.safetensors") for folder in (out / "checkpoints/last", last))
+    assert ours.keys() == theirs.keys()
+    assert not ours["neck.sentence.weight"].equal(theirs["neck.sentence.weight"])
+    assert main(["train", "finetune", "--out", str(tmp_path / "other")]) == 2
+    assert "finetune needs a model and a data set" in capsys.readouterr().err
