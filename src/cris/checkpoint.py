@@ -171,8 +171,10 @@ def _parsed_fields(kind: type, value: object, name: str) -> Any:
 
 def _save_weights(path: Path, model: Cris, dtype: torch.dtype) -> None:
     weights: dict[str, Tensor] = {}
+    parameters = dict(model.named_parameters())
     for name, tensor in model.state_dict().items():
-        stored = tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+        # BatchNorm's statistics keep their type: variances go beyond float16, and are few
+        stored = tensor.detach().to("cpu", dtype if name in parameters else tensor.dtype).contiguous()
         if not stored.isfinite().all():
             raise ValueError(f"{name} has values that are not finite as {dtype}: not saved")
         weights[name] = stored

@@ -103,17 +103,26 @@ def test_float16_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:
     save(tmp_path / "full")
     half, full = (tmp_path / name / "model.safetensors" for name in ("half", "full"))
     assert half.stat().st_size < 0.6 * full.stat().st_size
+    statistics = {name for name, _ in model.named_buffers()}
     for name, tensor in load_checkpoint(tmp_path / "half").model.state_dict().items():
-        expected = model.state_dict()[name]
+        whole = model.state_dict()[name]
+        expected = whole if name in statistics else whole.half().to(whole.dtype)
         assert tensor.dtype == expected.dtype
-        assert torch.equal(tensor, expected.half().to(expected.dtype)), name
+        assert torch.equal(tensor, expected), name
+
+
+def test_float16_keeps_statistics_beyond_its_range(tmp_path: Path) -> None:
+    model = small_cris(CONFIG)
+    model.neck.sentence_norm.running_var[0] = 1e5
+    save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "", dtype="float16")
+    assert load_checkpoint(tmp_path / "model").model.neck.sentence_norm.running_var[0] == 1e5
 
 
 @pytest.mark.parametrize(("value", "dtype"), [(1e5, "float16"), (float("nan"), "float32")])
 def test_values_that_a_type_cannot_hold_are_not_saved(tmp_path: Path, value: float, dtype: Any) -> None:
     model = small_cris(CONFIG)
-    model.neck.sentence_norm.running_var[0] = value
-    with pytest.raises(ValueError, match=r"neck\.sentence_norm\.running_var has values that are not finite"):
+    model.neck.sentence_norm.bias.data[0] = value
+    with pytest.raises(ValueError, match=r"neck\.sentence_norm\.bias has values that are not finite"):
         save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "", dtype=dtype)
     assert list(tmp_path.iterdir()) == []
 
