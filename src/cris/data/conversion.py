@@ -99,7 +99,7 @@ def join(
         by_picture.setdefault(reference.picture_id, []).append(reference)
     infos = contents.ordered(instances.pictures[picture_id] for picture_id in by_picture)
     if missing := contents.missing(infos):
-        remarks.append(_missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
+        remarks.append(missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
 
     def make(start: int) -> Iterator[PictureRecord]:
@@ -220,7 +220,8 @@ def _leaks(references: Sequence[Reference]) -> list[str]:
     return [f"{count:,} pictures of {split} are in train too" for split, count in sorted(shared.items())]
 
 
-def _missing_remark(missing: set[str], count: int, *, is_skipping_missing: bool) -> str:
+def missing_remark(missing: set[str], count: int, *, is_skipping_missing: bool) -> str:
+    """What to say of pictures that are not there; raises ValueError unless they may be skipped."""
     if len(missing) == count:
         raise ValueError(
             f"none of the {count:,} pictures is there: --images must have {min(missing)} right inside"

@@ -1,0 +1,80 @@
+"""`cris data coco`: your own pictures, as a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from cris.cli.data.converting import write_conversion
+from cris.cli.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Converts pictures that are annotated as COCO's instances, with your sentences or with made ones.
+
+    Without --sentences, sentences are made that each mean just one object: "left chair", "the largest boat".
+    docs/own-pictures.md goes all the way.
+    """
+
+    instances: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """COCO instances JSON: images, annotations with polygons or run lengths, categories."""
+    images: Annotated[Path, tyro.conf.arg(metavar="DIR|ZIP")]
+    """The pictures, by their file_name; a zip is read in place."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder to make."""
+    sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """JSONL or CSV with image, annotation_id, sentence."""
+    split_shares: Annotated[tuple[float, float, float], tyro.conf.arg(metavar="TRAIN VAL TEST")] = (
+        0.8,
+        0.1,
+        0.1,
+    )
+    """Shares of the pictures that go to train, val and test; they add up to 1."""
+    seed: int = 0
+    """Decides which picture goes to which split, and which made sentences are taken."""
+    plural: bool = False
+    """Make sentences that mean several objects, too: "both horses"."""
+    no_target: bool = False
+    """Make sentences that mean nothing in their picture, too, one a picture at most."""
+    skip_missing: bool = False
+    """Go on without pictures that are not there."""
+    resume: bool = False
+    """Go on with a run of these options that was interrupted."""
+    overwrite: bool = False
+    """Replace the data set in DIR."""
+
+    def run(self) -> int:
+        """Reads, checks, writes, tells how much."""
+        if self.sentences is not None and (self.plural or self.no_target):
+            raise UsageError(
+                "--plural and --no-target are of made sentences: leave them out with --sentences"
+            )
+        from cris.data.coco import Deal, convert_coco
+        from cris.data.expressions import Wishes
+
+        conversion = convert_coco(
+            self.instances,
+            self.images,
+            sentences=self.sentences,
+            deal=Deal(shares=self.split_shares, seed=self.seed),
+            wishes=Wishes(is_plural_wanted=self.plural, is_no_target_wanted=self.no_target, seed=self.seed),
+            is_skipping_missing=self.skip_missing,
+        )
+        chosen = [] if self.sentences is None else [self.sentences]
+        write_conversion(
+            conversion,
+            self.out,
+            kind="coco",
+            files=[self.instances, *chosen],
+            options={
+                "split_shares": list(self.split_shares),
+                "seed": self.seed,
+                "plural": self.plural,
+                "no_target": self.no_target,
+            },
+            is_resuming=self.resume,
+            overwrite=self.overwrite,
+        )
+        return 0

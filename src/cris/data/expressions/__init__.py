@@ -1,0 +1,6 @@
+"""Sentences that each mean one object of an annotated photograph, made from the annotations."""
+
+from cris.data.expressions.census import Census
+from cris.data.expressions.generate import Expression, Wishes, expressions_of
+
+__all__ = ["Census", "Expression", "Wishes", "expressions_of"]

@@ -1,0 +1,44 @@
+"""What a whole data set tells of its categories."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from cris.data.expressions.nouns import noun_of
+from cris.data.instances import Instances
+
+NUMEROUS = 2.4
+"""Objects of a category in the pictures that show any, on average, from which on some are likely left out."""
+NOTICED_AREA = 0.01
+"""Median share of the picture from which on nobody overlooks a thing of the category."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """Nouns by what is to be expected of their annotations."""
+
+    numerous: frozenset[str]
+    """Those that come in numbers or crowds: small ones in a picture may well not be annotated."""
+    noticed: tuple[str, ...]
+    """Those whose things are large and few: where none is annotated, there is none."""
+
+    @classmethod
+    def of(cls, instances: Instances) -> "Census":
+        """Counts what is annotated, without looking at any picture."""
+        areas: dict[str, list[float]] = {}
+        pictures: dict[str, set[int]] = {}
+        crowded: set[str] = set()
+        for each in instances.annotations.values():
+            noun = noun_of(each.category)
+            picture = instances.pictures[each.picture_id]
+            pixels = each.box[2] * each.box[3] if each.area is None else each.area
+            areas.setdefault(noun, []).append(pixels / (picture.height * picture.width))
+            pictures.setdefault(noun, set()).add(picture.id)
+            if each.is_crowd:
+                crowded.add(noun)
+        numerous = crowded | {noun for noun in areas if len(areas[noun]) >= NUMEROUS * len(pictures[noun])}
+        return cls(numerous=frozenset(numerous), noticed=tuple(sorted(_noticed(areas, numerous))))
+
+
+def _noticed(areas: dict[str, list[float]], numerous: set[str]) -> Iterable[str]:
+    return (noun for noun in areas if noun and noun not in numerous and median(areas[noun]) >= NOTICED_AREA)

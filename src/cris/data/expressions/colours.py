@@ -1,0 +1,103 @@
+"""Colours that an object's pixels are clear about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cris.data.expressions.view import Thing
+
+CLEAR_SHARE = 0.6
+"""Share of an object's pixels that have its colour."""
+OTHER_SHARE = 0.15
+"""Share of another object's pixels that may have that colour or one near it."""
+AROUND_SHARE = 0.3
+"""As OTHER_SHARE, of what is around: more of it is the light's colour, or darkness."""
+RING = 0.05
+"""How far black and white are looked for around an object, as a share of the picture's mean side."""
+_COLOURLESS = frozenset(
+    {
+        *("person", "tv", "laptop", "cell phone", "book", "bottle", "wine glass", "cup", "vase", "bowl"),
+        *("dining table", "sink", "potted plant"),
+    }
+)
+"""What is seen of them is clothes, a screen, print, glass or contents, not the thing's own colour."""
+_NEAR = {
+    "red": ("red", "orange", "brown", "pink"),
+    "orange": ("red", "orange", "brown", "yellow"),
+    "yellow": ("orange", "yellow", "brown"),
+    "green": ("green",),
+    "blue": ("blue", "purple"),
+    "purple": ("blue", "purple", "pink"),
+    "pink": ("red", "pink", "purple"),
+    "white": ("white", "grey"),
+    "black": ("black", "dark"),
+}
+_HUES = (
+    *(("red", 0, 6), ("orange", 9, 19), ("yellow", 23, 33), ("green", 38, 84)),
+    *(("blue", 100, 126), ("purple", 131, 147), ("pink", 151, 170), ("red", 173, 179)),
+)
+"""Name and bounds of OpenCV's hue, which runs from 0 to 179; between them nobody is sure."""
+NAMES = (
+    *("unclear", "red", "orange", "brown", "yellow", "green", "blue", "purple", "pink"),
+    *("white", "grey", "black", "dark"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """The name of every pixel's colour."""
+
+    names: UInt8[np.ndarray, "height width"]
+    """Indices into NAMES."""
+
+    @classmethod
+    def of(cls, image: UInt8[np.ndarray, "height width 3"]) -> "Palette":
+        """Names an RGB picture's colours."""
+        hue, saturation, value = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
+        names = np.zeros(hue.shape, dtype=np.uint8)
+        is_coloured = (saturation >= 110) & (value >= 70)
+        for name, first, last in _HUES:
+            names[is_coloured & (hue >= first) & (hue <= last)] = NAMES.index(name)
+        names[(names == NAMES.index("orange")) & (value < 150)] = NAMES.index("brown")
+        names[(saturation < 60) & (value >= 60)] = NAMES.index("grey")
+        names[(saturation < 40) & (value >= 180)] = NAMES.index("white")
+        names[value < 70] = NAMES.index("dark")
+        names[value < 45] = NAMES.index("black")
+        return cls(names)
+
+    def share(self, mask: Bool[np.ndarray, "height width"], names: Sequence[str]) -> float:
+        """How many of the mask's pixels have one of these colours, as a share of them."""
+        counts = np.bincount(self.names[mask], minlength=len(NAMES))
+        return float(counts[[NAMES.index(name) for name in names]].sum() / max(1, counts.sum()))
+
+
+def clear_colour(palette: Palette, thing: Thing, others: Sequence[Thing]) -> str | None:
+    """The colour that is surely the thing's and surely none of the others'; None when there is none."""
+    if thing.noun in _COLOURLESS:
+        return None
+    inside = _inside(thing.mask)
+    for name, near in _NEAR.items():
+        if palette.share(inside, [name]) < CLEAR_SHARE:
+            continue
+        around = _ring(thing.mask) if name in ("black", "white") else ~thing.mask
+        if palette.share(around, near) > AROUND_SHARE:
+            return None
+        if all(palette.share(other.mask, near) <= OTHER_SHARE for other in others):
+            return name
+    return None
+
+
+def _ring(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """What is right around the mask."""
+    reach = max(3, round(RING * sum(mask.shape) / 2))
+    wider = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), dtype=np.uint8))
+    return np.asarray((wider > 0) & ~mask)
+
+
+def _inside(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+    """The mask without its rim, which mixes with what is around; all of it when nothing else is left."""
+    inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), dtype=np.uint8)).astype(bool)
+    return inner if inner.any() else mask

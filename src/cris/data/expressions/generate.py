@@ -1,0 +1,186 @@
+"""Every expression that surely means one thing of a picture; on request several things, or none."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import UInt8
+
+from cris.data.expressions import rules
+from cris.data.expressions.census import Census
+from cris.data.expressions.colours import Palette, clear_colour
+from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable
+from cris.data.expressions.view import Thing, things_of
+from cris.data.expressions.wording import can_be_counted, forms_of
+from cris.data.records import ObjectRecord
+
+NUMEROUS_AREA = 0.02
+"""Share of the picture that a lone thing covers at least, if more of its kind may be unannotated."""
+MIXED_UP_AREA = 0.2
+"""Times a thing's area from which on another, that may be called by its name, keeps it from being meant."""
+SAME_THING = 0.5
+"""Overlap from which on two masks of a category may be one thing annotated twice."""
+MOST_ALIKE = 8
+"""Things of a noun in a picture beyond which annotators tire and leave some out."""
+MOST_TOGETHER = 6
+"""Things that one plural means at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What to make."""
+
+    sentences_per_object: int = 4
+    """At most."""
+    is_plural_wanted: bool = False
+    """Whether to make sentences that mean several things, too."""
+    is_no_target_wanted: bool = False
+    """Whether to make a sentence that means nothing in its picture, one a picture, too."""
+    seed: int = 0
+    """Of the choice between forms and kinds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """A sentence and what it means."""
+
+    object_ids: tuple[int, ...]
+    kind: str
+    """What tells the things apart: only, left, leftmost, biggest, second left, colour, next to, …"""
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture's things by their nouns, as far as sentences may be made about them."""
+
+    groups: dict[str, list[Thing]]
+    palette: Palette
+    census: Census
+
+    def meant(self, noun: str) -> list[Thing]:
+        """The things of that noun that a sentence may mean, alone or among their like."""
+        group = self.groups[noun]
+        is_countable = len(group) == 1 or (len(group) <= MOST_ALIKE and can_be_counted(noun))
+        if not is_countable or noun in ILL_DRAWN:
+            return []
+        if any(thing.is_crowd for thing in group) or _is_doubled(group):
+            return []
+        others = [each for other in confusable_with(noun, self.groups) for each in self.groups[other]]
+        if any(other.is_crowd for other in others):
+            return []
+        return [
+            thing
+            for thing in group
+            if thing.is_clear
+            and all(other.area < MIXED_UP_AREA * thing.area for other in others)
+            and (len(group) > 1 or noun not in self.census.numerous or thing.area >= NUMEROUS_AREA)
+        ]
+
+
+def expressions_of(
+    objects: Sequence[ObjectRecord],
+    image: UInt8[np.ndarray, "height width 3"],
+    census: Census,
+    wishes: Wishes,
+    picture_id: int,
+) -> list[Expression]:
+    """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture."""
+    groups: dict[str, list[Thing]] = {}
+    for thing in things_of(objects):
+        groups.setdefault(thing.noun, []).append(thing)
+    groups.pop("", None)
+    picture = Picture(groups=groups, palette=Palette.of(image), census=census)
+    expressions: list[Expression] = []
+    for noun in sorted(groups):
+        found: dict[int, list[tuple[str, list[str]]]] = {}
+        for kind, thing, forms in _found(picture, noun):
+            found.setdefault(thing.id, []).append((kind, forms))
+        for thing_id, ways in sorted(found.items()):
+            draw = random.Random(f"{wishes.seed} {picture_id} {thing_id}")
+            for kind, forms in draw.sample(ways, min(len(ways), wishes.sentences_per_object)):
+                expressions.append(Expression(object_ids=(thing_id,), kind=kind, sentence=draw.choice(forms)))
+    draw = random.Random(f"{wishes.seed} {picture_id}")
+    if wishes.is_plural_wanted:
+        expressions.extend(_plurals(picture, draw))
+    if wishes.is_no_target_wanted:
+        expressions.extend(_no_targets(picture, draw))
+    return expressions
+
+
+def _found(picture: Picture, noun: str) -> Iterator[tuple[str, Thing, list[str]]]:
+    """Kind, thing and forms of everything that stands out among the things of that noun."""
+    group = picture.groups[noun]
+    meant = picture.meant(noun)
+    is_numerous = noun in picture.census.numerous
+    for kind, thing in (
+        *rules.only(group),
+        *rules.extremes(group),
+        *rules.rows(group),
+        *rules.sizes(group, is_numerous=is_numerous),
+    ):
+        if thing in meant:
+            yield kind, thing, forms_of(kind, noun)
+    landmarks = _landmarks(picture, noun)
+    related: set[tuple[str, int]] = set()
+    for kind, thing, landmark in (*rules.neighbours(group, landmarks), *rules.beside(group, landmarks)):
+        if thing in meant and (kind, thing.id) not in related:
+            related.add((kind, thing.id))  # of several landmarks the largest
+            yield kind, thing, forms_of(kind, noun, landmark=landmark.noun)
+    for thing in meant:
+        others = [other for other in group if other is not thing]
+        colour = clear_colour(picture.palette, thing, others)
+        if colour is not None:
+            yield "colour", thing, forms_of("colour", noun, colour=colour)
+
+
+def _landmarks(picture: Picture, noun: str) -> list[Thing]:
+    """Things that "the …" means alone, of other nouns, largest first."""
+    landmarks = [
+        group[0]
+        for other, group in picture.groups.items()
+        if len(group) == 1 and not is_confusable(noun, other) and noun != other and picture.meant(other)
+    ]
+    return sorted(landmarks, key=lambda thing: (-thing.area, thing.id))
+
+
+def _plurals(picture: Picture, draw: random.Random) -> Iterator[Expression]:
+    for noun, group in sorted(picture.groups.items()):
+        if (
+            2 <= len(group) <= MOST_TOGETHER
+            and len(picture.meant(noun)) == len(group)
+            and can_be_counted(noun)
+        ):
+            kind = "both" if len(group) == 2 else "all"
+            sentence = draw.choice(forms_of(kind, noun, number=len(group)))
+            yield Expression(
+                object_ids=tuple(sorted(thing.id for thing in group)), kind=kind, sentence=sentence
+            )
+
+
+def _no_targets(picture: Picture, draw: random.Random) -> Iterator[Expression]:
+    """One sentence: of what is nowhere in the picture, or of a third one where there are two."""
+    absent = [
+        noun
+        for noun in picture.census.noticed
+        if noun not in picture.groups and not confusable_with(noun, picture.groups)
+    ]
+    pairs = [
+        noun
+        for noun, group in sorted(picture.groups.items())
+        if len(group) == 2
+        and noun not in picture.census.numerous
+        and len(picture.meant(noun)) == 2
+        and can_be_counted(noun)
+    ]
+    ways = [forms_of(draw.choice(("third left", "third right")), noun) for noun in pairs]
+    if absent:
+        noun = draw.choice(absent)
+        ways.append(forms_of(draw.choice(("only", "left", "biggest", "right")), noun))
+    if ways:
+        yield Expression(object_ids=(), kind="no target", sentence=draw.choice(draw.choice(ways)))
+
+
+def _is_doubled(group: Sequence[Thing]) -> bool:
+    return any(rules.overlap(a, b) >= SAME_THING for place, a in enumerate(group) for b in group[place + 1 :])

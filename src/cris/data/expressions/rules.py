@@ -1,0 +1,201 @@
+"""Which things of a group stand out, and by what, with limits that no eye would argue with."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+
+from cris.data.expressions.view import Thing
+
+ASIDE = {"x": 0.06, "y": 0.12}
+"""How far centres lie apart along an axis, at least, as shares of the picture."""
+MOST_OVERLAP = {"x": 0.5, "y": 0.25}
+"""How much the shorter of two things may lie beside the longer one along an axis."""
+ON_SIDE = {"x": 0.34, "y": 0.28}
+"""Where centres lie at most, from a side, of what is surely on it."""
+AREA_RATIO = 1.9
+"""How many times larger the biggest of them is than the next."""
+BOX_RATIO = 1.5
+NEAR, FAR = 0.03, 0.2
+"""Distances that are surely "next to" something and surely not, as shares of the picture's mean side."""
+LEAST_BESIDE, MOST_BESIDE = 0.12, 0.4
+"""How far centres lie apart at least, and ends at most, where one is left or right of the other."""
+LONGEST_ROW = 6
+"""Things in a row that people count."""
+ROW_RATIO = 4.0
+"""How many times larger the largest thing of a row may be than the smallest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where a thing lies along an axis, from one end of it."""
+
+    low: float
+    high: float
+    centre: float
+
+
+def only(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+    """The thing, where there is no other."""
+    if len(group) == 1:
+        yield "only", group[0]
+
+
+def extremes(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+    """The first thing from each side: of two "left", of more "leftmost"; and the only one on a side."""
+    for side, axis, is_from_end in (
+        ("left", "x", False),
+        ("right", "x", True),
+        ("top", "y", False),
+        ("bottom", "y", True),
+    ):
+        spans = {thing.id: _span(thing, axis, is_from_end=is_from_end) for thing in group}
+        first, *others = sorted(group, key=lambda thing: spans[thing.id].centre)
+        span = spans[first.id]
+        is_apart = all(_is_before(span, spans[other.id], axis) for other in others)
+        if len(group) > 2 and is_apart:
+            yield f"{side}most", first
+        if len(group) == 2 and is_apart and span.centre < 0.5:
+            yield side, first
+        elif (
+            span.centre <= ON_SIDE[axis]
+            and span.high <= 0.55
+            and all(spans[other.id].centre >= 0.6 for other in others)
+        ):
+            yield f"{side} side", first
+
+
+def rows(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+    """The middle one of three in a row, and those that are counted from the nearer side, as "second left"."""
+    if not 3 <= len(group) <= LONGEST_ROW or not all(thing.is_clear for thing in group):
+        return
+    row = sorted(group, key=lambda thing: thing.x)
+    spans = [_span(thing, "x", is_from_end=False) for thing in row]
+    areas = [thing.area for thing in row]
+    if (
+        max(areas) > ROW_RATIO * min(areas)
+        or not all(_is_before(a, b, "x") for a, b in pairwise(spans))
+        or not all(_overlap(_span(a, "y"), _span(b, "y")) >= 0.5 for a, b in pairwise(row))
+    ):
+        return
+    gaps = [b.centre - a.centre for a, b in pairwise(spans)]
+    if len(row) == 3 and max(gaps) <= 2 * min(gaps):
+        yield "middle", row[1]
+    for place in range(1, len(row) - 1):
+        from_end = len(row) - 1 - place
+        if place <= from_end:
+            yield f"{_ORDINALS[place]} left", row[place]
+        if from_end <= place:
+            yield f"{_ORDINALS[from_end]} right", row[place]
+
+
+def sizes(group: Sequence[Thing], *, is_numerous: bool) -> Iterator[tuple[str, Thing]]:
+    """The biggest and the smallest, by what is seen of them."""
+    if len(group) < 2:
+        return
+    *_, next_biggest, biggest = sorted(group, key=lambda thing: thing.area)
+    if _is_bigger(biggest, next_biggest) and all(_is_bigger(biggest, o) for o in group if o is not biggest):
+        yield "biggest", biggest
+    smallest, *others = sorted(group, key=lambda thing: thing.area)
+    # What is cut or far off looks small without being it, and smaller ones are left out by annotators.
+    if is_numerous or len(group) > 3 or any(thing.is_cut or not thing.is_clear for thing in group):
+        return
+    if (
+        all(_is_bigger(other, smallest) for other in others)
+        and abs(smallest.bottom - others[0].bottom) < 0.15
+    ):
+        yield "smallest", smallest
+
+
+def neighbours(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple[str, Thing, Thing]]:
+    """The one of the group that stands beside a landmark, with the others far from it."""
+    for landmark in landmarks:
+        near = [thing for thing in group if _stands_beside(thing, landmark)]
+        if len(near) != 1:
+            continue
+        distances = _distances(landmark, group)
+        (thing,) = near
+        if distances[thing.id] <= NEAR and all(distances[o.id] >= FAR for o in group if o is not thing):
+            yield "next to", thing, landmark
+
+
+def beside(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple[str, Thing, Thing]]:
+    """The one of the group to the left or right of a landmark at its height, with no other on that side."""
+    for side, is_from_end in (("left of", False), ("right of", True)):
+        for landmark in landmarks:
+            at = _span(landmark, "x", is_from_end=is_from_end)
+            on_side = [o for o in group if _span(o, "x", is_from_end=is_from_end).centre < at.centre]
+            if len(on_side) != 1:
+                continue
+            span = _span(on_side[0], "x", is_from_end=is_from_end)
+            is_at_height = _overlap(_span(on_side[0], "y"), _span(landmark, "y")) >= 0.5
+            if (
+                is_at_height
+                and at.centre - span.centre >= LEAST_BESIDE
+                and _overlap(span, at) <= 0.1
+                and at.low - span.high <= MOST_BESIDE
+            ):
+                yield side, on_side[0], landmark
+
+
+def overlap(thing: Thing, other: Thing) -> float:
+    """Pixels that both masks have, as a share of the smaller one's."""
+    shared = np.count_nonzero(thing.mask & other.mask)
+    return float(shared / min(np.count_nonzero(thing.mask), np.count_nonzero(other.mask)))
+
+
+_ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+
+
+def _span(thing: Thing, axis: str, *, is_from_end: bool = False) -> Span:
+    low, high, centre = (
+        (thing.left, thing.right, thing.x) if axis == "x" else (thing.top, thing.bottom, thing.y)
+    )
+    return Span(1 - high, 1 - low, 1 - centre) if is_from_end else Span(low, high, centre)
+
+
+def _is_before(span: Span, other: Span, axis: str) -> bool:
+    """Whether centre and both ends say so, and the two hardly lie beside each other."""
+    return (
+        other.centre - span.centre >= ASIDE[axis]
+        and (span.centre + 0.5 * ASIDE[axis] <= (other.low + other.high) / 2)
+        and span.low < other.low
+        and span.high < other.high
+        and _overlap(span, other) <= MOST_OVERLAP[axis]
+    )
+
+
+def _overlap(span: Span, other: Span) -> float:
+    """How much of the shorter one lies beside the other."""
+    shared = min(span.high, other.high) - max(span.low, other.low)
+    return max(0.0, shared) / min(span.high - span.low, other.high - other.low)
+
+
+def _is_bigger(thing: Thing, other: Thing) -> bool:
+    return (
+        thing.area >= AREA_RATIO * other.area
+        and thing.width * thing.height >= BOX_RATIO * other.width * other.height
+        and thing.width >= 0.9 * other.width
+        and thing.height >= 0.9 * other.height
+    )
+
+
+def _stands_beside(thing: Thing, landmark: Thing) -> bool:
+    """Side by side on the same ground and of like size, so that they are near in the world too."""
+    across = _overlap(_span(thing, "x"), _span(landmark, "x"))
+    upright = _overlap(_span(thing, "y"), _span(landmark, "y"))
+    return (
+        across <= 0.3
+        and upright >= 0.5
+        and abs(thing.bottom - landmark.bottom) <= 0.1
+        and max(thing.area, landmark.area) <= 5 * min(thing.area, landmark.area)
+    )
+
+
+def _distances(landmark: Thing, group: Sequence[Thing]) -> dict[int, float]:
+    """From the landmark's nearest pixel to each thing's, as shares of the picture's mean side."""
+    away = cv2.distanceTransform((~landmark.mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    mean_side = sum(landmark.mask.shape) / 2
+    return {thing.id: float(away[thing.mask].min()) / mean_side for thing in group}

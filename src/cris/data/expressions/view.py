@@ -1,0 +1,127 @@
+"""What a person sees of a picture's annotated objects: where they are, how large, how clearly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool
+
+from cris.data.expressions.nouns import noun_of
+from cris.data.records import ObjectRecord
+from cris.masks import box_of, decode_rle
+
+Mask = Bool[np.ndarray, "height width"]
+
+LEAST_AREA = 0.008
+"""Share of the picture that an object covers at least, if a sentence is to mean it."""
+LEAST_SIDE = 0.06
+"""Share of the picture's mean side that its box has at least, both ways."""
+LEAST_AREA_AT_BORDER = 0.015
+"""As LEAST_AREA, for objects that one side of the picture cuts."""
+LEAST_AREA_AT_CORNER = 0.105
+"""As LEAST_AREA, for objects that two sides or more cut: a sleeve is hardly a person."""
+LEAST_DEPTH_AT_BORDER = 0.1
+"""How far into the picture, as a share of its side, objects reach that a side cuts: slivers do not."""
+BORDER = 0.012
+"""Share of the picture's side within which an object is at the border."""
+LEAST_WHOLENESS = 0.85
+"""Share of an object that is in one piece."""
+MOST_AREA = 0.75
+"""Beyond it a mask is the picture's ground rather than a thing in it."""
+MOST_COVERED = 0.12
+"""Share of a mask that smaller masks may claim: tables are often drawn with all that lies on them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Thing:
+    """An annotated object; lengths are shares of the picture's width and height, areas of its area."""
+
+    id: int
+    noun: str
+    mask: Mask
+    left: float
+    top: float
+    right: float
+    bottom: float
+    x: float
+    """Centre of mass."""
+    y: float
+    area: float
+    is_crowd: bool
+    is_clear: bool
+    """Whether anybody would see it and take its mask for the whole of it."""
+
+    @property
+    def width(self) -> float:
+        """Of its box."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        """Of its box."""
+        return self.bottom - self.top
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether it goes on beyond the picture's border."""
+        return bool(_cuts(self.left, self.top, self.right, self.bottom))
+
+
+def things_of(objects: Sequence[ObjectRecord]) -> list[Thing]:
+    """The objects whose masks have any pixels."""
+    masks = {each.id: decode_rle(each.rle) for each in objects}
+    things: list[Thing] = []
+    claimed = np.zeros((), dtype=bool)
+    for each in sorted(objects, key=lambda each: np.count_nonzero(masks[each.id])):
+        mask = masks[each.id]
+        if mask.any():
+            things.append(_thing(each, mask, float(np.broadcast_to(claimed, mask.shape)[mask].mean())))
+            if not each.is_crowd:
+                claimed = claimed | mask
+    return sorted(things, key=lambda thing: thing.id)
+
+
+def _thing(record: ObjectRecord, mask: Mask, covered: float) -> Thing:
+    height, width = mask.shape
+    box = box_of(mask)
+    assert box is not None
+    left, top, right, bottom = box[0] / width, box[1] / height, box[2] / width, box[3] / height
+    rows, columns = np.nonzero(mask[box[1] : box[3], box[0] : box[2]])
+    area = len(rows) / mask.size
+    depths = _cuts(left, top, right, bottom)
+    mean_side = (height + width) / 2
+    is_clear = (
+        not record.is_crowd
+        and (LEAST_AREA, LEAST_AREA_AT_BORDER, LEAST_AREA_AT_CORNER)[min(len(depths), 2)] <= area <= MOST_AREA
+        and all(depth >= LEAST_DEPTH_AT_BORDER for depth in depths)
+        and min(box[2] - box[0], box[3] - box[1]) >= LEAST_SIDE * mean_side
+        and covered <= MOST_COVERED
+        and _wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= LEAST_WHOLENESS
+    )
+    return Thing(
+        id=record.id,
+        noun=noun_of(record.category),
+        mask=mask,
+        left=left,
+        top=top,
+        right=right,
+        bottom=bottom,
+        x=(box[0] + float(columns.mean()) + 0.5) / width,
+        y=(box[1] + float(rows.mean()) + 0.5) / height,
+        area=area,
+        is_crowd=record.is_crowd,
+        is_clear=is_clear,
+    )
+
+
+def _cuts(left: float, top: float, right: float, bottom: float) -> list[float]:
+    """For each side of the picture that the box touches, how far it reaches in from there."""
+    gaps = ((left, right - left), (1 - right, right - left), (top, bottom - top), (1 - bottom, bottom - top))
+    return [depth for gap, depth in gaps if gap <= BORDER]
+
+
+def _wholeness(mask: Mask) -> float:
+    """The largest connected part's share of the mask."""
+    _, _, sizes, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask, dtype=np.uint8))
+    return float(sizes[1:, cv2.CC_STAT_AREA].max() / mask.sum())
