@@ -6,7 +6,7 @@ import pickle
 import re
 import zipfile
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,9 @@ class _Ignored:
 
 
 def _read_torch_save(path: Path) -> dict[str, Tensor]:
-    scalars = [(_Ignored, name) for name in NUMPY_SCALARS]
+    scalars: list[Callable[..., Any] | tuple[Callable[..., Any], str]] = [
+        (_Ignored, name) for name in NUMPY_SCALARS
+    ]
     try:
         with torch.serialization.safe_globals(scalars):
             # mapped, so that an optimizer's state in the same file is never read

@@ -24,9 +24,9 @@ class Projector(nn.Module):
     def forward(
         self, decoded: Float[Tensor, "batch channels h16 w16"], sentence: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch 1 h4 w4"]:
-        pixels = self.pixels(self.second(upsample(self.first(upsample(decoded)))))
+        pixels: Tensor = self.pixels(self.second(upsample(self.first(upsample(decoded)))))
         if self.text is None:
-            return pixels  # type: ignore[no-any-return]
+            return pixels
         kernel_and_bias = self.text(sentence)
         size = self.kernel_size
         kernel = kernel_and_bias[:, :-1].reshape(len(sentence), -1, size, size)
