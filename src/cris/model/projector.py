@@ -27,7 +27,7 @@ class Projector(nn.Module):
         pixels: Tensor = self.pixels(self.second(upsample(self.first(upsample(decoded)))))
         if self.text is None:
             return pixels
-        kernel_and_bias = self.text(sentence)
+        kernel_and_bias: Tensor = self.text(sentence)
         size = self.kernel_size
         kernel = kernel_and_bias[:, :-1].reshape(len(sentence), -1, size, size)
         return correlate(pixels, kernel) + kernel_and_bias[:, -1, None, None, None]
