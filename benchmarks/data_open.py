@@ -1,0 +1,100 @@
+"""Opening a data set of 20,000 pictures, each time in a process of its own: seconds, and memory beyond the page cache.
+
+    python benchmarks/data_open.py
+
+Writes 20,000 pictures of 20 kB, with 2 objects, 2 entries and 6 sentences each, to a temporary folder. The first
+opening comes after the files were dropped from the page cache where the system allows it. Opening is all up to the
+samples of a split and one picture.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from cris.data.manifest import SourceInfo
+from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.writer import write_dataset
+from cris.masks import encode_rle
+
+PICTURES, PICTURE_BYTES = 20_000, 20_000
+TIMES = 5
+OPEN = """
+import resource, sys, time
+from cris.data.store import StoredDataset
+
+def anonymous_mib():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
+
+before, start = anonymous_mib(), time.perf_counter()
+dataset = StoredDataset(sys.argv[1])
+samples = dataset.samples("train")
+dataset.picture(int(samples.picture[len(samples) // 2]))
+seconds, taken = time.perf_counter() - start, anonymous_mib() - before
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(f"{seconds:.3f} s, {taken:.1f} MiB of its own (with imports {anonymous_mib():.0f}, "
+      f"with mapped pages {peak:.0f}), {len(samples):,} samples")
+"""
+
+
+def pictures(start: int) -> Iterator[PictureRecord]:
+    draws = np.random.default_rng(0)
+    mask = np.zeros((480, 640), dtype=bool)
+    mask[100:300, 200:400] = True
+    rle = encode_rle(mask)
+    for number in range(start, PICTURES):
+        ids = (2 * number, 2 * number + 1)
+        yield PictureRecord(
+            picture_id=number,
+            file_name=f"COCO_train2014_{number:012d}.jpg",
+            height=480,
+            width=640,
+            image=draws.bytes(PICTURE_BYTES),
+            objects=tuple(
+                ObjectRecord(
+                    id=each,
+                    category="dog",
+                    box=(200.0, 100.0, 200.0, 200.0),
+                    rle=rle,
+                    area=4e4,
+                    is_crowd=False,
+                )
+                for each in ids
+            ),
+            entries=tuple(
+                ReferringEntry(
+                    ref_id=each,
+                    object_ids=(each,),
+                    sentences=("left dog", "the dog on the left", "dog that looks away"),
+                    split="val" if number % 10 == 0 else "train",
+                )
+                for each in ids
+            ),
+        )
+
+
+def drop_from_cache(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "data"
+        write_dataset(folder, pictures, SourceInfo(kind="benchmark"), command="data_open.py")
+        drop_from_cache(folder)
+        for time in range(TIMES):
+            line = subprocess.run(
+                [sys.executable, "-c", OPEN, str(folder)], check=True, capture_output=True, text=True
+            ).stdout
+            print(f"{'cold' if time == 0 else 'warm'}: {line}", end="")
+
+
+if __name__ == "__main__":
+    main()
