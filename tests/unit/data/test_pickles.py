@@ -4,6 +4,7 @@ import collections
 import contextlib
 import os
 import pickle
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,12 @@ def test_hand_made_pickles_run_nothing(
         read_pickle(write(tmp_path / "a.p", content))
     assert not (tmp_path / "ran").exists()
     assert dict(vars(set)) == before
+
+
+def test_a_memo_of_billions_takes_no_memory(tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_pickle(write(tmp_path / "a.p", b"\x80\x02]r\xff\xff\xff\x7f.")) == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**16  # kB
 
 
 @given(st.data())
