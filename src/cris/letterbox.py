@@ -59,9 +59,13 @@ class Letterbox:
         self._check(image)
         if self.protocol == "released":
             return self._warp_in(image, cv2.INTER_CUBIC, border=_PADDING_RGB)
-        square = np.full((self.size, self.size, 3), np.round(_PADDING_RGB), dtype=np.uint8)
-        square[self._picture] = self._resize_in(image, cv2.INTER_CUBIC)
-        return square
+        rows, columns = self._picture
+        return cv2.copyMakeBorder(
+            self._resize_in(image, cv2.INTER_CUBIC),
+            *(rows.start, self.size - rows.stop, columns.start, self.size - columns.stop),
+            cv2.BORDER_CONSTANT,
+            value=np.round(_PADDING_RGB).tolist(),
+        )
 
     def apply_mask(self, mask: Bool[np.ndarray, "height width"]) -> Float32[np.ndarray, "size size"]:
         """The share of each pixel of the network's square that the mask covers; 0 around the picture."""
@@ -145,9 +149,14 @@ def normalise(
     images: UInt8[np.ndarray, "*batch height width 3"],
 ) -> Float32[np.ndarray, "*batch 3 height width"]:
     """What the network reads: colours over 255, less their mean, over their standard deviation."""
-    scale = np.float32(1) / (np.float32(255) * np.array(STD_RGB, dtype=np.float32))
-    shift = np.array(MEAN_RGB, dtype=np.float32) / np.array(STD_RGB, dtype=np.float32)
+    scale, shift = normalisation()
     return np.ascontiguousarray(np.moveaxis(images * scale - shift, -1, -3))
+
+
+def normalisation() -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3"]]:
+    """Scale and shift of each colour: what the network reads is levels · scale - shift."""
+    std = np.array(STD_RGB, dtype=np.float32)
+    return np.float32(1) / (np.float32(255) * std), np.array(MEAN_RGB, dtype=np.float32) / std
 
 
 def ceiling(mask: Bool[np.ndarray, "height width"], size: int, protocol: Protocol, threshold: float) -> float:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from cris.data.dataset import Referring, View
 from cris.data.sampling import Group, Stream
 from cris.data.transforms import SMALLEST_SHARE, Transform
-from cris.letterbox import CELL, MEAN_RGB, STD_RGB, Letterbox
+from cris.letterbox import CELL, Letterbox, normalisation
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 
@@ -47,7 +47,7 @@ class Batch:
     def inputs(self) -> Float[Tensor, "pictures 3 height width"]:
         """The pictures normalised, on their device: a quarter of the bytes had to get there."""
         scale, shift = (
-            torch.from_numpy(part).to(self.images.device)[:, None, None] for part in _normalisation()
+            torch.from_numpy(part).to(self.images.device)[:, None, None] for part in normalisation()
         )
         return self.images.float() * scale - shift
 
@@ -216,9 +216,3 @@ class _Views(Dataset[Prepared]):
 
 def _one_thread(worker: int) -> None:
     cv2.setNumThreads(0)
-
-
-def _normalisation() -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3"]]:
-    """Scale and shift of each colour, as in `cris.letterbox.normalise`."""
-    std = np.array(STD_RGB, dtype=np.float32)
-    return np.float32(1) / (np.float32(255) * std), np.array(MEAN_RGB, dtype=np.float32) / std
