@@ -1,10 +1,10 @@
-"""Opening a data set of 20,000 pictures, each time in a process of its own: seconds, and memory beyond the page cache.
+"""Opening a data set of 20,000 pictures, each time in a new process: seconds, and memory beyond the cache.
 
     python benchmarks/data_open.py
 
-Writes 20,000 pictures of 20 kB, with 2 objects, 2 entries and 6 sentences each, to a temporary folder. The first
-opening comes after the files were dropped from the page cache where the system allows it. Opening is all up to the
-samples of a split and one picture.
+Writes 20,000 pictures of 20 kB, with 2 objects, 2 entries and 6 sentences each, to a temporary folder. The
+first opening comes after the files were dropped from the page cache where the system can. Opening is all up
+to the samples of a split and one picture.
 """
 
 import os
@@ -31,18 +31,19 @@ def anonymous_mib():
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) for line in status if line.startswith("RssAnon")) / 1024
 
-before, start = anonymous_mib(), time.perf_counter()
+before, start, cpu = anonymous_mib(), time.perf_counter(), time.process_time()
 dataset = StoredDataset(sys.argv[1])
 samples = dataset.samples("train")
 dataset.picture(int(samples.picture[len(samples) // 2]))
-seconds, taken = time.perf_counter() - start, anonymous_mib() - before
+seconds, cpu, taken = time.perf_counter() - start, time.process_time() - cpu, anonymous_mib() - before
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"{seconds:.3f} s, {taken:.1f} MiB of its own (with imports {anonymous_mib():.0f}, "
-      f"with mapped pages {peak:.0f}), {len(samples):,} samples")
+print(f"{seconds:.3f} s ({cpu:.3f} of a CPU), {taken:.1f} MiB of its own "
+      f"(with imports {anonymous_mib():.0f}, with mapped pages {peak:.0f}), {len(samples):,} samples")
 """
 
 
 def pictures(start: int) -> Iterator[PictureRecord]:
+    """Pictures of the usual size, of random bytes."""
     draws = np.random.default_rng(0)
     mask = np.zeros((480, 640), dtype=bool)
     mask[100:300, 200:400] = True
@@ -79,12 +80,14 @@ def pictures(start: int) -> Iterator[PictureRecord]:
 
 
 def drop_from_cache(folder: Path) -> None:
+    """Makes the next reader read from the disk."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def main() -> None:
+    """Writes, opens five times, prints."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "data"
         write_dataset(folder, pictures, SourceInfo(kind="benchmark"), command="data_open.py")
