@@ -1,8 +1,10 @@
 """A tiny model on disk, and the command line as a function."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,3 +65,25 @@ def picture(tmp_path: Path) -> Path:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(path)
     return path
+
+
+@pytest.fixture
+def segment(cris: Cris, checkpoint: Path) -> Cris:
+    """`cris segment` with the tiny model, to the folder out."""
+
+    def run(*arguments: str | Path) -> Outcome:
+        return cris("segment", *arguments, "--model", checkpoint, "--out", "out")
+
+    return run
+
+
+def record() -> dict[str, Any]:
+    """What `segment` wrote of its results."""
+    return json.loads(Path("out/results.json").read_text(encoding="utf-8"))
+
+
+def left_behind() -> list[str]:
+    """What there is beside the input."""
+    return sorted(
+        path.name for path in Path().iterdir() if path.name not in ("street.jpg", "bad.jpg", "photos")
+    )

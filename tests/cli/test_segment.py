@@ -1,11 +1,7 @@
-import errno
 import json
-import os
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,31 +10,10 @@ from PIL import Image
 from cris import Segmenter
 from cris.cli.segment import Command
 from cris.masks import box_of, decode_rle
-from tests.cli.conftest import Cris, Outcome
+from tests.cli.conftest import Cris, left_behind, record
 
 RED, LEFT = "the red ring", "the leftmost star"
 LONG = "the small striped star that is left of the large blue ring and above the tiny dotted green cross"
-
-
-@pytest.fixture
-def segment(cris: Cris, checkpoint: Path) -> Cris:
-    """`cris segment` with the tiny model, to the folder out."""
-
-    def run(*arguments: str | Path) -> Outcome:
-        return cris("segment", *arguments, "--model", checkpoint, "--out", "out")
-
-    return run
-
-
-def record() -> dict[str, Any]:
-    return json.loads(Path("out/results.json").read_text(encoding="utf-8"))
-
-
-def left_behind() -> list[str]:
-    """What there is beside the input."""
-    return sorted(
-        path.name for path in Path().iterdir() if path.name not in ("street.jpg", "bad.jpg", "photos")
-    )
 
 
 def test_masks_overlays_and_record_are_written(segment: Cris, picture: Path) -> None:
@@ -197,149 +172,6 @@ def test_too_long_sentence_is_cut_with_a_warning_or_refused(segment: Cris, pictu
     assert outcome.err.count("\n") == 1
     shutil.rmtree("out")
     assert segment(picture, LONG, "--strict").is_short_error()
-    assert left_behind() == []
-
-
-def text_file(path: Path) -> None:
-    path.write_text("not a picture")
-
-
-def truncated(path: Path) -> None:
-    path.write_bytes(path.with_name("street.jpg").read_bytes()[:400])
-
-
-BAD_PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "missing": (lambda path: None, "bad.jpg"),
-    "empty": (Path.touch, "0 bytes"),
-    "no picture": (text_file, "expected a picture"),
-    "truncated": (truncated, "bad.jpg"),
-    "empty folder": (Path.mkdir, "has none"),
-}
-
-
-@pytest.mark.parametrize(("make", "told"), BAD_PICTURES.values(), ids=BAD_PICTURES)
-def test_bad_picture_is_one_line_and_writes_nothing(
-    make: Callable[[Path], object], told: str, segment: Cris, picture: Path
-) -> None:
-    path = picture.with_name("bad.jpg")
-    make(path)
-    outcome = segment(path, RED)
-    assert outcome.is_short_error()
-    assert told in outcome.err
-    assert left_behind() == []
-
-
-@pytest.mark.parametrize(
-    "arguments", [("nowhere/*.jpg", RED), ("street.jpg", ""), ("street.jpg", RED, " \t\n")]
-)
-def test_bad_pattern_or_sentence_is_one_line_and_writes_nothing(
-    arguments: tuple[str, ...], segment: Cris, picture: Path
-) -> None:
-    assert segment(*arguments).is_short_error()
-    assert left_behind() == []
-
-
-def test_no_sentence_is_wrong_use(segment: Cris, picture: Path) -> None:
-    outcome = segment(picture)
-    assert outcome.is_short_error(2)
-    assert "expected a sentence" in outcome.err
-
-
-@pytest.mark.parametrize(
-    ("option", "value", "told"),
-    [
-        ("--device", "cuda:99", "device must be"),
-        ("--device", "toaster", "'toaster'"),
-        ("--model", "cris-scene", "did you mean cris-scenes?"),
-        ("--model", "RN50", "models are cris-scenes"),
-        ("--model", "street.jpg", "must be a checkpoint folder"),
-        ("--model", ".", "config.json"),
-        ("--out", "street.jpg", "--out must name a folder"),
-        ("--out", "street.jpg/deeper", "street.jpg/deeper: not a directory"),
-        ("--out", "/proc/nowhere", "/proc/nowhere"),
-    ],
-)
-def test_bad_option_is_one_line_and_writes_nothing(
-    option: str, value: str, told: str, cris: Cris, picture: Path, checkpoint: Path
-) -> None:
-    options = {"--model": checkpoint, "--out": "out"} | {option: value}
-    outcome = cris("segment", picture, RED, *(part for pair in options.items() for part in pair))
-    assert outcome.is_short_error()
-    assert told in outcome.err
-    assert left_behind() == []
-
-
-@pytest.mark.parametrize(
-    ("name", "damage"),
-    [
-        ("config.json", lambda data: b"{"),
-        ("config.json", lambda data: b'{"architectures": ["CLIPModel"]}'),
-        ("model.safetensors", lambda data: data[: len(data) // 2]),
-        ("model.safetensors", lambda data: b"\x80\x04 pickle"),
-        ("tokenizer.json", lambda data: b"{}"),
-        ("tokenizer.json", None),
-    ],
-)
-def test_damaged_checkpoint_is_one_line_and_writes_nothing(
-    name: str,
-    damage: Callable[[bytes], bytes] | None,
-    cris: Cris,
-    picture: Path,
-    checkpoint: Path,
-    tmp_path: Path,
-) -> None:
-    model = shutil.copytree(checkpoint, tmp_path / "photos")
-    data = (model / name).read_bytes()
-    (model / name).unlink()
-    if damage is not None:
-        (model / name).write_bytes(damage(data))
-    outcome = cris("segment", picture, RED, "--model", model, "--out", "out")
-    assert outcome.is_short_error()
-    assert name in outcome.err
-    assert left_behind() == []
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_full_disk_is_one_line_and_leaves_nothing(
-    number: int, segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def overlay(*_: object) -> Image.Image:
-        assert list(Path("out").rglob("*.mask.png"))  # so there is something half-written
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr("cris.prediction.Prediction.overlay", overlay)
-    outcome = segment(picture, RED)
-    assert outcome.is_short_error()
-    assert "the disk is full" in outcome.err
-    assert left_behind() == []
-
-
-def test_lack_of_memory_is_one_line_with_advice(
-    segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def exhausted(*_: object) -> None:
-        raise RuntimeError(
-            "DefaultCPUAllocator: can't allocate memory: you tried to allocate 80000000000 bytes"
-        )
-
-    monkeypatch.setattr("cris.model.Cris.encode_image", exhausted)
-    outcome = segment(picture, RED)
-    assert outcome.is_short_error()
-    assert "out of memory: " in outcome.err
-    assert left_behind() == []
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signal_leaves_nothing_half_written(
-    number: int, code: int, segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def overlay(*_: object) -> None:
-        assert list(Path("out").rglob("*.mask.png"))
-        os.kill(os.getpid(), number)
-        signal.pause()
-
-    monkeypatch.setattr("cris.prediction.Prediction.overlay", overlay)
-    assert segment(picture, RED).code == code
     assert left_behind() == []
 
 
