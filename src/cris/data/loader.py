@@ -103,7 +103,7 @@ def grid_mask(
     protocol: Literal["default", "released"],
     target: Target,
 ) -> Float32[np.ndarray, "cells cells"]:
-    """The mask on the grid of answers: what the loss would make of `Letterbox.apply_mask`, or finer."""
+    """The mask on the grid of answers: what the loss makes of `Letterbox.apply_mask`, or the exact shares."""
     height, width = mask.shape
     letterbox = Letterbox(height, width, size, protocol)
     if target == "nearest":

@@ -1,0 +1,184 @@
+"""Photographs and scenes come as the same samples and batches, whoever makes them and from wherever."""
+
+import hashlib
+from itertools import islice
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+
+from cris.data.dataset import ReferringDataset, SceneDataset
+from cris.data.decode import decode_picture
+from cris.data.loader import Loader, Prepare, grid_mask
+from cris.data.sampling import Stream
+from cris.data.scenes import Scenes
+from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
+from cris.letterbox import Letterbox, normalise
+from cris.model.config import InferenceConfig
+from cris.model.tokenizer import Tokenizer
+from cris.picture import read_picture
+from cris.training.loss import grid_target, text_to_pixel_loss
+from tests.real import SENTENCES_EACH, write_real
+from tests.small import small_cris
+
+SIZE, LENGTH = 96, 17
+ALL = (CropAroundTargets(), HorizontalFlip(), ColourJitter())
+
+
+@pytest.fixture(scope="module")
+def real(shared_real, tmp_path_factory):
+    return ReferringDataset(write_real(shared_real, tmp_path_factory.mktemp("data") / "real"), "train")
+
+
+def loader(dataset, workers=0, transforms=ALL, sentences=2, tokenizer=None, **options):
+    inference = InferenceConfig(input_size=SIZE, sentence_length=LENGTH)
+    prepare = Prepare(tokenizer=tokenizer or Tokenizer(), inference=inference, transforms=transforms)
+    stream = Stream(dataset.index, "k sentences per picture", sentences=sentences, seed=3)
+    return Loader(dataset, stream, prepare, groups=4, workers=workers, **options)
+
+
+def digests(batches):
+    return [
+        hashlib.sha256(
+            b"".join(part.contiguous().numpy().tobytes() for part in vars(batch).values())
+        ).hexdigest()
+        for batch in batches
+    ]
+
+
+def test_samples_are_as_the_source_has_them(shared_real, real):
+    coco = COCO(shared_real / "instances.json")
+    for place in range(0, len(real), 400):
+        sample = real[place]
+        file = shared_real / "images" / coco.imgs[sample.picture_id]["file_name"]
+        np.testing.assert_array_equal(sample.image, read_picture(file))
+        np.testing.assert_array_equal(sample.mask, coco.annToMask(coco.anns[sample.ref_id]).astype(bool))
+    assert len(real) == SENTENCES_EACH * len(np.unique(real.index.entry))
+    assert real[-1].sentence == real[len(real) - 1].sentence
+    with pytest.raises(IndexError, match="got -"):
+        real[-len(real) - 1]
+
+
+def test_scenes_are_samples_as_any_other():
+    scenes = Scenes("val", size=64)
+    ours, theirs = SceneDataset(scenes)[-1], scenes[-1]
+    assert ours.sentence == theirs.sentence
+    assert ours.picture_id == len(scenes) - 1
+    np.testing.assert_array_equal(ours.mask, theirs.mask)
+
+
+def test_a_batch_holds_each_picture_once_with_its_own_sentences_and_masks(real):
+    batch = next(iter(loader(real, transforms=())))
+    assert batch.image_index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    samples = [real[sample] for sample in batch.samples.tolist()]
+    for row, sample in enumerate(samples):
+        picture = int(real.index.picture[batch.samples[row]])
+        decoded, _ = decode_picture(real.stored.picture(picture).image, SIZE)
+        image = batch.images[batch.image_index[row]].permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(image, Letterbox(*decoded.shape[:2], SIZE).apply(decoded))
+        letterbox = Letterbox(*sample.image.shape[:2], SIZE)
+        assert letterbox.cells == Letterbox(*decoded.shape[:2], SIZE).cells
+        plain = torch.from_numpy(letterbox.apply_mask(sample.mask))[None, None]
+        torch.testing.assert_close(
+            batch.masks[row][None], grid_target(plain, (24, 24), "area"), atol=0.15, rtol=0
+        )
+    assert torch.equal(batch.tokens, Tokenizer()([sample.sentence for sample in samples], LENGTH))
+    pictures = batch.images.permute(0, 2, 3, 1).contiguous().numpy()
+    np.testing.assert_array_equal(batch.inputs().numpy(), normalise(pictures))
+    assert batch.inputs().is_contiguous(memory_format=torch.channels_last)
+
+
+def test_workers_and_processes_change_nothing(real):
+    straight = list(islice(loader(real), 3))
+    assert digests(islice(loader(real, workers=2), 3)) == digests(straight)
+    halves = [list(islice(loader(real, rank=rank, processes=2), 3)) for rank in range(2)]
+    for batch, *parts in zip(straight, *halves, strict=True):
+        assert torch.equal(batch.images, torch.cat([part.images for part in parts]))
+        assert torch.equal(batch.samples, torch.cat([part.samples for part in parts]))
+
+
+def test_a_saved_position_goes_on_with_the_very_next_batch(real):
+    straight = digests(islice(loader(real), 5))
+    stopped, seen = loader(real, workers=2), []
+    for batch in stopped:  # the workers have read ahead by now
+        seen.append(batch)
+        if len(seen) == 2:
+            break
+    resumed = loader(real)
+    resumed.load_state_dict(stopped.state_dict())
+    assert digests(seen) + digests(islice(resumed, 3)) == straight
+
+
+def test_a_position_in_other_data_is_refused(real):
+    state = loader(real).state_dict()
+    with pytest.raises(ValueError, match="cannot be used"):
+        loader(real, sentences=3).load_state_dict(state)
+    with pytest.raises(ValueError, match="over 3 processes, got 4"):
+        loader(real, processes=3)
+
+
+def test_views_of_one_picture_differ_from_epoch_to_epoch(real):
+    stream = loader(real)
+    views = stream.views
+    group = stream.stream.group(0)
+    again = type(group)(group.position + stream.stream.groups_per_epoch, group.samples)
+    assert np.array_equal(views[group].image, views[group].image)
+    assert not np.array_equal(views[group].image, views[again].image)
+
+
+SHAPES = pytest.mark.parametrize("shape", [(20, 30), (150, 90), (120, 207)])
+
+
+def some_mask(shape):
+    mask = np.zeros(shape, dtype=bool)
+    mask[shape[0] // 4 : shape[0] // 2, shape[1] // 3 :] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("protocol", "target"), [("default", "nearest"), ("released", "nearest"), ("released", "area")]
+)
+@SHAPES
+def test_masks_on_the_grid_are_what_the_loss_would_make_of_them(protocol, target, shape):
+    mask = some_mask(shape)
+    plain = torch.from_numpy(Letterbox(*shape, SIZE, protocol).apply_mask(mask))[None, None]
+    ours = torch.from_numpy(grid_mask(mask, SIZE, protocol, target))
+    torch.testing.assert_close(ours, grid_target(plain, (24, 24), target)[0, 0], atol=1e-6, rtol=0)
+
+
+@SHAPES
+def test_anti_aliased_masks_are_the_exact_share_of_each_cell(shape):
+    mask, cells = some_mask(shape), Letterbox(*shape, SIZE).cells
+    rows, columns = (part.stop - part.start for part in cells)
+    fine = np.repeat(np.repeat(mask, rows, axis=0), columns, axis=1)
+    expected = np.zeros((24, 24), dtype=np.float32)
+    expected[cells] = fine.reshape(rows, shape[0], columns, shape[1]).mean(axis=(1, 3))
+    np.testing.assert_allclose(grid_mask(mask, SIZE, "default", "area"), expected, atol=1e-5)
+
+
+def test_reduced_decoding_looks_like_the_whole_picture_shrunk(shared_real):
+    photograph = cv2.imread(str(min((shared_real / "images").iterdir())))[:416, :416]
+    data = cv2.imencode(".jpg", photograph)[1]
+    whole, one = decode_picture(data.tobytes())
+    half, two = decode_picture(data.tobytes(), 208)
+    assert (one, two) == (1, 2)
+    letterboxed = [Letterbox(*image.shape[:2], 96).apply(image).astype(int) for image in (whole, half)]
+    assert np.abs(letterboxed[0] - letterboxed[1]).mean() < 1
+    assert decode_picture(data.tobytes(), 209)[1] == 1
+
+
+def test_one_training_step_on_real_photographs_lowers_the_loss(real):
+    batch = next(iter(loader(real, tokenizer=Tokenizer().reduced([]))))
+    model = small_cris().train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(2):
+        logits = model(batch.inputs(), batch.tokens, batch.image_index)
+        loss = text_to_pixel_loss(logits, batch.masks, "area")
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] < losses[0]
