@@ -1,6 +1,6 @@
-"""Reads made sentences about photographs with a grammar and geometry of its own, more generous than the maker's.
+"""Reads made sentences about photographs with a grammar and geometry of its own, wider than the rules'.
 
-What might fit in a person's eyes counts as fitting: so a sentence that is left with one object is about that one.
+What might fit in a person's eyes counts as fitting: a sentence that is left with one object means that one.
 """
 
 import re

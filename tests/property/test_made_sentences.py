@@ -1,4 +1,4 @@
-"""Sentences made from annotations fit one annotated object, as told by a checker written apart from the rules."""
+"""Made sentences fit one annotated object, as told by a checker written apart from the rules."""
 
 from collections import Counter
 from collections.abc import Iterator
