@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,6 @@ from tests.conftest import Proof
 
 NAME = "cris-scenes"
 MOST_BYTES = 16_000_000
-LEAST_MEAN_IOU = 0.55
 
 pytestmark = pytest.mark.skipif(not resolve(NAME).exists(), reason=f"{NAME} is not trained yet")
 
@@ -46,7 +46,7 @@ def test_card_publishes_what_was_measured_and_how() -> None:
     card = load_checkpoint(resolve(NAME)).card
     assert "cris eval cris-scenes scenes --split test" in card
     assert all(words in card for words in ("IoU", "Pr@50", "eiling"))
-    assert all(kind in card.replace(" ", "_") for kind in STANDARD_KINDS)
+    assert all(kind in re.sub("[ -]", "_", card) for kind in STANDARD_KINDS)
 
 
 def test_standard_test_split_is_answered_as_published(segmenter: Segmenter, prove: Proof) -> None:
@@ -56,8 +56,14 @@ def test_standard_test_split_is_answered_as_published(segmenter: Segmenter, prov
     prove.figure(f"{NAME}: Pr@50", f"{total.pr50:.3f}")
     prove.figure(f"{NAME}: ceiling", f"{total.ceiling:.3f}")
     prove.figure(f"{NAME}: AUROC of the score", f"{total.score_auroc:.3f}")
+    card = load_checkpoint(resolve(NAME)).card
+    published = re.search(r"^\| all \| 2,?000 \| ([\d.]+) ", card, re.MULTILINE)
+        r"^\| all \| 2,?000 \| ([\d.]+) ", load_checkpoint(resolve(NAME)).card, re.MULTILINE
+    )
+    assert published is not None
     # 200 samples are within 0.07 of the whole split: three standard errors
-    assert total.mean_iou >= LEAST_MEAN_IOU - (0 if total.count == 2000 else 0.07)
+    within = 0.002 if total.count == 2000 else 0.07
+    assert total.mean_iou == pytest.approx(float(published[1]), abs=within)
     assert total.score_auroc is not None
     assert total.score_auroc >= 0.75
 
@@ -72,7 +78,7 @@ def test_first_command_finds_what_it_is_asked_for(tmp_path: Path, prove: Proof) 
         (entry,) = json.loads((out / "results.json").read_text(encoding="utf-8"))["pictures"]
         mask = np.array(Image.open(out / entry["results"][0]["mask"])) > 0
         ious.append((mask & sample.mask).sum() / (mask | sample.mask).sum())
-    assert np.mean(ious) >= LEAST_MEAN_IOU - 0.2
+    assert np.mean(ious) >= 0.35  # of a dozen samples, each found by a command of its own
 
 
 def test_demo_runs_as_make_runs_it(tmp_path: Path) -> None:
