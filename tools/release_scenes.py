@@ -42,7 +42,7 @@ knows those scenes and their words only; for photographs, train a model of your 
   This was the recipe's first run, and the recipe was mended under way: from step 2,000 turned triangles were
   drawn as they are now, from step 2,661 the learning rate fell, at step 3,645 the stem was widened from
   8, 8, 16 to 32 channels with its function kept, because textures had not been learned; the run was stopped
-  at step {steps} of 5,600. The recipe as it stands begins with all of that.
+  at step {steps} of 5,900. The recipe as it stands begins with all of that.
 - **Licence**: Apache-2.0, as the package.
 
 ## Measured
