@@ -58,8 +58,6 @@ def test_standard_test_split_is_answered_as_published(segmenter: Segmenter, prov
     prove.figure(f"{NAME}: AUROC of the score", f"{total.score_auroc:.3f}")
     card = load_checkpoint(resolve(NAME)).card
     published = re.search(r"^\| all \| 2,?000 \| ([\d.]+) ", card, re.MULTILINE)
-        r"^\| all \| 2,?000 \| ([\d.]+) ", load_checkpoint(resolve(NAME)).card, re.MULTILINE
-    )
     assert published is not None
     # 200 samples are within 0.07 of the whole split: three standard errors
     within = 0.002 if total.count == 2000 else 0.07
