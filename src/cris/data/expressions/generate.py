@@ -31,7 +31,7 @@ MOST_TOGETHER = 6
 class Wishes:
     """What to make."""
 
-    sentences_per_object: int = 4
+    sentences_per_object: int = 5
     """At most."""
     is_plural_wanted: bool = False
     """Whether to make sentences that mean several things, too."""
@@ -123,10 +123,8 @@ def _found(picture: Picture, noun: str) -> Iterator[tuple[str, Thing, list[str]]
         if thing in meant:
             yield kind, thing, forms_of(kind, noun)
     landmarks = _landmarks(picture, noun)
-    related: set[tuple[str, int]] = set()
     for kind, thing, landmark in (*rules.neighbours(group, landmarks), *rules.beside(group, landmarks)):
-        if thing in meant and (kind, thing.id) not in related:
-            related.add((kind, thing.id))  # of several landmarks the largest
+        if thing in meant:
             yield kind, thing, forms_of(kind, noun, landmark=landmark.noun)
     for thing in meant:
         others = [other for other in group if other is not thing]

@@ -52,7 +52,7 @@ UNCOUNTED = frozenset(
     {"skis", "scissors", "broccoli", "sheep", "fish", "aircraft", "glasses", "trousers", "pants", "shorts"}
 )
 """Nouns that are one and many, of which numbers and plurals say too little."""
-ILL_DRAWN = frozenset({"apple", "banana", "carrot", "orange", "dining table"})
+ILL_DRAWN = frozenset({"apple", "banana", "carrot", "orange", "dining table", "potted plant"})
 """Nouns of which masks often hold a whole bunch, or part of what a person would light up."""
 
 

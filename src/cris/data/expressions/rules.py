@@ -13,14 +13,14 @@ ASIDE = {"x": 0.06, "y": 0.12}
 """How far centres lie apart along an axis, at least, as shares of the picture."""
 MOST_OVERLAP = {"x": 0.5, "y": 0.25}
 """How much the shorter of two things may lie beside the longer one along an axis."""
-ON_SIDE = {"x": 0.34, "y": 0.28}
+ON_SIDE = {"x": 0.37, "y": 0.3}
 """Where centres lie at most, from a side, of what is surely on it."""
 AREA_RATIO = 1.9
 """How many times larger the biggest of them is than the next."""
 BOX_RATIO = 1.5
 NEAR, FAR = 0.03, 0.2
 """Distances that are surely "next to" something and surely not, as shares of the picture's mean side."""
-LEAST_BESIDE, MOST_BESIDE = 0.12, 0.4
+LEAST_BESIDE, MOST_BESIDE = 0.12, 0.5
 """How far centres lie apart at least, and ends at most, where one is left or right of the other."""
 LONGEST_ROW = 6
 """Things in a row that people count."""
