@@ -7,7 +7,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -17,13 +17,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from cris.calibration import IDENTITY
 from cris.model.build import build_cris
 from cris.model.config import CrisConfig, InferenceConfig
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
 from cris.model.tokenizer import Tokenizer
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
 TRAIN_STATE = "train_state.pt"
 
@@ -135,13 +136,27 @@ def _read_config(path: Path) -> _Config:
     version = content.pop("schema_version", None) if isinstance(content, dict) else None
     if type(version) is not int:
         raise ValueError(f"{path} has no schema_version: the folder is not a cris checkpoint")
-    if version != SCHEMA_VERSION:
+    if not 1 <= version <= SCHEMA_VERSION:
         what = "update cris" if version > SCHEMA_VERSION else "no cris ever wrote it"
-        raise ValueError(f"{path} must have schema_version {SCHEMA_VERSION}, got {version}: {what}")
+        raise ValueError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
+    for step in range(version, SCHEMA_VERSION):
+        content = MIGRATIONS[step](content)
     try:
         return _parsed(_Config, content, "")  # type: ignore[no-any-return]
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 added the calibration of scores; before it there was none."""
+    inference = content.get("inference")
+    if not isinstance(inference, dict):
+        return content
+    return content | {"inference": inference | {"calibration": dataclasses.asdict(IDENTITY)}}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_identity_calibration}
+"""Version of config.json → what turns its content into the next version's."""
 
 
 def _parsed(kind: Any, value: object, name: str) -> Any:

@@ -1,7 +1,7 @@
 """What the model found: a mask with its probability, score and box, ready to draw and to store."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 from PIL import Image
 
+from cris.calibration import IDENTITY, Calibration
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
 
@@ -27,7 +28,10 @@ class Prediction:
     mask: Bool[np.ndarray, "height width"]
     """True where the sentence means the pixel; at the picture's own size, after its EXIF turn."""
     score: float
-    """How sure the model is of the mask, from 0 to 1; 0 when the mask is empty."""
+    """How sure the model is of the mask, from 0 to 1: once calibrated, the chance that its IoU is above 0.5.
+
+    0 when the model finds nothing.
+    """
     picture: UInt8[np.ndarray, "height width 3"]
     """What was segmented, in RGB; shared by all predictions of one picture."""
     grid: Float32[np.ndarray, "cells cells"]
@@ -44,6 +48,7 @@ class Prediction:
         picture: UInt8[np.ndarray, "height width 3"],
         letterbox: Letterbox,
         threshold: float,
+        calibration: Calibration = IDENTITY,
     ) -> "Prediction":
         """The prediction that a model's answer amounts to.
 
@@ -54,10 +59,12 @@ class Prediction:
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
         grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
+        mask = letterbox.restore(grid) > threshold
+        raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
         return cls(
             sentence=sentence,
-            mask=letterbox.restore(grid) > threshold,
-            score=expected_iou(grid[letterbox.cells], threshold),
+            mask=mask,
+            score=calibration(raw),
             picture=picture,
             grid=grid,
             letterbox=letterbox,
@@ -73,6 +80,10 @@ class Prediction:
     def box(self) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the mask in pixels, the last two excluded; None when it is empty."""
         return box_of(self.mask)
+
+    def at_least(self, min_score: float) -> "Prediction":
+        """This prediction, or, when its score is lower, one that finds nothing and keeps the score."""
+        return self if self.score >= min_score else replace(self, mask=np.zeros_like(self.mask))
 
     def to_rle(self) -> Rle:
         """The mask in COCO's run-length encoding."""
@@ -132,7 +143,7 @@ def lit_up(
 
 
 def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: float) -> float:
-    """The score: the IoU that the mask p > threshold has if the probabilities p are true.
+    """The raw score: the IoU that the mask p > threshold has if the probabilities p are true.
 
     Of each cell in the mask a share p is then right, and of each other cell a share p is missing: the
     intersection is Σ p over the mask, the union the mask and Σ p outside it. In [0, 1]; 0 for an empty mask.

@@ -194,6 +194,7 @@ class Segmenter:
                         picture=encoded[row].picture,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        calibration=self.inference.calibration,
                     )
                     for row, sentence, answer in zip(rows, texts, logits[:, 0].cpu().numpy(), strict=True)
                 ]

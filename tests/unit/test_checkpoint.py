@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
+from cris.calibration import IDENTITY, Calibration
 from cris.checkpoint import load_checkpoint, save_checkpoint, whole_checkpoint
 from cris.model import Cris, InferenceConfig, build_cris
 from cris.model.config import ImageEncoderConfig
@@ -282,10 +283,13 @@ def truncate(name: str) -> Callable[[Path], None]:
             "not a cris checkpoint",
         ),
         (
-            edit_config(lambda config: config.update(schema_version=2)),
-            "must have schema_version 1, got 2: update",
+            edit_config(lambda config: config.update(schema_version=3)),
+            "must have schema_version 1 to 2, got 3: update",
         ),
-        (edit_config(lambda config: config.update(schema_version=0)), "must have schema_version 1, got 0"),
+        (
+            edit_config(lambda config: config.update(schema_version=0)),
+            "must have schema_version 1 to 2, got 0",
+        ),
         (edit_config(lambda config: config.update(schema_version=True)), "has no schema_version"),
         (
             edit_config(lambda config: config.update(optimizer={})),
@@ -293,6 +297,14 @@ def truncate(name: str) -> Callable[[Path], None]:
         ),
         (edit_config(lambda config: config.pop("inference")), r"top level has missing keys \['inference'\]"),
         (edit_config(lambda config: config["model"]["text"].update(depth=1)), r"model\.text .*\['depth'\]"),
+        (
+            edit_config(lambda config: config["inference"]["calibration"].update(slope=-1)),
+            "a slope above 0",
+        ),
+        (
+            edit_config(lambda config: config["inference"].pop("calibration")),
+            r"inference has missing keys \['calibration'\]",
+        ),
         (edit_config(lambda config: config["model"].update(text=3)), r"model\.text has missing keys"),
         (
             edit_config(lambda config: config["model"].update(joint_dim="64")),
@@ -343,7 +355,26 @@ def test_every_option_is_in_the_config_file(tmp_path: Path) -> None:
     save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     as_json = json.loads(json.dumps({"model": asdict(CONFIG), "inference": asdict(INFERENCE)}))
-    assert config == {"schema_version": 1, **as_json}
+    assert config == {"schema_version": 2, **as_json}
+
+
+def test_a_folder_of_version_1_has_no_calibration_and_loads_as_before(tmp_path: Path) -> None:
+    model = save(tmp_path / "model")
+
+    def to_version_1(config: dict[str, Any]) -> None:
+        config["schema_version"] = 1
+        del config["inference"]["calibration"]
+
+    edit_config(to_version_1)(tmp_path / "model")
+    assert_holds(tmp_path / "model", model)
+    assert load_checkpoint(tmp_path / "model").inference == INFERENCE
+    assert INFERENCE.calibration == IDENTITY
+
+
+def test_a_calibration_is_kept(tmp_path: Path) -> None:
+    inference = replace(INFERENCE, calibration=Calibration(slope=1.7, offset=-0.25))
+    save_checkpoint(tmp_path / "model", small_cris(CONFIG), TOKENIZER, inference, "")
+    assert load_checkpoint(tmp_path / "model").inference == inference
 
 
 def test_no_folder_and_a_file_are_named(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cris.calibration import IDENTITY, Calibration
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
 from cris.prediction import Prediction, expected_iou
@@ -13,13 +14,19 @@ from cris.prediction import Prediction, expected_iou
 PICTURE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
 
-def prediction(logits: np.ndarray | float, threshold: float = 0.5, protocol: str = "default") -> Prediction:
+def prediction(
+    logits: np.ndarray | float,
+    threshold: float = 0.5,
+    protocol: str = "default",
+    calibration: Calibration = IDENTITY,
+) -> Prediction:
     return Prediction.from_logits(
         np.broadcast_to(np.float32(logits), (16, 16)).copy(),
         sentence="the box",
         picture=PICTURE,
         letterbox=Letterbox(80, 120, 64, protocol),
         threshold=threshold,
+        calibration=calibration,
     )
 
 
@@ -72,6 +79,23 @@ def test_box_surrounds_the_mask(found):
     assert found.mask[bottom - 1].any()
     assert found.mask[:, left].any()
     assert found.mask[:, right - 1].any()
+
+
+def test_the_score_is_calibrated_and_the_mask_is_not():
+    logits = np.linspace(-3, 3, 256).reshape(16, 16)
+    calibration = Calibration(slope=2.0, offset=-1.0)
+    raw, calibrated = prediction(logits), prediction(logits, calibration=calibration)
+    assert calibrated.score == calibration(raw.score) != raw.score
+    np.testing.assert_array_equal(calibrated.mask, raw.mask)
+
+
+def test_below_the_least_score_nothing_is_found_and_the_score_stays(found):
+    assert found.at_least(found.score) is found
+    refused = found.at_least(found.score + 1e-9)
+    assert not refused.mask.any()
+    assert refused.box is None
+    assert refused.score == found.score
+    assert refused.mask.shape == found.mask.shape
 
 
 def test_an_empty_mask_has_no_box_and_no_score(nothing):

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cris.calibration import Calibration
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageEncoderConfig:
@@ -114,6 +116,8 @@ class InferenceConfig:
     """A pixel belongs to the mask when its probability is above this."""
     protocol: Literal["default", "released"] = "default"
     """Resampling of pictures and answers: ours, or the released code's to the letter."""
+    calibration: Calibration = field(default_factory=Calibration)
+    """What makes scores the chance of a good mask; the default leaves them as they are."""
 
 
 CRIS_RN50 = CrisConfig()
