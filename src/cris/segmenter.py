@@ -117,20 +117,23 @@ class Segmenter:
         return self.predict_batch([picture], [sentences])[0]
 
     @overload
-    def predict_batch(self, pictures: Sequence[PictureSource], sentences: list[str]) -> list[Prediction]: ...
+    def predict_batch(
+        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: list[str]
+    ) -> list[Prediction]: ...
     @overload
     def predict_batch(
-        self, pictures: Sequence[PictureSource], sentences: list[list[str]]
+        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: list[list[str]]
     ) -> list[list[Prediction]]: ...
     @overload
     def predict_batch(
-        self, pictures: Sequence[PictureSource], sentences: Sequence[str | list[str]]
+        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[str | list[str]]
     ) -> Sequence[Prediction | list[Prediction]]: ...
     def predict_batch(
-        self, pictures: Sequence[PictureSource], sentences: Sequence[str | list[str]]
+        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[str | list[str]]
     ) -> Sequence[Prediction | list[Prediction]]:
         """Like `predict` for many pictures: for each its sentence, or its list of them, in the same shape.
 
+        Pictures that were encoded before are not encoded again.
         Raises ValueError also when there are not as many entries in `sentences` as there are pictures.
         """
         if isinstance(pictures, str | bytes | Path) or isinstance(sentences, str):
@@ -145,12 +148,24 @@ class Segmenter:
         answers: list[Prediction | list[Prediction]] = []
         for start in range(0, len(pictures), self.batch_size):
             chunk = slice(start, start + self.batch_size)
-            answers += self._answer(self._encode(pictures[chunk]), sentences[chunk])
+            answers += self._answer(self.encode_batch(pictures[chunk]), sentences[chunk])
         return answers
 
     def encode(self, picture: PictureSource) -> "EncodedPicture":
         """The picture, encoded once and for all sentences; raises like `predict`."""
         return self._encode([picture])[0]
+
+    def encode_batch(self, pictures: Sequence["PictureSource | EncodedPicture"]) -> list["EncodedPicture"]:
+        """Like `encode` for many pictures; those that were encoded before stay as they are."""
+        new = [picture for picture in pictures if not isinstance(picture, EncodedPicture)]
+        encoded = iter(
+            [
+                one
+                for start in range(0, len(new), self.batch_size)
+                for one in self._encode(new[start : start + self.batch_size])
+            ]
+        )
+        return [picture if isinstance(picture, EncodedPicture) else next(encoded) for picture in pictures]
 
     @torch.inference_mode()
     def _encode(self, pictures: Sequence[PictureSource]) -> list["EncodedPicture"]:
@@ -165,7 +180,8 @@ class Segmenter:
                 segmenter=self,
                 picture=array,
                 letterbox=letterbox,
-                features=PictureFeatures(*(feature[row : row + 1] for feature in features)),
+                # copies, so that keeping one picture does not keep its batch
+                features=PictureFeatures(*(feature[row : row + 1].clone() for feature in features)),
             )
             for row, (array, letterbox) in enumerate(zip(arrays, letterboxes, strict=True))
         ]
@@ -228,6 +244,11 @@ class EncodedPicture:
     """How it lies in the model's input."""
     features: PictureFeatures
     """What the model knows of it, on the segmenter's device."""
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that keeping it takes."""
+        return self.picture.nbytes + sum(feature.nbytes for feature in self.features)
 
     @overload
     def predict(self, sentences: str) -> Prediction: ...

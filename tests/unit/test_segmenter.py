@@ -1,5 +1,6 @@
 import dataclasses
 import warnings
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -105,6 +106,25 @@ def test_a_picture_is_encoded_once_for_all_its_sentences(small, monkeypatch):
         encoded.predict(sentence)
     small.predict(PICTURES[0], SENTENCES)
     assert calls == [1, 1]
+
+
+def test_encoded_pictures_and_new_ones_answer_together(small, monkeypatch):
+    calls = []
+    encode_image = small.model.encode_image
+    monkeypatch.setattr(small.model, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
+    kept = small.encode_batch(PICTURES[:2])
+    together = small.predict_batch([PICTURES[2], kept[0], PICTURES[3], kept[1]], [SENTENCES] * 4)
+    assert calls == [2, 2]
+    expected = small.predict_batch([PICTURES[place] for place in (2, 0, 3, 1)], [SENTENCES] * 4)
+    for one, other in zip(chain(*together), chain(*expected), strict=True):
+        assert_same(one, other)
+
+
+def test_keeping_one_encoded_picture_does_not_keep_its_batch(small):
+    one, other = small.encode_batch(PICTURES[:2])
+    assert one.features[0].untyped_storage().data_ptr() != other.features[0].untyped_storage().data_ptr()
+    memory = sum(feature.untyped_storage().nbytes() for feature in one.features)
+    assert one.nbytes == one.picture.nbytes + memory
 
 
 def test_files_and_images_are_read(small, tmp_path):
