@@ -1,63 +1,234 @@
 """What a training run is made of: one frozen configuration decides all of it."""
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Annotated, Any, Literal
 
+import tyro
+
+from cris.data.loader import Target
+from cris.data.sampling import Rule
 from cris.model.config import CrisConfig, InferenceConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """Which samples a step sees, and what is done to them before."""
+
+    rule: Rule = "k sentences per picture"
+    """What an epoch holds: of each object one sentence, all sentences, or of each picture k."""
+    pictures: int = 12
+    """Groups per optimiser step, over all processes: pictures, or single sentences under the other rules."""
+    sentences: int = 1
+    """Sentences per picture, which share one encoding of it; every picture of a batch has as many."""
+    flip_probability: float = 0.0
+    """Chance that a picture is mirrored, left and right swapped in its sentences."""
+    smallest_crop: float = 1.0
+    """Least share of each side that a crop keeps; 1 crops nothing. Targets stay whole."""
+    colour_jitter: float = 0.0
+    """Largest share by which brightness, contrast and saturation change."""
+    workers: int = 0
+    """Processes that prepare batches, beside each process that trains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectivesConfig:
+    """What the loss is a sum of.
+
+    Every term is a mean over sentences (of a mean over the counted cells), so that a batch split over
+    processes, or accumulated, has the same gradient.
+    """
+
+    target: Target = "area"
+    """How a mask comes to the grid of answers: one pixel of each cell (as released), or the share it covers."""
+    padding: Literal["counted", "ignored"] = "ignored"
+    """Whether cells beside the picture, in the letterbox's padding, count (as released) or not."""
+    dice_weight: float = 0.0
+    """Weight of the Dice loss beside the text-to-pixel contrastive loss, which has 1."""
+    masked_regions: float = 0.0
+    """Share of the picture's patches that are hidden in a second pass (MaskRIS)."""
+    masked_patch: int = 32
+    """Side of such a patch, in pixels of the network's input."""
+    masked_words: float = 0.0
+    """Share of the sentence's words that are hidden in a second pass (MaskRIS)."""
+    consistency_weight: float = 0.0
+    """Weight of the agreement between the answers with and without hidden parts; 0 leaves the pass out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How weights move."""
+
+    name: Literal["adam", "adamw"] = "adamw"
+    """The algorithm."""
+    learning_rate: float = 1e-3
+    """Highest learning rate of everything but the backbone."""
+    backbone_factor: float = 1.0
+    """The backbone's (CLIP's image and text encoders) learning rate, as a share of the others'."""
+    full_backbone_share: float = 0.0
+    """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
+    positions: Literal["backbone", "head"] = "backbone"
+    """What CLIP's two positional embeddings learn with (as released: with the head)."""
+    betas: tuple[float, float] = (0.9, 0.999)
+    """Memory of the gradient's mean and of its square's."""
+    weight_decay: float = 0.0
+    """Decay of weights with two or more dimensions; biases and norms have none."""
+    gradient_clip: float = 0.0
+    """Largest norm of the gradient; larger ones are scaled down to it. 0 clips nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How the learning rate changes over the run, in shares of its whole length."""
+
+    warmup_steps: int = 0
+    """Steps over which the learning rate rises from 0; 0 when a run goes on with another's weights."""
+    decay: Literal["cosine", "milestones"] = "cosine"
+    """Falls to 0 along half a cosine, or by `milestone_factor` at each milestone."""
+    decay_share: float = 1.0
+    """Share of the run, at its end, over which the cosine falls."""
+    milestones: tuple[float, ...] = ()
+    """Shares of the run after which the learning rate falls."""
+    milestone_factor: float = 0.1
+    """What the learning rate is multiplied with at each milestone."""
+    begin_share: float = 0.0
+    """Where in the schedule the run begins: 0.5 skips its first half, with the warm-up."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationConfig:
+    """How the model is looked at while it trains."""
+
+    every: int | None = None
+    """Steps between validations; None: once an epoch."""
+    sentences: Literal["first", "all"] = "all"
+    """Of each object its first sentence (as released), or all."""
+    samples: int | None = None
+    """Samples looked at, the first of the split; None: all."""
+    choose_threshold: bool = True
+    """Whether the threshold with the best mean IoU is stored with the weights, or the recipe's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """A whole training run."""
 
-    recipe: str
+    recipe: Annotated[str, tyro.conf.Suppress]
     """Name of the recipe that this is."""
-    data: str = "scenes"
-    """What the run learns from: scenes, or the fingerprint of a stored data set."""
-    model: CrisConfig
-    """Sizes of the model."""
-    inference: InferenceConfig
-    """Input size, sentence length and threshold; training uses the same."""
-    max_steps: int = 5600
-    """Optimiser steps."""
-    pictures: int = 12
-    """Pictures per step, over all processes."""
-    sentences: int = 8
-    """Sentences per picture, which share one encoding of it."""
-    learning_rate: float = 1e-3
-    """Highest learning rate of AdamW."""
-    weight_decay: float = 0.02
-    """Decay of weights with two or more dimensions; biases and norms have none."""
-    warmup_steps: int = 200
-    """Steps over which the learning rate rises from 0."""
-    decay_share: float = 0.55
-    """Share of the steps, at the end, over which the learning rate falls to 0 along a cosine."""
-    dice_weight: float = 1.0
-    """Weight of the Dice loss beside the text-to-pixel contrastive loss."""
-    gradient_clip: float = 1.0
-    """Largest norm of the gradient; larger ones are scaled down to it."""
-    ema_decay: float = 0.998
-    """Memory of the moving average of the weights, which is what gets evaluated and released."""
+    data: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    """Fingerprints of what the run learns from."""
+    start: Annotated[str, tyro.conf.Suppress] = ""
+    """Fingerprint of the weights it begins with; empty: fresh ones."""
+    steps: int | None = None
+    """Optimiser steps of the whole run, which the learning rates follow; None: as many as `epochs` take."""
+    epochs: float | None = None
+    """Passes over the data, where `steps` is None."""
+    max_steps: int | None = None
+    """Stop here at the latest, with the schedule of the whole run: resumed with more it is the same run. More
+    than the recipe's steps lengthen it."""
     seed: int = 0
-    """Seed of weights and data."""
-    processes: int = 1
-    """Processes on this machine; on a CPU one for each core beats one with a thread for each core."""
+    """Seed of weights, data and dropout."""
+    precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
+    """Numbers that are computed with; weights stay fp32 (fp64 under fp64, which is for comparisons)."""
+    accumulation: int = 1
+    """Parts that a step's batch is taken in, one after the other: less memory, the same gradient."""
+    ema_decay: float = 0.0
+    """Memory of the moving average of the weights, which is what gets measured and saved; 0: none."""
+    freeze_norms: bool = False
+    """Whether BatchNorm keeps its statistics instead of taking those of each batch."""
+    gradient_checkpointing: bool = False
+    """Whether features are computed again in the backward pass: less memory, more time, the same result."""
+    compile: bool = False
+    """Whether torch.compile makes kernels for the model: a minute or more at the start, faster after."""
+    skip_losses: int = 0
+    """Steps with a loss that is not a finite number which are passed over; the next one ends the run."""
     device: Literal["cpu", "cuda", "auto"] = "auto"
     """Where to train."""
+    processes: int = 1
+    """Processes on this machine, a GPU each; on CPU one for each core is fastest. torchrun and SLURM say
+    themselves."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
-    validation_samples: int = 400
-    """Samples of the validation split looked at with every checkpoint."""
+    keep: int = 2
+    """Past checkpoints that are kept beside the last and the best."""
     log_every: int = 10
     """Steps between lines of metrics."""
+    trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
+    """Where metrics go besides metrics.jsonl."""
+    model: CrisConfig
+    inference: InferenceConfig
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    objectives: ObjectivesConfig = field(default_factory=ObjectivesConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+
+    @property
+    def length(self) -> int:
+        """Steps of the whole run, once they are known."""
+        assert self.steps is not None
+        return self.steps
+
+    @property
+    def last_step(self) -> int:
+        """Where this run stops."""
+        return self.length if self.max_steps is None else min(self.max_steps, self.length)
 
 
-FREE_TO_CHANGE = {"max_steps", "device", "checkpoint_every", "validation_samples", "log_every"}
-"""Fields that may be others when a run goes on: longer, elsewhere, or told of at other times."""
+def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
+    """The same with everything decided that depends on how much data there is.
+
+    Raises:
+        ValueError: neither steps nor epochs are given, or a number makes no sense.
+    """
+    per_epoch = groups_per_epoch / config.sampling.pictures
+    steps = config.steps
+    if steps is None and config.epochs is not None:
+        steps = int(config.epochs * per_epoch)
+    steps = steps or config.max_steps
+    if steps is None:
+        raise ValueError("a run needs a length: pass --steps N or --epochs N")
+    every = config.validation.every or max(1, round(per_epoch))
+    return replace(
+        config,
+        steps=max(1, steps, config.max_steps or 0),
+        validation=replace(config.validation, every=every),
+    )
+
+
+FREE_TO_CHANGE = (
+    *("max_steps", "device", "processes", "checkpoint_every", "keep", "log_every", "trackers", "skip_losses"),
+    *("gradient_checkpointing", "sampling.workers", "validation.every", "validation.samples"),
+)
+"""Fields that may be others when a run goes on: stopped later, elsewhere, or told of at other times."""
+
+
+def flat(config: TrainConfig) -> dict[str, Any]:
+    """Dotted name → value of every field."""
+
+    def walk(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in fields.items():
+            if isinstance(value, dict):
+                found |= walk(value, f"{prefix}{name}.")
+            else:
+                found[f"{prefix}{name}"] = value
+        return found
+
+    return walk(asdict(config), "")
 
 
 def fingerprint(config: TrainConfig) -> str:
     """What a run must still be for its checkpoint to be continued, as JSON."""
-    fields = {name: value for name, value in asdict(config).items() if name not in FREE_TO_CHANGE}
-    return json.dumps(fields, sort_keys=True)
+    return json.dumps({name: value for name, value in flat(config).items() if name not in FREE_TO_CHANGE})
+
+
+def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
+    """ValueError names the fields in which a stored fingerprint differs from the configuration's."""
+    theirs, ours = json.loads(stored), json.loads(fingerprint(config))
+    if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
+        name = different[0]
+        raise ValueError(
+            f"{where} holds another run: its {name} is {theirs.get(name)!r}, not {ours.get(name)!r}"
+            f"{f' ({len(different) - 1} more differ)' if len(different) > 1 else ''}: choose another --out"
+        )
