@@ -1,0 +1,152 @@
+"""Whether eight in ten masks with a score of 0.8 are good: the fit, the error, risk against coverage."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from cris.calibration import Calibration
+
+BINS = 10
+"""Of equal width, from 0 to 1, in which scores and outcomes are compared."""
+FEWEST = 20
+"""Good masks, and bad ones, below which a fit would follow chance."""
+_RIDGE = 1e-3
+"""Pull of slope and offset towards 1 and 0, in samples: the fit stays finite where scores separate."""
+_NEWTON_STEPS = 50
+_EDGE = 1e-6
+"""Raw scores are kept this far from 0 and 1, whose log-odds have no end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """The samples whose scores lie between two limits."""
+
+    low: float
+    high: float
+    count: int
+    mean_score: float
+    """What the score promised."""
+    good: float
+    """Share of masks that were good: what came."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What happens when only answers with at least this score are given."""
+
+    min_score: float
+    coverage: float
+    """Share of sentences that get an answer."""
+    risk: float
+    """Share of these answers whose mask is bad (IoU of 0.5 or less)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reliability:
+    """How far a score can be believed."""
+
+    count: int
+    ece: float
+    """Expected calibration error: mean distance of promise and outcome over the bins, weighted by samples."""
+    bins: tuple[Bin, ...]
+    risk_coverage: tuple[Point, ...]
+    """From the surest answers on; at most 100 points."""
+    area: float
+    """Mean risk over all coverages, 0 at best."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibration:
+    """The calibration under which the outcomes are likeliest (Platt's, by Newton's method).
+
+    Samples with a raw score of 0, where nothing was found, have no part in it.
+
+    Args:
+        raw: scores under no calibration.
+        is_good: whether each mask's IoU is above 0.5.
+
+    Raises:
+        ValueError: there are too few good masks, or too few bad ones, or the worse masks have higher scores.
+    """
+    found = raw > 0
+    good, bad = int(np.count_nonzero(is_good & found)), int(np.count_nonzero(~is_good & found))
+    if min(good, bad) < FEWEST:
+        raise ValueError(
+            f"a calibration needs at least {FEWEST} good masks and {FEWEST} bad ones, "
+            f"got {good} and {bad}: take more samples"
+        )
+    shares = np.clip(raw[found], _EDGE, 1 - _EDGE)
+    inputs = np.stack([np.log(shares) - np.log1p(-shares), np.ones_like(shares)])
+    # Platt's targets: a little inside 0 and 1, as if each outcome had been seen once more
+    targets = np.where(is_good[found], (good + 1) / (good + 2), 1 / (bad + 2))
+    prior = line = np.array([1.0, 0.0])
+    for _ in range(_NEWTON_STEPS):
+        chance = 0.5 + 0.5 * np.tanh(0.5 * (line @ inputs))
+        gradient = inputs @ (chance - targets) + _RIDGE * (line - prior)
+        curvature = (inputs * (chance * (1 - chance))) @ inputs.T + _RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        line = line - step / max(1.0, float(np.abs(step).max()))
+    slope, offset = (float(part) for part in line)
+    if slope <= 0:
+        raise ValueError("worse masks have the higher scores: no calibration that rises can mend that")
+    return Calibration(slope=slope, offset=offset)
+
+
+def reliability(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Reliability:
+    """The figures of n samples, one entry each; raises ValueError when there is none."""
+    if not len(scores):
+        raise ValueError("there is nothing to measure: expected one sample or more, got none")
+    bins = _bins(scores, is_good)
+    error = sum(one.count * abs(one.mean_score - one.good) for one in bins) / len(scores)
+    points = risk_coverage(scores, is_good)
+    coverage = np.array([0.0, *(point.coverage for point in points)])
+    risk = np.array([point.risk for point in points])
+    return Reliability(
+        count=len(scores),
+        ece=float(error),
+        bins=tuple(bins),
+        risk_coverage=tuple(_thinned(points)),
+        area=float(np.diff(coverage) @ risk),
+    )
+
+
+def risk_coverage(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> list[Point]:
+    """A point for each different score, from the highest on; equal scores are answered together."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    answered = np.arange(1, len(ranked) + 1)
+    risks = np.cumsum(~is_good[order]) / answered
+    lasts = np.flatnonzero(np.append(np.diff(ranked) != 0, np.True_))
+    return [
+        Point(
+            min_score=float(ranked[last]),
+            coverage=float(answered[last] / len(ranked)),
+            risk=float(risks[last]),
+        )
+        for last in lasts
+    ]
+
+
+def _bins(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> list[Bin]:
+    places = np.minimum((scores * BINS).astype(int), BINS - 1)
+    return [
+        Bin(
+            low=place / BINS,
+            high=(place + 1) / BINS,
+            count=int(np.count_nonzero(places == place)),
+            mean_score=float(scores[places == place].mean()),
+            good=float(is_good[places == place].mean()),
+        )
+        for place in np.unique(places).tolist()
+    ]
+
+
+def _thinned(points: Sequence[Point], most: int = 100) -> list[Point]:
+    places = np.unique(np.linspace(0, len(points) - 1, min(most, len(points))).round().astype(int))
+    return [points[place] for place in places]
