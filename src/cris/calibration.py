@@ -3,9 +3,6 @@
 import math
 from dataclasses import dataclass
 
-GOOD_IOU = 0.5
-"""A mask is good when its IoU is above this; a calibrated score is the chance of that."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
