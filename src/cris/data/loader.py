@@ -33,6 +33,8 @@ class Batch:
     """Which of the pictures each sentence is about."""
     masks: Float[Tensor, "sentences 1 rows columns"]
     """Share that each sentence's mask covers, on the grid of answers or finer."""
+    on_picture: Bool[Tensor, "pictures cells cells"]
+    """Cells of the grid of answers that lie on the picture, at least in part; the others are padding."""
     samples: Int[Tensor, "sentences"]
     """Index of each in the data set."""
 
@@ -59,6 +61,7 @@ class Prepared:
     image: UInt8[np.ndarray, "size size 3"]
     tokens: Int64[np.ndarray, "sentences tokens"]
     masks: Float32[np.ndarray, "sentences rows columns"]
+    on_picture: Bool[np.ndarray, "cells cells"]
     samples: tuple[int, ...]
 
 
@@ -89,10 +92,14 @@ class Prepare:
         size, protocol = self.inference.input_size, self.inference.protocol
         height, width = view.image.shape[:2]
         masks = np.stack([grid_mask(mask, size, protocol, self.target) for mask in view.masks])
+        letterbox = Letterbox(height, width, size, protocol)
+        on_picture = np.zeros((size // CELL, size // CELL), dtype=bool)
+        on_picture[letterbox.cells] = True
         return Prepared(
-            image=Letterbox(height, width, size, protocol).apply(view.image),
+            image=letterbox.apply(view.image),
             tokens=self.tokenizer.encode(view.sentences, self.inference.sentence_length),
             masks=masks[list(view.meant)],
+            on_picture=on_picture,
             samples=tuple(samples[: len(view.sentences)]),
         )
 
@@ -128,6 +135,7 @@ def collate(parts: Sequence[Prepared]) -> Batch:
         tokens=torch.from_numpy(np.concatenate([part.tokens for part in parts])),
         image_index=torch.arange(len(parts)).repeat_interleave(torch.tensor(counts)),
         masks=torch.from_numpy(np.concatenate([part.masks for part in parts]))[:, None],
+        on_picture=torch.from_numpy(np.stack([part.on_picture for part in parts])),
         samples=torch.tensor([sample for part in parts for sample in part.samples]),
     )
 
