@@ -24,6 +24,7 @@ jaxtyping.install_import_hook(
         "cris.prediction",
         "cris.masks",
         "cris.training.loss",
+        "cris.training.masking",
         "cris.data",
     ],
     "beartype.beartype",

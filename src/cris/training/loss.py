@@ -1,43 +1,111 @@
-"""Text-to-pixel contrastive loss (CRIS, section 3.3)."""
+"""What training makes small: contrastive and Dice losses (CRIS, section 3.3), consistency under masking."""
 
-from typing import Literal
-
+import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
+
+from cris.data.loader import Batch, Target
+from cris.training.config import ObjectivesConfig
 
 
 def text_to_pixel_loss(
     logits: Float[Tensor, "batch 1 h4 w4"],
     mask: Float[Tensor, "batch 1 height width"],
-    target: Literal["nearest", "area"] = "nearest",
+    target: Target = "nearest",
+    counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy between each cell's score and the mask, averaged over all cells.
+    """Binary cross-entropy between each cell's score and the mask, averaged over cells, then over samples.
 
     Args:
         logits: the products of sentence and pixels.
         mask: 1 where the sentence means the pixel, 0 elsewhere; at any size.
         target: how the mask comes to the grid of the logits: "nearest" takes one pixel of each cell (as
             released), "area" the share of the cell that is covered.
+        counted: cells that count, such as those on the picture; None: all of them (as released).
     """
-    return F.binary_cross_entropy_with_logits(logits, grid_target(mask, logits.shape[-2:], target))
-
-
-def grid_target(
-    mask: Float[Tensor, "batch 1 height width"], size: tuple[int, ...], target: Literal["nearest", "area"]
-) -> Float[Tensor, "batch 1 h4 w4"]:
-    """Brings masks to the grid of the logits."""
-    return F.interpolate(mask, size, mode=target)
+    truth = grid_target(mask, logits.shape[-2:], target).to(logits.dtype)
+    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+    return mean_over_cells(losses, counted)
 
 
 def dice_loss(
     logits: Float[Tensor, "batch 1 h4 w4"],
     mask: Float[Tensor, "batch 1 height width"],
-    target: Literal["nearest", "area"] = "nearest",
+    target: Target = "nearest",
+    counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
 ) -> Float[Tensor, ""]:
     """1 - 2·|A∩B| / (|A|+|B|) of probabilities and mask (V-Net, 2016), averaged over samples."""
-    truth = grid_target(mask, logits.shape[-2:], target).flatten(1)
-    probability = logits.sigmoid().flatten(1)
+    truth = grid_target(mask, logits.shape[-2:], target).to(logits.dtype)
+    probability = logits.sigmoid()
+    if counted is not None:
+        truth, probability = truth * counted, probability * counted
+    truth, probability = truth.flatten(1), probability.flatten(1)
     overlap = (probability * truth).sum(dim=1)
     # one cell in both: a sample without a target costs nothing only when nothing is found
     return (1 - (2 * overlap + 1) / (probability.sum(dim=1) + truth.sum(dim=1) + 1)).mean()
+
+
+def consistency_loss(
+    masked_logits: Float[Tensor, "batch 1 h4 w4"],
+    logits: Float[Tensor, "batch 1 h4 w4"],
+    counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
+) -> Float[Tensor, ""]:
+    """Binary cross-entropy of the masked view's scores against the whole view's answer (MaskRIS, 2024).
+
+    The whole view teaches and does not learn: no gradient goes to `logits`.
+    """
+    answer = logits.detach().sigmoid()
+    losses = F.binary_cross_entropy_with_logits(masked_logits, answer, reduction="none")
+    return mean_over_cells(losses, counted)
+
+
+def grid_target(
+    mask: Float[Tensor, "batch 1 height width"], size: tuple[int, ...], target: Target
+) -> Float[Tensor, "batch 1 h4 w4"]:
+    """Brings masks to the grid of the logits."""
+    return mask if mask.shape[-2:] == torch.Size(size) else F.interpolate(mask, size, mode=target)
+
+
+def mean_over_cells(
+    losses: Float[Tensor, "batch 1 h4 w4"], counted: Bool[Tensor, "batch 1 h4 w4"] | None
+) -> Float[Tensor, ""]:
+    """Mean over each sample's counted cells, then over samples.
+
+    A mean over all cells of the batch would weigh a sample by what else is in its batch, and processes that
+    share a batch would then average to something else than one process.
+    """
+    if counted is None:
+        return losses.mean()
+    return ((losses * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3))).mean()
+
+
+class Objective:
+    """All that a run makes small, in named terms whose sum is its loss."""
+
+    def __init__(self, config: ObjectivesConfig) -> None:
+        self.config = config
+
+    def __call__(self, logits: Float[Tensor, "sentences 1 h4 w4"], batch: Batch) -> dict[str, Tensor]:
+        """Against the true masks: `contrastive`, and `dice` where it has a weight."""
+        config, counted = self.config, self._counted(batch)
+        terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, counted)}
+        if config.dice_weight:
+            dice = dice_loss(logits, batch.masks, config.target, counted)
+            terms["dice"] = config.dice_weight * dice
+        return terms
+
+    def consistency(
+        self,
+        masked_logits: Float[Tensor, "sentences 1 h4 w4"],
+        logits: Float[Tensor, "sentences 1 h4 w4"],
+        batch: Batch,
+    ) -> dict[str, Tensor]:
+        """Of the answers to `mask_batch`'s view of the batch with those to the whole one: `consistency`."""
+        loss = consistency_loss(masked_logits, logits, self._counted(batch))
+        return {"consistency": self.config.consistency_weight * loss}
+
+    def _counted(self, batch: Batch) -> Bool[Tensor, "sentences 1 h4 w4"] | None:
+        if self.config.padding == "counted":
+            return None
+        return batch.on_picture.index_select(0, batch.image_index)[:, None]

@@ -1,11 +1,14 @@
 """Losses against slow formulas."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from cris.training.loss import dice_loss, text_to_pixel_loss
+from cris.data.loader import Batch
+from cris.training.config import ObjectivesConfig
+from cris.training.loss import Objective, consistency_loss, dice_loss, text_to_pixel_loss
 
 
 def cells_of(mask, target):
@@ -19,6 +22,24 @@ def cells_of(mask, target):
     ]
 
 
+def cross_entropy(logits, cells, counted):
+    """Of each sample the mean negative log-likelihood of its counted cells; then their mean."""
+    means = []
+    for scores, truth, counts in zip(logits.tolist(), cells, counted.tolist(), strict=True):
+        losses = []
+        for score_row, truth_row, count_row in zip(scores, truth, counts, strict=True):
+            for score, cell, is_counted in zip(score_row, truth_row, count_row, strict=True):
+                probability = 1 / (1 + math.exp(-score))
+                loss = -cell * math.log(probability) - (1 - cell) * math.log(1 - probability)
+                losses += [loss] if is_counted else []
+        means.append(sum(losses) / len(losses))
+    return sum(means) / len(means)
+
+
+EVERYWHERE = torch.ones(2, 3, 5, dtype=torch.bool)
+ON_PICTURE = torch.tensor([[[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], [[0, 1, 1, 0, 0]] * 3]).bool()
+
+
 @pytest.fixture
 def sample():
     torch.manual_seed(0)
@@ -26,22 +47,88 @@ def sample():
 
 
 @pytest.mark.parametrize("target", ["nearest", "area"])
-def test_contrastive_loss_is_the_mean_negative_log_likelihood_of_all_cells(sample, target):
+@pytest.mark.parametrize("counted", [None, ON_PICTURE], ids=["everywhere", "on the picture"])
+def test_contrastive_loss_is_the_mean_negative_log_likelihood_of_the_counted_cells(sample, target, counted):
     logits, mask = sample
-    total = 0.0
-    for scores, truth in zip(logits[:, 0], mask[:, 0], strict=True):
-        for score_row, cell_row in zip(scores.tolist(), cells_of(truth, target), strict=True):
-            for score, cell in zip(score_row, cell_row, strict=True):
-                probability = 1 / (1 + math.exp(-score))
-                total -= cell * math.log(probability) + (1 - cell) * math.log(1 - probability)
-    assert float(text_to_pixel_loss(logits, mask, target)) == pytest.approx(total / 30, rel=1e-5)
+    cells = [cells_of(truth, target) for truth in mask[:, 0]]
+    expected = cross_entropy(logits[:, 0], cells, EVERYWHERE if counted is None else counted)
+    found = text_to_pixel_loss(logits, mask, target, None if counted is None else counted[:, None])
+    assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("target", ["nearest", "area"])
-def test_dice_loss_counts_each_sample_alike(sample, target):
+@pytest.mark.parametrize("counted", [None, ON_PICTURE], ids=["everywhere", "on the picture"])
+def test_dice_loss_counts_each_sample_alike(sample, target, counted):
     logits, mask = sample
     losses = []
-    for scores, truth in zip(logits[:, 0], mask[:, 0], strict=True):
-        probability, cells = scores.sigmoid(), torch.tensor(cells_of(truth, target))
+    places = EVERYWHERE if counted is None else counted
+    for scores, truth, place in zip(logits[:, 0], mask[:, 0], places, strict=True):
+        probability, cells = scores.sigmoid()[place], torch.tensor(cells_of(truth, target))[place]
         losses.append(1 - (2 * (probability * cells).sum() + 1) / (probability.sum() + cells.sum() + 1))
-    assert float(dice_loss(logits, mask, target)) == pytest.approx(float(sum(losses) / 2), rel=1e-5)
+    found = dice_loss(logits, mask, target, None if counted is None else counted[:, None])
+    assert float(found) == pytest.approx(float(sum(losses) / 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("counted", [EVERYWHERE, ON_PICTURE], ids=["everywhere", "on the picture"])
+def test_consistency_is_the_cross_entropy_with_the_whole_views_answer(sample, counted):
+    logits, _ = sample
+    masked = torch.randn(2, 1, 3, 5)
+    expected = cross_entropy(masked[:, 0], logits.sigmoid()[:, 0].tolist(), counted)
+    assert float(consistency_loss(masked, logits, counted[:, None])) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_whole_view_teaches_and_does_not_learn(sample):
+    logits = sample[0].requires_grad_()
+    masked = torch.randn(2, 1, 3, 5, requires_grad=True)
+    consistency_loss(masked, logits).backward()
+    assert logits.grad is None
+    torch.testing.assert_close(masked.grad, (masked.sigmoid() - logits.sigmoid()) / 30)
+
+
+def test_the_loss_of_a_batch_is_the_mean_over_its_samples_whatever_each_counts(sample):
+    logits, mask = sample
+    counted = ON_PICTURE[:, None]
+    for loss in (text_to_pixel_loss, dice_loss):
+        whole = loss(logits, mask, "area", counted)
+        parts = [loss(logits[i : i + 1], mask[i : i + 1], "area", counted[i : i + 1]) for i in range(2)]
+        torch.testing.assert_close(whole, sum(parts) / 2)
+
+
+CONFIG = ObjectivesConfig(target="area", padding="ignored", dice_weight=0.5, consistency_weight=2.0)
+
+
+UPPER_OR_LEFT = torch.zeros(2, 4, 4, dtype=torch.bool)
+UPPER_OR_LEFT[0, :2] = UPPER_OR_LEFT[1, :, :1] = True
+
+
+@pytest.fixture
+def batch():
+    torch.manual_seed(0)
+    return Batch(
+        images=torch.zeros(2, 3, 16, 16, dtype=torch.uint8),
+        tokens=torch.zeros(3, 5, dtype=torch.long),
+        image_index=torch.tensor([0, 1, 1]),
+        masks=(torch.rand(3, 1, 4, 4) > 0.5).float(),
+        on_picture=UPPER_OR_LEFT,
+        samples=torch.arange(3),
+    )
+
+
+def test_terms_are_weighted_and_count_the_cells_of_each_sentences_own_picture(batch):
+    logits = torch.randn(3, 1, 4, 4)
+    counted = UPPER_OR_LEFT[[0, 1, 1]][:, None]
+    terms = Objective(CONFIG)(logits, batch)
+    assert terms == {
+        "contrastive": text_to_pixel_loss(logits, batch.masks, "area", counted),
+        "dice": 0.5 * dice_loss(logits, batch.masks, "area", counted),
+    }
+    masked = torch.randn(3, 1, 4, 4)
+    extra = Objective(CONFIG).consistency(masked, logits, batch)
+    assert extra == {"consistency": 2 * consistency_loss(masked, logits, counted)}
+
+
+def test_padding_counts_where_asked_and_a_weight_of_nothing_leaves_a_term_out(batch):
+    logits = torch.randn(3, 1, 4, 4)
+    released = replace(CONFIG, target="nearest", padding="counted", dice_weight=0.0)
+    terms = Objective(released)(logits, batch)
+    assert terms == {"contrastive": text_to_pixel_loss(logits, batch.masks)}

@@ -1,0 +1,75 @@
+"""Hides parts of pictures and sentences, as MaskRIS (2024) does, so that a model leans on no single cue."""
+
+from dataclasses import replace
+from math import ceil
+
+import torch
+from jaxtyping import Bool, Int, UInt8
+from torch import Tensor
+
+from cris.data.loader import Batch
+from cris.letterbox import MEAN_RGB
+from cris.model.tokenizer import BYTES
+from cris.training.config import ObjectivesConfig
+
+HIDDEN_WORD = len(BYTES) + BYTES.index("*")
+"""Id of "*" as a word: it names nothing, and as a single byte it has this id in every vocabulary, reduced
+ones too. CLIP has no token for a hidden word, and id 0 would be padding to released models."""
+HIDDEN_COLOUR = tuple(round(255 * mean) for mean in MEAN_RGB)
+"""As around the picture: next to 0 once normalised."""
+
+
+def mask_batch(batch: Batch, config: ObjectivesConfig, generator: torch.Generator) -> Batch:
+    """The batch with some of each picture's patches and some of each sentence's words hidden.
+
+    Args:
+        batch: stays as it is; the answer shares with it what does not change.
+        config: `masked_regions`, `masked_patch` and `masked_words`.
+        generator: on the CPU, so that every device gets the same masks.
+    """
+    images, tokens = batch.images, batch.tokens
+    if config.masked_regions:
+        count, _, height, width = images.shape
+        grid = ceil(height / config.masked_patch), ceil(width / config.masked_patch)
+        hidden = hidden_patches(count, grid, config.masked_regions, generator)
+        images = hide_patches(images, hidden.to(images.device), config.masked_patch)
+    if config.masked_words:
+        drawn = torch.rand(tokens.shape, generator=generator).to(tokens.device)
+        tokens = hide_words(tokens, drawn < config.masked_words)
+    return replace(batch, images=images, tokens=tokens)
+
+
+def hidden_patches(
+    pictures: int, grid: tuple[int, int], share: float, generator: torch.Generator
+) -> Bool[Tensor, "pictures rows columns"]:
+    """Which patches to hide: of each picture the same number, `share` of all, rounded down."""
+    rows, columns = grid
+    patches = rows * columns
+    ranks = torch.rand(pictures, patches, generator=generator).argsort(dim=1).argsort(dim=1)
+    return (ranks < int(share * patches)).reshape(pictures, rows, columns)
+
+
+def hide_patches(
+    images: UInt8[Tensor, "pictures 3 height width"],
+    hidden: Bool[Tensor, "pictures rows columns"],
+    patch: int,
+) -> UInt8[Tensor, "pictures 3 height width"]:
+    """The pictures with these squares, of `patch` pixels a side, in the mean colour; the last may be cut."""
+    height, width = images.shape[-2:]
+    pixels = hidden.repeat_interleave(patch, dim=1)[:, :height].repeat_interleave(patch, dim=2)[:, :, :width]
+    colour = torch.tensor(HIDDEN_COLOUR, dtype=torch.uint8, device=images.device)[:, None, None]
+    return torch.where(pixels[:, None], colour, images)
+
+
+def hide_words(
+    tokens: Int[Tensor, "sentences tokens"], chosen: Bool[Tensor, "sentences tokens"]
+) -> Int[Tensor, "sentences tokens"]:
+    """The sentences with the chosen words hidden: never the start, the end (the largest id) or what follows.
+
+    A sentence of which no word would be left stays whole: there would be nothing to be consistent with.
+    """
+    places = torch.arange(tokens.shape[1], device=tokens.device)
+    is_word = (places > 0) & (places < tokens.argmax(dim=1, keepdim=True))
+    hidden = chosen & is_word
+    keeps_some = (hidden.sum(dim=1) < is_word.sum(dim=1))[:, None]
+    return torch.where(hidden & keeps_some, HIDDEN_WORD, tokens)
