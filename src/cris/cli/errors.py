@@ -3,7 +3,10 @@
 import errno
 from types import TracebackType
 
-EXTRAS = {"pyarrow": "data", "jinja2": "data"}
+EXTRAS = {
+    **{"pyarrow": "data", "jinja2": "data"},
+    **{"tensorboard": "track", "trackio": "track", "wandb": "track"},
+}
 """Package that the base install does without → the extra that brings it."""
 
 
