@@ -27,6 +27,11 @@ _TURNS = {
 """EXIF orientation → are rows and columns swapped, then the steps along stored rows and columns."""
 
 
+def suffixes() -> set[str]:
+    """Of the files that `read_picture` reads, such as ".jpg"."""
+    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
+
+
 def read_picture(source: PictureSource) -> UInt8[np.ndarray, "height width 3"]:
     """The whole picture, turned as its EXIF says; of animated files the first frame.
 

@@ -4,9 +4,7 @@ import glob
 import warnings
 from pathlib import Path
 
-from PIL import Image
-
-from cris.picture import FORMATS
+from cris.picture import suffixes
 
 
 def find_pictures(named: str) -> list[Path]:
@@ -36,11 +34,6 @@ def find_pictures(named: str) -> list[Path]:
 def is_picture_file(named: str) -> bool:
     """Whether there is a file of this name with a picture's suffix."""
     return Path(named).suffix.lower() in suffixes() and Path(named).is_file()
-
-
-def suffixes() -> set[str]:
-    """Of the files that `read_picture` reads, such as ".jpg"."""
-    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in FORMATS}
 
 
 def _in_folder(folder: Path) -> list[Path]:
