@@ -33,6 +33,8 @@ class ConvNormRelu(ConvNorm):
 
     def finish(self, total: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch out h w"]:
         """Normalises and rectifies the sum of all parts."""
+        if self.conv.bias is not None:  # BatchNorm is folded (see `prepare`)
+            total = total + self.conv.bias[:, None, None]
         return F.relu(self.norm(total))
 
 

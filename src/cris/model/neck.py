@@ -73,8 +73,12 @@ class CrossModalNeck(nn.Module):
         f4 = self.middle_fusion.finish(picture.middle + f5_share)
         f4_share = self.fine_fusion.partial(f4, offset=self.lateral_channels["fine"])
         f3 = self.fine_fusion.finish(picture.fine + f4_share)
-        levels = [self.fine_output(f3), self.middle_output(f4), upsample(self.coarse_output(f5))]
-        fused = self.aggregation(torch.cat(levels, dim=1))
+        channels = f4.shape[1]
+        fused = self.aggregation.finish(
+            self.aggregation.partial(self.fine_output(f3), offset=0)
+            + self.aggregation.partial(self.middle_output(f4), offset=channels)
+            + upsample(self.aggregation.partial(self.coarse_output(f5), offset=2 * channels))
+        )
         return self.refinement(self.coordinates(with_coordinates(fused)))  # type: ignore[no-any-return]
 
 

@@ -1,5 +1,7 @@
 """Projectors of pixels and sentence into one space, where scores are products (CRIS, section 3.3)."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -46,6 +48,13 @@ def correlate(
     # as a product of matrices with the pixels as rows: no copy when the pixels are stored channels-last
     taps = pixels.flatten(2).transpose(1, 2) @ kernel.flatten(2)
     maps = taps.transpose(1, 2).reshape(len(pixels), size * size, height, width)
+    return add_shifted(maps)
+
+
+def add_shifted(maps: Float[Tensor, "batch taps h w"]) -> Float[Tensor, "batch 1 h w"]:
+    """Adds one map for each tap of a square kernel, each moved to where its tap reads, zeros moving in."""
+    height, width = maps.shape[-2:]
+    size = math.isqrt(maps.shape[1])
     reach = size // 2
     padded = F.pad(maps, (reach, reach, reach, reach))
     shifted = [

@@ -1,0 +1,87 @@
+import copy
+import dataclasses
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from cris.model.blocks import ConvNormRelu, upsample
+from cris.model.config import DecoderConfig, ProjectorConfig
+from cris.model.prepare import UpsampledConv, prepare
+from tests.conftest import Proof
+from tests.small import SMALL, random_tokens, small_cris
+from tests.straightforward import predict_plainly
+
+TOKENS = random_tokens([3, 5, 2], 12)
+
+
+def difference(one: torch.Tensor, other: torch.Tensor) -> float:
+    return float((one - other).norm() / other.norm())
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        dataclasses.replace(SMALL, projector=ProjectorConfig(hidden=64, dim=32, kernel_size=1)),
+        dataclasses.replace(SMALL, projector=ProjectorConfig(hidden=64, dim=32, head="classifier")),
+        dataclasses.replace(SMALL, decoder=DecoderConfig(layers=0)),
+        dataclasses.replace(SMALL, padding="zero_id"),
+    ],
+    ids=["small", "dot product", "classifier", "no decoder", "zero id"],
+)
+@torch.inference_mode()
+def test_a_prepared_model_answers_as_the_plain_one(config):
+    model = small_cris(config)
+    images, index = torch.randn(2, 3, 64, 96), torch.tensor([1, 0, 1])
+    expected = model(images, TOKENS, index)
+    assert difference(prepare(copy.deepcopy(model))(images, TOKENS, index), expected) < 1e-5
+
+
+@torch.inference_mode()
+def test_a_prepared_model_answers_as_the_straightforward_path():
+    model, images = small_cris(), torch.randn(3, 3, 64, 64)
+    expected = predict_plainly(model, images, TOKENS)
+    assert difference(prepare(copy.deepcopy(model))(images, TOKENS), expected) < 1e-5
+
+
+@torch.inference_mode()
+def test_a_paper_sized_model_keeps_its_logits_when_prepared(prove: Proof):
+    from cris.model import BACKBONES, build_cris
+
+    for name in prove.count(full=1, quick=0) * ["RN50", "RN101"] or ["small"]:
+        torch.manual_seed(0)
+        model = build_cris(BACKBONES[name]).eval() if name in BACKBONES else small_cris()
+        vocabulary = model.config.text.vocabulary
+        images, tokens = torch.randn(1, 3, 416, 416), random_tokens([8], 17, vocabulary)
+        expected = model(images, tokens)
+        found = difference(prepare(model)(images, tokens), expected)
+        prove.figure(f"prepared {name}: relative difference of logits", f"{found:.1e}")
+        assert found < 1e-5
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 3), (13, 13)])
+@torch.inference_mode()
+def test_doubling_and_convolving_at_once_is_exact_up_to_the_borders(size):
+    block = ConvNormRelu(6, 5, 3).eval()
+    block.norm.weight.uniform_(0.5, 2)
+    block.norm.bias.normal_()
+    x = torch.randn(2, 6, *size, dtype=torch.float32)
+    expected = block(upsample(x))
+    holder = small_cris()
+    holder.projector.first = block
+    prepare(holder)
+    found = holder.projector.first(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert isinstance(holder.projector.first, UpsampledConv)
+
+
+@torch.inference_mode()
+def test_folded_statistics_are_those_of_batch_norm():
+    model = small_cris()
+    block = copy.deepcopy(model.neck.middle)
+    expected = block(torch.ones(1, 128, 6, 6))
+    folded = prepare(model).neck.middle
+    torch.testing.assert_close(
+        F.relu(F.conv2d(torch.ones(1, 128, 6, 6), folded.conv.weight, folded.conv.bias, padding=1)), expected
+    )
