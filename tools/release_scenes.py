@@ -13,9 +13,10 @@ import torch
 import cris
 from cris.checkpoint import TRAIN_STATE, Checkpoint, load_checkpoint, save_checkpoint
 from cris.data.scenes import SCENES_VERSION
-from cris.evaluation.evaluate import Evaluation, evaluate
+from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import SceneExamples
 from cris.evaluation.metrics import Summary, intersection_and_union, iou
+from cris.evaluation.results import Evaluation
 from cris.letterbox import CELL
 from cris.model.config import InferenceConfig
 from cris.segmenter import Segmenter

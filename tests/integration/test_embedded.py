@@ -17,8 +17,9 @@ from cris.checkpoint import load_checkpoint
 from cris.cli import main
 from cris.data.scenes import Scenes
 from cris.data.scenes.grammar import STANDARD_KINDS
-from cris.evaluation.evaluate import Evaluation, evaluate
+from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import SceneExamples
+from cris.evaluation.results import Evaluation
 from cris.registry import resolve
 from tests.conftest import Proof
 

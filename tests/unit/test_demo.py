@@ -14,9 +14,10 @@ from PIL import Image
 from cris.data.scenes import KINDS
 from cris.demo.gallery import EXTRA_RGB, MISSED_RGB, SHARED_RGB, Card, environment, make_card, render
 from cris.demo.pictures import CREDIT, SCENES_SHOWN, gallery_scenes, photograph
-from cris.evaluation.evaluate import Evaluation, Row
+from cris.evaluation.results import Evaluation
 from cris.letterbox import Letterbox
 from cris.prediction import Prediction
+from tests.rows import a_row
 
 HOSTILE = "<script>alert(1)</script> & \"quotes\" onerror='x' {{ 7 * 7 }}"
 
@@ -35,19 +36,7 @@ def predicted(sentence: str = "the red ring") -> Prediction:
 def evaluation() -> Evaluation:
     kinds = [*KINDS[:3], KINDS[0]]
     return Evaluation(
-        [
-            Row(
-                example=str(place),
-                sentence="x",
-                kind=kind,
-                score=place / 4,
-                intersection=place,
-                union=4,
-                iou=place / 4,
-                ceiling=0.9,
-            )
-            for place, kind in enumerate(kinds)
-        ]
+        [a_row(place, place, 4, kind=kind, score=place / 4) for place, kind in enumerate(kinds)]
     )
 
 

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from cris.evaluation.evaluate import Evaluation
     from cris.evaluation.metrics import Summary
+    from cris.evaluation.results import Evaluation
 
 Item = TypeVar("Item")
 _PIPE_WIDTH = 120  # columns where there is no terminal

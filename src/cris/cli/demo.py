@@ -39,8 +39,9 @@ class Command:
         from cris.data.scenes import Scenes
         from cris.demo.gallery import environment, make_card, render
         from cris.demo.pictures import CREDIT, PHOTOGRAPH_SENTENCES, gallery_scenes, photograph
-        from cris.evaluation.evaluate import Evaluation, evaluate
+        from cris.evaluation.evaluate import evaluate
         from cris.evaluation.examples import SceneExamples
+        from cris.evaluation.results import Evaluation
         from cris.segmenter import Segmenter
 
         environment()  # before the work, should it not be installed

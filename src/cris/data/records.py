@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from cris.masks import Rle
 
+AREA_EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+"""Shares of the picture that bound the classes of mask areas, low ones included."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRecord:

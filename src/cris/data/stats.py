@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from cris.data.manifest import SplitCounts
-from cris.data.records import ObjectRecord, PictureRecord
+from cris.data.records import AREA_EDGES, ObjectRecord, PictureRecord
 from cris.letterbox import ceiling
 from cris.masks import decode_rle
 
@@ -22,8 +22,6 @@ MOST_WORDS = 25
 """Sentences of this length or longer are counted together, and as many words and categories are listed."""
 MOST_DISTRACTORS = 10
 _THRESHOLD = 0.35  # of the released code, and the default of ours
-AREA_EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Shares of the picture that bound the classes of mask areas, low ones included."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from cris import __version__
-from cris.data.stats import AREA_EDGES, CENTRE_CELLS, MOST_DISTRACTORS, MOST_WORDS, Statistics
+from cris.data.records import AREA_EDGES
+from cris.data.stats import CENTRE_CELLS, MOST_DISTRACTORS, MOST_WORDS, Statistics
 from cris.data.store import StoredDataset
 from cris.masks import decode_rle
 from cris.picture import read_picture

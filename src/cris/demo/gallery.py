@@ -13,8 +13,8 @@ from PIL import Image
 
 from cris import __version__
 from cris.data.scenes import KINDS
-from cris.evaluation.evaluate import Evaluation
 from cris.evaluation.metrics import intersection_and_union, iou
+from cris.evaluation.results import Evaluation
 from cris.prediction import Prediction
 
 if TYPE_CHECKING:

@@ -1,67 +1,30 @@
-"""Measures a segmenter on examples: one row for each expression, then the figures over all rows."""
+"""Measures a segmenter on examples: one row for each sentence, each picture encoded once."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
-
-import numpy as np
 
 from cris.evaluation.examples import Example, Truth
-from cris.evaluation.metrics import Summary, intersection_and_union, iou, summarise
+from cris.evaluation.failures import explain
+from cris.evaluation.kinds import count_words
+from cris.evaluation.metrics import intersection_and_union, iou
+from cris.evaluation.rows import Row
 from cris.letterbox import ceiling
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """How well one expression was answered."""
-
-    example: str
-    """Name of the picture."""
-    sentence: str
-    kind: str
-    score: float
-    """The model's own, 0 to 1."""
-    intersection: int
-    """Of the mask found and the true one, in pixels."""
-    union: int
-    """In pixels."""
-    iou: float
-    ceiling: float
-    """IoU of the true mask drawn on the model's own grid."""
+Ambiguity = Callable[[Prediction], float]
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """All rows, and what they amount to."""
+def evaluate(
+    segmenter: Segmenter, examples: Iterable[Example], ambiguity: Ambiguity | None = None
+) -> Iterator[Row]:
+    """The rows of all examples in their order, as they get done; each picture is encoded once.
 
-    rows: Sequence[Row]
-
-    @cached_property
-    def total(self) -> Summary:
-        """Over all rows."""
-        return _summarise(self.rows)
-
-    @cached_property
-    def kinds(self) -> dict[str, Summary]:
-        """Kind of expression → its figures; sorted by kind."""
-        names = sorted({row.kind for row in self.rows})
-        return {name: _summarise([row for row in self.rows if row.kind == name]) for name in names}
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON: the total's figures, and `kinds` with those of each kind."""
-        return self.total.to_dict() | {"kinds": {name: one.to_dict() for name, one in self.kinds.items()}}
-
-    def rows_to_dicts(self) -> list[dict[str, Any]]:
-        """For JSON lines."""
-        return [asdict(row) for row in self.rows]
-
-
-def evaluate(segmenter: Segmenter, examples: Iterable[Example]) -> Iterator[Row]:
-    """The rows of all examples in their order, as they get done; each picture is encoded once."""
+    Args:
+        segmenter: the model to measure
+        examples: pictures with what is asked of them
+        ambiguity: what rows hold as such; left out, they hold None
+    """
     remaining = iter(examples)
     while batch := list(islice(remaining, segmenter.batch_size)):
         found = segmenter.predict_batch(
@@ -69,29 +32,54 @@ def evaluate(segmenter: Segmenter, examples: Iterable[Example]) -> Iterator[Row]
             [[truth.sentence for truth in example.truths] for example in batch],
         )
         for example, predictions in zip(batch, found, strict=True):
-            for truth, prediction in zip(example.truths, predictions, strict=True):
-                yield _row(segmenter, example, truth, prediction)
+            yield from _rows(segmenter, example, predictions, ambiguity)
 
 
-def _row(segmenter: Segmenter, example: Example, truth: Truth, prediction: Prediction) -> Row:
-    intersection, union = intersection_and_union(prediction.mask, truth.mask)
-    inference = segmenter.inference
+def _rows(
+    segmenter: Segmenter, example: Example, predictions: list[Prediction], ambiguity: Ambiguity | None
+) -> Iterator[Row]:
+    ceilings: dict[tuple[int, ...], float] = {}  # several sentences often mean the same
+    for truth, prediction in zip(example.truths, predictions, strict=True):
+        if truth.targets not in ceilings:
+            inference = segmenter.inference
+            ceilings[truth.targets] = ceiling(
+                example.mask(truth.targets), inference.input_size, inference.protocol, inference.threshold
+            )
+        uncertain = None if ambiguity is None else ambiguity(prediction)
+        yield _row(example, truth, prediction, ceilings[truth.targets], uncertain)
+
+
+def _row(
+    example: Example, truth: Truth, prediction: Prediction, ceiling: float, ambiguity: float | None
+) -> Row:
+    true = example.mask(truth.targets)
+    intersection, union = intersection_and_union(prediction.mask, true)
+    others = [thing.mask for place, thing in enumerate(example.objects) if place not in truth.targets]
+    explanation = explain(prediction.mask, true, others)
+    height, width = true.shape
     return Row(
-        example=example.name,
+        sample=truth.sample,
+        picture=example.name,
+        picture_id=example.picture_id,
+        ref_id=truth.ref_id,
         sentence=truth.sentence,
         kind=truth.kind,
-        score=prediction.score,
+        category=example.category(truth.targets),
+        words=count_words(truth.sentence),
+        distractors=example.distractors(truth.targets),
+        height=height,
+        width=width,
+        true_area=int(true.sum()),
+        predicted_area=int(prediction.mask.sum()),
         intersection=intersection,
         union=union,
-        iou=iou(intersection, union),
-        ceiling=ceiling(truth.mask, inference.input_size, inference.protocol, inference.threshold),
-    )
-
-
-def _summarise(rows: Sequence[Row]) -> Summary:
-    return summarise(
-        intersections=np.array([row.intersection for row in rows], dtype=np.int64),
-        unions=np.array([row.union for row in rows], dtype=np.int64),
-        scores=np.array([row.score for row in rows], dtype=np.float64),
-        ceilings=np.array([row.ceiling for row in rows], dtype=np.float64),
+        iou=iou(float(intersection), float(union)),
+        score=prediction.score,
+        ambiguity=ambiguity,
+        visible=truth.visible,
+        ceiling=ceiling,
+        failure=explanation.failure,
+        is_no_target=not truth.targets,
+        best_other_iou=explanation.best_other_iou,
+        rle=prediction.to_rle(),
     )

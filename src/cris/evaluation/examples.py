@@ -1,49 +1,138 @@
-"""What an evaluation goes through: pictures, each with all its expressions and their masks."""
+"""What an evaluation goes through: pictures, each with its objects and all that is said of them."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cris.data.scenes import Scenes
+from cris.data.scenes import SCENES_VERSION, SceneKnobs, Scenes, SceneSample
+from cris.data.scenes.samples import STANDARD
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Thing:
+    """One annotated object of a picture."""
+
+    category: str
+    mask: Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Truth:
-    """One expression and the mask it should get."""
+    """One sentence and what it means."""
 
+    sample: int
+    """Place in the split, from 0."""
+    ref_id: int
     sentence: str
-    mask: Bool[np.ndarray, "height width"]
     kind: str
-    """What the expression relies on, "ordinal" for example."""
+    """What the sentence relies on, "ordinal" for example."""
+    targets: tuple[int, ...]
+    """Which of the picture's objects are meant: none, one or several."""
+    visible: float | None = None
+    """Share of the target that nothing hides, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Example:
-    """One picture with its expressions, so that it is encoded once."""
+    """One picture with all that is asked of it, so that it is encoded once."""
 
     name: str
+    picture_id: int
     image: UInt8[np.ndarray, "height width 3"]
+    objects: tuple[Thing, ...]
     truths: tuple[Truth, ...]
+
+    def mask(self, targets: Sequence[int]) -> Bool[np.ndarray, "height width"]:
+        """Everything that these objects cover; empty without any."""
+        empty = np.zeros(self.image.shape[:2], dtype=bool)
+        return reduce(np.logical_or, (self.objects[target].mask for target in targets), empty)
+
+    def category(self, targets: Sequence[int]) -> str | None:
+        """That of these objects; None when there is none, or more than one."""
+        categories = {self.objects[target].category for target in targets}
+        return categories.pop() if len(categories) == 1 else None
+
+    def distractors(self, targets: Sequence[int]) -> int:
+        """Visible objects besides these that have their category."""
+        category = self.category(targets)
+        return sum(
+            thing.category == category and place not in targets and bool(thing.mask.any())
+            for place, thing in enumerate(self.objects)
+        )
+
+
+class Examples(Protocol):
+    """The pictures of a split; it can be sent to other processes."""
+
+    split: str
+
+    @property
+    def sentences(self) -> int:
+        """How many samples there are: pairs of picture and sentence."""
+        ...
+
+    @property
+    def identity(self) -> object:
+        """What the samples are, in plain JSON: others have another identity."""
+        ...
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        ...
+
+    def __getitem__(self, place: int) -> Example:
+        """The picture at that place; raises IndexError past the last."""
+        ...
 
 
 class SceneExamples:
-    """The first `limit` scenes of a standard split (all by default), one expression each."""
+    """The first `limit` scenes of a split (all by default), one sentence each."""
 
-    def __init__(self, split: str, limit: int | None = None) -> None:
-        if limit is not None and limit < 1:
-            raise ValueError(f"limit must be at least 1 sample, got {limit}")
-        self.scenes = Scenes(split)
+    def __init__(self, split: str, limit: int | None = None, *, knobs: SceneKnobs = STANDARD) -> None:
+        check_limit(limit)
+        self.scenes = Scenes(split, knobs=knobs)
+        self.split = split
         self.limit = limit
 
+    @property
+    def sentences(self) -> int:
+        """As many as pictures."""
+        return len(self)
+
+    @property
+    def identity(self) -> object:
+        """Version, split, knobs and number of the scenes."""
+        return ["scenes", SCENES_VERSION, self.split, repr(self.scenes.knobs), len(self)]
+
     def __len__(self) -> int:
-        """Of pictures."""
+        """How many pictures there are."""
         return min(self.limit or len(self.scenes), len(self.scenes))
 
-    def __iter__(self) -> Iterator[Example]:
-        """Renders one picture after the other."""
-        for index in range(len(self)):
-            sample = self.scenes[index]
-            truth = Truth(sentence=sample.sentence, mask=sample.mask, kind=sample.kind)
-            yield Example(name=f"{self.scenes.split}/{index}", image=sample.image, truths=(truth,))
+    def __getitem__(self, place: int) -> Example:
+        """Renders a scene."""
+        if not 0 <= place < len(self):
+            raise IndexError(f"place must be within {len(self)} scenes, got {place}")
+        return _example(self.scenes[place], f"{self.split}/{place}", place)
+
+
+def check_limit(limit: int | None) -> None:
+    """Raises ValueError for a limit that leaves nothing."""
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1 sample, got {limit}")
+
+
+def _example(sample: SceneSample, name: str, place: int) -> Example:
+    truth = Truth(
+        sample=place,
+        ref_id=place,
+        sentence=sample.sentence,
+        kind=sample.kind,
+        targets=sample.targets,
+        visible=sample.visibility if sample.targets else None,
+    )
+    objects = tuple(Thing(category=each.category, mask=each.mask) for each in sample.objects)
+    return Example(name=name, picture_id=place, image=sample.image, objects=objects, truths=(truth,))

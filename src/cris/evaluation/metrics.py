@@ -1,10 +1,12 @@
-"""Mean IoU, overall IoU, Pr@X, and how well the score tells good masks from bad ones."""
+"""Mean IoU, overall IoU, Pr@X, gIoU, cIoU, N-acc, T-acc, and how well the score tells good masks from bad."""
 
+import math
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """The X of Pr@X, as shares of 1."""
@@ -12,6 +14,40 @@ GOOD_IOU = 0.5
 """A mask is good when its IoU is above this: what the score is asked to tell."""
 _EPSILON = 1e-6  # in pixels; the released code's
 Pixels = TypeVar("Pixels", float, np.ndarray)
+
+
+class Measured(Protocol):
+    """What the figures need of a sample; a `Row` has it."""
+
+    @property
+    def intersection(self) -> int:
+        """Of the mask found and the true one, in pixels."""
+        ...
+
+    @property
+    def union(self) -> int:
+        """In pixels."""
+        ...
+
+    @property
+    def predicted_area(self) -> int:
+        """Of the mask found, in pixels."""
+        ...
+
+    @property
+    def is_no_target(self) -> bool:
+        """Whether nothing is meant."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """The model's own."""
+        ...
+
+    @property
+    def ceiling(self) -> float:
+        """IoU that the true mask reaches."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +66,14 @@ class Summary:
     pr70: float
     pr80: float
     pr90: float
+    giou: float
+    """Mean IoU of gRefCOCO: a sentence that means nothing counts 1 when nothing is found, 0 otherwise."""
+    ciou: float
+    """Overall IoU of gRefCOCO: that of ours without its 1e-6; 0 when all masks are empty."""
+    n_acc: float | None
+    """Share of the sentences meaning nothing for which nothing is found; None without such."""
+    t_acc: float | None
+    """Share of the sentences meaning something for which something is found; None without such."""
     ceiling: float
     """Mean IoU that the true masks reach when drawn on the model's own grid."""
     score_auroc: float | None
@@ -55,25 +99,40 @@ def iou(intersection: Pixels, union: Pixels) -> Pixels:
     return intersection / (union + _EPSILON)
 
 
-def summarise(
-    *,
-    intersections: Int64[np.ndarray, "n"],
-    unions: Int64[np.ndarray, "n"],
-    scores: Float64[np.ndarray, "n"],
-    ceilings: Float64[np.ndarray, "n"],
-) -> Summary:
-    """The figures of n samples, one entry each; raises ValueError when there is none."""
-    if not len(intersections):
+def generalised_iou(sample: Measured) -> float:
+    """Of one sample as gRefCOCO counts it: 1 when nothing is meant and nothing found, without the 1e-6."""
+    if sample.is_no_target:
+        return float(sample.predicted_area == 0)
+    return sample.intersection / sample.union if sample.union else 0.0
+
+
+def summarise(samples: Collection[Measured]) -> Summary:
+    """The figures of some samples, to the last bit the same in whatever order, from whatever processes.
+
+    Pixels are added as whole numbers, shares by `math.fsum`, which rounds once.
+    gIoU, cIoU, N-acc and T-acc are those of the evaluation that GRES (CVPR 2023) published for gRefCOCO, an
+    empty mask meaning that nothing is found.
+
+    Raises:
+        ValueError: there is no sample.
+    """
+    if not samples:
         raise ValueError("there is nothing to summarise: expected one sample or more, got none")
-    ious = iou(intersections, unions)
-    above = {f"pr{round(100 * threshold)}": float((ious > threshold).mean()) for threshold in THRESHOLDS}
+    count = len(samples)
+    ious = np.array([iou(float(one.intersection), float(one.union)) for one in samples])
+    intersection, union = sum(one.intersection for one in samples), sum(one.union for one in samples)
+    above = {f"pr{round(100 * x)}": int(np.count_nonzero(ious > x)) / count for x in THRESHOLDS}
     return Summary(
-        count=len(ious),
-        mean_iou=float(ious.mean()),
-        overall_iou=float(intersections.sum() / (unions.sum() + _EPSILON)),
+        count=count,
+        mean_iou=math.fsum(ious) / count,
+        overall_iou=iou(float(intersection), float(union)),
         **above,
-        ceiling=float(ceilings.mean()),
-        score_auroc=auroc(scores, ious > GOOD_IOU),
+        giou=math.fsum(map(generalised_iou, samples)) / count,
+        ciou=intersection / union if union else 0.0,
+        n_acc=_share([one.predicted_area == 0 for one in samples if one.is_no_target]),
+        t_acc=_share([one.predicted_area > 0 for one in samples if not one.is_no_target]),
+        ceiling=math.fsum(one.ceiling for one in samples) / count,
+        score_auroc=auroc(np.array([one.score for one in samples], dtype=np.float64), ious > GOOD_IOU),
     )
 
 
@@ -89,3 +148,7 @@ def auroc(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> f
     _, place, times = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(times) - (times - 1) / 2  # from 1; equal scores share the mean of their ranks
     return float((ranks[place][is_good].sum() - good * (good + 1) / 2) / (good * bad))
+
+
+def _share(answers: list[bool]) -> float | None:
+    return sum(answers) / len(answers) if answers else None

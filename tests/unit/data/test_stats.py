@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cris.data.manifest import Manifest
-from cris.data.stats import AREA_EDGES, CEILING_SIZES, Statistics, count
+from cris.data.records import AREA_EDGES
+from cris.data.stats import CEILING_SIZES, Statistics, count
 from cris.data.stats_page import contact_sheet, render
 from cris.data.store import StoredDataset
 from cris.letterbox import ceiling

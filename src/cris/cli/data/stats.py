@@ -60,7 +60,7 @@ class Command:
 
 
 def _summary(it: "Statistics") -> str:
-    from cris.data.stats import AREA_EDGES
+    from cris.data.records import AREA_EDGES
 
     areas = zip(AREA_EDGES[:-1], AREA_EDGES[1:], it.areas, strict=True)
     lines = {
