@@ -23,6 +23,8 @@ COMMANDS = {
     "data": "Make, check, draw and export data sets",
     "train": "Train a model by a recipe",
     "eval": "Measure a model on a data set",
+    "batch": "Segment many pictures, on many processes or machines",
+    "serve": "Serve a model over HTTP, with a page to try it",
 }
 """Command → what it does; kept by hand, so that `cris --help` imports nothing."""
 

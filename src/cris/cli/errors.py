@@ -5,6 +5,8 @@ from types import TracebackType
 
 EXTRAS = {
     **{"pyarrow": "data", "jinja2": "data"},
+    **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), "serve"),
+    **{"fsspec": "batch", "ray": "batch", "s3fs": "batch"},
     **{"tensorboard": "track", "trackio": "track", "wandb": "track"},
 }
 """Package that the base install does without → the extra that brings it."""

@@ -1,0 +1,173 @@
+"""The Ray engine: a cluster's nodes, or this machine's cores, each worker with a model of its own."""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cris import __version__
+from cris.batch.job import MODEL_FILES, Shard
+from cris.batch.processes import ATTEMPTS
+
+if TYPE_CHECKING:
+    from cris.segmenter import Segmenter
+
+_STORE_BYTES = 2 * 2**30
+"""Of the object store of a cluster of our own: it holds the model's files and the shards on their way."""
+_WAIT_SECONDS = 30
+"""Without a finished shard, until we look whether the cluster has nodes left."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayEngine:
+    """Segments shards as Ray tasks, on a GPU each where the cluster has GPUs, else on cores.
+
+    Ray starts a shard again elsewhere when its node is lost. Only this process writes; the model's files and
+    the shards' content go through Ray, so that nodes need no folder in common unless the pictures are in one.
+    """
+
+    checkpoint: Path
+    device: str = "auto"
+    address: str | None = None
+    """Of a running cluster, such as 10.0.0.1:6379; None: one of our own on this machine."""
+    cpus: float = 1
+    """Cores of each worker, and torch's threads in it; less than 1 lets several share a core."""
+
+    def run(self, shards: Sequence[Shard]) -> Iterator[tuple[int, bytes]]:
+        """Number and content of each shard, in the order they get done; closing it ends the tasks.
+
+        Raises:
+            ValueError, MemoryError, OSError: as in a worker; also when no node has room for one, or workers
+                die at a shard again and again.
+        """
+        with _connected(self.address) as ray:
+            resources = ray.cluster_resources()
+            gpus = 1 if self.device != "cpu" and resources.get("GPU", 0) >= 1 else 0
+            if not _has_room(ray, self.cpus):
+                raise ValueError(f"no node of the Ray cluster has {self.cpus:g} cores: take fewer --cpus")
+            files = ray.put({name: (self.checkpoint / name).read_bytes() for name in MODEL_FILES})
+            segment = ray.remote(_segment).options(
+                num_cpus=self.cpus,
+                num_gpus=gpus,
+                max_retries=ATTEMPTS - 1,
+                max_calls=0,  # else Ray ends a GPU's process, and with it the model, after each shard
+            )
+            device = self.device if gpus else "cpu"
+            waiting, pending = deque(shards), dict[Any, Shard]()
+            while waiting or pending:
+                slots = resources.get("GPU", 0) if gpus else resources.get("CPU", 0) / self.cpus
+                while waiting and len(pending) < 2 * slots + 2:  # so that no worker waits for us
+                    shard = waiting.popleft()
+                    pending[segment.remote([files], device, self.cpus, shard, __version__)] = shard
+                done, _ = ray.wait(list(pending), timeout=_WAIT_SECONDS)
+                if not done:
+                    resources = ray.cluster_resources()
+                    if not _has_room(ray, self.cpus):
+                        warnings.warn("no node of the Ray cluster has room: waiting", stacklevel=2)
+                for answer in done:
+                    yield pending.pop(answer).number, _answer(ray, answer)
+
+
+def _segment(files: list[Any], device: str, cpus: float, shard: Shard, version: str) -> bytes:
+    """A shard's content, made in a Ray worker, which keeps the model for the next one."""
+    from cris.batch.reading import is_within_reach
+    from cris.batch.shard import segment_shard
+
+    if version != __version__:
+        raise ValueError(f"the nodes of the Ray cluster must have cris {version}, one has {__version__}")
+    if not is_within_reach([task.picture for task in shard.tasks if task.error is None]):
+        raise ValueError(
+            f"a node of the Ray cluster does not see the pictures, such as {shard.tasks[0].picture.url}: "
+            "put them in an object store, or in a folder that all nodes share"
+        )
+    return segment_shard(_segmenter(files[0], device, threads=max(1, int(cpus))), shard)
+
+
+_kept: dict[Any, "Segmenter"] = {}
+"""The model of this worker, by the reference to its files."""
+
+
+def _segmenter(files: Any, device: str, *, threads: int) -> "Segmenter":
+    import ray
+
+    from cris.batch.threads import segmenter_of
+    from cris.checkpoint import CARD
+
+    if files not in _kept:
+        _kept.clear()
+        with tempfile.TemporaryDirectory() as folder:
+            for file, content in ray.get(files).items():
+                (Path(folder) / file).write_bytes(content)
+            (Path(folder) / CARD).touch()
+            _kept[files] = segmenter_of(Path(folder), device, threads=threads)
+    return _kept[files]
+
+
+def _answer(ray: Any, answer: Any) -> bytes:
+    """What a task made; raises its error in our terms."""
+    try:
+        content: bytes = ray.get(answer)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, ValueError | MemoryError | OSError):
+            raise error.cause from error
+        raise
+    except (ray.exceptions.RaySystemError, ray.exceptions.WorkerCrashedError) as error:
+        raise ValueError(
+            f"Ray lost a worker {ATTEMPTS} times at one shard: {error}; pass --resume"
+        ) from error
+    except (ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
+        raise ValueError(f"Ray gave up a shard after {ATTEMPTS} tries: {error}; pass --resume") from error
+    return content
+
+
+def _has_room(ray: Any, cpus: float) -> bool:
+    nodes = (node for node in ray.nodes() if node["Alive"])
+    return any(node["Resources"].get("CPU", 0) >= cpus for node in nodes)
+
+
+@contextmanager
+def _connected(address: str | None) -> Iterator[Any]:
+    """Ray, connected to a cluster; signals stay ours."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    own = None
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        if address is None:
+            own = _own_cluster()
+        where = address if own is None else own.address
+        ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR)
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        yield ray
+    finally:
+        ray.shutdown()
+        if own is not None:
+            own.shutdown()
+
+
+def _own_cluster() -> Any:
+    """A cluster of this machine alone, on loopback; what `ray.init` starts listens on every address."""
+    import torch
+    from ray.cluster_utils import Cluster
+
+    return Cluster(
+        initialize_head=True,
+        head_node_args={
+            "node_ip_address": "127.0.0.1",
+            "include_dashboard": False,
+            "num_cpus": os.cpu_count(),
+            "num_gpus": torch.cuda.device_count(),
+            "object_store_memory": _STORE_BYTES,
+        },
+    )

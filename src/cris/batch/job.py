@@ -1,0 +1,127 @@
+"""A bulk job: which sentences are asked of which picture, cut into shards, and its fingerprint."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cris.batch import SHARD_ROWS
+from cris.batch.pictures import PictureRef, find_pictures
+from cris.batch.sentences import Sentences
+
+SCHEMA_VERSION = 1
+"""Of shards and manifest; goes up when a column or field changes its meaning or goes away."""
+MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+"""What a checkpoint's answers depend on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One picture and what is asked of it."""
+
+    picture: PictureRef
+    sentences: tuple[str, ...]
+    error: str | None = None
+    """Why it cannot be asked, where that is known beforehand."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """Tasks whose rows become one file."""
+
+    number: int
+    tasks: tuple[Task, ...]
+
+    @property
+    def rows(self) -> int:
+        """One for each picture and sentence."""
+        return sum(len(task.sentences) for task in self.tasks)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything that decides the rows."""
+
+    source: str
+    """Path, pattern or URL of the pictures."""
+    shards: tuple[Shard, ...]
+    fingerprint: str
+    """Sha256 of model, pictures, sentences and the size of shards."""
+
+    @property
+    def pictures(self) -> int:
+        """How many are asked something."""
+        return sum(len(shard.tasks) for shard in self.shards)
+
+    @property
+    def rows(self) -> int:
+        """Over all shards."""
+        return sum(shard.rows for shard in self.shards)
+
+
+def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows: int = SHARD_ROWS) -> Job:
+    """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
+
+    Raises:
+        ValueError: there are no pictures, or the sentences are of none of them.
+    """
+    if shard_rows < 1:
+        raise ValueError(f"a shard must have at least 1 row, got {shard_rows}")
+    tasks = _tasks(source, find_pictures(source), sentences)
+    shards = tuple(
+        Shard(number=number, tasks=group) for number, group in enumerate(_groups(tasks, shard_rows))
+    )
+    digest = hashlib.sha256()
+    about = {"job": "batch", "schema_version": SCHEMA_VERSION, "model": _sha256s(checkpoint)}
+    for part in (
+        about,
+        *([task.picture.id, task.picture.version, task.sentences] for task in tasks),
+        shard_rows,
+    ):
+        digest.update(json.dumps(part).encode() + b"\n")
+    return Job(source=source, shards=shards, fingerprint=digest.hexdigest())
+
+
+def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
+    if sentences.by_picture is None:
+        return [Task(picture=picture, sentences=sentences.for_all) for picture in pictures]
+    asked = sentences.by_picture
+    tasks = []
+    for picture in pictures:
+        both = (*asked.get(picture.id, ()), *asked.get(picture.name, ()))
+        if both:
+            tasks.append(Task(picture=picture, sentences=tuple(dict.fromkeys(both))))
+    known = {name for picture in pictures for name in (picture.id, picture.name)}
+    absent = sorted(asked.keys() - known)
+    if not tasks:
+        raise ValueError(
+            f"the sentences are of none of the {len(pictures):,} pictures in {source}: "
+            f"they name {absent[0]!r}, there is {pictures[0].name!r}"
+        )
+    for name in absent:
+        nowhere = PictureRef(id=name, name=name, url="", version="")
+        error = f"expected a picture of this name in {source}, found none"
+        tasks.append(Task(picture=nowhere, sentences=asked[name], error=error))
+    return tasks
+
+
+def _groups(tasks: Iterable[Task], shard_rows: int) -> Iterator[tuple[Task, ...]]:
+    group: list[Task] = []
+    rows = 0
+    for task in tasks:
+        group.append(task)
+        rows += len(task.sentences)
+        if rows >= shard_rows:
+            yield tuple(group)
+            group, rows = [], 0
+    if group:
+        yield tuple(group)
+
+
+def _sha256s(checkpoint: Path) -> list[str]:
+    digests = []
+    for name in MODEL_FILES:
+        with (checkpoint / name).open("rb") as file:
+            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return digests

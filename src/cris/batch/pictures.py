@@ -1,0 +1,169 @@
+"""Which pictures a bulk job means: files, rows of Parquet shards, members of WebDataset shards."""
+
+import glob
+import json
+import tarfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cris.batch.storage import explained, is_local, open_url
+from cris.picture import suffixes
+
+IMAGE = "image"
+"""The Parquet column of encoded pictures: binary, or a struct with `bytes` as `datasets` writes it."""
+_VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified")
+"""What file systems say of a file that changes with its content, the surest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRef:
+    """Where a picture is."""
+
+    id: str
+    """Its path within the source; of one inside a shard, the shard's path, # and the row or member."""
+    name: str
+    """As its source calls it: the path, a Parquet row's file name, or a member's name."""
+    url: str
+    """Of the file that holds it."""
+    version: str
+    """Changes when that file does."""
+    row: int | None = None
+    """In a Parquet shard."""
+    span: tuple[int, int] | None = None
+    """First byte and the one past the last, in a tar."""
+
+
+def find_pictures(source: str) -> list[PictureRef]:
+    """The pictures of a folder with its subfolders, of a pattern, or of a file; in the order of their paths.
+
+    Files count by their suffix: pictures, `.parquet` and `.tar`. Hidden ones are left out, and links that
+    lead out of a local folder.
+
+    Raises:
+        ValueError: there is none, or a shard cannot be read.
+    """
+    with explained(source):
+        filesystem, root, files = _files(source)
+        found: list[PictureRef] = []
+        for path in sorted(files):
+            found += _pictures(filesystem, path, _id(path, root), _version(files[path]))
+    if not found:
+        kinds = ", ".join(sorted({*suffixes(), ".parquet", ".tar"}))
+        raise ValueError(f"expected pictures or shards of them ({kinds}) in {source}, found none")
+    return found
+
+
+def _files(source: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
+    """The file system, the folder that paths are told from, and each file with what is known of it."""
+    filesystem, path = open_url(source)
+    if filesystem.isdir(path):
+        root, files = path, filesystem.find(path, detail=True)
+    elif filesystem.exists(path):
+        root, files = path.rpartition("/")[0], {path: filesystem.info(path)}
+    elif glob.has_magic(path):
+        parts = path.split("/")
+        fixed = next(place for place, part in enumerate(parts) if glob.has_magic(part))
+        root = "/".join(parts[:fixed])
+        files = filesystem.glob(path, detail=True)
+    else:
+        raise ValueError(f"{source}: expected a folder, a pattern or a file, found nothing")
+    kept = {
+        file: info
+        for file, info in files.items()
+        if info["type"] == "file"
+        and not any(part.startswith(".") for part in file[len(root) :].split("/"))
+        and not (is_local(filesystem) and _leads_out(file, root))
+    }
+    return filesystem, root, kept
+
+
+def _pictures(filesystem: Any, path: str, id: str, version: str) -> Iterator[PictureRef]:
+    suffix = Path(path).suffix.lower()
+    url = filesystem.unstrip_protocol(path)
+    if suffix == ".parquet":
+        with filesystem.open(path) as file:
+            for row, name in enumerate(_names(file, url)):
+                row_id = f"{id}#{row}"
+                yield PictureRef(id=row_id, name=name or row_id, url=url, version=version, row=row)
+    elif suffix == ".tar":
+        with filesystem.open(path) as file:
+            for name, span in _members(file, url).items():
+                yield PictureRef(id=f"{id}#{name}", name=name, url=url, version=version, span=span)
+    elif suffix in suffixes():
+        yield PictureRef(id=id, name=id, url=url, version=version)
+
+
+def _names(file: Any, url: str) -> list[str | None]:
+    """Of a Parquet shard's pictures, None where a row gives none."""
+    try:
+        shard = pq.ParquetFile(file)
+        schema = shard.schema_arrow
+        kind = schema.field(IMAGE).type if IMAGE in schema.names else None
+        is_struct = kind is not None and pa.types.is_struct(kind)
+        if kind is None or not (_is_binary(kind) or (is_struct and "bytes" in kind.names)):
+            raise ValueError(
+                f"{url} must have a column {IMAGE} of encoded pictures, "
+                f"its columns are {', '.join(schema.names)}"
+            )
+        if "file_name" in schema.names:
+            return list(map(_text, shard.read(columns=["file_name"])["file_name"].to_pylist()))
+        if is_struct and "path" in kind.names:
+            rows = shard.read(columns=[f"{IMAGE}.path"])[IMAGE].to_pylist()
+            return [_text(row and row["path"]) for row in rows]
+        return [None] * shard.metadata.num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{url} is no Parquet file, or a damaged one ({error})") from error
+
+
+def _members(file: Any, url: str) -> dict[str, tuple[int, int]]:
+    """The pictures in a tar, by suffix, and where their bytes are; of two with one name the later."""
+    spans = {}
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                if (
+                    member.isreg()
+                    and not member.issparse()
+                    and Path(member.name).suffix.lower() in suffixes()
+                ):
+                    spans[member.name] = (member.offset_data, member.offset_data + member.size)
+    except tarfile.TarError as error:
+        raise ValueError(
+            f"{url} is no tar, or a damaged one ({error}); compressed ones are not read"
+        ) from error
+    return {_text(name) or "": span for name, span in spans.items()}
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _text(name: object) -> str | None:
+    """A name that can be stored as UTF-8, whatever bytes it was made of."""
+    return (
+        name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        if isinstance(name, str)
+        else None
+    )
+
+
+def _id(path: str, root: str) -> str:
+    return _text(path[len(root) :].lstrip("/")) or path
+
+
+def _version(info: Mapping[str, Any]) -> str:
+    known = next((str(info[name]) for name in _VERSIONS if info.get(name)), "")
+    return json.dumps([info.get("size"), known])
+
+
+def _leads_out(file: str, root: str) -> bool:
+    if Path(file).resolve().is_relative_to(Path(root).resolve()):
+        return False
+    warnings.warn(f"{file} is a link that leads out of its folder: left out", stacklevel=2)
+    return True

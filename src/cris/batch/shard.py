@@ -1,0 +1,122 @@
+"""Segments the pictures of one shard; what comes out depends on the shard and the model alone."""
+
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from jaxtyping import UInt8
+
+from cris.batch.job import SCHEMA_VERSION, Shard, Task
+from cris.batch.reading import read_pictures
+from cris.picture import read_picture
+from cris.prediction import Prediction
+from cris.segmenter import BATCH_SIZE, Segmenter
+
+SCHEMA = pa.schema(
+    [
+        ("picture", pa.string()),
+        ("name", pa.string()),
+        ("sentence", pa.string()),
+        ("score", pa.float64()),
+        ("box", pa.list_(pa.int32(), 4)),
+        ("rle", pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.string())])),
+        ("error", pa.string()),
+    ],
+    metadata={"cris_schema_version": str(SCHEMA_VERSION)},
+)
+_HELD_PIXELS = 2**28
+"""Of masks held at a time, a byte each."""
+
+Pixels = UInt8[np.ndarray, "height width 3"]
+Row = dict[str, Any]
+
+
+def segment_shard(segmenter: Segmenter, shard: Shard) -> bytes:
+    """A Parquet file with a row for each picture and sentence, in the shard's order.
+
+    A picture that cannot be read has rows that say why in `error`.
+
+    Raises:
+        ValueError: a store cannot be reached, or the model's answers are no numbers.
+        MemoryError: with advice.
+    """
+    rows = {task.picture.id: [_row(task, sentence) for sentence in task.sentences] for task in shard.tasks}
+    for group in _groups(_decoded(shard.tasks, rows)):
+        for task, predictions in _answers(segmenter, group):
+            for row, prediction in zip(rows[task.picture.id], predictions, strict=True):
+                row.update(_found(prediction))
+    table = pa.Table.from_pylist([row for task in shard.tasks for row in rows[task.picture.id]], SCHEMA)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _decoded(tasks: Sequence[Task], rows: dict[str, list[Row]]) -> Iterator[tuple[Task, Pixels]]:
+    """The pictures that can be read; the rows of others get their error."""
+    readable = [task for task in tasks if task.error is None]
+    for task in tasks:
+        _refuse(rows[task.picture.id], task.error)
+    contents = read_pictures([task.picture for task in readable])
+    for task, content in zip(readable, contents, strict=True):
+        if isinstance(content, str):
+            _refuse(rows[task.picture.id], content)
+            continue
+        try:
+            pixels = read_picture(content)
+        except ValueError as error:
+            _refuse(rows[task.picture.id], str(error))
+            continue
+        yield task, pixels
+
+
+def _groups(pictures: Iterator[tuple[Task, Pixels]]) -> Iterator[list[tuple[Task, Pixels]]]:
+    """Pictures that go through the model together: few where they are large or asked much."""
+    group: list[tuple[Task, Pixels]] = []
+    held = 0
+    for task, pixels in pictures:
+        size = pixels.shape[0] * pixels.shape[1] * (3 + len(task.sentences))
+        if group and (len(group) == BATCH_SIZE or held + size > _HELD_PIXELS):
+            yield group
+            group, held = [], 0
+        group.append((task, pixels))
+        held += size
+    if group:
+        yield group
+
+
+def _answers(
+    segmenter: Segmenter, group: list[tuple[Task, Pixels]]
+) -> Iterator[tuple[Task, Iterator[Prediction]]]:
+    if len(group) == 1:
+        ((task, pixels),) = group
+        yield task, _few_at_a_time(segmenter, pixels, task.sentences)
+        return
+    tasks, pictures = zip(*group, strict=True)
+    answers = segmenter.predict_batch(pictures, [list(task.sentences) for task in tasks])
+    for task, predictions in zip(tasks, answers, strict=True):
+        yield task, iter(predictions)
+
+
+def _few_at_a_time(segmenter: Segmenter, pixels: Pixels, sentences: Sequence[str]) -> Iterator[Prediction]:
+    encoded = segmenter.encode(pixels)
+    step = max(1, _HELD_PIXELS // (pixels.shape[0] * pixels.shape[1]))
+    for start in range(0, len(sentences), step):
+        yield from encoded.predict(list(sentences[start : start + step]))
+
+
+def _row(task: Task, sentence: str) -> Row:
+    empty = dict.fromkeys(("score", "box", "rle", "error"))
+    return {"picture": task.picture.id, "name": task.picture.name, "sentence": sentence, **empty}
+
+
+def _found(prediction: Prediction) -> Row:
+    found = prediction.to_dict()
+    return {name: found[name] for name in ("score", "box", "rle")}
+
+
+def _refuse(rows: list[Row], error: str | None) -> None:
+    for row in rows:
+        row["error"] = error

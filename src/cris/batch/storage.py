@@ -1,0 +1,72 @@
+"""Files wherever they are: local folders and object stores, through fsspec."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+_STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs")
+"""Packages whose errors say what is wrong with an object store, or with the way to it."""
+
+
+@contextmanager
+def explained(url: str) -> Iterator[None]:
+    """Turns what the libraries of object stores raise into a ValueError of one line that names the URL."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ValueError(
+                f"the disk is full at {url}: free some space, and run the same with --resume"
+            ) from error
+        if error.filename or not _is_remote(url):
+            raise
+        raise ValueError(f"{url}: {error}") from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _STORES:
+            raise
+        raise ValueError(f"{url}: {error}") from error
+
+
+def open_url(url: str) -> tuple[Any, str]:
+    """The file system of a path or URL such as s3://bucket/folder, and the path within it.
+
+    Raises ValueError for a kind of URL that nothing installed can open.
+    """
+    try:
+        filesystem, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:  # a missing package such as gcsfs, an unknown protocol
+        raise ValueError(f"{url} cannot be opened: {error}") from error
+    return filesystem, path.rstrip("/") or "/"
+
+
+def is_local(filesystem: Any) -> bool:
+    """Whether its files are on this machine."""
+    return isinstance(filesystem, LocalFileSystem)
+
+
+def write_whole(filesystem: Any, path: str, content: bytes) -> None:
+    """Writes a file that appears whole or not at all; an object store's files do so by themselves."""
+    if not is_local(filesystem):
+        filesystem.pipe_file(path, content)
+        return
+    final = Path(path)
+    unfinished = final.with_name(f".{final.name}.unfinished")
+    try:
+        with unfinished.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(final)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+
+
+def _is_remote(url: str) -> bool:
+    return "://" in url and not url.startswith(("file://", "local://"))

@@ -1,0 +1,124 @@
+"""`cris batch`: masks of what sentences refer to, in more pictures than one process should do."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+
+import tyro
+
+from cris.batch import SHARD_ROWS
+from cris.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from cris.batch.job import Shard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Segments many pictures: folders, patterns, Parquet or WebDataset shards, local or in object stores.
+
+    Writes Parquet files with a row for each picture and sentence, and manifest.json; docs/bulk.md describes
+    both. A run with --resume makes no finished file again, and a picture that cannot be read costs its own
+    rows only, which say why.
+    """
+
+    source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
+    """Folder with its subfolders, pattern in quotes, or file: pictures, .parquet or .tar; or a URL such as
+    s3://bucket/photos."""
+    out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+    """Folder for the results, or a URL such as s3://bucket/results."""
+    sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
+    """One sentence a line, asked of all pictures; or .jsonl or .csv with rows of picture and sentence."""
+    model: str = "cris-scenes"
+    """Registered name or checkpoint folder; `cris models` lists the names."""
+    engine: Literal["local", "ray"] = "local"
+    """local: processes of this machine; ray: a Ray cluster."""
+    processes: Annotated[
+        int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one a core, or one a GPU)")
+    ] = None
+    """Processes of the local engine, each with the model in memory."""
+    address: Annotated[
+        str | None, tyro.conf.arg(metavar="HOST:PORT", help_behavior_hint="(default: one on this machine)")
+    ] = None
+    """Ray cluster to use."""
+    cpus: float = 1.0
+    """Cores of each Ray worker; less than 1 lets several share a core."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    shard_rows: Annotated[int, tyro.conf.arg(metavar="N")] = SHARD_ROWS
+    """Rows of an output file, at least; it ends with the picture that reaches them."""
+    resume: bool = False
+    """Go on with a run of the same job that was interrupted."""
+    overwrite: bool = False
+    """Replace the results of another job, or of an earlier run, in OUT."""
+
+    def run(self) -> int:
+        """Segments what is not there yet; 1 when no picture at all could be read."""
+        if self.engine == "local" and self.address is not None:
+            raise UsageError("--address names a Ray cluster: pass --engine ray with it")
+        if self.engine == "ray" and self.processes is not None:
+            raise UsageError("--processes is for --engine local: pass --cpus with --engine ray")
+        if self.processes is not None and self.processes < 1:
+            raise UsageError(f"--processes must be at least 1, got {self.processes}")
+        if self.cpus <= 0:
+            raise UsageError(f"--cpus must be more than 0, got {self.cpus:g}")
+        from cris.batch.job import plan_job
+        from cris.batch.output import Output
+        from cris.batch.sentences import read_sentences
+        from cris.checkpoint import whole_checkpoint
+        from cris.cli.console import progress, show
+        from cris.registry import resolve
+
+        checkpoint = whole_checkpoint(resolve(self.model))
+        sentences = read_sentences(self.sentences)
+        _check(checkpoint, sentences.all())
+        job = plan_job(self.source, sentences, checkpoint, shard_rows=self.shard_rows)
+        about = {"model": self.model, "source": self.source, "sentences": self.sentences}
+        output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
+        left = [shard for shard in job.shards if shard.number not in output.finished]
+        engine = self._engine(checkpoint)
+        if left:
+            for number, content in progress(engine.run(left), total=len(left), what="shards"):
+                output.add(number, content)
+        manifest = output.complete()
+        show(
+            f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
+            f"{len(left):,} of them new"
+        )
+        if manifest["errors"]:
+            warnings.warn(
+                f"{manifest['errors']:,} of {job.rows:,} rows have no answer: their column error says why",
+                stacklevel=1,
+            )
+        return 1 if manifest["errors"] == job.rows else 0
+
+    def _engine(self, checkpoint: Path) -> "_Engine":
+        if self.engine == "local":
+            from cris.batch.processes import LocalEngine
+
+            return LocalEngine(checkpoint=checkpoint, device=self.device, processes=self.processes)
+        from cris.batch.cluster import RayEngine
+
+        return RayEngine(checkpoint=checkpoint, device=self.device, address=self.address, cpus=self.cpus)
+
+
+class _Engine(Protocol):
+    def run(self, shards: "Sequence[Shard]") -> "Iterator[tuple[int, bytes]]": ...
+
+
+def _check(checkpoint: Path, sentences: list[str]) -> None:
+    """Before any work: the checkpoint is whole; tells which sentences will be cut."""
+    from cris.checkpoint import load_checkpoint
+
+    loaded = load_checkpoint(checkpoint)
+    limit = loaded.inference.sentence_length
+    for sentence in sentences:
+        cut = loaded.tokenizer.cut(sentence, limit)
+        if cut is not None:
+            warnings.warn(
+                f"the sentence {sentence!r} is longer than the model's {limit} tokens: {cut!r} is not read",
+                stacklevel=1,
+            )
