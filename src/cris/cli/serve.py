@@ -1,0 +1,107 @@
+"""`cris serve`: a model behind HTTP, with a page to try it."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from cris.cli.console import show
+from cris.cli.errors import UsageError
+
+KEY_VARIABLE = "CRIS_API_KEY"
+_MEGA = 2**20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Serves a model over HTTP, with a page to try it at /.
+
+    `POST /v1/segment` takes a picture and sentences, and `/openapi.json` describes it (see docs/http.md).
+    Logs are JSON lines on stderr, without pictures and sentences. SIGTERM ends it once all is answered.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = "cris-scenes"
+    """Registered name or checkpoint folder."""
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0 lets other machines in."""
+    port: int = 8000
+    """Port to listen on; 0 takes a free one."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 8
+    """Sentences that go through the model together, of whoever waits; 1 asks one after the other."""
+    cache: Annotated[int, tyro.conf.arg(metavar="MIB")] = 256
+    """Memory for encoded pictures, in MiB; 0 keeps none."""
+    max_body: Annotated[int, tyro.conf.arg(metavar="MIB")] = 20
+    """Largest request, in MiB."""
+    max_pixels: Annotated[int, tyro.conf.arg(metavar="N")] = 40_000_000
+    """Largest picture, in pixels."""
+    max_sentences: Annotated[int, tyro.conf.arg(metavar="N")] = 32
+    """Most sentences in a request."""
+    max_waiting: Annotated[int, tyro.conf.arg(metavar="N")] = 256
+    """Most requests in line; further ones get 429."""
+    timeout: Annotated[float, tyro.conf.arg(metavar="S")] = 30.0
+    """Seconds for reading a request, and for answering it."""
+    api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """File with the key that every request must bring; or set CRIS_API_KEY. Without either there is none."""
+    page: bool = True
+    """Leave out the page."""
+
+    def run(self) -> int:
+        """Serves until it is told to stop."""
+        self._check()
+        key = self._key()
+        from cris.serving.limits import Limits
+        from cris.serving.server import listen, serve
+        from cris.serving.worker import WorkerSettings
+
+        limits = Limits(
+            body_bytes=self.max_body * _MEGA,
+            held_bytes=max(2**29, 4 * self.max_body * _MEGA),
+            pixels=self.max_pixels,
+            sentences=self.max_sentences,
+            waiting=self.max_waiting,
+            seconds=self.timeout,
+        )
+        settings = WorkerSettings(
+            model=self.model,
+            device=self.device,
+            batch_size=self.batch_size,
+            cache_bytes=self.cache * _MEGA,
+            pixels=self.max_pixels,
+        )
+        with listen(self.host, self.port) as at:
+            asyncio.run(
+                serve(
+                    settings,
+                    limits,
+                    at,
+                    key=key,
+                    has_page=self.page,
+                    announce=lambda url: show(f"{self.model} at {url}"),
+                )
+            )
+        return 0
+
+    def _check(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise UsageError(f"--port must be from 0 to 65535, got {self.port}")
+        for name in ("batch_size", "max_body", "max_pixels", "max_sentences", "max_waiting", "timeout"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"--{name.replace('_', '-')} must be above 0, got {getattr(self, name)}")
+        if self.cache < 0:
+            raise UsageError(f"--cache must be at least 0 MiB, got {self.cache}")
+
+    def _key(self) -> str | None:
+        if self.api_key_file is None:
+            key = os.environ.get(KEY_VARIABLE)
+            source = KEY_VARIABLE
+        else:
+            key = self.api_key_file.read_text(encoding="utf-8")
+            source = str(self.api_key_file)
+        if key is not None and not key.strip():
+            raise ValueError(f"{source}: expected a key, found nothing")
+        return None if key is None else key.strip()

@@ -1,0 +1,153 @@
+"""The application: routes of the HTTP interface, and the page."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+import starlette.exceptions
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.middleware.cors import CORSMiddleware
+
+from cris import __version__
+from cris.serving.batcher import Answered, Batcher, unavailable
+from cris.serving.guard import GONE, Guard
+from cris.serving.intake import read_ask
+from cris.serving.limits import RefusalError
+from cris.serving.messages import Ask
+from cris.serving.schemas import (
+    ModelList,
+    Problem,
+    SegmentRequest,
+    SegmentResponse,
+    Status,
+    multipart_schema,
+)
+
+DESCRIPTION = """The pixels of a picture that a sentence refers to.
+
+Every answer other than 200 is a JSON object with `error` (a name for programs), `detail` (what was expected
+and what came) and `hint` (what to do). 429 and 503 come with `Retry-After`, in seconds."""
+
+_SEGMENT_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {"schema": multipart_schema()},
+        "application/json": {"schema": SegmentRequest.model_json_schema()},
+    },
+}
+_SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+
+
+def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
+    """The HTTP interface to a model, behind its guard; `add_page` puts the page beside it."""
+    app = FastAPI(
+        title="cris",
+        version=__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # its scripts would come from elsewhere
+        redoc_url=None,
+    )
+    app.add_middleware(CORSMiddleware, allow_origins=())  # none; and Gradio adds none of its own
+    app.add_middleware(Guard, limits=batcher.limits, metrics=batcher.metrics, key=key)
+    app.add_exception_handler(RefusalError, _refused)
+    app.add_exception_handler(starlette.exceptions.HTTPException, _http_error)
+
+    @app.post(
+        "/v1/segment",
+        response_model=SegmentResponse,
+        responses=_problems(*_SEGMENT_PROBLEMS),
+        openapi_extra={"requestBody": _SEGMENT_BODY},
+    )
+    async def segment(request: Request) -> Response:
+        """What each sentence refers to in the picture."""
+        ask = await read_ask(request, batcher.limits, batcher.settings.model)
+        answered = await _unless_gone(request, batcher, ask)
+        return Response(status_code=GONE) if answered is None else JSONResponse(_content(ask, answered))
+
+    @app.get("/v1/models", response_model=ModelList, responses=_problems(401, 503))
+    async def models() -> JSONResponse:
+        """The models that are served: one."""
+        ready = batcher.ready
+        if ready is None:
+            raise unavailable("the model is being loaded again")
+        model = {
+            "name": batcher.settings.model,
+            "sentence_length": ready.sentence_length,
+            "input_size": ready.input_size,
+            "threshold": ready.threshold,
+            "device": ready.device,
+        }
+        return JSONResponse({"models": [model]})
+
+    @app.get("/healthz", response_model=Status)
+    async def healthz() -> JSONResponse:
+        """Whether the server lives; it may be without its model for a while."""
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz", response_model=Status, responses=_problems(503))
+    async def readyz() -> JSONResponse:
+        """Whether the model is there to answer."""
+        if batcher.ready is None:
+            raise unavailable("the model is being loaded again")
+        return JSONResponse({"status": "ok"})
+
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(401)},
+    )
+    async def metrics() -> Response:
+        """Counters, for Prometheus."""
+        return Response(batcher.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return app
+
+
+async def _unless_gone(request: Request, batcher: Batcher, ask: Ask) -> Answered | None:
+    """The answer; None, and nothing more is computed, when the client leaves before it is there."""
+    answer = asyncio.ensure_future(batcher.ask(ask))
+    gone = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return answer.result() if answer.done() else None
+    finally:
+        answer.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _content(ask: Ask, answered: Answered) -> dict[str, Any]:
+    answer = answered.answer
+    content: dict[str, Any] = {"width": answer.width, "height": answer.height, "results": answer.results}
+    if "timings" in ask.include:
+        content["timings"] = {
+            "queue_ms": round(1000 * answered.queue_seconds, 3),
+            "batch_ms": round(1000 * answered.batch_seconds, 3),
+            "batch_requests": answered.batch_requests,
+            "is_cached": answer.is_cached,
+        }
+    return content
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": Problem, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusalError)
+    return JSONResponse(error.body, error.status, error.headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals, in the form of ours."""
+    assert isinstance(error, starlette.exceptions.HTTPException)
+    hint = "GET /openapi.json describes what there is"
+    name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    return JSONResponse(
+        {"error": name, "detail": str(error.detail), "hint": hint}, error.status_code, error.headers
+    )

@@ -1,0 +1,134 @@
+"""From a request's body, JSON or form, to what the worker is asked."""
+
+import asyncio
+import base64
+import binascii
+import hashlib
+from typing import get_args
+
+import pydantic
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+
+from cris.serving.limits import Limits, RefusalError
+from cris.serving.messages import Ask, Extra
+from cris.serving.schemas import SegmentRequest
+
+_FORM_FIELDS = ("image", "sentence", "model", "include")
+_SMALL_FIELDS = 1 + len(get_args(Extra))  # beside the sentences
+
+
+async def read_ask(request: Request, limits: Limits, model: str) -> Ask:
+    """What is asked of the model. Raises RefusalError for what cannot be asked."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    match kind:
+        case "application/json":
+            body = await request.body()
+            # beside the event loop, as megabytes of base64 take their time
+            return await asyncio.to_thread(_from_json, body, limits, model)
+        case "multipart/form-data":
+            return await _from_form(request, limits, model)
+    raise RefusalError(
+        415,
+        "unsupported_media_type",
+        f"expected multipart/form-data or application/json, got {kind[:100] or 'no content type'}",
+        "send the fields image and sentence as a form, or {'image': base64, 'sentences': […]} as JSON",
+    )
+
+
+def make_ask(
+    picture: bytes,
+    sentences: list[str],
+    include: frozenset[Extra],
+    limits: Limits,
+    *,
+    with_grids: bool = False,
+) -> Ask:
+    """Checked against the limits. Raises RefusalError."""
+    if len(sentences) > limits.sentences:
+        raise _bad_request(
+            f"expected at most {limits.sentences} sentences, got {len(sentences)}", "ask for them in turns"
+        )
+    for sentence in sentences:
+        if not sentence.strip():
+            raise RefusalError(
+                422,
+                "bad_sentence",
+                "expected words, got a blank sentence",
+                "send what to find: 'the man in red'",
+            )
+        if len(sentence) > limits.sentence_characters:
+            raise RefusalError(
+                422,
+                "bad_sentence",
+                f"expected at most {limits.sentence_characters} characters a sentence, got {len(sentence)}",
+                "send short sentences such as 'the man in red'",
+            )
+    return Ask(
+        picture=picture,
+        digest=hashlib.sha256(picture).digest(),
+        sentences=sentences,
+        include=include,
+        with_grids=with_grids,
+    )
+
+
+def _from_json(body: bytes, limits: Limits, model: str) -> Ask:
+    try:
+        asked = SegmentRequest.model_validate_json(body)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        detail = f"{where}: {first['msg']}" if where else first["msg"]
+        raise _bad_request(detail, "GET /openapi.json describes the request", is_syntax=not where) from None
+    try:
+        picture = base64.b64decode(asked.image, validate=True)
+    except (binascii.Error, ValueError):
+        raise _bad_request("image: expected base64, got something else", "encode the file's bytes") from None
+    _check_model(asked.model, model)
+    return make_ask(picture, asked.sentences, frozenset(asked.include), limits)
+
+
+async def _from_form(request: Request, limits: Limits, model: str) -> Ask:
+    async with request.form(
+        max_files=1,
+        max_fields=limits.sentences + _SMALL_FIELDS,
+        max_part_size=4 * limits.sentence_characters + 1,  # bytes of UTF-8; a file may be larger
+    ) as form:
+        for name in form:
+            if name not in _FORM_FIELDS:
+                raise _bad_request(
+                    f"there is no field {name[:100]!r}", f"the fields are {', '.join(_FORM_FIELDS)}"
+                )
+        image = form.get("image")
+        if not isinstance(image, UploadFile):
+            raise _bad_request("image: expected a file", "send the picture as a file, not as a text field")
+        words = {name: form.getlist(name) for name in _FORM_FIELDS[1:]}
+        if any(isinstance(value, UploadFile) for values in words.values() for value in values):
+            raise _bad_request("expected text, got a file", "send only the picture as a file")
+        texts = {name: [str(value) for value in values] for name, values in words.items()}
+        if not texts["sentence"]:
+            raise _bad_request("sentence: expected at least one, got none", "repeat the field for more")
+        unknown = sorted(set(texts["include"]) - set(get_args(Extra)))
+        if unknown:
+            raise _bad_request(
+                f"include: there is no {unknown[0][:100]!r}", f"there are {', '.join(get_args(Extra))}"
+            )
+        for name in texts["model"]:
+            _check_model(name, model)
+        picture = await image.read()
+    return make_ask(picture, texts["sentence"], frozenset(texts["include"]), limits)  # type: ignore[arg-type]
+
+
+def _check_model(asked: str | None, served: str) -> None:
+    if asked is not None and asked != served:
+        raise RefusalError(
+            404,
+            "unknown_model",
+            f"there is no model {asked[:100]!r} here",
+            f"leave it out, or ask for {served!r}; GET /v1/models lists what is served",
+        )
+
+
+def _bad_request(detail: str, hint: str, *, is_syntax: bool = False) -> RefusalError:
+    return RefusalError(400 if is_syntax else 422, "bad_request", detail, hint)

@@ -1,0 +1,38 @@
+"""Structured logs: one JSON object a line, on stderr, without pictures or sentences."""
+
+import json
+import logging
+import time
+from typing import Any
+
+LOG = logging.getLogger("cris.serving")
+
+
+class JsonFormatter(logging.Formatter):
+    """A record as one line of JSON; what is passed as `extra={"fields": {…}}` stands beside the message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, in ASCII."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        entry: dict[str, Any] = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, default=str)
+
+
+def log(event: str, level: int = logging.INFO, *, traceback: bool = False, **fields: object) -> None:
+    """Writes an event with its fields, and with the traceback of the error being handled."""
+    LOG.log(level, event, extra={"fields": fields}, exc_info=traceback)
+
+
+def configure() -> None:
+    """Sends everything that the server and its libraries log to stderr as JSON."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    LOG.setLevel(logging.INFO)

@@ -1,0 +1,94 @@
+"""What the server and its worker process say to each other: pickles behind their lengths, over pipes."""
+
+import pickle
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from cris.letterbox import Letterbox
+
+Extra = Literal["ambiguity", "png", "polygons", "timings"]
+"""What a result holds on request, beside the contract's fields."""
+
+HEADER = struct.Struct("!Q")
+"""Length of the pickle that follows, in bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One picture and its sentences."""
+
+    picture: bytes
+    """As it came: encoded, not yet looked at."""
+    digest: bytes
+    """Sha256 of the picture, by which its features are kept."""
+    sentences: list[str]
+    include: frozenset[Extra] = frozenset()
+    with_grids: bool = False
+    """Whether the model's own grids come along, for who draws at several thresholds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What was found for one `Ask`."""
+
+    width: int
+    """Of the picture after its EXIF turn, in pixels, as the height."""
+    height: int
+    results: list[dict[str, Any]]
+    """One for each sentence, ready for JSON."""
+    is_cached: bool
+    """Whether the picture's features were there already."""
+    grids: list[Any] = field(default_factory=list)
+    """`Prediction.grid` of each sentence, when asked for."""
+    letterbox: Letterbox | None = None
+    """How the picture lies in the grids, when asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why one `Ask` has no answer."""
+
+    kind: Literal["picture", "sentence", "memory"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """To a list of `Ask`, in its order."""
+
+    answers: list[Answer | Refusal]
+    seconds: float
+    """That all of them took together."""
+    cache_bytes: int
+    """Of the features kept now."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """The worker has its model."""
+
+    sentence_length: int
+    """Tokens a sentence, start and end included."""
+    input_size: int
+    """Side of the model's square input, in pixels."""
+    threshold: float
+    device: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The worker cannot have its model, for a reason that a user can mend."""
+
+    detail: str
+
+
+def packed(message: object) -> bytes:
+    """A message as it goes through a pipe."""
+    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return HEADER.pack(len(content)) + content
+
+
+def unpacked(content: bytes) -> Any:
+    """A message as it came; only ever from our own process."""
+    return pickle.loads(content)

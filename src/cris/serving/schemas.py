@@ -1,0 +1,119 @@
+"""What `POST /v1/segment` and its neighbours take and give; the OpenAPI document is made from it."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cris.serving.messages import Extra
+
+
+class SegmentRequest(BaseModel):
+    """One picture, and what to find in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: Annotated[
+        str, Field(description="A picture file, in base64", json_schema_extra={"format": "byte"})
+    ]
+    sentences: Annotated[
+        list[str], Field(min_length=1, description="Referring expressions", examples=[["the man in red"]])
+    ]
+    model: Annotated[
+        str | None, Field(description="As /v1/models names it; by default the one that is served")
+    ] = None
+    include: Annotated[
+        list[Extra], Field(description="What results hold beside sentence, score, box and rle")
+    ] = []
+
+
+class Rle(BaseModel):
+    """A mask in COCO's run-length encoding."""
+
+    size: Annotated[list[int], Field(min_length=2, max_length=2, description="Height and width, in pixels")]
+    counts: Annotated[str, Field(description="Runs down the columns, unlit first, in COCO's compressed text")]
+
+
+class Result(BaseModel):
+    """What one sentence refers to."""
+
+    sentence: str
+    score: Annotated[float, Field(ge=0, le=1, description="How sure the model is; 0 when it finds nothing")]
+    box: Annotated[
+        list[int] | None,
+        Field(
+            description="Left, top, right, bottom in pixels, the last two excluded; null for an empty mask"
+        ),
+    ]
+    rle: Rle
+    polygons: Annotated[
+        list[list[float]] | None, Field(description="Outlines, [x, y, x, y …] in pixels, without holes")
+    ] = None
+    png: Annotated[str | None, Field(description="The mask as a PNG of 0 and 255, in base64")] = None
+    ambiguity: Annotated[
+        float | None, Field(ge=0, le=1, description="How much the sentence fits several things")
+    ] = None
+
+
+class Timings(BaseModel):
+    """Where the time went."""
+
+    queue_ms: Annotated[float, Field(description="In line for the model")]
+    batch_ms: Annotated[float, Field(description="In the model, with what was asked together with it")]
+    batch_requests: Annotated[int, Field(description="Requests asked together, this one included")]
+    is_cached: Annotated[bool, Field(description="Whether the picture was encoded already")]
+
+
+class SegmentResponse(BaseModel):
+    """What was found, a result for each sentence in order."""
+
+    width: Annotated[int, Field(description="Of the picture after its EXIF turn, in pixels, as the height")]
+    height: int
+    results: list[Result]
+    timings: Timings | None = None
+
+
+class Model(BaseModel):
+    """A model that is served."""
+
+    name: str
+    sentence_length: Annotated[int, Field(description="Tokens a sentence, start and end included")]
+    input_size: Annotated[int, Field(description="Side of its square input, in pixels")]
+    threshold: Annotated[float, Field(description="A pixel is found when its probability is above this")]
+    device: str
+
+
+class ModelList(BaseModel):
+    """All models that are served."""
+
+    models: list[Model]
+
+
+class Status(BaseModel):
+    """Of the server, for load balancers."""
+
+    status: str
+
+
+class Problem(BaseModel):
+    """Why a request has no answer."""
+
+    error: Annotated[str, Field(description="A name for programs")]
+    detail: Annotated[str, Field(description="What was expected and what came")]
+    hint: Annotated[str, Field(description="What to do")]
+
+
+def multipart_schema() -> dict[str, Any]:
+    """The same request as a form, whose fields may be repeated."""
+    text = {"type": "string"}
+    extra = {"enum": ["ambiguity", "png", "polygons", "timings"], "type": "string"}
+    return {
+        "type": "object",
+        "required": ["image", "sentence"],
+        "properties": {
+            "image": {"type": "string", "format": "binary", "description": "A picture file"},
+            "sentence": {"type": "array", "items": text, "minItems": 1, "description": "May be repeated"},
+            "model": text,
+            "include": {"type": "array", "items": extra, "description": "May be repeated"},
+        },
+        "additionalProperties": False,
+    }
