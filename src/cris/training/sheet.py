@@ -1,0 +1,73 @@
+"""One picture of example masks: what the model finds beside what is meant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image, ImageDraw, ImageFont
+
+from cris.evaluation.metrics import intersection_and_union, iou
+from cris.prediction import lit_up
+
+COLUMNS = 2
+"""Examples beside each other."""
+_SIDE, _GAP, _TEXT = 208, 8, 15  # pixels: a panel's side, what is between, the height of letters
+_CAPTION = 2 * (_TEXT + 5)  # pixels; two lines
+_GROUND, _INK, _SOFT = "#ffffff", "#1d1b26", "#6a6678"
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Shown:
+    """One example on a sheet."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    sentence: str
+    truth: Bool[np.ndarray, "height width"]
+    """What is meant."""
+    found: Bool[np.ndarray, "height width"]
+    """What the model finds."""
+
+
+def draw_sheet(examples: Sequence[Shown]) -> Image.Image:
+    """A block for each example: the picture, what is meant, what is found; the sentence and the IoU below."""
+    assert examples
+    columns = min(COLUMNS, len(examples))
+    rows = -(-len(examples) // columns)
+    width, height = 3 * _SIDE + 3 * _GAP, _SIDE + _CAPTION + 2 * _GAP
+    sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), _GROUND)
+    for place, example in enumerate(examples):
+        row, column = divmod(place, columns)
+        _draw(sheet, example, _GAP + column * width, _GAP + row * height)
+    return sheet
+
+
+def _draw(sheet: Image.Image, example: Shown, left: int, top: int) -> None:
+    panels = (
+        Image.fromarray(np.ascontiguousarray(example.image)),
+        lit_up(example.image, example.truth),
+        lit_up(example.image, example.found),
+    )
+    for place, panel in enumerate(panels):
+        scale = _SIDE / max(panel.size)
+        size = max(1, round(scale * panel.width)), max(1, round(scale * panel.height))
+        resized = panel.resize(size, Image.Resampling.LANCZOS)
+        x = left + place * (_SIDE + _GAP // 2) + (_SIDE - resized.width) // 2
+        sheet.paste(resized, (x, top + (_SIDE - resized.height) // 2))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
+    overlap = iou(*intersection_and_union(example.found, example.truth))
+    below = top + _SIDE + 4
+    sentence = _shortened(f"“{example.sentence}”", font, 3 * _SIDE)
+    draw.text((left, below), sentence, _INK, font)
+    draw.text(
+        (left, below + _TEXT + 5), f"picture · what is meant · what is found, IoU {overlap:.2f}", _SOFT, font
+    )
+
+
+def _shortened(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, or as much of it as fits into so many pixels."""
+    if font.getlength(text) <= width:
+        return text
+    while font.getlength(f"{text}…") > width:
+        text = text[:-1]
+    return f"{text}…"

@@ -1,0 +1,174 @@
+"""What a run came to, as summary.md and summary.html: figures, curves, the newest sheet of masks."""
+
+import base64
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jinja2
+
+from cris import __version__
+from cris.training.curves import Points, draw_curves
+from cris.training.tracking import METRICS, SHEETS, read_metrics
+
+CURVES = "curves"
+"""Folder of the drawings that summary.md shows; summary.html holds them itself."""
+LOSSES = ("loss", "contrastive", "dice", "consistency")
+FIGURES = {
+    "mean_iou": "mean IoU",
+    "overall_iou": "overall IoU",
+    "pr50": "Pr@50",
+    "pr70": "Pr@70",
+    "pr90": "Pr@90",
+    "ceiling": "ceiling",
+}
+"""Columns of the validation table, by their names in the metrics."""
+
+Line = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Everything that both files tell."""
+
+    title: str
+    facts: Sequence[tuple[str, str]]
+    """What is worth knowing first: name and value."""
+    curves: Mapping[str, tuple[str, str]]
+    """File name → title and SVG."""
+    columns: Sequence[str]
+    """Of the validation table, after the step."""
+    rows: Sequence[tuple[int, bool, Sequence[str]]]
+    """Step, whether it is the best, and a cell for each column."""
+    sheet: Path | None
+    """The newest one."""
+    config: Sequence[tuple[str, str]]
+    """Dotted name and value of every option."""
+
+
+def write_summary(out: Path) -> None:
+    """Writes summary.md, summary.html and curves/ from `metrics.jsonl`, `config.json` and the sheets.
+
+    Raises:
+        ValueError: the folder is not a run's, or nothing is measured yet.
+        OSError: a file cannot be read or written.
+    """
+    if not (out / METRICS).is_file() or not (out / "config.json").is_file():
+        raise ValueError(f"{out} must be the folder of a run, with {METRICS} and config.json")
+    lines = read_metrics(out / METRICS)
+    if not lines:
+        raise ValueError(f"{out / METRICS} holds no figures yet: let the run go on first")
+    config = json.loads((out / "config.json").read_text(encoding="utf-8"))
+    summary = summarise_run(out, config, lines)
+    (out / CURVES).mkdir(exist_ok=True)
+    for name, (_, drawing) in summary.curves.items():
+        _write(out / CURVES / name, drawing)
+    _write(out / "summary.md", _render("summary.md.jinja", summary, out))
+    _write(out / "summary.html", _render("summary.html", summary, out))
+
+
+def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -> Summary:
+    """From a run's configuration and the lines of its metrics."""
+    options = list(flat(config))
+    validations = [line for line in lines if line.get("validation_mean_iou") is not None]
+    best = max(validations, key=lambda line: line["validation_mean_iou"] or 0, default=None)
+    columns = [name for name in FIGURES if any(f"validation_{name}" in line for line in validations)]
+    sheets = sorted((out / SHEETS).glob("step-*.jpg"))
+    return Summary(
+        title=f"{config.get('recipe', 'training')}: {out.resolve().name}",
+        facts=list(_facts(lines, best)),
+        curves=_curves(lines),
+        columns=[FIGURES[name] for name in columns],
+        rows=[
+            (
+                int(line["step"] or 0),
+                line is best,
+                [_cell(line.get(f"validation_{name}")) for name in columns],
+            )
+            for line in validations
+        ],
+        sheet=sheets[-1] if sheets else None,
+        config=[(name, json.dumps(value)) for name, value in options],
+    )
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted name and value of every option, in their order."""
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+def _facts(lines: Sequence[Line], best: Line | None) -> Iterator[tuple[str, str]]:
+    yield "steps", f"{max(int(line['step'] or 0) for line in lines):,}"
+    if best is not None:
+        yield "best mean IoU", f"{best['validation_mean_iou']:.3f}, at step {int(best['step'] or 0):,}"
+    if (losses := _points(lines, "loss")) and losses[-1]:
+        yield "loss", f"{losses[0][1]:.4g} at first, {losses[-1][1]:.4g} at the end"
+    if speeds := [value for _, value in _points(lines, "samples_per_second")]:
+        yield "samples a second", f"{median(speeds):,.1f}, the median"
+    if memory := [value for _, value in _points(lines, "memory_gb")]:
+        yield "most memory", f"{max(memory):.2f} GB"
+
+
+def _curves(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
+    names = list(dict.fromkeys(name for line in lines for name in line))
+    rates = [name for name in names if name.startswith("learning_rate")]
+    measured = [f"validation_{name}" for name in ("mean_iou", "overall_iou", "ceiling")]
+    drawings = {}
+    for file, title, chosen, is_log in (
+        ("loss.svg", "Loss", LOSSES, False),
+        ("validation.svg", "IoU on the validation split", measured, False),
+        ("learning-rates.svg", "Learning rates", rates, True),
+    ):
+        curves = {_spoken(name): points for name in chosen if (points := _points(lines, name))}
+        if any(value > 0 for points in curves.values() for _, value in points):
+            drawings[file] = title, draw_curves(title, curves, is_log=is_log)
+    return drawings
+
+
+def _points(lines: Sequence[Line], name: str) -> Points:
+    return [(line["step"] or 0, value) for line in lines if (value := line.get(name)) is not None]
+
+
+def _spoken(name: str) -> str:
+    """ "validation_mean_iou" → "mean IoU", "learning_rate/head" → "head"."""
+    name = name.removeprefix("validation_").removeprefix("learning_rate/")
+    return FIGURES.get(name, name.replace("_", " "))
+
+
+def _cell(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _render(template: str, summary: Summary, out: Path) -> str:
+    environment = jinja2.Environment(
+        autoescape=template.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = lambda text: text.replace("|", "\\|").replace("\n", " ")
+    text = (files("cris.training") / template).read_text(encoding="utf-8")
+    sheet = summary.sheet
+    return environment.from_string(text).render(
+        it=summary,
+        version=__version__,
+        sheet_file=None if sheet is None else sheet.relative_to(out).as_posix(),
+        sheet_step=None if sheet is None else int(sheet.stem.removeprefix("step-")),
+        sheet_data=None if sheet is None else base64.b64encode(sheet.read_bytes()).decode("ascii"),
+        curves_folder=CURVES,
+    )
+
+
+def _write(file: Path, text: str) -> None:
+    """Whole, or not at all."""
+    partial = file.with_name(f".{file.name}")
+    partial.write_text(text, encoding="utf-8", newline="\n")
+    partial.replace(file)

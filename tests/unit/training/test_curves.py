@@ -1,0 +1,59 @@
+"""Points are where their values put them."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from cris.training.curves import MOST_POINTS, averaged, draw_curves
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def lines_of(drawing):
+    """The places of each curve's points."""
+    found = ElementTree.fromstring(drawing).findall(f"{SVG}polyline")
+    return [[tuple(map(float, pair.split(","))) for pair in line.get("points").split()] for line in found]
+
+
+def labels_of(drawing):
+    return [text.text for text in ElementTree.fromstring(drawing).findall(f"{SVG}text")]
+
+
+def test_places_follow_steps_and_values_from_zero_on():
+    drawing = draw_curves("Loss", {"loss": [(0, 4.0), (50, 2.0), (100, 1.0)]})
+    (((x0, y0), (x1, y1), (x2, y2)),) = lines_of(drawing)
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11)
+    assert y1 - y0 == pytest.approx(2 * (y2 - y1), abs=0.21)
+    assert {"0", "1", "2", "3", "4"} <= set(labels_of(drawing))
+    assert "loss, 1 at the end" in labels_of(drawing)
+
+
+def test_learning_rates_are_drawn_by_their_logarithm_down_to_a_ten_thousandth():
+    points = [(0, 1e-4), (10, 1e-5), (20, 1e-6), (30, 0.0)]
+    drawing = draw_curves("Learning rates", {"head": points}, is_log=True)
+    ((first, second, third),) = lines_of(drawing)
+    assert second[1] - first[1] == pytest.approx(third[1] - second[1], abs=0.11)
+    assert {"0.0001", "1e-05", "1e-06", "head, 0 at the end"} <= set(labels_of(drawing))
+
+
+@pytest.mark.parametrize("is_log", [False, True])
+def test_one_point_alone_is_a_dot(is_log):
+    drawing = ElementTree.fromstring(draw_curves("Loss", {"loss": [(10, 0.5)]}, is_log=is_log))
+    assert len(drawing.findall(f"{SVG}circle")) == 1
+
+
+def test_long_curves_are_averaged_and_end_where_they_end():
+    points = [(float(step), float(step % 2)) for step in range(30_001)]
+    drawn = averaged(points)
+    assert len(drawn) <= MOST_POINTS
+    assert drawn[-1] == points[-1]
+    assert all(value == pytest.approx(0.5, abs=0.01) for _, value in drawn[:-1])
+    assert averaged(points[:MOST_POINTS]) == points[:MOST_POINTS]
+    assert averaged([]) == []
+
+
+def test_names_are_text_whatever_they_hold():
+    drawing = draw_curves("<b>", {"<script>&": [(0, 1.0), (1, 2.0)]})
+    assert "<script>&, 2 at the end" in labels_of(drawing)
+    assert not re.search("<script|<b>", drawing)
