@@ -78,6 +78,8 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
     module: Any = importlib.import_module(".".join(filter(None, ("cris.cli", within, name))))
     if hasattr(module, "COMMANDS"):
         return _dispatch(rest, module.COMMANDS, name)
+    if hasattr(module, "parse"):  # its defaults depend on its arguments
+        return int(module.parse(f"{prog} {name}", rest).run())
     import tyro  # here, as parsing the commands' names needs none
 
     return int(

@@ -40,7 +40,7 @@ class ObjectivesConfig:
     """
 
     target: Target = "area"
-    """How a mask comes to the grid of answers: one pixel of each cell (as released), or the share it covers."""
+    """How a mask comes to the grid of answers: one pixel of each cell (as released), or its covered share."""
     padding: Literal["counted", "ignored"] = "ignored"
     """Whether cells beside the picture, in the letterbox's padding, count (as released) or not."""
     dice_weight: float = 0.0
@@ -99,6 +99,8 @@ class ScheduleConfig:
 class ValidationConfig:
     """How the model is looked at while it trains."""
 
+    split: str = "val"
+    """Part of the data that it is looked at on."""
     every: int | None = None
     """Steps between validations; None: once an epoch."""
     sentences: Literal["first", "all"] = "all"
@@ -117,8 +119,11 @@ class TrainConfig:
     """Name of the recipe that this is."""
     data: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
     """Fingerprints of what the run learns from."""
-    start: Annotated[str, tyro.conf.Suppress] = ""
-    """Fingerprint of the weights it begins with; empty: fresh ones."""
+    start: Annotated[str, tyro.conf.arg(name="from", metavar="MODEL")] = ""
+    """Weights to begin with, of the recipe's sizes: registered name, checkpoint folder, a run's folder, or a
+    file of CLIP's; empty: fresh ones."""
+    start_sha256: Annotated[str, tyro.conf.Suppress] = ""
+    """Of those weights."""
     steps: int | None = None
     """Optimiser steps of the whole run, which the learning rates follow; None: as many as `epochs` take."""
     epochs: float | None = None
@@ -170,6 +175,12 @@ class TrainConfig:
         return self.steps
 
     @property
+    def validate_every(self) -> int:
+        """Steps between validations, once they are known."""
+        assert self.validation.every is not None
+        return self.validation.every
+
+    @property
     def last_step(self) -> int:
         """Where this run stops."""
         return self.length if self.max_steps is None else min(self.max_steps, self.length)
@@ -198,7 +209,7 @@ def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
 
 FREE_TO_CHANGE = (
     *("max_steps", "device", "processes", "checkpoint_every", "keep", "log_every", "trackers", "skip_losses"),
-    *("gradient_checkpointing", "sampling.workers", "validation.every", "validation.samples"),
+    *("start", "gradient_checkpointing", "sampling.workers", "validation.every", "validation.samples"),
 )
 """Fields that may be others when a run goes on: stopped later, elsewhere, or told of at other times."""
 

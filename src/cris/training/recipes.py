@@ -1,9 +1,13 @@
-"""Named recipes: each a function returning one complete configuration."""
+"""Named recipes, data-backbone-family: each a function returning one complete configuration."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 from cris.checkpoint import Checkpoint
 from cris.model.config import (
+    BACKBONES,
     CrisConfig,
     DecoderConfig,
     ImageEncoderConfig,
@@ -12,38 +16,180 @@ from cris.model.config import (
     ProjectorConfig,
     TextEncoderConfig,
 )
-from cris.training.config import TrainConfig
+from cris.training.config import (
+    ObjectivesConfig,
+    OptimizerConfig,
+    SamplingConfig,
+    ScheduleConfig,
+    TrainConfig,
+    ValidationConfig,
+)
+from cris.training.material import scenes_tokenizer
+
+WORDS = {"refcoco": 17, "refcoco+": 17, "refcocog-umd": 22, "refcocog-google": 22, "refcoco-union": 22}
+"""Data set → tokens of a sentence, start and end included."""
+EPOCHS = 50
+SENTENCES = 4
+"""Of each picture, in the modern recipes."""
+
+
+def released(data: str, backbone: str) -> TrainConfig:
+    """What the released code does, to the letter: `docs/training.md` has the table."""
+    return TrainConfig(
+        recipe=f"{data}-{backbone}-released",
+        start=backbone.upper(),
+        epochs=EPOCHS,
+        precision="fp16",
+        checkpoint_every=500,
+        model=replace(BACKBONES[backbone.upper()], padding="zero_id"),
+        inference=InferenceConfig(
+            input_size=416, sentence_length=WORDS[data], threshold=0.35, protocol="released"
+        ),
+        sampling=SamplingConfig(rule="one sentence per object", pictures=64, workers=8),
+        objectives=ObjectivesConfig(target="nearest", padding="counted"),
+        optimizer=OptimizerConfig(
+            name="adam",
+            learning_rate=1e-4,
+            backbone_factor=0.1,
+            full_backbone_share=1 / EPOCHS,
+            positions="head",
+        ),
+        schedule=ScheduleConfig(decay="milestones", milestones=(35 / EPOCHS,), milestone_factor=0.1),
+        validation=ValidationConfig(sentences="first", choose_threshold=False),
+    )
+
+
+def fixed(data: str, backbone: str) -> TrainConfig:
+    """The same budget with the defects mended; each is one option that can be set back."""
+    return mended(released(data, backbone), f"{data}-{backbone}-fixed")
+
+
+def mended(config: TrainConfig, recipe: str) -> TrainConfig:
+    """A released recipe without its defects."""
+    return replace(
+        config,
+        recipe=recipe,
+        objectives=replace(config.objectives, target="area", padding="ignored"),
+        optimizer=replace(config.optimizer, full_backbone_share=0.0, positions="backbone"),
+        validation=replace(config.validation, sentences="all"),
+    )
+
+
+def modern(data: str, backbone: str) -> TrainConfig:
+    """What has published gains: Dice, masking, averaged weights, flips, shared encodings, a cosine, bfloat16.
+
+    As many sentences as the others see: a picture has several objects, and gives several sentences at once.
+    """
+    start = fixed(data, backbone)
+    return replace(
+        start,
+        recipe=f"{data}-{backbone}-modern",
+        precision="bf16",
+        compile=True,
+        ema_decay=0.999,
+        model=replace(start.model, padding="after_end"),
+        inference=replace(start.inference, protocol="default"),
+        sampling=replace(
+            start.sampling,
+            rule="k sentences per picture",
+            pictures=start.sampling.pictures // SENTENCES,
+            sentences=SENTENCES,
+            flip_probability=0.5,
+        ),
+        objectives=replace(
+            start.objectives,
+            dice_weight=1.0,
+            masked_regions=0.5,
+            masked_words=0.15,
+            consistency_weight=1.0,
+        ),
+        optimizer=replace(start.optimizer, name="adamw", weight_decay=0.01, gradient_clip=1.0),
+        schedule=ScheduleConfig(warmup_steps=1000, decay="cosine"),
+        validation=replace(start.validation, choose_threshold=True),
+    )
 
 
 def cris_scenes() -> TrainConfig:
     """The embedded model: a small CRIS trained from scratch on rendered scenes."""
-    model = CrisConfig(
-        joint_dim=128,
-        image=ImageEncoderConfig(layers=(1, 1, 2, 1), stem=(32, 32, 32), width=16, position_grid=6),
-        text=TextEncoderConfig(vocabulary=0, context_length=77, width=128, layers=3),
-        neck=NeckConfig(fine=48, middle=64, coarse=128),
-        decoder=DecoderConfig(layers=2, ffn=256, dropout=0.0),
-        projector=ProjectorConfig(hidden=32, dim=24),
+    return TrainConfig(
+        recipe="cris-scenes",
+        steps=5600,
+        ema_decay=0.998,
+        model=CrisConfig(
+            joint_dim=128,
+            image=ImageEncoderConfig(layers=(1, 1, 2, 1), stem=(32, 32, 32), width=16, position_grid=6),
+            text=TextEncoderConfig(
+                vocabulary=scenes_tokenizer().vocab_size, context_length=77, width=128, layers=3
+            ),
+            neck=NeckConfig(fine=48, middle=64, coarse=128),
+            decoder=DecoderConfig(layers=2, ffn=256, dropout=0.0),
+            projector=ProjectorConfig(hidden=32, dim=24),
+        ),
+        inference=InferenceConfig(input_size=192, sentence_length=32, threshold=0.5),
+        sampling=SamplingConfig(pictures=12, sentences=8),
+        objectives=ObjectivesConfig(dice_weight=1.0),
+        optimizer=OptimizerConfig(
+            learning_rate=1e-3, betas=(0.9, 0.98), weight_decay=0.02, gradient_clip=1.0
+        ),
+        schedule=ScheduleConfig(warmup_steps=200, decay_share=0.55),
+        validation=ValidationConfig(every=200, samples=400),
     )
-    inference = InferenceConfig(input_size=192, sentence_length=32, threshold=0.5)
-    return TrainConfig(recipe="cris-scenes", model=model, inference=inference)
 
 
 def finetune(start: Checkpoint) -> TrainConfig:
     """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
     return TrainConfig(
         recipe="finetune",
-        model=start.model.config,
-        inference=start.inference,
-        max_steps=1000,
-        pictures=8,
-        sentences=4,
-        learning_rate=3e-4,
-        warmup_steps=50,
+        steps=1000,
         ema_decay=0.99,
         checkpoint_every=100,
+        model=start.model.config,
+        inference=start.inference,
+        sampling=SamplingConfig(pictures=8, sentences=4),
+        objectives=ObjectivesConfig(dice_weight=1.0),
+        optimizer=OptimizerConfig(
+            learning_rate=3e-4, betas=(0.9, 0.98), weight_decay=0.02, gradient_clip=1.0
+        ),
+        schedule=ScheduleConfig(warmup_steps=50, decay_share=0.55),
+        validation=ValidationConfig(every=100, samples=400),
     )
 
 
-FROM_SCRATCH: dict[str, Callable[[], TrainConfig]] = {"cris-scenes": cris_scenes}
-"""Recipes that need no model to begin with, by name."""
+def ablation_rows(config: TrainConfig) -> dict[str, TrainConfig]:
+    """The paper's seven rows as variations of a recipe: without and with its projector and its decoder."""
+    rows: dict[str, tuple[Literal["contrastive", "classifier"], int]] = {
+        "neither": ("classifier", 0),
+        "contrastive": ("contrastive", 0),
+        "decoder-1": ("classifier", 1),
+        **{f"both-{layers}": ("contrastive", layers) for layers in (1, 2, 3, 4)},
+    }
+    return {
+        name: replace(
+            config,
+            recipe=f"{config.recipe}:{name}",
+            model=replace(
+                config.model,
+                decoder=replace(config.model.decoder, layers=layers),
+                projector=replace(config.model.projector, head=head),
+            ),
+        )
+        for name, (head, layers) in rows.items()
+    }
+
+
+FAMILIES: dict[str, Callable[[str, str], TrainConfig]] = {
+    "released": released,
+    "fixed": fixed,
+    "modern": modern,
+}
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    **{
+        f"{data}-{backbone}-{family}": partial(make, data, backbone)
+        for data in WORDS
+        for backbone in ("rn50", "rn101")
+        for family, make in FAMILIES.items()
+    },
+    "cris-scenes": cris_scenes,
+}
+"""All that need no model to begin with but CLIP, by name; `finetune` needs one."""
+FINETUNE = "finetune"

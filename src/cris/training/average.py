@@ -1,0 +1,48 @@
+"""The moving average of the weights, which is what gets measured and saved."""
+
+from typing import Any
+
+import torch
+
+from cris.model.build import build_cris
+from cris.model.cris import Cris
+
+
+class MovingAverage:
+    """Follows a model; without memory (decay 0) it is the model as it was when last asked for."""
+
+    def __init__(self, model: Cris, decay: float) -> None:
+        self.model = model
+        self.decay = decay
+        self.average = build_cris(model.config).eval().requires_grad_(requires_grad=False)
+        self._move(1.0)
+
+    def update(self, step: int) -> None:
+        """Moves towards the model; less memory at first, so that the beginning is soon forgotten."""
+        if self.decay:
+            self._move(1 - min(self.decay, (1 + step) / (10 + step)))
+
+    def current(self) -> Cris:
+        """The averaged model."""
+        if not self.decay:
+            self._move(1.0)
+        return self.average
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a run must keep; nothing when there is no memory."""
+        return self.average.state_dict() if self.decay else {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        if self.decay:
+            self.average.load_state_dict(state)
+
+    @torch.no_grad()
+    def _move(self, share: float) -> None:
+        """A share of the way, BatchNorm's statistics included."""
+        theirs = self.model.state_dict()
+        for name, value in self.average.state_dict().items():
+            if share == 1 or not value.is_floating_point():
+                value.copy_(theirs[name])
+            else:
+                value.lerp_(theirs[name].to(value.dtype), share)

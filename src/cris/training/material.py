@@ -1,0 +1,172 @@
+"""What a run is given: samples to learn from and to be measured on, a tokenizer, weights to begin with."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, whole_checkpoint
+from cris.data.dataset import Referring, ReferringDataset, SceneDataset
+from cris.data.loader import Loader, Prepare
+from cris.data.sampling import Stream
+from cris.data.scenes import SCENES_VERSION, Scenes, vocabulary
+from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
+from cris.model.build import build_cris
+from cris.model.config import BACKBONES
+from cris.model.convert import load_clip
+from cris.model.cris import Cris
+from cris.model.tokenizer import Tokenizer
+from cris.registry import REGISTRY, resolve
+from cris.training.config import SamplingConfig, TrainConfig
+from cris.training.state import last_checkpoint
+
+SCENES = "scenes"
+"""What stands for rendered scenes where a folder could be named."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """Samples, and the tokenizer to read their sentences with."""
+
+    training: Referring
+    validation: Referring
+    tokenizer: Tokenizer
+    fingerprints: tuple[str, ...]
+    """What the samples are, one for each data set."""
+
+
+def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
+    """Opens data sets: folders of `cris data`, or scenes.
+
+    Raises:
+        ValueError: one of them cannot be read or lacks a split, or the tokenizer does not fit the model.
+    """
+    tokenizer = _tokenizer(config, start)
+    split = config.validation.split
+    if list(sources) == [SCENES]:
+        return Material(
+            training=SceneDataset(Scenes("train", seed=config.seed)),
+            validation=SceneDataset(Scenes(split)),
+            tokenizer=tokenizer,
+            fingerprints=(f"scenes {SCENES_VERSION}",),
+        )
+    (folder,) = sources
+    training = ReferringDataset(folder, "train")
+    return Material(
+        training=training,
+        validation=ReferringDataset(folder, split),
+        tokenizer=tokenizer,
+        fingerprints=(training.stored.manifest.fingerprint,),
+    )
+
+
+def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, processes: int = 1) -> Loader:
+    """Batches of one process; each is a part of a step's batch when steps accumulate."""
+    sampling = config.sampling
+    return Loader(
+        material.training,
+        build_stream(config, material),
+        Prepare(
+            tokenizer=material.tokenizer,
+            inference=config.inference,
+            target=config.objectives.target,
+            transforms=_transforms(sampling),
+        ),
+        groups=sampling.pictures // config.accumulation,
+        workers=sampling.workers,
+        rank=rank,
+        processes=processes,
+    )
+
+
+def build_stream(config: TrainConfig, material: Material) -> Stream:
+    """Which samples come in what order."""
+    sampling = config.sampling
+    return Stream(material.training.index, sampling.rule, sentences=sampling.sentences, seed=config.seed)
+
+
+def _transforms(sampling: SamplingConfig) -> list[Transform]:
+    transforms: list[Transform] = []
+    if sampling.smallest_crop < 1:
+        transforms.append(CropAroundTargets(sampling.smallest_crop))
+    if sampling.flip_probability:
+        transforms.append(HorizontalFlip(sampling.flip_probability))
+    if jitter := sampling.colour_jitter:
+        transforms.append(ColourJitter(jitter, jitter, jitter))
+    return transforms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Weights to begin with: a checkpoint, or a file of CLIP's."""
+
+    path: Path
+    checkpoint: Checkpoint | None
+    """None when the file holds CLIP's weights."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 of the weights."""
+        file = whole_checkpoint(self.path) / WEIGHTS if self.checkpoint else self.path
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def find_start(name: str) -> Start:
+    """A registered name of a model or of CLIP's weights, a checkpoint folder, the folder of a run, or a file.
+
+    Raises:
+        ValueError: there is no such thing, or it is damaged.
+    """
+    is_clip = name in REGISTRY and REGISTRY[name].kind == "clip"
+    path = resolve(name, "clip" if is_clip else "model")
+    last = last_checkpoint(path)
+    if whole_checkpoint(last).is_dir():
+        path = last
+    if path.is_file():
+        return Start(path=path, checkpoint=None)
+    return Start(path=path, checkpoint=load_checkpoint(path))
+
+
+def build_model(config: TrainConfig, start: Start | None) -> Cris:
+    """The model as it is before its first step; fresh weights follow from the seed.
+
+    Raises:
+        ValueError: the weights to begin with have other sizes.
+    """
+    torch.manual_seed(config.seed)
+    if start is None:
+        return build_cris(config.model)
+    if start.checkpoint is None:
+        return load_clip(start.path, config.model)
+    model, weights = build_cris(config.model), start.checkpoint.model.state_dict()
+    for name, ours in model.state_dict().items():
+        theirs = weights.get(name)
+        if theirs is None or theirs.shape != ours.shape:
+            found = "none" if theirs is None else list(theirs.shape)
+            raise ValueError(
+                f"{start.path} must have the recipe's sizes: {name} is {list(ours.shape)}, there {found}"
+            )
+    model.load_state_dict({name: weights[name] for name in model.state_dict()})
+    return model
+
+
+def scenes_tokenizer() -> Tokenizer:
+    """CLIP's tokenizer reduced to what scenes are told of with."""
+    return Tokenizer().reduced(sorted(vocabulary()))
+
+
+def _tokenizer(config: TrainConfig, start: Start | None) -> Tokenizer:
+    """The one that the model to begin with has; else CLIP's, whole or reduced, by the vocabulary's size."""
+    size = config.model.text.vocabulary
+    if start is not None and start.checkpoint is not None:
+        tokenizer = start.checkpoint.tokenizer
+    elif size == BACKBONES["RN50"].text.vocabulary:
+        tokenizer = Tokenizer()
+    else:
+        tokenizer = scenes_tokenizer()
+    if tokenizer.vocab_size != size:
+        raise ValueError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
+    return tokenizer

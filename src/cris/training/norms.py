@@ -1,0 +1,59 @@
+"""What BatchNorm does in training, on one process and on many.
+
+On several GPUs the statistics are those of the whole batch (SyncBatchNorm). On several CPU processes, where
+torch has none, each normalises with the statistics of its own part, and the running statistics are the mean
+of theirs. A single sentence has no spread: the neck's norm over sentences then uses its running statistics, and
+keeps them.
+"""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from cris.model.cris import Cris
+from cris.training.processes import summed
+
+
+class LoneBatchNorm1d(nn.BatchNorm1d):
+    """BatchNorm that takes a batch of one for what it is: no statistics."""
+
+    def forward(self, x: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch channels"]:
+        """Normalises with the batch's statistics, or the running ones when there are none."""
+        if self.training and len(x) == 1:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+def prepare_norms(model: Cris, fabric: Fabric, *, is_frozen: bool) -> None:
+    """Makes the model's norms behave as above, or keep their statistics."""
+    if is_frozen:
+        for module in norms(model):
+            module.eval()
+    elif is_synchronised(fabric):
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    else:
+        plain = model.neck.sentence_norm
+        model.neck.sentence_norm = LoneBatchNorm1d(plain.num_features)
+        model.neck.sentence_norm.load_state_dict(plain.state_dict())
+
+
+def is_synchronised(fabric: Fabric) -> bool:
+    """Whether the processes share the statistics of each batch."""
+    return fabric.world_size > 1 and fabric.device.type == "cuda"
+
+
+def norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    """All that keep running statistics."""
+    return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+
+
+@torch.no_grad()
+def average_statistics(model: nn.Module, fabric: Fabric) -> None:
+    """Sets running statistics to their mean over the processes, so that all have the same."""
+    statistics = [buffer for name, buffer in model.named_buffers() if "running_" in name]
+    mean = summed(fabric, torch.cat([each.flatten() for each in statistics])) / fabric.world_size
+    sizes = [each.numel() for each in statistics]
+    for each, part in zip(statistics, torch.split(mean, sizes), strict=True):
+        each.copy_(part.view_as(each))

@@ -1,0 +1,69 @@
+"""Which weights learn how fast, at every step of a run."""
+
+import math
+from typing import Any, Literal
+
+import torch
+
+from cris.model.cris import Cris
+from cris.training.config import OptimizerConfig, TrainConfig
+
+Part = Literal["backbone", "head"]
+"""CLIP's two encoders, and everything after them."""
+POSITIONS = ("text_encoder.positions", "image_encoder.attention_pool.positions")
+"""CLIP's two positional embeddings."""
+
+
+def part_of(name: str, config: OptimizerConfig) -> Part:
+    """Which part a weight learns with, by its name."""
+    if name in POSITIONS:
+        return config.positions
+    return "backbone" if name.startswith(("image_encoder.", "text_encoder.")) else "head"
+
+
+def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any]]:
+    """Weights by part and by whether they decay: those with two or more dimensions, if any."""
+    groups: dict[tuple[Part, float], list[torch.nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decay = config.weight_decay if parameter.ndim >= 2 else 0.0
+        groups.setdefault((part_of(name, config), decay), []).append(parameter)
+    return [
+        {"params": parameters, "part": part, "weight_decay": decay}
+        for (part, decay), parameters in groups.items()
+    ]
+
+
+def build_optimizer(model: Cris, config: TrainConfig, *, is_cuda: bool) -> torch.optim.Optimizer:
+    """Adam, or AdamW with decoupled decay."""
+    kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer.name]
+    optimizer: torch.optim.Optimizer = kind(
+        parameter_groups(model, config.optimizer),
+        lr=config.optimizer.learning_rate,
+        betas=config.optimizer.betas,
+        # one kernel for all weights; a fused step would unscale by itself, before gradients can be clipped
+        fused=is_cuda and config.precision != "fp16",
+    )
+    return optimizer
+
+
+def learning_rate(config: TrainConfig, step: int, part: Part) -> float:
+    """The learning rate of a part at a step, counted from 0."""
+    optimizer, schedule = config.optimizer, config.schedule
+    share = schedule.begin_share + (1 - schedule.begin_share) * step / config.length
+    rate = optimizer.learning_rate * _decayed(config, share)
+    if schedule.begin_share == 0 and schedule.warmup_steps:
+        rate *= min(1.0, (step + 1) / schedule.warmup_steps)
+    if part == "backbone" and share >= optimizer.full_backbone_share:
+        rate *= optimizer.backbone_factor
+    return rate
+
+
+def _decayed(config: TrainConfig, share: float) -> float:
+    schedule = config.schedule
+    if schedule.decay == "milestones":
+        passed = sum(share >= milestone for milestone in schedule.milestones)
+        return schedule.milestone_factor**passed
+    if schedule.decay_share == 0:
+        return 1.0
+    done = (share - (1 - schedule.decay_share)) / schedule.decay_share
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, done))))

@@ -1,0 +1,99 @@
+"""One process or many: who they are, and the few numbers that they tell each other."""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.strategies.ddp import DDPStrategy
+from torch import Tensor
+
+from cris.training.config import TrainConfig
+
+_PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
+
+
+def launch(config: TrainConfig) -> Fabric:
+    """The fabric of this run, in each of its processes, which it starts unless torchrun or SLURM have.
+
+    Raises:
+        ValueError: a batch does not divide evenly over the processes, or the device is not there.
+    """
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("there is no CUDA device here: pass --device cpu, or auto")
+    here, machines = _started_outside() or (config.processes, 1)
+    parts = here * machines * config.accumulation
+    if config.sampling.pictures % parts:
+        raise ValueError(
+            f"sampling.pictures must divide by {here * machines} processes × {config.accumulation} parts, "
+            f"got {config.sampling.pictures}"
+        )
+    is_cuda = config.device != "cpu" and torch.cuda.is_available()
+    # float16 by a plugin, as Fabric itself has it on GPUs only, and tests run on CPU
+    half: Any = (
+        [MixedPrecision("16-mixed", "cuda" if is_cuda else "cpu")] if config.precision == "fp16" else None
+    )
+    fabric = Fabric(
+        accelerator=config.device,
+        devices=here,
+        num_nodes=machines,
+        precision=None if half else _PRECISIONS[config.precision],
+        plugins=half,
+        # buffers are BatchNorm's statistics, which `norms` brings together
+        strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
+        if here * machines > 1
+        else "auto",
+    )
+    fabric.launch()
+    return fabric
+
+
+def _started_outside() -> tuple[int, int] | None:
+    """Processes on this machine and number of machines, when torchrun or SLURM started this one."""
+    told = os.environ
+    if "TORCHELASTIC_RUN_ID" in told:
+        here = int(told["LOCAL_WORLD_SIZE"])
+        return here, int(told["WORLD_SIZE"]) // here
+    if "SLURM_PROCID" in told and int(told.get("SLURM_NTASKS", 1)) > 1:
+        machines = int(told["SLURM_NNODES"])
+        return int(told.get("SLURM_NTASKS_PER_NODE", int(told["SLURM_NTASKS"]) // machines)), machines
+    return None
+
+
+def summed(fabric: Fabric, values: Tensor) -> Tensor:
+    """The sum over all processes."""
+    if fabric.world_size == 1:
+        return values
+    total = fabric.all_reduce(values.to(fabric.device), reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total
+
+
+def greatest(fabric: Fabric, value: int) -> int:
+    """The greatest that any process has."""
+    if fabric.world_size == 1:
+        return value
+    most = fabric.all_reduce(torch.tensor(float(value), device=fabric.device), reduce_op="max")
+    assert isinstance(most, Tensor)
+    return int(most)
+
+
+def gathered(fabric: Fabric, part: Any) -> list[Any]:
+    """What each process has, in their order."""
+    if fabric.world_size == 1:
+        return [part]
+    parts: list[Any] = [None] * fabric.world_size
+    torch.distributed.all_gather_object(parts, part)
+    return parts
+
+
+def seed_step(config: TrainConfig, step: int, process: int) -> torch.Generator:
+    """Seeds all that is drawn in a step by its number, so that a resumed run draws the same.
+
+    torch's generators serve dropout; the one returned, on the CPU, serves what the loop draws itself.
+    """
+    first, second = np.random.SeedSequence((config.seed, step, process)).generate_state(2, np.uint64)
+    torch.manual_seed(int(first >> np.uint64(1)))
+    return torch.Generator().manual_seed(int(second >> np.uint64(1)))

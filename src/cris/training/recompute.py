@@ -1,0 +1,47 @@
+"""Gradient checkpointing: features are computed again in the backward pass instead of being kept."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from cris.model.cris import Cris
+from cris.training.norms import norms
+
+
+def recompute_features(model: Cris) -> None:
+    """Has the model's blocks keep their inputs only; gradients and running statistics stay the same."""
+    for part in _blocks(model):
+        part.forward = partial(
+            checkpoint, part.forward, use_reentrant=False, context_fn=partial(_passes, part)
+        )
+
+
+def _blocks(model: Cris) -> Iterator[nn.Module]:
+    for stage in model.image_encoder.stages:
+        yield from stage.children()
+    yield from model.text_encoder.blocks
+    if model.decoder is not None:
+        yield from model.decoder.layers
+    yield from (model.projector.first, model.projector.second)
+
+
+def _passes(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """What surrounds the first pass and the second."""
+    return nullcontext(), _statistics_kept(part)
+
+
+@contextmanager
+def _statistics_kept(part: nn.Module) -> Iterator[None]:
+    """The second pass sees the same batch again, which must not count twice in the running statistics."""
+    inside = norms(part)
+    before = [norm.track_running_stats for norm in inside]
+    for norm in inside:
+        norm.track_running_stats = False
+    try:
+        yield
+    finally:
+        for norm, was in zip(inside, before, strict=True):
+            norm.track_running_stats = was

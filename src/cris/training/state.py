@@ -1,0 +1,143 @@
+"""The folder of a run: what is saved, where, and how it goes on after anything that stopped it."""
+
+import dataclasses
+import errno
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cris.checkpoint import CARD, CONFIG, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoint, whole_checkpoint
+from cris.model.config import InferenceConfig
+from cris.model.cris import Cris
+from cris.model.tokenizer import Tokenizer
+from cris.training.config import TrainConfig, check_same_run, fingerprint
+
+_STEP = re.compile(r"step-(\d+)")
+
+
+def last_checkpoint(out: Path) -> Path:
+    """Where the run in `out` saves."""
+    return out / "checkpoints" / "last"
+
+
+def best_checkpoint(out: Path) -> Path:
+    """Where the run in `out` keeps the model that validated best."""
+    return out / "checkpoints" / "best"
+
+
+class RunFolder:
+    """`config.json` and `checkpoints/` of a run; only one process writes."""
+
+    def __init__(self, out: Path, config: TrainConfig, tokenizer: Tokenizer) -> None:
+        self.out = out
+        self.config = config
+        self.tokenizer = tokenizer
+
+    def read_state(self) -> dict[str, Any] | None:
+        """What the run saved last; None when it is a new one.
+
+        Raises:
+            ValueError: the folder holds another run, or what it holds is damaged.
+        """
+        file = whole_checkpoint(last_checkpoint(self.out)) / TRAIN_STATE
+        if not file.exists():
+            return None
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+            stored = state["fingerprint"]
+        except Exception as error:
+            raise ValueError(
+                f"{file} is damaged: rename the newest step-… beside its folder to {file.parent.name} "
+                f"and resume again ({type(error).__name__})"
+            ) from error
+        check_same_run(stored, self.config, str(self.out))
+        return state  # type: ignore[no-any-return]
+
+    def write_config(self) -> None:
+        """Puts the whole configuration where people look for it."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        partial = self.out / ".config.json"
+        partial.write_text(json.dumps(dataclasses.asdict(self.config), indent=2) + "\n", encoding="utf-8")
+        partial.replace(self.out / "config.json")
+
+    def save(
+        self,
+        model: Cris,
+        inference: InferenceConfig,
+        state: Mapping[str, Any],
+        *,
+        step: int,
+        is_best: bool,
+        best: float | None,
+    ) -> None:
+        """Replaces `last` at one stroke; links it as `step-N`, and as `best` where it is.
+
+        Raises:
+            OSError: the disk is full, say; what was saved before is still whole.
+        """
+        last = last_checkpoint(self.out)
+        figure = "not measured yet" if best is None else f"{best:.3f}"
+        card = f"Recipe {self.config.recipe}, {step} steps; best validation mean IoU so far: {figure}.\n"
+        try:
+            save_checkpoint(
+                last,
+                model,
+                self.tokenizer,
+                inference,
+                card=card,
+                train_state={**state, "fingerprint": fingerprint(self.config)},
+                overwrite=True,
+            )
+            if is_best:
+                _link(last, best_checkpoint(self.out), (CONFIG, WEIGHTS, TOKENIZER, CARD))
+            if self.config.keep:
+                _link(last, last.with_name(f"step-{step}"), (CONFIG, WEIGHTS, TOKENIZER, CARD, TRAIN_STATE))
+            self._forget()
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise ValueError(
+                f"the disk is full at step {step}: free some space and pass --resume auto, "
+                f"which goes on from {last}"
+            ) from error
+
+    def _forget(self) -> None:
+        """Removes all but the newest checkpoints of past steps."""
+        steps = {
+            int(match[1]): folder
+            for folder in last_checkpoint(self.out).parent.iterdir()
+            if (match := _STEP.fullmatch(folder.name))
+        }
+        for step in sorted(steps)[: len(steps) - self.config.keep]:
+            shutil.rmtree(steps[step])
+
+
+def _link(source: Path, target: Path, names: tuple[str, ...]) -> None:
+    """Another name for a checkpoint that takes no space where the file system can; whole or not there.
+
+    Files of a checkpoint are never changed, only replaced, so both stay what they are.
+    """
+    unfinished = target.with_name(f".{target.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir()
+    for name in names:
+        try:
+            os.link(source / name, unfinished / name)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            shutil.copy2(source / name, unfinished / name)
+    if target.exists():
+        previous = target.with_name(f".{target.name}.previous")
+        shutil.rmtree(previous, ignore_errors=True)
+        target.rename(previous)
+        unfinished.rename(target)
+        shutil.rmtree(previous)
+    else:
+        unfinished.rename(target)

@@ -1,0 +1,157 @@
+"""One optimiser step: batches in, gradients, weights moved."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from cris.data.loader import Batch
+from cris.model.cris import Cris
+from cris.training.average import MovingAverage
+from cris.training.config import TrainConfig
+from cris.training.loss import Objective
+from cris.training.masking import mask_batch
+from cris.training.norms import average_statistics, is_synchronised, prepare_norms
+from cris.training.optim import build_optimizer, learning_rate
+from cris.training.processes import gathered, seed_step, summed
+from cris.training.recompute import recompute_features
+
+
+class Learner:
+    """A model and everything that changes with it from step to step."""
+
+    def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric) -> None:
+        """Prepares the model, which is then the one that learns, and its optimiser.
+
+        Raises:
+            ValueError: the configuration asks for two things that exclude each other.
+        """
+        if config.compile and config.gradient_checkpointing:
+            raise ValueError("compile and gradient_checkpointing exclude each other: leave one out")
+        self.config, self.fabric = config, fabric
+        self.objective = Objective(config.objectives)
+        self.average = MovingAverage(model, config.ema_decay)
+        model = model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        prepare_norms(model, fabric, is_frozen=config.freeze_norms)
+        if config.gradient_checkpointing:
+            recompute_features(model)
+        self.model = model
+        optimizer = build_optimizer(model, config, is_cuda=fabric.device.type == "cuda")
+        runner: Any = torch.compile(model) if config.compile else model
+        self.runner, self.optimizer = fabric.setup(runner, optimizer)
+        self.average.average.to(fabric.device)
+        self.step = 0
+        self.skipped = 0
+
+    def take(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """One step on the parts of a batch that this process has; returns its figures.
+
+        Raises:
+            ValueError: the loss is no finite number, oftener than may be passed over.
+        """
+        rates = self.set_learning_rates()
+        before = [buffer.clone() for buffer in self.model.buffers()] if self.config.skip_losses else []
+        terms = self.gradients(batches)
+        if not math.isfinite(terms["loss"]):
+            self._pass_over(batches, before)
+            return terms
+        clip = self.config.optimizer.gradient_clip
+        # after unscaling, which this does: before it, the threshold would depend on the loss scale
+        norm = self.fabric.clip_gradients(
+            self.runner, self.optimizer, max_norm=clip or math.inf, error_if_nonfinite=False
+        )
+        assert isinstance(norm, Tensor)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.fabric.world_size > 1 and not is_synchronised(self.fabric) and not self.config.freeze_norms:
+            average_statistics(self.model, self.fabric)
+        self.average.update(self.step)
+        self.step += 1
+        return {**terms, "gradient_norm": norm.item(), **rates}
+
+    def set_learning_rates(self) -> dict[str, float]:
+        """As the schedule has them at this step; returned by part."""
+        rates = {}
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.config, self.step, group["part"])
+            rates[f"learning_rate_{group['part']}"] = group["lr"]
+        return rates
+
+    def gradients(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """Fills the gradients; returns the loss and its terms, over all processes.
+
+        Each part counts by its sentences, so that parts and processes of unequal size amount to one batch.
+        """
+        fabric = self.fabric
+        generator = seed_step(self.config, self.step, fabric.global_rank)
+        here = torch.tensor(float(sum(len(batch.tokens) for batch in batches)))
+        everywhere = summed(fabric, here).item()
+        totals: dict[str, Tensor] = {}
+        for place, batch in enumerate(batches):
+            share = len(batch.tokens) / everywhere
+            with fabric.no_backward_sync(self.runner, enabled=place + 1 < len(batches)):
+                terms = self._terms(batch, generator)
+                loss = torch.stack(list(terms.values())).sum()
+                fabric.backward(loss * share * fabric.world_size)  # processes' gradients get averaged
+            for name, value in terms.items():
+                totals[name] = totals.get(name, 0) + value.detach() * share
+        told = summed(fabric, torch.stack(list(totals.values())))
+        return {"loss": told.sum().item(), **dict(zip(totals, told.tolist(), strict=True))}
+
+    def _terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """The loss in its named terms."""
+        device = self.fabric.device
+        masked = None
+        if self.config.objectives.consistency_weight:
+            masked = self._cut(mask_batch(batch, self.config.objectives, generator)).to(device)
+        batch = self._cut(batch).to(device)
+        logits = self.runner(batch.inputs(), batch.tokens, batch.image_index)
+        terms = self.objective(logits, batch)
+        if masked is not None:
+            hidden = self.runner(masked.inputs(), masked.tokens, masked.image_index)
+            terms |= self.objective.consistency(hidden, logits, batch)
+        return terms
+
+    def _cut(self, batch: Batch) -> Batch:
+        """Without the columns that are padding in every sentence; compiled, one size is faster than many."""
+        if self.config.compile:
+            return batch
+        longest = int(batch.tokens.argmax(dim=1).max()) + 1
+        return Batch(**{**vars(batch), "tokens": batch.tokens[:, :longest]})
+
+    def _pass_over(self, batches: Sequence[Batch], before: list[Tensor]) -> None:
+        """Leaves the step out, statistics too, or ends the run."""
+        if self.skipped == self.config.skip_losses:
+            samples = [batch.samples.tolist() for batch in batches]
+            raise ValueError(
+                f"the loss of step {self.step + 1} is no finite number, on samples "
+                f"{', '.join(str(each) for each in gathered(self.fabric, samples))} of the split: look at "
+                "them, lower --optimizer.learning-rate, or pass over such steps with --skip-losses N"
+            )
+        self.skipped += 1
+        self.optimizer.zero_grad()
+        for buffer, was in zip(self.model.buffers(), before, strict=True):
+            buffer.copy_(was)
+        self.step += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that decides the steps to come; what is drawn follows from the seed and the step."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "step": self.step,
+            "skipped": self.skipped,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there."""
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.step, self.skipped = state["step"], state["skipped"]

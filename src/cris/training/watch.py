@@ -1,0 +1,67 @@
+"""Tells of a run while it goes on: to the person, to metrics.jsonl, to the boards that were asked for."""
+
+import dataclasses
+import time
+from pathlib import Path
+from types import TracebackType
+
+from lightning_fabric import Fabric
+
+from cris.training.config import TrainConfig
+from cris.training.progress import RunProgress, peak_memory
+from cris.training.sheet import draw_sheet
+from cris.training.tracking import Tracker
+from cris.training.validation import Validation
+
+
+class Watch:
+    """In the first process of a run; the others keep still."""
+
+    def __init__(self, fabric: Fabric, config: TrainConfig, out: Path, step: int) -> None:
+        """Begins, or goes on from a step."""
+        self.config, self.device, self.processes = config, fabric.device, fabric.world_size
+        self.is_first = fabric.is_global_zero
+        if self.is_first:
+            self.tracker = Tracker(out, dataclasses.asdict(config), config.trackers, step=step)
+            self.progress = RunProgress(config.last_step, step)
+        self._restart()
+
+    def __enter__(self) -> "Watch":
+        """Shows how far the run is."""
+        if self.is_first:
+            self.progress.__enter__()
+        self._restart()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes what is open, whatever ended the run."""
+        if self.is_first:
+            self.progress.__exit__(kind, error, trace)
+            self.tracker.close()
+
+    def step(self, step: int, figures: dict[str, float], sentences: int) -> None:
+        """A step is done, on so many sentences in this process."""
+        self._sentences += sentences * self.processes
+        if not self.is_first:
+            return
+        self.progress.step(step)
+        if step % self.config.log_every == 0 or step == self.config.last_step:
+            speed = self._sentences / (time.monotonic() - self._since)
+            values = {**figures, "samples_per_second": speed, "memory_gb": peak_memory(self.device)}
+            self.tracker.metrics(step, values)
+            self.progress.metrics(step, values)
+            self._restart()
+
+    def validation(self, step: int, validation: Validation) -> None:
+        """The model was looked at."""
+        if self.is_first:
+            figures = {**validation.summary.to_dict(), "threshold": validation.threshold}
+            self.tracker.validation(step, figures, draw_sheet(validation.shown))
+            self.progress.validation(step, figures)
+        self._restart()
+
+    def _restart(self) -> None:
+        """Speed is that of steps alone."""
+        self._since, self._sentences = time.monotonic(), 0
