@@ -20,6 +20,7 @@ jaxtyping.install_import_hook(
     [
         "cris.model",
         "cris.segmenter",
+        "cris.engines",
         "cris.letterbox",
         "cris.prediction",
         "cris.masks",

@@ -1,30 +1,26 @@
 """Checkpoint folders: config.json, model.safetensors, tokenizer.json and README.md."""
 
-import dataclasses
 import errno
-import json
-import math
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Literal
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from cris.calibration import IDENTITY
+from cris.config_file import StoredConfig, read_config, write_config
 from cris.model.build import build_cris
-from cris.model.config import CrisConfig, InferenceConfig
+from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
 from cris.model.tokenizer import Tokenizer
 
-SCHEMA_VERSION = 2
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
 TRAIN_STATE = "train_state.pt"
 
@@ -68,12 +64,7 @@ def save_checkpoint(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
-        config = {
-            "schema_version": SCHEMA_VERSION,
-            "model": dataclasses.asdict(model.config),
-            "inference": dataclasses.asdict(inference),
-        }
-        (unfinished / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8", newline="\n")
+        write_config(unfinished / CONFIG, StoredConfig(model=model.config, inference=inference))
         _save_weights(unfinished / WEIGHTS, model, getattr(torch, dtype))
         tokenizer.save(unfinished / TOKENIZER)
         (unfinished / CARD).write_text(card, encoding="utf-8", newline="\n")
@@ -91,7 +82,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     folder = whole_checkpoint(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} must be a checkpoint folder, but there is no folder of that name")
-    config = _read_config(_file(folder, CONFIG))
+    config = read_config(_file(folder, CONFIG))
     tokenizer = Tokenizer.load(_file(folder, TOKENIZER))
     if tokenizer.vocab_size != config.model.text.vocabulary:
         raise ValueError(
@@ -120,68 +111,6 @@ def whole_checkpoint(folder: str | Path) -> Path:
     folder = Path(folder)
     previous = _beside(folder.resolve(), "previous")
     return previous if previous.is_dir() and not folder.exists() else folder
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Config:
-    model: CrisConfig
-    inference: InferenceConfig
-
-
-def _read_config(path: Path) -> _Config:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
-    version = content.pop("schema_version", None) if isinstance(content, dict) else None
-    if type(version) is not int:
-        raise ValueError(f"{path} has no schema_version: the folder is not a cris checkpoint")
-    if not 1 <= version <= SCHEMA_VERSION:
-        what = "update cris" if version > SCHEMA_VERSION else "no cris ever wrote it"
-        raise ValueError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
-    for step in range(version, SCHEMA_VERSION):
-        content = MIGRATIONS[step](content)
-    try:
-        return _parsed(_Config, content, "")  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 added the calibration of scores; before it there was none."""
-    inference = content.get("inference")
-    if not isinstance(inference, dict):
-        return content
-    return content | {"inference": inference | {"calibration": dataclasses.asdict(IDENTITY)}}
-
-
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_identity_calibration}
-"""Version of config.json → what turns its content into the next version's."""
-
-
-def _parsed(kind: Any, value: object, name: str) -> Any:
-    """A value from JSON as `kind`: a dataclass, tuple, Literal, float, int or str."""
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _parsed_fields(kind, value, name)
-    origin, parts = get_origin(kind), get_args(kind)
-    if origin is tuple and isinstance(value, list) and len(value) == len(parts):
-        return tuple(_parsed(part, item, name) for part, item in zip(parts, value, strict=True))
-    if origin is Literal and any(type(value) is type(part) and value == part for part in parts):
-        return value
-    if kind is float and isinstance(value, int | float) and math.isfinite(value):
-        return float(value)
-    if kind in (int, str) and type(value) is kind:
-        return value
-    raise ValueError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
-
-
-def _parsed_fields(kind: type, value: object, name: str) -> Any:
-    kinds = get_type_hints(kind)
-    given = value if isinstance(value, dict) else {}
-    if given.keys() != kinds.keys():
-        missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())
-        raise ValueError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
-    return kind(**{key: _parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})
 
 
 def _save_weights(path: Path, model: Cris, dtype: torch.dtype) -> None:

@@ -6,25 +6,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, Union, overload
 
 import cv2
 import numpy as np
-import torch
 from jaxtyping import UInt8
 
-from cris.checkpoint import load_checkpoint
+from cris.engines.engine import Engine, EngineName, Features, Precision
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
-from cris.model.cris import Cris
-from cris.model.neck import PictureFeatures
 from cris.model.tokenizer import Tokenizer
 from cris.picture import PictureSource, read_picture
 from cris.prediction import Prediction
-from cris.registry import resolve
 
-BATCH_SIZE = 8
-"""Pictures, and sentences, that go through the model at a time."""
+if TYPE_CHECKING:
+    from cris.model.cris import Cris
 
 
 class Segmenter:
@@ -32,28 +28,30 @@ class Segmenter:
 
     def __init__(
         self,
-        model: Cris,
+        model: Union["Cris", Engine],
         tokenizer: Tokenizer,
         inference: InferenceConfig,
         device: str = "auto",
         *,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
         is_strict: bool = False,
     ) -> None:
-        """Moves the model to the device, and puts it into evaluation mode.
+        """Asks an engine, or a torch model as it is at each time: in training, too.
 
         Args:
-            model: with the weights to use.
+            model: with the weights to use; it is moved to the device, and put into evaluation mode.
             tokenizer: the one the model was trained with.
             inference: how pictures, sentences and answers are treated.
-            device: "cpu", "cuda", "cuda:1", "mps"…, or "auto" for the first of CUDA, Apple's MPS and the CPU.
-            batch_size: pictures, and sentences, that go through the model at a time: less takes less memory.
+            device: of a torch model: "cpu", "cuda", "cuda:1", "mps"…, or "auto" for the first of CUDA,
+                Apple's MPS and the CPU. An engine has its own.
+            batch_size: pictures, and sentences, that go through the model at a time: less takes less memory;
+                None for what suits the engine.
             is_strict: whether a sentence that is too long is an error; else it is cut, with a warning.
 
         Raises:
             ValueError: no such device here, or model, tokenizer and inference do not fit each other.
         """
-        if batch_size < 1:
+        if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         text = model.config.text
         if tokenizer.vocab_size != text.vocabulary:
@@ -66,12 +64,12 @@ class Segmenter:
                 f"sentence_length must be from 3 to the model's {text.context_length} tokens, "
                 f"got {inference.sentence_length}"
             )
-        self.device = choose_device(device)
         with _memory_advice():
-            self.model = model.to(self.device).eval()
+            self.engine = model if isinstance(model, Engine) else _torch_engine(model, device)
+        self.device = self.engine.device
         self.tokenizer = tokenizer
         self.inference = inference
-        self.batch_size = batch_size
+        self.batch_size = batch_size or self.engine.batch_size
         self.is_strict = is_strict
 
     @classmethod
@@ -80,23 +78,37 @@ class Segmenter:
         name_or_folder: str | Path,
         device: str = "auto",
         *,
-        batch_size: int = BATCH_SIZE,
+        engine: EngineName | None = None,
+        precision: Precision | None = None,
+        is_compiled: bool = False,
+        batch_size: int | None = None,
         is_strict: bool = False,
     ) -> "Segmenter":
-        """A segmenter with the weights of a registered model, or of a checkpoint folder.
+        """A segmenter with a registered model, a checkpoint folder, or a folder that `cris export` wrote.
+
+        Args:
+            name_or_folder: which model.
+            device: as above; the engines onnx and openvino run on the CPU.
+            engine: "torch", "onnx" or "openvino"; the last two export a checkpoint on first use, and keep
+                that. None: torch for a checkpoint, its own for an exported folder.
+            precision: "fp32", "bf16" (torch and openvino) or "int8" (onnx and openvino).
+                None: fp32 for a checkpoint, its own for an exported folder.
+            is_compiled: whether torch compiles the model: slower to start, faster on a GPU.
+            batch_size: as above.
+            is_strict: as above.
 
         Raises:
-            ValueError: no such model, or the folder holds none that can be read; otherwise as above.
+            ValueError: no such model, the folder holds none that can be read, or it is of another engine or
+                precision; otherwise as above.
         """
+        from cris.engines.opening import open_model
+
         with _memory_advice():
-            checkpoint = load_checkpoint(resolve(name_or_folder))
+            opened = open_model(
+                name_or_folder, device, engine=engine, precision=precision, is_compiled=is_compiled
+            )
         return cls(
-            checkpoint.model,
-            checkpoint.tokenizer,
-            checkpoint.inference,
-            device,
-            batch_size=batch_size,
-            is_strict=is_strict,
+            opened.engine, opened.tokenizer, opened.inference, batch_size=batch_size, is_strict=is_strict
         )
 
     @overload
@@ -167,26 +179,23 @@ class Segmenter:
         )
         return [picture if isinstance(picture, EncodedPicture) else next(encoded) for picture in pictures]
 
-    @torch.inference_mode()
     def _encode(self, pictures: Sequence[PictureSource]) -> list["EncodedPicture"]:
         with _memory_advice():
             arrays = [read_picture(picture) for picture in pictures]
             size, protocol = self.inference.input_size, self.inference.protocol
             letterboxes = [Letterbox(len(array), len(array[0]), size, protocol) for array in arrays]
             squares = np.stack([box.apply(array) for box, array in zip(letterboxes, arrays, strict=True)])
-            features = self.model.encode_image(torch.from_numpy(normalise(squares)).to(self.device))
+            features = self.engine.encode_image(normalise(squares))
         return [
             EncodedPicture(
                 segmenter=self,
                 picture=array,
                 letterbox=letterbox,
-                # copies, so that keeping one picture does not keep its batch
-                features=PictureFeatures(*(feature[row : row + 1].clone() for feature in features)),
+                features=known,
             )
-            for row, (array, letterbox) in enumerate(zip(arrays, letterboxes, strict=True))
+            for array, letterbox, known in zip(arrays, letterboxes, features, strict=True)
         ]
 
-    @torch.inference_mode()
     def _answer(
         self, encoded: Sequence["EncodedPicture"], sentences: Sequence[str | list[str]]
     ) -> list[Prediction | list[Prediction]]:
@@ -197,12 +206,14 @@ class Segmenter:
         ]
         found: list[Prediction] = []
         with _memory_advice():
-            features = PictureFeatures(*map(torch.cat, zip(*(one.features for one in encoded), strict=True)))
             for start in range(0, len(asked), self.batch_size):
                 rows, texts = zip(*asked[start : start + self.batch_size], strict=True)
-                tokens = self.tokenizer(texts, self.inference.sentence_length).to(self.device)
-                index = torch.tensor(rows, device=self.device)
-                logits = self.model.segment(features, self.model.encode_text(tokens), index)
+                used = sorted(set(rows))
+                logits = self.engine.segment(
+                    [encoded[row].features for row in used],
+                    self.tokenizer.encode(texts, self.inference.sentence_length),
+                    np.searchsorted(used, rows),
+                )
                 found += [
                     Prediction.from_logits(
                         answer,
@@ -212,7 +223,7 @@ class Segmenter:
                         threshold=self.inference.threshold,
                         calibration=self.inference.calibration,
                     )
-                    for row, sentence, answer in zip(rows, texts, logits[:, 0].cpu().numpy(), strict=True)
+                    for row, sentence, answer in zip(rows, texts, logits, strict=True)
                 ]
         rest = iter(found)
         return [
@@ -242,13 +253,13 @@ class EncodedPicture:
     """Upright, in RGB."""
     letterbox: Letterbox
     """How it lies in the model's input."""
-    features: PictureFeatures
-    """What the model knows of it, on the segmenter's device."""
+    features: Features
+    """What the engine knows of it, on its device."""
 
     @property
     def nbytes(self) -> int:
         """Memory that keeping it takes."""
-        return self.picture.nbytes + sum(feature.nbytes for feature in self.features)
+        return self.picture.nbytes + sum(int(feature.nbytes) for feature in self.features)
 
     @overload
     def predict(self, sentences: str) -> Prediction: ...
@@ -260,20 +271,10 @@ class EncodedPicture:
         return self.segmenter._answer([self], [sentences])[0]
 
 
-def choose_device(name: str) -> torch.device:
-    """The named device, or for "auto" the first of CUDA, Apple's MPS and the CPU that is here.
+def _torch_engine(model: "Cris", device: str) -> Engine:
+    from cris.engines.torch_engine import TorchEngine  # here, as exported models do without torch
 
-    Raises ValueError when there is no such device here.
-    """
-    cuda = (
-        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    )
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    here = [*cuda, *mps, "cpu"]
-    wanted = {"auto": here[0], "cuda": "cuda:0"}.get(name, name)
-    if wanted not in here:
-        raise ValueError(f"device must be auto or what this machine has ({', '.join(here)}), got {name!r}")
-    return torch.device(wanted)
+    return TorchEngine(model, device)
 
 
 @contextmanager

@@ -10,9 +10,9 @@ from PIL import Image
 
 from cris import Prediction, Segmenter
 from cris.checkpoint import save_checkpoint
+from cris.engines.torch_engine import choose_device
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from cris.segmenter import choose_device
 from tests.small import SMALL, small_cris
 
 SENTENCES = ["the red ring", "left dog", "second cup from the left"]
@@ -27,7 +27,7 @@ LONG = " ".join(["left"] * 9 + ["dog"] * 5)
 
 
 def segmenter(**options) -> Segmenter:
-    return Segmenter(small_cris(CONFIG), TOKENIZER, INFERENCE, "cpu", **options)
+    return Segmenter(small_cris(CONFIG), TOKENIZER, INFERENCE, "cpu", **{"batch_size": 8} | options)
 
 
 @pytest.fixture(scope="module")
@@ -90,17 +90,19 @@ def test_the_size_of_batches_changes_nothing(small, batch_size):
 def test_never_more_than_a_batch_goes_through_the_model(monkeypatch):
     small = segmenter(batch_size=2)
     sizes = []
-    encode_image, encode_text = small.model.encode_image, small.model.encode_text
-    monkeypatch.setattr(small.model, "encode_image", lambda x: (sizes.append(len(x)), encode_image(x))[1])
-    monkeypatch.setattr(small.model, "encode_text", lambda x: (sizes.append(len(x)), encode_text(x))[1])
+    plain = small.engine.model
+    encode_image, encode_text = plain.encode_image, plain.encode_text
+    monkeypatch.setattr(plain, "encode_image", lambda x: (sizes.append(len(x)), encode_image(x))[1])
+    monkeypatch.setattr(plain, "encode_text", lambda x: (sizes.append(len(x)), encode_text(x))[1])
     small.predict_batch(PICTURES[:3], [SENTENCES] * 3)
     assert sizes == [2, 2, 2, 2, 1, 2, 1]
 
 
 def test_a_picture_is_encoded_once_for_all_its_sentences(small, monkeypatch):
     calls = []
-    encode_image = small.model.encode_image
-    monkeypatch.setattr(small.model, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
+    plain = small.engine.model
+    encode_image = plain.encode_image
+    monkeypatch.setattr(plain, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
     encoded = small.encode(PICTURES[0])
     for sentence in SENTENCES:
         encoded.predict(sentence)
@@ -110,8 +112,9 @@ def test_a_picture_is_encoded_once_for_all_its_sentences(small, monkeypatch):
 
 def test_encoded_pictures_and_new_ones_answer_together(small, monkeypatch):
     calls = []
-    encode_image = small.model.encode_image
-    monkeypatch.setattr(small.model, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
+    plain = small.engine.model
+    encode_image = plain.encode_image
+    monkeypatch.setattr(plain, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
     kept = small.encode_batch(PICTURES[:2])
     together = small.predict_batch([PICTURES[2], kept[0], PICTURES[3], kept[1]], [SENTENCES] * 4)
     assert calls == [2, 2]
@@ -136,13 +139,11 @@ def test_files_and_images_are_read(small, tmp_path):
 
 
 def test_a_saved_model_answers_as_before(small, tmp_path):
-    save_checkpoint(tmp_path / "model", small.model, TOKENIZER, INFERENCE, "card")
+    save_checkpoint(tmp_path / "model", small.engine.model, TOKENIZER, INFERENCE, "card")
     for folder in (tmp_path / "model", str(tmp_path / "model")):
         loaded = Segmenter.from_pretrained(folder, "cpu", batch_size=3, is_strict=True)
         assert (loaded.inference, loaded.batch_size, loaded.is_strict) == (INFERENCE, 3, True)
-        np.testing.assert_array_equal(
-            loaded.predict(PICTURES[0], "left dog").grid, small.predict(PICTURES[0], "left dog").grid
-        )
+        assert_same(loaded.predict(PICTURES[0], "left dog"), small.predict(PICTURES[0], "left dog"))
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):
@@ -154,7 +155,7 @@ def test_a_model_that_is_not_there_is_named(tmp_path):
 
 def test_protocol_and_threshold_are_the_checkpoints(small):
     released = dataclasses.replace(INFERENCE, protocol="released", threshold=0.0)
-    prediction = Segmenter(small.model, TOKENIZER, released, "cpu").predict(PICTURES[0], "left dog")
+    prediction = Segmenter(small.engine.model, TOKENIZER, released, "cpu").predict(PICTURES[0], "left dog")
     assert prediction.letterbox.protocol == "released"
     np.testing.assert_array_equal(prediction.mask, prediction.letterbox.restore(prediction.grid) > 0)
 
@@ -260,14 +261,14 @@ def test_auto_takes_the_fastest_device_that_is_there(monkeypatch, cuda, mps, cho
 )
 def test_out_of_memory_comes_with_advice(monkeypatch, exhaust):
     small = segmenter()
-    monkeypatch.setattr(small.model, "encode_image", exhaust)
+    monkeypatch.setattr(small.engine.model, "encode_image", exhaust)
     with pytest.raises(MemoryError, match="take fewer pictures and sentences at a time"):
         small.predict(PICTURES[0], "left dog")
 
 
 def test_other_errors_stay_what_they_are(monkeypatch):
     small = segmenter()
-    monkeypatch.setattr(small.model, "encode_image", lambda _: torch.ones(2) @ torch.ones(3))
+    monkeypatch.setattr(small.engine.model, "encode_image", lambda _: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
         small.predict(PICTURES[0], "left dog")
 

@@ -135,7 +135,7 @@ def _work(connection: Connection, checkpoint: Path, device: str) -> None:
 
 def _devices(name: str) -> list[str]:
     """The devices that processes take in turns."""
-    from cris.segmenter import choose_device
+    from cris.engines.torch_engine import choose_device
 
     device = choose_device(name)
     if device.type != "cuda" or name.startswith("cuda:"):

@@ -11,9 +11,10 @@ from jaxtyping import UInt8
 
 from cris.batch.job import SCHEMA_VERSION, Shard, Task
 from cris.batch.reading import read_pictures
+from cris.engines.engine import BATCH_SIZE
 from cris.picture import read_picture
 from cris.prediction import Prediction
-from cris.segmenter import BATCH_SIZE, Segmenter
+from cris.segmenter import Segmenter
 
 SCHEMA = pa.schema(
     [

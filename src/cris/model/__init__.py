@@ -1,7 +1,21 @@
 """The CRIS model and everything that is needed to build one."""
 
-from cris.model.build import build_cris
+import importlib
+from typing import TYPE_CHECKING
+
 from cris.model.config import BACKBONES, CrisConfig, InferenceConfig
-from cris.model.cris import Cris
+
+if TYPE_CHECKING:
+    from cris.model.build import build_cris
+    from cris.model.cris import Cris
 
 __all__ = ["BACKBONES", "Cris", "CrisConfig", "InferenceConfig", "build_cris"]
+
+_LAZY = {"Cris": "cris.model.cris", "build_cris": "cris.model.build"}
+"""Names that bring torch, which exported models do without → where they are."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_LAZY[name]), name)

@@ -25,6 +25,16 @@ def prepare(model: Cris) -> Cris:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
+def to_bfloat16(model: Cris) -> Cris:
+    """Turns a prepared model, in place, to bfloat16: two decimal digits a number, half the memory."""
+    for tensor in model.parameters():
+        tensor.data = tensor.data.to(torch.bfloat16)
+    for name, buffer in model.named_buffers():
+        if buffer.is_floating_point() and not name.endswith("frequencies"):  # of positions up to hundreds
+            buffer.data = buffer.data.to(torch.bfloat16)
+    return model
+
+
 class UpsampledConv(nn.Module):
     """Bilinear doubling, 3x3 convolution, bias and ReLU with a quarter of the multiplications.
 
@@ -71,12 +81,14 @@ class FoldedProjector(nn.Module):
         pixels: Tensor = self.second(self.first(decoded.permute(0, 2, 3, 1)))
         if self.text is None:
             assert self.pixels is not None
-            return self.pixels(pixels.permute(0, 3, 1, 2))  # type: ignore[no-any-return]
+            scores: Tensor = self.pixels(pixels.permute(0, 3, 1, 2))
+            return scores
         height, width, channels = pixels.shape[1:]
         taps = self.kernel_size**2
         kernel, tap_bias, bias = self.text(sentence).split([channels * taps, taps, 1], dim=1)
-        maps = pixels.flatten(1, 2) @ kernel.unflatten(1, (channels, taps)) + tap_bias[:, None]
-        return add_shifted(maps.transpose(1, 2).unflatten(2, (height, width))) + bias[:, :, None, None]
+        maps: Tensor = pixels.flatten(1, 2) @ kernel.unflatten(1, (channels, taps)) + tap_bias[:, None]
+        logits: Tensor = add_shifted(maps.mT.reshape(-1, taps, height, width)) + bias[:, :, None, None]
+        return logits
 
 
 def _fold_norm(block: ConvNorm) -> None:

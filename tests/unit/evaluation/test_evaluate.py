@@ -98,13 +98,13 @@ def test_what_is_asked_for_is_kept_as_ambiguity(segmenter: Segmenter) -> None:
 
 
 def test_each_picture_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, pictures = segmenter.model.encode_image, []
+    encode, pictures = segmenter.engine.model.encode_image, []
 
     def spy(images: torch.Tensor) -> object:
         pictures.append(len(images))
         return encode(images)
 
-    monkeypatch.setattr(segmenter.model, "encode_image", spy)
+    monkeypatch.setattr(segmenter.engine.model, "encode_image", spy)
     rows = list(evaluate(segmenter, several_expressions(7)))
     assert len(rows) > 7
     assert pictures == [3, 3, 1]

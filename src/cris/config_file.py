@@ -1,0 +1,85 @@
+"""config.json: how the configuration of a model is stored, read back, and migrated."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from cris.calibration import IDENTITY
+from cris.model.config import CrisConfig, InferenceConfig
+
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredConfig:
+    """What config.json says of a model."""
+
+    model: CrisConfig
+    inference: InferenceConfig
+
+
+def write_config(path: Path, config: StoredConfig) -> None:
+    """Writes the config.json that `read_config` reads."""
+    content = {"schema_version": SCHEMA_VERSION} | dataclasses.asdict(config)
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
+
+
+def read_config(path: Path) -> StoredConfig:
+    """What a config.json holds, older versions migrated; ValueError names what is missing or foreign."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON: {error}") from error
+    version = content.pop("schema_version", None) if isinstance(content, dict) else None
+    if type(version) is not int:
+        raise ValueError(f"{path} has no schema_version: the folder is not a cris checkpoint")
+    if not 1 <= version <= SCHEMA_VERSION:
+        what = "update cris" if version > SCHEMA_VERSION else "no cris ever wrote it"
+        raise ValueError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
+    for step in range(version, SCHEMA_VERSION):
+        content = MIGRATIONS[step](content)
+    try:
+        return _parsed(StoredConfig, content, "")  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 added the calibration of scores; before it there was none."""
+    inference = content.get("inference")
+    if not isinstance(inference, dict):
+        return content
+    return content | {"inference": inference | {"calibration": dataclasses.asdict(IDENTITY)}}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_identity_calibration}
+"""Version of config.json → what turns its content into the next version's."""
+
+
+def _parsed(kind: Any, value: object, name: str) -> Any:
+    """A value from JSON as `kind`: a dataclass, tuple, Literal, float, int or str."""
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _parsed_fields(kind, value, name)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is tuple and isinstance(value, list) and len(value) == len(parts):
+        return tuple(_parsed(part, item, name) for part, item in zip(parts, value, strict=True))
+    if origin is Literal and any(type(value) is type(part) and value == part for part in parts):
+        return value
+    if kind is float and isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    if kind in (int, str) and type(value) is kind:
+        return value
+    raise ValueError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
+
+
+def _parsed_fields(kind: type, value: object, name: str) -> Any:
+    kinds = get_type_hints(kind)
+    given = value if isinstance(value, dict) else {}
+    if given.keys() != kinds.keys():
+        missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())
+        raise ValueError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
+    return kind(**{key: _parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})

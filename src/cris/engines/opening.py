@@ -1,0 +1,142 @@
+"""From a model's name to an engine that runs it, exported on first use where the engine needs that."""
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cris import __version__
+from cris.engines.engine import Engine, EngineName, Precision
+from cris.engines.exported import ENGINES, Exported, is_exported, read_exported
+from cris.model.config import InferenceConfig
+from cris.model.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A model that is ready to be asked."""
+
+    engine: Engine
+    tokenizer: Tokenizer
+    inference: InferenceConfig
+
+
+def open_model(
+    name_or_folder: str | Path,
+    device: str = "auto",
+    *,
+    engine: EngineName | None = None,
+    precision: Precision | None = None,
+    is_compiled: bool = False,
+) -> Opened:
+    """A registered model, a checkpoint or an exported folder, on the engine that is asked for.
+
+    Without a wish for engine or precision a checkpoint runs on torch in fp32, an exported folder as it is.
+    Raises ValueError for what there is not, and for wishes that an exported folder does not meet.
+    """
+    from cris.registry import resolve
+
+    if engine not in (None, "torch", "onnx", "openvino"):
+        raise ValueError(f"engine must be torch, onnx or openvino, got {engine!r}")
+    if precision not in (None, "fp32", "bf16", "int8"):
+        raise ValueError(f"precision must be fp32, bf16 or int8, got {precision!r}")
+    folder = resolve(name_or_folder)
+    if is_exported(folder):
+        return _open_exported(read_exported(folder), device, engine, precision, is_compiled=is_compiled)
+    if engine in (None, "torch"):
+        return _open_checkpoint(folder, device, precision or "fp32", is_compiled=is_compiled)
+    assert engine is not None
+    exported = exported_once(folder, engine, precision or "fp32")
+    return _open_exported(exported, device, engine, precision, is_compiled=is_compiled)
+
+
+def open_exported(exported: Exported, device: str = "auto") -> Engine:
+    """The engine of an exported folder's format."""
+    config, folder = exported.config.model, exported.folder
+    if exported.format == "onnx":
+        from cris.engines.onnx_engine import OnnxEngine
+
+        return OnnxEngine(folder, config, device)
+    if exported.format == "openvino":
+        from cris.engines.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(folder, config, device, exported.precision)
+    from cris.engines.program_engine import ProgramEngine
+
+    return ProgramEngine(folder, config, device)
+
+
+def exported_once(checkpoint: Path, engine: EngineName, precision: Precision) -> Exported:
+    """The checkpoint as that engine needs it; exported by `cris export` unless it has been, and kept.
+
+    In a process of its own, so that its memory goes back and inference reaches neither torch nor scenes.
+    """
+    from filelock import FileLock
+
+    from cris.weights import cache_folder
+
+    parts = hashlib.sha256(__version__.encode())
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        path = checkpoint / name
+        if not path.is_file():
+            raise ValueError(f"{checkpoint} has no {name}: expected a checkpoint or a folder of cris export")
+        with path.open("rb") as file:
+            parts.update(hashlib.file_digest(file, "sha256").digest())
+    out = cache_folder() / "exports" / f"{parts.hexdigest()[:16]}-{engine}-{precision}"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.with_name(f"{out.name}.lock")):
+        if not is_exported(out):
+            wishes = ("--format", engine, "--precision", precision, "--out", out)
+            command = [sys.executable, "-m", "cris", "export", str(checkpoint), *map(str, wishes)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+                raise ValueError(
+                    f"the model could not be exported for engine {engine} in {precision}: "
+                    f"{reason.removeprefix('cris: error: ')}"
+                )
+    return read_exported(out)
+
+
+def _open_exported(
+    exported: Exported,
+    device: str,
+    engine: EngineName | None,
+    precision: Precision | None,
+    *,
+    is_compiled: bool,
+) -> Opened:
+    if is_compiled:
+        raise ValueError(f"{exported.folder} is exported, so it cannot be compiled: name the checkpoint")
+    if engine not in (None, ENGINES[exported.format]) or precision not in (None, exported.precision):
+        raise ValueError(
+            f"{exported.folder} is a model for engine {ENGINES[exported.format]} in {exported.precision}, "
+            f"asked for was {engine or 'any engine'} in {precision or 'any precision'}: export it so"
+        )
+    return Opened(
+        engine=open_exported(exported, device),
+        tokenizer=exported.tokenizer,
+        inference=exported.config.inference,
+    )
+
+
+def _open_checkpoint(folder: Path, device: str, precision: Precision, *, is_compiled: bool) -> Opened:
+    from cris.checkpoint import load_checkpoint
+    from cris.engines.torch_engine import TorchEngine
+    from cris.model.prepare import prepare, to_bfloat16
+
+    if precision == "int8":
+        raise ValueError("the engine torch runs in fp32 or bf16, got int8: use engine openvino or onnx")
+    checkpoint = load_checkpoint(folder)
+    model = prepare(checkpoint.model)
+    return Opened(
+        engine=TorchEngine(
+            to_bfloat16(model) if precision == "bf16" else model,
+            device,
+            is_fixed=True,
+            is_compiled=is_compiled,
+        ),
+        tokenizer=checkpoint.tokenizer,
+        inference=checkpoint.inference,
+    )

@@ -1,0 +1,108 @@
+"""The model on torch, on any of its devices."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from cris.engines.engine import BATCH_SIZE, Engine, Features
+from cris.model.clip_text import TextFeatures
+from cris.model.cris import Cris
+from cris.model.neck import PictureFeatures
+
+REMEMBERED_SENTENCES = 256
+"""Text encodings that are kept: 9 MB for the paper's sizes and 17 tokens."""
+
+
+class TorchEngine(Engine):
+    """A model as it is, be it in training or prepared (see `cris.model.prepare`)."""
+
+    def __init__(
+        self, model: Cris, device: str = "auto", *, is_fixed: bool = False, is_compiled: bool = False
+    ) -> None:
+        """Moves the model to the device, and puts it into evaluation mode.
+
+        Args:
+            model: with the weights to use.
+            device: "cpu", "cuda", "cuda:1", "mps"…, or "auto" for the first of CUDA, Apple's MPS and the CPU.
+            is_fixed: whether its weights stay as they are, so that text encodings may be remembered.
+            is_compiled: whether torch compiles it, on the first use of each batch size up to a few; needs a
+                C++ compiler on the CPU.
+        """
+        place = choose_device(device)
+        self.device = str(place)
+        self.batch_size = (
+            2 if place.type == "cpu" else BATCH_SIZE
+        )  # on a CPU more take more memory and no less time
+        self.config = model.config
+        self.model = model.to(place).eval()
+        self._dtype = model.text_encoder.projection.dtype
+        self._remembered: OrderedDict[bytes, TextFeatures] | None = OrderedDict() if is_fixed else None
+        self._lock = Lock()
+        compiled: Callable[[Any], Any] = torch.compile if is_compiled else lambda function: function
+        self._encode_image = compiled(lambda images: self.model.encode_image(images))
+        self._segment = compiled(lambda picture, text, index: self.model.segment(picture, text, index))
+
+    @torch.inference_mode()
+    def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
+        """As `Engine.encode_image`; features stay on the device."""
+        features = self._encode_image(self._tensor(images).to(self._dtype))
+        return [
+            PictureFeatures(*(feature[row : row + 1].clone() for feature in features))
+            for row in range(len(images))
+        ]
+
+    @torch.inference_mode()
+    def segment(
+        self,
+        pictures: Sequence[Features],
+        tokens: Int64[np.ndarray, "sentences tokens"],
+        index: Int64[np.ndarray, "sentences"],
+    ) -> Float32[np.ndarray, "sentences h4 w4"]:
+        """As `Engine.segment`."""
+        picture = PictureFeatures(*map(torch.cat, zip(*pictures, strict=True)))
+        logits: Tensor = self._segment(picture, self._encode_text(tokens), self._tensor(index))
+        return logits[:, 0].float().cpu().numpy()
+
+    def _encode_text(self, tokens: Int64[np.ndarray, "sentences tokens"]) -> TextFeatures:
+        """Text encodings; of a fixed model only those of sentences that it was not asked lately."""
+        if self._remembered is None:
+            return self.model.encode_text(self._tensor(tokens))
+        keys = [row.tobytes() for row in tokens]
+        with self._lock:
+            known = {key: self._remembered[key] for key in keys if key in self._remembered}
+        if new := {key: row for key, row in zip(keys, tokens, strict=True) if key not in known}:
+            encoded = self.model.encode_text(self._tensor(np.stack([*new.values()])))
+            for place, key in enumerate(new):
+                known[key] = TextFeatures(*(feature[place : place + 1] for feature in encoded))
+        with self._lock:
+            for key in keys:
+                self._remembered[key] = known[key]
+                self._remembered.move_to_end(key)
+            while len(self._remembered) > REMEMBERED_SENTENCES:
+                self._remembered.popitem(last=False)
+        return TextFeatures(*map(torch.cat, zip(*(known[key] for key in keys), strict=True)))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def choose_device(name: str) -> torch.device:
+    """The named device, or for "auto" the first of CUDA, Apple's MPS and the CPU that is here.
+
+    Raises ValueError when there is no such device here.
+    """
+    cuda = (
+        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    here = [*cuda, *mps, "cpu"]
+    wanted = {"auto": here[0], "cuda": "cuda:0"}.get(name, name)
+    if wanted not in here:
+        raise ValueError(f"device must be auto or what this machine has ({', '.join(here)}), got {name!r}")
+    return torch.device(wanted)
