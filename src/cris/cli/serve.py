@@ -4,7 +4,7 @@ import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -31,6 +31,10 @@ class Command:
     """Port to listen on; 0 takes a free one."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    engine: Literal["torch", "onnx", "openvino"] | None = None
+    """What runs the model; the last two need the extra export. By default torch, or a folder's own."""
+    precision: Literal["fp32", "bf16", "int8"] | None = None
+    """fp32, bf16 (torch, openvino) or int8 (onnx, openvino). By default fp32, or a folder's own."""
     batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Sentences that go through the model together, of whoever waits; 1 asks one after the other."""
     cache: Annotated[int, tyro.conf.arg(metavar="MIB")] = 256
@@ -69,6 +73,8 @@ class Command:
         settings = WorkerSettings(
             model=self.model,
             device=self.device,
+            engine=self.engine,
+            precision=self.precision,
             batch_size=self.batch_size,
             cache_bytes=self.cache * _MEGA,
             pixels=self.max_pixels,

@@ -84,6 +84,11 @@ class Batcher:
         """What the worker said of its model; None while there is none that can answer."""
         return self.worker.ready if self.worker else None
 
+    @property
+    def worker_pid(self) -> int | None:
+        """Of the process that has the model."""
+        return self.worker.pid if self.worker else None
+
     async def ask(self, ask: Ask) -> Answered:
         """The answer to one request; cancelled, it leaves the line.
 
@@ -119,7 +124,7 @@ class Batcher:
                 if self.worker is None:
                     self._set_worker(await Worker.start(self.settings))
                     self.metrics.restarts.inc()
-                    log("worker started", pid=self.worker.pid if self.worker else None)
+                    log("worker started", worker=self.worker_pid)
                 assert self.worker is not None
                 await self._serve(self.worker)
             except Exception as error:  # were it to end here, requests would wait for ever

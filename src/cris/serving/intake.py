@@ -42,7 +42,7 @@ def make_ask(
     include: frozenset[Extra],
     limits: Limits,
     *,
-    with_grids: bool = False,
+    is_for_drawing: bool = False,
 ) -> Ask:
     """Checked against the limits. Raises RefusalError."""
     if len(sentences) > limits.sentences:
@@ -69,7 +69,7 @@ def make_ask(
         digest=hashlib.sha256(picture).digest(),
         sentences=sentences,
         include=include,
-        with_grids=with_grids,
+        is_for_drawing=is_for_drawing,
     )
 
 

@@ -2,8 +2,11 @@
 
 import pickle
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32, UInt8
 
 from cris.letterbox import Letterbox
 
@@ -24,8 +27,20 @@ class Ask:
     """Sha256 of the picture, by which its features are kept."""
     sentences: list[str]
     include: frozenset[Extra] = frozenset()
-    with_grids: bool = False
-    """Whether the model's own grids come along, for who draws at several thresholds."""
+    is_for_drawing: bool = False
+    """Whether what is needed to draw at any threshold comes along."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """What it takes to draw an answer at any threshold, without the model."""
+
+    preview: UInt8[np.ndarray, "height width 3"]
+    """The picture in RGB, shrunk where it is larger than a screen."""
+    grids: list[Float32[np.ndarray, "cells cells"]]
+    """`Prediction.grid` of each sentence."""
+    letterbox: Letterbox
+    """How the whole picture lies in the grids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +54,8 @@ class Answer:
     """One for each sentence, ready for JSON."""
     is_cached: bool
     """Whether the picture's features were there already."""
-    grids: list[Any] = field(default_factory=list)
-    """`Prediction.grid` of each sentence, when asked for."""
-    letterbox: Letterbox | None = None
-    """How the picture lies in the grids, when asked for."""
+    drawing: Drawing | None = None
+    """When asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

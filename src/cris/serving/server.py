@@ -2,7 +2,9 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import uvicorn
 
@@ -20,10 +22,10 @@ def listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
         raise ValueError(
-            f"cannot listen on {host}:{port} ({reason.lower()}): choose another --host or --port"
+            f"cannot listen on {host}:{port} ({reason}): choose another --host or --port"
         ) from error
 
 
@@ -38,30 +40,42 @@ async def serve(
 ) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is under way.
 
+    Args:
+        settings: of the worker that has the model.
+        limits: beyond which requests are refused.
+        at: where to accept connections.
+        key: that all requests must bring, if any.
+        has_page: whether there is a page at /.
+        announce: is told the address once requests are answered.
+
     Raises ValueError when the model cannot be loaded.
     """
     configure()
-    async with Batcher(settings, limits, Metrics()) as batcher:
-        app = create_app(batcher, key)
-        if has_page:
-            from cris.serving.page import add_page  # here, as Gradio takes seconds to import
+    with tempfile.TemporaryDirectory(prefix="cris-serve-") as folder:
+        async with Batcher(settings, limits, Metrics()) as batcher:
+            app = create_app(batcher, key)
+            if has_page:
+                from cris.serving.page import add_page  # here, as Gradio takes seconds to import
 
-            add_page(app, batcher)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=PatientProtocol,
-                ws="none",
-                lifespan="on",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_graceful_shutdown=int(limits.seconds),
-            )
-        )
-        host, port = at.getsockname()[:2]
-        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        announce(url)
-        log("listening", url=url, model=settings.model, pid=os.getpid())
-        await server.serve(sockets=[at])
-        log("stopped")
+                add_page(app, batcher, Path(folder))
+            url = _url(at)
+            announce(url)
+            log("listening", url=url, model=settings.model, pid=os.getpid(), worker=batcher.worker_pid)
+            await uvicorn.Server(
+                uvicorn.Config(
+                    app,
+                    http=PatientProtocol,
+                    ws="none",
+                    lifespan="on",
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=int(limits.seconds),
+                )
+            ).serve(sockets=[at])
+    log("stopped")
+
+
+def _url(at: socket.socket) -> str:
+    host, port = at.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -18,10 +18,25 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
+from cris.engines.engine import EngineName, Precision
 from cris.picture import FORMATS, read_picture
 from cris.prediction import Prediction
 from cris.segmenter import EncodedPicture, Segmenter
-from cris.serving.messages import HEADER, Answer, Ask, Failed, Ready, Refusal, Reply, packed, unpacked
+from cris.serving.messages import (
+    HEADER,
+    Answer,
+    Ask,
+    Drawing,
+    Failed,
+    Ready,
+    Refusal,
+    Reply,
+    packed,
+    unpacked,
+)
+
+PREVIEW_SIDE = 1600
+"""Longest side of a picture as the page shows it, in pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +46,9 @@ class WorkerSettings:
     model: str
     """Registered name or checkpoint folder."""
     device: str = "auto"
+    engine: EngineName | None = None
+    precision: Precision | None = None
+    """Both as `Segmenter.from_pretrained` takes them."""
     batch_size: int = 8
     """Sentences, and pictures, that go through the model at a time."""
     cache_bytes: int = 2**28
@@ -148,8 +166,19 @@ def _answer(ask: Ask, predictions: list[Prediction], *, is_cached: bool) -> Answ
         height=height,
         results=[_result(prediction, ask.include) for prediction in predictions],
         is_cached=is_cached,
-        grids=[prediction.grid for prediction in predictions] if ask.with_grids else [],
-        letterbox=predictions[0].letterbox if ask.with_grids else None,
+        drawing=_drawing(predictions) if ask.is_for_drawing else None,
+    )
+
+
+def _drawing(predictions: list[Prediction]) -> Drawing:
+    picture = predictions[0].picture
+    height, width = picture.shape[:2]
+    scale = min(1.0, PREVIEW_SIDE / max(height, width))
+    size = (max(1, round(scale * width)), max(1, round(scale * height)))
+    return Drawing(
+        preview=picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA),
+        grids=[prediction.grid for prediction in predictions],
+        letterbox=predictions[0].letterbox,
     )
 
 
@@ -195,7 +224,12 @@ def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
 
     try:
         segmenter = Segmenter.from_pretrained(
-            settings.model, settings.device, batch_size=settings.batch_size, is_strict=True
+            settings.model,
+            settings.device,
+            engine=settings.engine,
+            precision=settings.precision,
+            batch_size=settings.batch_size,
+            is_strict=True,
         )
         segmenter.predict(np.zeros((32, 32, 3), dtype=np.uint8), "warm")  # ready means warm
     except (ValueError, MemoryError, OSError) as error:
@@ -207,7 +241,7 @@ def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
             sentence_length=inference.sentence_length,
             input_size=inference.input_size,
             threshold=inference.threshold,
-            device=str(segmenter.device),
+            device=segmenter.device,
         )
     )
     answerer = Answerer(segmenter, FeatureCache(settings.cache_bytes), settings.pixels)

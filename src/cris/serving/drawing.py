@@ -1,0 +1,137 @@
+"""How the page shows what was found: masks in colours over the picture, a table, and files to keep."""
+
+import html
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from cris.masks import box_of, encode_rle
+from cris.serving.messages import Answer
+
+COLOURS_RGB = (
+    *((255, 72, 118), (64, 156, 255), (255, 176, 32), (56, 201, 140)),
+    *((176, 112, 255), (20, 200, 220), (255, 120, 40), (150, 210, 40)),
+)
+"""Of the sentences in order, then again from the first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Findings:
+    """What was found in one picture; drawn again and again as sliders move, without the model."""
+
+    picture: bytes
+    """As a JPEG, at most as large as a screen."""
+    answer: Answer
+    """Without its preview, which the JPEG stands for."""
+
+    @classmethod
+    def of(cls, answer: Answer) -> "Findings":
+        """What is worth keeping of an answer: some hundred kilobytes."""
+        assert answer.drawing is not None
+        buffer = io.BytesIO()
+        Image.fromarray(answer.drawing.preview).save(buffer, "JPEG", quality=95, subsampling=0)
+        drawing = replace(answer.drawing, preview=np.zeros((1, 1, 3), dtype=np.uint8))
+        return cls(picture=buffer.getvalue(), answer=replace(answer, drawing=drawing))
+
+    def draw(self, threshold: float, opacity: float) -> bytes:
+        """A PNG of the picture with its masks; opacity 0 leaves their outlines, 1 hides what is below."""
+        picture = np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
+        buffer = io.BytesIO()
+        masks = self.masks(threshold, *picture.shape[:2])
+        Image.fromarray(overlay(picture, masks, opacity)).save(buffer, "PNG", compress_level=3)
+        return buffer.getvalue()
+
+    def masks(self, threshold: float, height: int, width: int) -> list[Bool[np.ndarray, "height width"]]:
+        """Of each sentence, at this size in pixels."""
+        drawing = self.answer.drawing
+        assert drawing is not None
+        letterbox = replace(drawing.letterbox, height=height, width=width)
+        return [letterbox.restore(grid) > threshold for grid in drawing.grids]
+
+    def coco(self, threshold: float) -> bytes:
+        """The masks at the picture's own size as a COCO JSON, a category for each sentence.
+
+        Sentences that find nothing have no annotation.
+        """
+        size = {"height": self.answer.height, "width": self.answer.width}
+        annotations = []
+        for number, mask in enumerate(self.masks(threshold, **size), start=1):
+            box = box_of(mask)
+            if box is not None:
+                left, top, right, bottom = box
+                annotations.append(
+                    {
+                        "id": number,
+                        "image_id": 1,
+                        "category_id": number,
+                        "bbox": [left, top, right - left, bottom - top],
+                        "area": int(mask.sum()),
+                        "segmentation": dict(encode_rle(mask)),
+                        "iscrowd": 0,
+                        "score": self.answer.results[number - 1]["score"],
+                    }
+                )
+        content = {
+            "info": {"description": "made by cris", "threshold": threshold},
+            "images": [{"id": 1, "file_name": "picture", **size}],
+            "categories": [
+                {"id": number, "name": result["sentence"]}
+                for number, result in enumerate(self.answer.results, start=1)
+            ],
+            "annotations": annotations,
+        }
+        return json.dumps(content, indent=1).encode()
+
+    def table(self, threshold: float) -> str:
+        """HTML: a row for each sentence, with its colour."""
+        masks = self.masks(threshold, self.answer.height, self.answer.width)
+        rows = "".join(
+            _row(colour_of(number), result, float(mask.mean()))
+            for number, (result, mask) in enumerate(zip(self.answer.results, masks, strict=True))
+        )
+        return (
+            '<table class="findings"><thead><tr><th scope="col">Sentence</th><th scope="col">Score</th>'
+            '<th scope="col">Ambiguity</th><th scope="col">Area</th></tr></thead>'
+            f"<tbody>{rows}</tbody></table>"
+        )
+
+
+def overlay(
+    picture: UInt8[np.ndarray, "height width 3"],
+    masks: Sequence[Bool[np.ndarray, "height width"]],
+    opacity: float,
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture with each mask tinted in its colour and outlined."""
+    drawn = picture.copy()
+    width = max(1, round(min(picture.shape[:2]) / 200))  # of the lines, in pixels
+    for number, mask in enumerate(masks):
+        tinted = (1 - opacity) * drawn[mask] + opacity * np.array(colour_of(number), dtype=np.float32)
+        drawn[mask] = np.rint(tinted).astype(np.uint8)
+    for number, mask in enumerate(masks):
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        cv2.drawContours(drawn, outlines, -1, colour_of(number), width, cv2.LINE_AA)
+    return drawn
+
+
+def colour_of(number: int) -> tuple[int, int, int]:
+    """Of a sentence, counted from 0."""
+    return COLOURS_RGB[number % len(COLOURS_RGB)]
+
+
+def _row(colour: tuple[int, int, int], result: dict[str, Any], share: float) -> str:
+    area = f"{100 * share:.1f} %" if share else "nothing found"
+    return (
+        f'<tr><th scope="row"><i style="background: rgb{colour}"></i>{html.escape(result["sentence"])}</th>'
+        f"<td>{_bar(result['score'])}</td><td>{_bar(result['ambiguity'])}</td><td>{area}</td></tr>"
+    )
+
+
+def _bar(share: float) -> str:
+    return f'<span class="bar" aria-hidden="true"><b style="width: {100 * share:.0f}%"></b></span>{share:.2f}'

@@ -1,0 +1,241 @@
+"""The page at /: a picture and sentences in, masks over the picture out. Made with Gradio."""
+
+import asyncio
+import os
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+
+from fastapi import FastAPI
+from PIL import Image
+
+from cris import __version__
+from cris.demo.pictures import PHOTOGRAPH_SENTENCES, SCENE_SIDE, photograph
+from cris.serving.batcher import Batcher
+from cris.serving.drawing import Findings
+from cris.serving.intake import make_ask
+from cris.serving.limits import RefusalError
+
+# read when Gradio is imported: nothing is reported, and nothing asked for, elsewhere
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+
+import gradio as gr
+from gradio.processing_utils import save_bytes_to_cache
+
+EMBEDDED = "cris-scenes"
+KEPT_SECONDS = 600
+"""Uploads and results are deleted after so long, and when the server ends."""
+SESSIONS = 256
+"""Whose results are kept at a time, in memory."""
+OPACITY = 0.5
+SCENES = {
+    1: ("the big lightning bolt", "the blue ring", "the pink heart"),
+    20: ("the large red circle", "the pink arrow", "the cyan circle"),
+}
+"""Examples: index in the test split of Scenes → what to find."""
+
+_NOTE = """<p class="note"><strong>This model knows rendered scenes, not photographs.</strong> It comes with
+the package so that everything runs at once. In a photograph it looks for colours and shapes, and is often
+wrong: photographs need a model trained on photographs.</p>"""
+_LEAD = """<h1>From a sentence to <em>its pixels</em></h1><p class="lead">Give it a picture, say what to find,
+and it lights up the pixels you mean. Several sentences, one a line, get a colour each.</p>"""
+_EMPTY = """<p class="soft">What is found appears above, in colours over your picture. The examples below
+have a picture and sentences to begin with.</p>"""
+_FOOT = f"""<p class="soft">cris {__version__}. Pictures stay on this server and are deleted after
+{KEPT_SECONDS // 60} minutes. Programs use <code>POST /v1/segment</code>, described in
+<a href="/openapi.json">openapi.json</a>.</p>"""
+
+
+def add_page(app: FastAPI, batcher: Batcher, folder: Path) -> None:
+    """Puts the page at /, beside the routes that `app` has.
+
+    Uploads and results are files in `folder`, which is the caller's to remove.
+    """
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)
+    blocks = build(batcher, folder)
+    blocks.state_session_capacity = SESSIONS
+    # Gradio queues events by itself; the line that counts is the batcher's
+    blocks.queue(max_size=batcher.limits.waiting, api_open=False, default_concurrency_limit=4)
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path="/",
+        footer_links=[],
+        run_history=False,
+        show_error=True,
+        max_file_size=batcher.limits.body_bytes,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        theme=_theme(),
+        css=(files("cris.serving") / "page.css").read_text(encoding="utf-8"),
+    )
+
+
+def build(batcher: Batcher, folder: Path) -> gr.Blocks:
+    """The page and what it does."""
+    ready = batcher.ready
+    assert ready is not None
+    with gr.Blocks(
+        title="cris: from a sentence to its pixels",
+        analytics_enabled=False,
+        delete_cache=(60, KEPT_SECONDS),
+        fill_width=False,
+    ) as blocks:
+        gr.HTML(_LEAD + (_NOTE if batcher.settings.model == EMBEDDED else ""))
+        findings = gr.State(None, time_to_live=KEPT_SECONDS)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                picture = gr.Image(
+                    label="Picture",
+                    # as it came, and not decoded here: the worker does, within the limits
+                    type="filepath",
+                    image_mode=None,
+                    sources=["upload", "webcam", "clipboard"],
+                    height=340,
+                    elem_id="picture",
+                )
+                sentences = gr.Textbox(
+                    label="What to find",
+                    info="One sentence a line",
+                    placeholder="the man in red\nthe left dog",
+                    lines=3,
+                    max_lines=8,
+                    elem_id="sentences",
+                )
+                find = gr.Button("Find", variant="primary", size="lg", elem_id="find")
+            with gr.Column(scale=6, min_width=320):
+                shown = gr.Image(
+                    label="Found",
+                    type="filepath",
+                    interactive=False,
+                    buttons=["fullscreen"],
+                    elem_id="found",
+                )
+                table = gr.HTML(_EMPTY, elem_id="table")
+                with gr.Row():
+                    opacity = gr.Slider(
+                        0,
+                        1,
+                        OPACITY,
+                        step=0.05,
+                        label="Opacity",
+                        info="Of the colours",
+                        min_width=140,
+                        elem_id="opacity",
+                    )
+                    threshold = gr.Slider(
+                        0.05,
+                        0.95,
+                        ready.threshold,
+                        step=0.01,
+                        label="Threshold",
+                        info="Lower finds more",
+                        min_width=140,
+                        elem_id="threshold",
+                    )
+                with gr.Row():
+                    as_png = gr.DownloadButton(
+                        "Picture (PNG)", interactive=False, min_width=140, elem_id="png"
+                    )
+                    as_coco = gr.DownloadButton(
+                        "Masks (COCO JSON)", interactive=False, min_width=140, elem_id="coco"
+                    )
+        examples = gr.Examples(
+            _examples(folder, batcher.settings.model),
+            [picture, sentences],
+            label="Examples",
+            cache_examples=False,
+            api_visibility="private",
+        )
+        gr.HTML(_FOOT)
+
+        async def ask(path: str | None, text: str) -> Findings:
+            return await _ask(batcher, path, text)
+
+        drawn = {
+            "fn": partial(_draw, folder),
+            "inputs": [findings, threshold, opacity],
+            "outputs": [shown, table, as_png, as_coco],
+            "show_progress": "hidden",
+            "api_visibility": "private",
+        }
+        for event in (find.click, sentences.submit, examples.load_input_event.then):
+            event(
+                ask,
+                [picture, sentences],
+                findings,
+                show_progress_on=shown,
+                api_visibility="private",
+                concurrency_limit=None,  # those who wait are the batcher's
+            ).success(**drawn)
+        gr.on([opacity.change, threshold.change], trigger_mode="always_last", **drawn)
+        picture.clear(lambda: None, outputs=findings, api_visibility="private").then(**drawn)
+    assert isinstance(blocks, gr.Blocks)
+    return blocks
+
+
+async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
+    sentences = [line.strip() for line in text.splitlines() if line.strip()]
+    if path is None:
+        raise _told("Choose a picture first.")
+    if not sentences:
+        raise _told("Say what to find, such as “the red cup”.")
+    try:
+        content = await asyncio.to_thread(Path(path).read_bytes)
+        ask = make_ask(content, sentences, frozenset({"ambiguity"}), batcher.limits, is_for_drawing=True)
+        answered = await batcher.ask(ask)
+    except FileNotFoundError:
+        raise _told("The picture was deleted in the meantime: choose it again.") from None
+    except RefusalError as refusal:
+        raise _told(f"{refusal.body['detail']}: {refusal.body['hint']}.") from None
+    return await asyncio.to_thread(Findings.of, answered.answer)
+
+
+def _draw(
+    folder: Path, findings: Findings | None, threshold: float, opacity: float
+) -> tuple[str | None, str, gr.DownloadButton, gr.DownloadButton]:
+    """The picture with its masks, the table, and both as files."""
+    if findings is None:
+        nothing = gr.DownloadButton(value=None, interactive=False)
+        return None, _EMPTY, nothing, nothing
+    png = save_bytes_to_cache(findings.draw(threshold, opacity), "cris-found.png", str(folder))
+    coco = save_bytes_to_cache(findings.coco(threshold), "cris-masks.json", str(folder))
+    return (
+        png,
+        findings.table(threshold),
+        gr.DownloadButton(value=png, interactive=True),
+        gr.DownloadButton(value=coco, interactive=True),
+    )
+
+
+def _told(message: str) -> gr.Error:
+    return gr.Error(message, title="That did not work", print_exception=False)
+
+
+def _examples(folder: Path, model: str) -> list[list[str]]:
+    """Pictures that come with the package, as files, and what to find in them."""
+    from cris.data.scenes import Scenes
+
+    scenes = Scenes("test", size=SCENE_SIDE)
+    rows = []
+    for index, sentences in SCENES.items():
+        path = folder / f"scene-{index}.png"
+        Image.fromarray(scenes[index].image).save(path)
+        rows.append([str(path), "\n".join(sentences)])
+    path = folder / "coffee.jpg"
+    path.write_bytes(photograph())
+    rows.append([str(path), "\n".join(PHOTOGRAPH_SENTENCES)])
+    return rows if model == EMBEDDED else rows[::-1]  # others may know photographs better
+
+
+def _theme() -> gr.themes.Base:
+    """Of fonts that every system has: none is fetched."""
+    return gr.themes.Base(
+        primary_hue="pink",
+        neutral_hue="zinc",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+        radius_size="lg",
+    )
