@@ -99,8 +99,10 @@ class ScheduleConfig:
 class ValidationConfig:
     """How the model is looked at while it trains."""
 
+    data: str | None = None
+    """Where the samples are: a folder of `cris data`, or scenes; None: in the data that is learned from."""
     split: str = "val"
-    """Part of the data that it is looked at on."""
+    """Part of that data."""
     every: int | None = None
     """Steps between validations; None: once an epoch."""
     sentences: Literal["first", "all"] = "all"

@@ -10,9 +10,11 @@ import torch
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, whole_checkpoint
 from cris.data.dataset import Referring, ReferringDataset, SceneDataset
 from cris.data.loader import Loader, Prepare
+from cris.data.manifest import read_manifest
 from cris.data.sampling import Stream
 from cris.data.scenes import SCENES_VERSION, Scenes, vocabulary
 from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
+from cris.data.union import UnionDataset
 from cris.model.build import build_cris
 from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
@@ -38,28 +40,30 @@ class Material:
 
 
 def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
-    """Opens data sets: folders of `cris data`, or scenes.
+    """Opens data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
         ValueError: one of them cannot be read or lacks a split, or the tokenizer does not fit the model.
     """
-    tokenizer = _tokenizer(config, start)
-    split = config.validation.split
-    if list(sources) == [SCENES]:
-        return Material(
-            training=SceneDataset(Scenes("train", seed=config.seed)),
-            validation=SceneDataset(Scenes(split)),
-            tokenizer=tokenizer,
-            fingerprints=(f"scenes {SCENES_VERSION}",),
-        )
-    (folder,) = sources
-    training = ReferringDataset(folder, "train")
+    looked_at = [config.validation.data] if config.validation.data else sources
     return Material(
-        training=training,
-        validation=ReferringDataset(folder, split),
-        tokenizer=tokenizer,
-        fingerprints=(training.stored.manifest.fingerprint,),
+        training=_samples(sources, "train", config.seed),
+        validation=_samples(looked_at, config.validation.split, 0),
+        tokenizer=_tokenizer(config, start),
+        fingerprints=tuple(map(_fingerprint, sources)),
     )
+
+
+def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
+    if list(sources) == [SCENES]:
+        return SceneDataset(Scenes(split, seed=seed))
+    if SCENES in sources:
+        raise ValueError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
+    return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
+
+
+def _fingerprint(source: str) -> str:
+    return f"scenes {SCENES_VERSION}" if source == SCENES else read_manifest(Path(source)).fingerprint
 
 
 def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, processes: int = 1) -> Loader:

@@ -2,8 +2,8 @@
 
 On several GPUs the statistics are those of the whole batch (SyncBatchNorm). On several CPU processes, where
 torch has none, each normalises with the statistics of its own part, and the running statistics are the mean
-of theirs. A single sentence has no spread: the neck's norm over sentences then uses its running statistics, and
-keeps them.
+of theirs. A single sentence has no spread: the neck's norm over sentences then uses its running statistics,
+and keeps them.
 """
 
 import torch

@@ -109,6 +109,14 @@ def modern(data: str, backbone: str) -> TrainConfig:
     )
 
 
+Family = Literal["released", "fixed", "modern"]
+FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
+    "released": released,
+    "fixed": fixed,
+    "modern": modern,
+}
+
+
 def cris_scenes() -> TrainConfig:
     """The embedded model: a small CRIS trained from scratch on rendered scenes."""
     return TrainConfig(
@@ -133,6 +141,46 @@ def cris_scenes() -> TrainConfig:
         ),
         schedule=ScheduleConfig(warmup_steps=200, decay_share=0.55),
         validation=ValidationConfig(every=200, samples=400),
+    )
+
+
+TINY_SENTENCES = 48_000
+"""That each of the small recipes learns from, whatever their family."""
+FROM_SCRATCH = 10.0
+"""Times the full recipes' learning rates, which are for weights of CLIP's; these recipes begin with fresh ones."""
+
+
+def scenes_tiny(family: Family) -> TrainConfig:
+    """A very small model, to compare the families on scenes: model, sentences and learning-rate factor are alike.
+
+    Batches are of 16 sentences, as 64 would leave a short run too few steps. The modern one takes the same rate
+    for encoders and head, as there is nothing of CLIP's to keep.
+    """
+    config = FAMILIES[family]("refcoco", "rn50")
+    model = CrisConfig(
+        joint_dim=64,
+        image=ImageEncoderConfig(layers=(1, 1, 1, 1), stem=(16, 16, 16), width=8, position_grid=4),
+        text=TextEncoderConfig(vocabulary=scenes_tokenizer().vocab_size, width=64, layers=2),
+        neck=NeckConfig(fine=32, middle=64, coarse=96),
+        decoder=DecoderConfig(layers=1, ffn=128, dropout=0.0),
+        projector=ProjectorConfig(hidden=32, dim=16),
+        padding=config.model.padding,
+    )
+    steps = TINY_SENTENCES // 16
+    return replace(
+        config,
+        recipe=f"scenes-tiny-{family}",
+        start="",
+        epochs=None,
+        steps=steps,
+        precision="fp32",
+        compile=False,
+        model=model,
+        inference=replace(config.inference, input_size=128, sentence_length=32),
+        sampling=replace(config.sampling, pictures=16 // config.sampling.sentences, workers=0),
+        optimizer=replace(config.optimizer, learning_rate=FROM_SCRATCH * config.optimizer.learning_rate),
+        schedule=replace(config.schedule, warmup_steps=min(100, config.schedule.warmup_steps)),
+        validation=replace(config.validation, every=steps // 5, samples=400),
     )
 
 
@@ -177,11 +225,6 @@ def ablation_rows(config: TrainConfig) -> dict[str, TrainConfig]:
     }
 
 
-FAMILIES: dict[str, Callable[[str, str], TrainConfig]] = {
-    "released": released,
-    "fixed": fixed,
-    "modern": modern,
-}
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
     **{
         f"{data}-{backbone}-{family}": partial(make, data, backbone)
@@ -190,6 +233,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         for family, make in FAMILIES.items()
     },
     "cris-scenes": cris_scenes,
+    **{f"scenes-tiny-{family}": partial(scenes_tiny, family) for family in FAMILIES},
 }
 """All that need no model to begin with but CLIP, by name; `finetune` needs one."""
 FINETUNE = "finetune"
