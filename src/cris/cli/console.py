@@ -44,6 +44,24 @@ def figures_table(title: str, evaluation: "Evaluation") -> Table:
     return table
 
 
+def in_words(evaluation: "Evaluation") -> str:
+    """What the table does not tell: the interval of the mean IoU, the misses by kind, no-target figures."""
+    total = evaluation.total
+    lines = []
+    if interval := evaluation.intervals.get("mean_iou"):
+        lines.append(
+            f"mean IoU {total.mean_iou:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f}"
+        )
+    if evaluation.failures:
+        misses = sum(evaluation.failures.values())
+        kinds = ", ".join(f"{kind} {times:,}" for kind, times in evaluation.failures.items())
+        lines.append(f"misses {misses:,} of {total.count:,} ({100 * misses / total.count:.0f} %): {kinds}")
+    if total.n_acc is not None:
+        t_acc = "–" if total.t_acc is None else f"{total.t_acc:.3f}"
+        lines.append(f"gIoU {total.giou:.3f}, cIoU {total.ciou:.3f}, N-acc {total.n_acc:.3f}, T-acc {t_acc}")
+    return "\n".join(lines)
+
+
 def _cells(summary: "Summary") -> list[str]:
     shares = (
         summary.mean_iou,

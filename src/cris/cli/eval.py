@@ -1,100 +1,255 @@
 """`cris eval`: measures a model on a data set."""
 
-import json
 import sys
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from cris.cli.console import figures_table, in_words, progress, show
+from cris.cli.errors import UsageError
 from cris.cli.output import (
     RECORD,
     SCHEMA_VERSION,
     check_free,
     fingerprint,
     model_sha256,
+    read_record,
     to_json,
     written_together,
 )
 
 if TYPE_CHECKING:
-    from cris.evaluation.evaluate import Evaluation
+    from cris.evaluation.examples import Examples
+    from cris.evaluation.parts import Parts
+    from cris.evaluation.results import Evaluation
+    from cris.evaluation.rows import Row
+    from cris.evaluation.run import Run
+    from cris.model.config import InferenceConfig
 
-ROWS = "rows.jsonl"
+ROWS = "rows.parquet"
+RELEASED_THRESHOLD = 0.35
+"""Of the released code, whatever the checkpoint says."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Measures a model: mean and overall IoU, Pr@50 to Pr@90, the ceiling, and the AUROC of its score.
+    """Measures a model: mean and overall IoU, Pr@50 to Pr@90, intervals, the ceiling, and why it fails.
 
-    All are shares of 1. The fields of the JSON are described in docs/json.md.
+    All figures are shares of 1, of whole masks at the pictures' own size. docs/evaluation.md defines them,
+    docs/json.md tells the fields of the JSON.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Registered name or checkpoint folder."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
-    """What to measure on: scenes, rendered on the fly."""
+    """What to measure on: a data set (see cris data), or scenes, rendered on the fly."""
     split: str = "test"
     """Part of the data; scenes have train, val (1,000 samples) and test (2,000)."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """Measure the first N samples only."""
+    """Measure the first N samples only; a sample is a sentence about a picture."""
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: nothing is written)")
     ] = None
-    """Folder for results.json, and for rows.jsonl with one line for each sample."""
+    """Folder for results.json, and for rows.parquet with a row for each sample."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the figures as one JSON object, and nothing else."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    processes: Annotated[
+        int | None,
+        tyro.conf.arg(metavar="N", help_behavior_hint="(default: one for each core, at most 4; on a GPU 1)"),
+    ] = None
+    """Processes that share the work; any number gives the same results."""
+    protocol: Annotated[
+        Literal["default", "released"] | None,
+        tyro.conf.arg(help_behavior_hint="(default: the checkpoint's)"),
+    ] = None
+    """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
+    choose_threshold: bool = False
+    """First choose the threshold with the best mean IoU on split val, and store it in MODEL, a folder."""
+    resume: bool = False
+    """Go on with the same evaluation in DIR where it was interrupted."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
         """Measures, prints, and writes when asked to."""
-        if self.data != "scenes":
-            raise ValueError(f"this version measures on scenes only, got {self.data!r}: pass scenes")
-        from cris.cli.console import figures_table, progress, show
-        from cris.data.scenes import SCENES_VERSION
-        from cris.evaluation.evaluate import Evaluation, evaluate
-        from cris.evaluation.examples import SceneExamples
-        from cris.registry import resolve
-        from cris.segmenter import Segmenter
-
-        examples = SceneExamples(self.split, self.limit)
-        checkpoint = resolve(self.model)
-        segmenter = Segmenter.from_pretrained(checkpoint, self.device)
-        job = fingerprint(
-            job="eval",
-            model=model_sha256(checkpoint),
-            data=(self.data, SCENES_VERSION),
-            split=self.split,
-            limit=self.limit,
-        )
-        if self.out is not None:
-            check_free(self.out, [RECORD, ROWS], job, overwrite=self.overwrite)
-        rows = progress(evaluate(segmenter, examples), total=len(examples), what="samples")
-        evaluation = Evaluation(list(rows))
-        if self.out is not None:
-            self._write(self.out, evaluation, job)
+        evaluation = self.measure()
         if self.as_json:
             sys.stdout.write(to_json(evaluation.to_dict()))
         else:
             show(figures_table(f"{self.model} on {self.data}, {self.split}", evaluation))
+            show(in_words(evaluation))
         return 0
 
-    def _write(self, out: Path, evaluation: "Evaluation", job: str) -> None:
+    def measure(self) -> "Evaluation":
+        """Measures, with progress on stderr, and writes when asked to."""
+        from cris.evaluation.results import Evaluation
+        from cris.evaluation.row_files import read_rows
+        from cris.evaluation.run import Run
+
+        examples = self._examples(self.split)
+        checkpoint, inference = self._checkpoint()
+        run = Run(checkpoint=checkpoint, examples=examples, threshold=inference.threshold, device=self.device)
+        if self.out is None:
+            rows = self._rows(run, range(run.parts), None, examples.sentences)
+            return Evaluation(sorted(rows, key=lambda row: row.sample))
+        identity = _identity(run)
+        if self.resume and read_record(self.out).get("identity") == identity:
+            return Evaluation(read_rows(self.out))
+        return self._written(self.out, run, inference, identity)
+
+    def _examples(self, split: str) -> "Examples":
+        if self.data == "scenes":
+            from cris.evaluation.examples import SceneExamples
+
+            return SceneExamples(split, self.limit)
+        from cris.evaluation.stored_examples import StoredExamples
+
+        return StoredExamples(self.data, split, self.limit)
+
+    def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
+        """The model's folder, and how it is to be asked."""
+        from cris.checkpoint import CONFIG, whole_checkpoint
+        from cris.config_file import read_config
+        from cris.registry import resolve
+
+        folder = whole_checkpoint(resolve(self.model))
+        if not (folder / CONFIG).is_file():
+            raise ValueError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
+        inference = read_config(folder / CONFIG).inference
+        if self.protocol not in (None, inference.protocol):
+            raise ValueError(
+                f"{self.model} is a checkpoint for the {inference.protocol} protocol, not for "
+                f"{self.protocol}: leave out --protocol, or name another model"
+            )
+        if self.choose_threshold:
+            return folder, replace(inference, threshold=self._chosen_threshold(folder))
+        if self.protocol == "released":
+            return folder, replace(inference, threshold=RELEASED_THRESHOLD)
+        return folder, inference
+
+    def _chosen_threshold(self, folder: Path) -> float:
+        from cris.evaluation.threshold import choose_threshold, store_threshold
+        from cris.registry import REGISTRY
+        from cris.segmenter import Segmenter
+
+        if self.protocol == "released":
+            raise UsageError(
+                "the released protocol fixes the threshold: leave out --choose-threshold or --protocol"
+            )
+        if self.model in REGISTRY:
+            raise UsageError(
+                f"--choose-threshold changes the model: name a folder of yours, not {self.model}"
+            )
+        examples = self._examples("val")
+        segmenter = Segmenter.from_pretrained(folder, self.device)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            choice = choose_threshold(segmenter, progress(examples, total=len(examples), what="val pictures"))
+        store_threshold(folder, choice.best)
+        if not self.as_json:
+            show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
+        return choice.best
+
+    def _written(
+        self, out: Path, run: "Run", inference: "InferenceConfig", identity: dict[str, Any]
+    ) -> "Evaluation":
+        from cris.evaluation.parts import Parts
+        from cris.evaluation.results import Evaluation
+        from cris.evaluation.row_files import write_rows
+
+        job = fingerprint(**identity)
+        parts = Parts(out, identity)
+        self._check(out, parts, job)
+        done = sorted(parts.done() & set(range(run.parts)))
+        rows = [row for part in done for row in parts.read(part)]
+        missing = [part for part in range(run.parts) if part not in done]
+        try:
+            rows += self._rows(run, missing, parts, run.examples.sentences - len(rows))
+        except BaseException:
+            if parts.done():
+                warnings.warn(f"{out} keeps what was measured: pass --resume to go on", stacklevel=1)
+            raise
+        rows.sort(key=lambda row: row.sample)
+        evaluation = Evaluation(rows)
         record = {
             "schema_version": SCHEMA_VERSION,
             "job": "eval",
             "fingerprint": job,
+            "identity": identity,
             "files": [ROWS],
             "model": self.model,
             "data": self.data,
             "split": self.split,
+            "limit": self.limit,
+            "protocol": inference.protocol,
+            "threshold": inference.threshold,
+            "input_size": inference.input_size,
             **evaluation.to_dict(),
         }
         with written_together(out) as folder:
-            lines = (json.dumps(row) + "\n" for row in evaluation.rows_to_dicts())
-            (folder / ROWS).write_text("".join(lines), encoding="utf-8")
+            write_rows(folder / ROWS, rows)
             (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+        parts.remove()
+        return evaluation
+
+    def _check(self, out: Path, parts: "Parts", job: str) -> None:
+        """Raises ValueError where `out` holds what this job may not touch."""
+        earlier = parts.earlier()
+        if self.overwrite:
+            check_free(out, [], job, overwrite=True)
+            parts.remove()
+        elif earlier is None:
+            recorded = read_record(out).get("identity")
+            if isinstance(recorded, dict) and (what := _difference(recorded, parts.identity)):
+                raise ValueError(
+                    f"{out} holds results of another {what}: choose another --out, or pass --overwrite"
+                )
+            check_free(out, [RECORD, ROWS], job, overwrite=False)
+        elif not self.resume:
+            raise ValueError(
+                f"{out} holds an interrupted evaluation: pass --resume to go on with it, or --overwrite"
+            )
+        elif what := _difference(earlier, parts.identity):
+            raise ValueError(
+                f"{out} holds an interrupted evaluation of another {what}: "
+                "only the same one can go on; choose another --out, or pass --overwrite"
+            )
+
+    def _rows(self, run: "Run", numbers: Sequence[int], parts: "Parts | None", left: int) -> "Iterator[Row]":
+        """The rows of these parts, which are `left` samples, as they get done and are kept."""
+        from cris.evaluation.run import run_parts
+
+        def done() -> "Iterator[Row]":
+            for number, rows in run_parts(run, numbers, self.processes):
+                if parts is not None:
+                    parts.save(number, rows)
+                yield from rows
+
+        return progress(done(), total=left, what="samples")
+
+
+def _identity(run: "Run") -> dict[str, Any]:
+    """All that results depend on, in plain JSON."""
+    from cris import __version__
+    from cris.evaluation.row_files import ROWS_VERSION
+
+    return {
+        "job": "eval",
+        "version": [__version__, ROWS_VERSION],
+        "model": model_sha256(run.checkpoint),
+        "data": run.examples.identity,
+        "threshold": run.threshold,
+    }
+
+
+def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """In words, where two identities differ; empty when they do not."""
+    words = {"job": "job", "version": "version of cris", "model": "model", "data": "data set, split or limit"}
+    names = [words.get(name, name) for name in theirs if ours.get(name) != theirs[name]]
+    return " and ".join(names)

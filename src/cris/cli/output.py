@@ -28,9 +28,11 @@ def sha256_of(path: Path) -> str | None:
         return None
 
 
-def model_sha256(checkpoint: Path) -> list[str | None]:
-    """Of everything in a checkpoint that its answers depend on."""
-    return [sha256_of(checkpoint / name) for name in ("config.json", "model.safetensors", "tokenizer.json")]
+def model_sha256(checkpoint: Path) -> list[list[str | None]]:
+    """Name and sha256 of every file of a checkpoint, or of an export, that its answers depend on."""
+    aside = ("README.md", "train_state.pt")
+    files = sorted(path for path in checkpoint.glob("[!.]*") if path.is_file() and path.name not in aside)
+    return [[path.name, sha256_of(path)] for path in files]
 
 
 def to_json(content: object) -> str:
@@ -45,7 +47,7 @@ def check_free(out: Path, files: Iterable[str], job: str, *, overwrite: bool) ->
     """
     if out.exists() and not out.is_dir():
         raise ValueError(f"--out must name a folder, {out} is a file")
-    if overwrite or _record(out).get("fingerprint") == job:
+    if overwrite or read_record(out).get("fingerprint") == job:
         return
     if (out / RECORD).exists():
         raise ValueError(f"{out} holds the results of another job: choose another --out, or pass --overwrite")
@@ -66,7 +68,7 @@ def written_together(out: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as partial:
             yield Path(partial)
             files = sorted(Path(partial).iterdir(), key=lambda file: file.name == RECORD)  # the record last
-            outdated = _files(_record(out)) if (Path(partial) / RECORD).exists() else set()
+            outdated = _files(read_record(out)) if (Path(partial) / RECORD).exists() else set()
             for file in files:
                 file.replace(out / file.name)
             for name in outdated - {file.name for file in files}:
@@ -78,7 +80,7 @@ def written_together(out: Path) -> Iterator[Path]:
         raise
 
 
-def _record(out: Path) -> dict[str, Any]:
+def read_record(out: Path) -> dict[str, Any]:
     """What `out` says of itself; empty when it says nothing that can be read."""
     try:
         record = json.loads((out / RECORD).read_text(encoding="utf-8"))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cris.evaluation.metrics import THRESHOLDS, generalised_iou
-from cris.evaluation.rows import Row
+from cris.evaluation.metrics import THRESHOLDS
+from cris.evaluation.rows import Row, generalised_iou
 
 RESAMPLES = 1000
 SEED = 0

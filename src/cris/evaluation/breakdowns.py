@@ -8,8 +8,8 @@ from typing import Any
 
 from cris.data.records import AREA_EDGES
 from cris.evaluation.bootstrap import Interval, mean_interval
-from cris.evaluation.metrics import Summary, summarise
-from cris.evaluation.rows import Row
+from cris.evaluation.metrics import Summary
+from cris.evaluation.rows import Row, summary_of
 
 WORD_EDGES = (1, 2, 3, 4, 5, 6, 8, 11)
 """Fewest words of each class of sentences."""
@@ -50,7 +50,7 @@ def breakdown(rows: Sequence[Row], by: str) -> list[Group]:
     return [
         Group(
             name=name,
-            summary=summarise(groups[name]),
+            summary=summary_of(groups[name]),
             interval=mean_interval(groups[name], [row.iou for row in groups[name]]),
             failures=count_failures(groups[name]),
         )

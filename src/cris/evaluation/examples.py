@@ -1,6 +1,6 @@
 """What an evaluation goes through: pictures, each with its objects and all that is said of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Protocol
@@ -84,6 +84,10 @@ class Examples(Protocol):
         """How many pictures there are."""
         ...
 
+    def __iter__(self) -> Iterator[Example]:
+        """All pictures, one after the other."""
+        ...
+
     def __getitem__(self, place: int) -> Example:
         """The picture at that place; raises IndexError past the last."""
         ...
@@ -111,6 +115,10 @@ class SceneExamples:
     def __len__(self) -> int:
         """How many pictures there are."""
         return min(self.limit or len(self.scenes), len(self.scenes))
+
+    def __iter__(self) -> Iterator[Example]:
+        """Renders one scene after the other."""
+        return (self[place] for place in range(len(self)))
 
     def __getitem__(self, place: int) -> Example:
         """Renders a scene."""

@@ -1,12 +1,11 @@
 """Mean IoU, overall IoU, Pr@X, gIoU, cIoU, N-acc, T-acc, and how well the score tells good masks from bad."""
 
 import math
-from collections.abc import Collection
 from dataclasses import asdict, dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """The X of Pr@X, as shares of 1."""
@@ -14,40 +13,6 @@ GOOD_IOU = 0.5
 """A mask is good when its IoU is above this: what the score is asked to tell."""
 _EPSILON = 1e-6  # in pixels; the released code's
 Pixels = TypeVar("Pixels", float, np.ndarray)
-
-
-class Measured(Protocol):
-    """What the figures need of a sample; a `Row` has it."""
-
-    @property
-    def intersection(self) -> int:
-        """Of the mask found and the true one, in pixels."""
-        ...
-
-    @property
-    def union(self) -> int:
-        """In pixels."""
-        ...
-
-    @property
-    def predicted_area(self) -> int:
-        """Of the mask found, in pixels."""
-        ...
-
-    @property
-    def is_no_target(self) -> bool:
-        """Whether nothing is meant."""
-        ...
-
-    @property
-    def score(self) -> float:
-        """The model's own."""
-        ...
-
-    @property
-    def ceiling(self) -> float:
-        """IoU that the true mask reaches."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,40 +64,47 @@ def iou(intersection: Pixels, union: Pixels) -> Pixels:
     return intersection / (union + _EPSILON)
 
 
-def generalised_iou(sample: Measured) -> float:
-    """Of one sample as gRefCOCO counts it: 1 when nothing is meant and nothing found, without the 1e-6."""
-    if sample.is_no_target:
-        return float(sample.predicted_area == 0)
-    return sample.intersection / sample.union if sample.union else 0.0
+def summarise(
+    *,
+    intersections: Int64[np.ndarray, "n"],
+    unions: Int64[np.ndarray, "n"],
+    scores: Float64[np.ndarray, "n"],
+    ceilings: Float64[np.ndarray, "n"],
+    predicted_areas: Int64[np.ndarray, "n"] | None = None,
+    is_no_target: Bool[np.ndarray, "n"] | None = None,
+) -> Summary:
+    """The figures of n samples, to the last bit the same in whatever order, from whatever processes.
 
-
-def summarise(samples: Collection[Measured]) -> Summary:
-    """The figures of some samples, to the last bit the same in whatever order, from whatever processes.
-
-    Pixels are added as whole numbers, shares by `math.fsum`, which rounds once.
-    gIoU, cIoU, N-acc and T-acc are those of the evaluation that GRES (CVPR 2023) published for gRefCOCO, an
-    empty mask meaning that nothing is found.
+    Pixels are added as whole numbers, shares by `math.fsum`, which rounds once. gIoU, cIoU, N-acc and T-acc
+    are those of the evaluation published with GRES (CVPR 2023), an empty mask meaning that nothing is found;
+    without areas, or without what has no target, the last two are None and every sentence means something.
 
     Raises:
         ValueError: there is no sample.
     """
-    if not samples:
+    count = len(intersections)
+    if not count:
         raise ValueError("there is nothing to summarise: expected one sample or more, got none")
-    count = len(samples)
-    ious = np.array([iou(float(one.intersection), float(one.union)) for one in samples])
-    intersection, union = sum(one.intersection for one in samples), sum(one.union for one in samples)
+    ious = iou(intersections, unions)
+    n_acc = t_acc = None
+    general = intersections / np.maximum(unions, 1)
+    if predicted_areas is not None and is_no_target is not None:
+        is_empty = predicted_areas == 0
+        general = np.where(is_no_target, is_empty, general)
+        n_acc, t_acc = _share(is_empty[is_no_target]), _share(~is_empty[~is_no_target])
+    intersection, union = int(intersections.sum()), int(unions.sum())
     above = {f"pr{round(100 * x)}": int(np.count_nonzero(ious > x)) / count for x in THRESHOLDS}
     return Summary(
         count=count,
         mean_iou=math.fsum(ious) / count,
         overall_iou=iou(float(intersection), float(union)),
         **above,
-        giou=math.fsum(map(generalised_iou, samples)) / count,
+        giou=math.fsum(general) / count,
         ciou=intersection / union if union else 0.0,
-        n_acc=_share([one.predicted_area == 0 for one in samples if one.is_no_target]),
-        t_acc=_share([one.predicted_area > 0 for one in samples if not one.is_no_target]),
-        ceiling=math.fsum(one.ceiling for one in samples) / count,
-        score_auroc=auroc(np.array([one.score for one in samples], dtype=np.float64), ious > GOOD_IOU),
+        n_acc=n_acc,
+        t_acc=t_acc,
+        ceiling=math.fsum(ceilings) / count,
+        score_auroc=auroc(scores, ious > GOOD_IOU),
     )
 
 
@@ -150,5 +122,5 @@ def auroc(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> f
     return float((ranks[place][is_good].sum() - good * (good + 1) / 2) / (good * bad))
 
 
-def _share(answers: list[bool]) -> float | None:
-    return sum(answers) / len(answers) if answers else None
+def _share(answers: Bool[np.ndarray, "n"]) -> float | None:
+    return int(np.count_nonzero(answers)) / len(answers) if len(answers) else None

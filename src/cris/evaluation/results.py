@@ -7,8 +7,8 @@ from typing import Any
 
 from cris.evaluation.bootstrap import Interval, intervals
 from cris.evaluation.breakdowns import BREAKDOWNS, Group, breakdown, count_failures
-from cris.evaluation.metrics import Summary, summarise
-from cris.evaluation.rows import Row
+from cris.evaluation.metrics import Summary
+from cris.evaluation.rows import Row, summary_of
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Evaluation:
     @cached_property
     def total(self) -> Summary:
         """Over all rows."""
-        return summarise(self.rows)
+        return summary_of(self.rows)
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
@@ -31,7 +31,7 @@ class Evaluation:
     def kinds(self) -> dict[str, Summary]:
         """Kind of expression → its figures; sorted by kind."""
         names = sorted({row.kind for row in self.rows})
-        return {name: summarise([row for row in self.rows if row.kind == name]) for name in names}
+        return {name: summary_of([row for row in self.rows if row.kind == name]) for name in names}
 
     @cached_property
     def breakdowns(self) -> dict[str, list[Group]]:

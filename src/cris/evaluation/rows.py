@@ -1,8 +1,12 @@
 """What an evaluation keeps of every answer: one row for each pair of picture and sentence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from cris.evaluation.metrics import Summary, summarise
 from cris.masks import Rle
 
 Failure = Literal["wrong object", "bad mask", "missed", "hallucinated", "merged"]
@@ -54,3 +58,22 @@ class Row:
     """Highest IoU of the mask found with an annotated object that is not meant; 0 without one."""
     rle: Rle
     """The mask found."""
+
+
+def summary_of(rows: Sequence[Row]) -> Summary:
+    """The figures of some rows; raises ValueError when there is none."""
+    return summarise(
+        intersections=np.array([row.intersection for row in rows], dtype=np.int64),
+        unions=np.array([row.union for row in rows], dtype=np.int64),
+        scores=np.array([row.score for row in rows], dtype=np.float64),
+        ceilings=np.array([row.ceiling for row in rows], dtype=np.float64),
+        predicted_areas=np.array([row.predicted_area for row in rows], dtype=np.int64),
+        is_no_target=np.array([row.is_no_target for row in rows], dtype=bool),
+    )
+
+
+def generalised_iou(row: Row) -> float:
+    """What gIoU is the mean of: without the 1e-6, and 1 where rightly nothing is found."""
+    if row.is_no_target:
+        return float(row.predicted_area == 0)
+    return row.intersection / max(row.union, 1)

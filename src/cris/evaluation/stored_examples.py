@@ -1,5 +1,6 @@
 """The pictures of a stored data set, as an evaluation goes through them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,10 @@ class StoredExamples:
     def __len__(self) -> int:
         """How many pictures there are."""
         return len(self._pictures)
+
+    def __iter__(self) -> Iterator[Example]:
+        """Reads one picture after the other."""
+        return (self[place] for place in range(len(self)))
 
     def __getitem__(self, place: int) -> Example:
         """Reads a picture.

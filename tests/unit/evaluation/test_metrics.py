@@ -10,23 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cris.evaluation.metrics import (
-    Summary,
-    auroc,
-    generalised_iou,
-    intersection_and_union,
-    iou,
-    summarise,
-)
-from cris.evaluation.rows import Row
+from cris.evaluation.metrics import Summary, auroc, intersection_and_union, iou, summarise
+from cris.evaluation.rows import Row, generalised_iou, summary_of
 from cris.letterbox import Letterbox
 from cris.prediction import Prediction
 from tests.conftest import Proof
 from tests.rows import a_row
 
 
-def summary_of(pairs: list[tuple[int, int]]) -> Summary:
-    return summarise([a_row(place, *pair) for place, pair in enumerate(pairs)])
+def summary_of_pairs(pairs: list[tuple[int, int]]) -> Summary:
+    return summary_of([a_row(place, *pair) for place, pair in enumerate(pairs)])
 
 
 def row_of(place: int, found: np.ndarray, true: np.ndarray) -> Row:
@@ -71,7 +64,7 @@ def a_mask() -> st.SearchStrategy[np.ndarray]:
 @settings(max_examples=400)
 @given(st.lists(st.tuples(a_mask(), a_mask()), min_size=1, max_size=12))
 def test_figures_equal_the_plain_formula_on_any_masks(masks: list[tuple[np.ndarray, np.ndarray]]) -> None:
-    figures = summarise([row_of(place, *pair) for place, pair in enumerate(masks)]).to_dict()
+    figures = summary_of([row_of(place, *pair) for place, pair in enumerate(masks)]).to_dict()
     for name, value in plain_figures(masks).items():
         assert figures[name] == (None if value is None else pytest.approx(value, rel=1e-12)), name
 
@@ -81,7 +74,7 @@ def test_figures_equal_the_plain_formula_on_thousands_of_masks(prove: Proof) -> 
     count = prove.count(full=20_000, quick=2_000)
     density = generator.choice([0.0, 0.1, 0.5, 0.9, 1.0], size=(count, 2))
     masks = [tuple(generator.random((5, 7)) < share for share in pair) for pair in density]
-    figures = summarise([row_of(place, *pair) for place, pair in enumerate(masks)]).to_dict()
+    figures = summary_of([row_of(place, *pair) for place, pair in enumerate(masks)]).to_dict()
     worst = max(abs(figures[name] - value) for name, value in plain_figures(masks).items())
     prove.figure(f"figures of {count:,} random masks against the plain formula", f"within {worst:.1e}")
     assert worst < 1e-12
@@ -100,7 +93,7 @@ def test_a_released_answer_scores_what_the_released_code_gives_it(shared_referen
         threshold=0.35,
     )
     # a value at the threshold may fall to either side: at most a pixel of a thousand, see tests/parity
-    assert summarise([row_of(0, found.mask, true)]).mean_iou == pytest.approx(released, rel=1e-3)
+    assert summary_of([row_of(0, found.mask, true)]).mean_iou == pytest.approx(released, rel=1e-3)
 
 
 @given(arrays(bool, (5, 7)), arrays(bool, (5, 7)))
@@ -119,14 +112,14 @@ def test_iou_is_the_released_quotient(intersection: int, union: int, expected: f
 
 
 def test_mean_weighs_samples_alike_and_overall_weighs_pixels() -> None:
-    summary = summary_of([(1, 2), (90, 100)])
+    summary = summary_of_pairs([(1, 2), (90, 100)])
     assert summary.mean_iou == pytest.approx((1 / 2 + 90 / 100) / 2)
     assert summary.overall_iou == pytest.approx(91 / 102)
 
 
 def test_pr_counts_only_what_is_strictly_above() -> None:
     # 51 of 100 is above 0.5; 50 of 100 falls short of it by the 1e-6; 1000 of 1001 is above 0.9
-    summary = summary_of([(50, 100), (51, 100), (1000, 1001), (0, 10)])
+    summary = summary_of_pairs([(50, 100), (51, 100), (1000, 1001), (0, 10)])
     assert (summary.pr50, summary.pr60, summary.pr90) == (0.5, 0.25, 0.25)
     assert summary.count == 4
 
@@ -139,7 +132,7 @@ def test_sentences_that_mean_nothing_count_as_in_grefcoco() -> None:
         a_row(2, 0, 10, predicted_area=0, true_area=10),  # missed
         a_row(3, 5, 10, predicted_area=7, true_area=8),
     ]
-    summary = summarise(rows)
+    summary = summary_of(rows)
     assert [generalised_iou(row) for row in rows] == [1.0, 0.0, 0.0, 0.5]
     assert (summary.giou, summary.ciou) == (1.5 / 4, 5 / 50)
     assert (summary.n_acc, summary.t_acc) == (0.5, 0.5)
@@ -147,8 +140,8 @@ def test_sentences_that_mean_nothing_count_as_in_grefcoco() -> None:
 
 
 def test_accuracies_without_their_samples_are_none() -> None:
-    assert summary_of([(1, 2)]).n_acc is None
-    assert summarise([a_row(0, 0, 0, true_area=0, predicted_area=0)]).t_acc is None
+    assert summary_of_pairs([(1, 2)]).n_acc is None
+    assert summary_of([a_row(0, 0, 0, true_area=0, predicted_area=0)]).t_acc is None
 
 
 @given(st.integers(0, 2**32), st.integers(1, 5))
@@ -160,12 +153,12 @@ def test_order_and_processes_change_no_bit(seed: int, processes: int) -> None:
     ]
     parts = [rows[start::processes] for start in range(processes)]
     generator.shuffle(parts)
-    assert summarise(list(itertools.chain(*parts))) == summarise(rows)
+    assert summary_of(list(itertools.chain(*parts))) == summary_of(rows)
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=30))
 def test_summary_stays_within_its_bounds(extents: list[tuple[int, int]]) -> None:
-    summary = summary_of([(shared, shared + apart) for shared, apart in extents])
+    summary = summary_of_pairs([(shared, shared + apart) for shared, apart in extents])
     shares = [summary.pr50, summary.pr60, summary.pr70, summary.pr80, summary.pr90]
     assert shares == sorted(shares, reverse=True)
     assert all(0 <= share <= 1 for share in (*shares, summary.mean_iou, summary.overall_iou, summary.giou))
@@ -173,15 +166,21 @@ def test_summary_stays_within_its_bounds(extents: list[tuple[int, int]]) -> None
 
 def test_summary_is_json_with_every_field() -> None:
     rows = [a_row(0, 1, 2, score=0.2), a_row(1, 2, 2, score=0.9)]
-    figures = json.loads(json.dumps(summarise(rows).to_dict(), allow_nan=False))
+    figures = json.loads(json.dumps(summary_of(rows).to_dict(), allow_nan=False))
     assert figures.keys() == {field.name for field in fields(Summary)}
     assert figures["score_auroc"] == 1.0
     assert figures["ceiling"] == pytest.approx(0.9)
 
 
+def test_without_areas_every_sentence_means_something() -> None:
+    pixels = {"intersections": np.array([0, 3]), "unions": np.array([0, 4])}
+    summary = summarise(**pixels, scores=np.zeros(2), ceilings=np.ones(2))
+    assert (summary.giou, summary.n_acc, summary.t_acc) == (0.375, None, None)
+
+
 def test_no_samples_are_refused() -> None:
     with pytest.raises(ValueError, match="got none"):
-        summarise([])
+        summary_of([])
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=60))

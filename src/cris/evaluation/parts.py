@@ -1,0 +1,62 @@
+"""Parts of an evaluation, kept on the disk as they get done, so that an interrupted one can go on."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cris.evaluation.row_files import read_rows, write_rows
+from cris.evaluation.rows import Row
+
+FOLDER = ".unfinished"
+_JOB = "job.json"
+
+
+class Parts:
+    """The parts in an output folder of one job, which is known by its identity; plain JSON."""
+
+    def __init__(self, out: Path, identity: dict[str, object]) -> None:
+        self.folder = out / FOLDER
+        self.identity = identity
+
+    def earlier(self) -> dict[str, object] | None:
+        """The identity of the job that left parts here; None when there are none."""
+        try:
+            found = json.loads((self.folder / _JOB).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {} if self.folder.exists() else None
+        return found if isinstance(found, dict) else {}
+
+    def done(self) -> set[int]:
+        """Numbers of the parts that are there."""
+        return {int(path.stem) for path in self.folder.glob("*.parquet") if path.stem.isdecimal()}
+
+    def save(self, number: int, rows: Iterable[Row]) -> None:
+        """Keeps a part; it is there whole or not at all."""
+        if not self.folder.exists():
+            self.folder.mkdir(parents=True)
+            with _whole(self.folder / _JOB) as partial:
+                partial.write_text(json.dumps(self.identity), encoding="utf-8")
+        with _whole(self.folder / f"{number}.parquet") as partial:
+            write_rows(partial, rows)
+
+    def read(self, number: int) -> list[Row]:
+        """The rows of a part; raises ValueError when it is damaged."""
+        return read_rows(self.folder / f"{number}.parquet")
+
+    def remove(self) -> None:
+        """Removes all parts."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Where to write what then moves to `path`, so that it is there whole or not at all."""
+    partial = path.with_name(f".{os.getpid()}-{path.name}")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,165 @@
+"""An evaluation in parts, by one process or several, with the same rows to the last bit."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import cache
+from multiprocessing.sharedctypes import Synchronized
+from pathlib import Path
+
+import torch
+
+from cris.checkpoint import load_checkpoint
+from cris.engines.exported import is_exported
+from cris.engines.torch_engine import TorchEngine, choose_device
+from cris.evaluation.evaluate import evaluate
+from cris.evaluation.examples import Examples
+from cris.evaluation.rows import Row
+from cris.model.prepare import prepare
+from cris.segmenter import Segmenter
+
+PART_PICTURES = 32
+"""Pictures of a part: fixed, and a multiple of all batch sizes, so that batches never depend on how parts are
+dealt. A part is what is lost when an evaluation is interrupted."""
+MOST_PROCESSES = 4
+"""Processes on a CPU that are used unasked: each holds the model, and the machine has other work."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What is measured, with what; it can be sent to other processes."""
+
+    checkpoint: Path
+    examples: Examples
+    threshold: float | None = None
+    """In place of the checkpoint's own."""
+    device: str = "auto"
+    """As for a `Segmenter`."""
+
+    @property
+    def parts(self) -> int:
+        """How many parts the examples make."""
+        return -(-len(self.examples) // PART_PICTURES)
+
+    def segmenter(self, device: str) -> Segmenter:
+        """The model to measure; it remembers nothing, as what was asked before would change last bits."""
+        if is_exported(self.checkpoint):
+            found = Segmenter.from_pretrained(self.checkpoint, device)
+        else:
+            loaded = load_checkpoint(self.checkpoint)
+            engine = TorchEngine(prepare(loaded.model), device)
+            found = Segmenter(engine, loaded.tokenizer, loaded.inference)
+        if self.threshold is not None:
+            found.inference = replace(found.inference, threshold=self.threshold)
+        return found
+
+    def rows(self, segmenter: Segmenter, part: int) -> list[Row]:
+        """The rows of a part; sentences that are cut are cut silently."""
+        places = range(part * PART_PICTURES, min((part + 1) * PART_PICTURES, len(self.examples)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return list(evaluate(segmenter, (self.examples[place] for place in places)))
+
+
+def run_parts(
+    run: Run, parts: Sequence[int], processes: int | None = None
+) -> Iterator[tuple[int, list[Row]]]:
+    """Number and rows of each of the parts, as they get done.
+
+    On a CPU every process computes with one thread: how many there are changes the last bits of a sum.
+
+    Args:
+        run: what to measure
+        parts: numbers of the parts to do
+        processes: on this machine; None takes one for each core of a CPU, up to four, or one for a GPU
+
+    Raises:
+        ValueError: the model, the device or the data are not as they must be.
+        ChildProcessError: the system ended a process.
+    """
+    if processes is not None and processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+    is_cpu = choose_device(run.device).type == "cpu"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = processes or (min(cores, MOST_PROCESSES) if is_cpu else 1)
+    if min(wanted, len(parts)) > 1:
+        yield from _by_processes(run, parts, min(wanted, len(parts)))
+        return
+    with _one_thread() if is_cpu else nullcontext():
+        segmenter = run.segmenter(run.device) if parts else None
+        for part in parts:
+            assert segmenter is not None
+            yield part, run.rows(segmenter, part)
+
+
+def _by_processes(run: Run, parts: Sequence[int], processes: int) -> Iterator[tuple[int, list[Row]]]:
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(processes, context, _start, (run, context.Value("i", 0)))
+    try:
+        futures = {pool.submit(_rows, part): part for part in parts}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "a process of the evaluation was ended by the system, most likely for want of memory: "
+            "pass fewer --processes"
+        ) from error
+    except ValueError as error:  # from another process, whose own frames are lost on the way
+        raise ValueError(str(error)) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_work: tuple[Run, str]
+"""In a process of a pool: what it measures, and the device it does so on."""
+
+
+def _start(run: Run, started: "Synchronized[int]") -> None:
+    """Makes this process one of a pool's; several GPUs are dealt in turn."""
+    global _work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to end
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with started.get_lock():
+        number = started.value
+        started.value += 1
+    device = choose_device(run.device)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    gpus = torch.cuda.device_count() if run.device in ("auto", "cuda") and device.type == "cuda" else 0
+    _work = run, f"cuda:{number % gpus}" if gpus else run.device
+
+
+@cache
+def _segmenter() -> Segmenter:
+    """Loaded with the first part, as errors of a pool's start would not be told."""
+    run, device = _work
+    return run.segmenter(device)
+
+
+def _rows(part: int) -> list[Row]:
+    return _work[0].rows(_segmenter(), part)
+
+
+def _end_with_parent() -> None:
+    """A process whose parent was killed would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,82 @@
+"""The threshold that turns probabilities into masks: chosen on validation, kept in the checkpoint."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from cris.checkpoint import CONFIG
+from cris.config_file import read_config, write_config
+from cris.evaluation.examples import Example
+from cris.evaluation.metrics import iou
+from cris.segmenter import Segmenter
+
+CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
+"""Probabilities that are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How good masks are at each threshold."""
+
+    mean_ious: dict[float, float]
+    """Threshold → mean IoU."""
+
+    @property
+    def best(self) -> float:
+        """The threshold with the highest mean IoU; the lowest of equals."""
+        return max(self.mean_ious, key=lambda threshold: self.mean_ious[threshold])
+
+
+def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choice:
+    """Tries all candidates on examples, which must be of a validation split for figures to be fair.
+
+    Raises:
+        ValueError: there are no examples.
+    """
+    ious = []
+    remaining = iter(examples)
+    while batch := list(islice(remaining, segmenter.batch_size)):
+        found = segmenter.predict_batch(
+            [example.image for example in batch],
+            [[truth.sentence for truth in example.truths] for example in batch],
+        )
+        for example, predictions in zip(batch, found, strict=True):
+            for truth, prediction in zip(example.truths, predictions, strict=True):
+                ious.append(iou(*pixels_above(prediction.probability, example.mask(truth.targets))))
+    if not ious:
+        raise ValueError("a threshold is chosen on one sample or more, got none")
+    means = np.mean(ious, axis=0)
+    return Choice({threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)})
+
+
+def pixels_above(
+    probability: Float32[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"]
+) -> tuple[Int64[np.ndarray, "candidates"], Int64[np.ndarray, "candidates"]]:
+    """Intersections and unions of the masks at all candidates, each pixel looked at once."""
+    thresholds = np.array(CANDIDATES, dtype=np.float32)  # as masks compare: in the probability's precision
+    passed = np.searchsorted(thresholds, probability)  # candidates below the probability
+    inside = np.bincount(passed[true], minlength=len(thresholds) + 1)
+    outside = np.bincount(passed[~true], minlength=len(thresholds) + 1)
+    intersections = inside[::-1].cumsum()[::-1][1:]
+    return intersections, inside.sum() + outside[::-1].cumsum()[::-1][1:]
+
+
+def store_threshold(checkpoint: Path, threshold: float) -> None:
+    """Writes the threshold into a checkpoint's config.json, whole or not at all.
+
+    Raises:
+        ValueError: the folder holds no checkpoint.
+    """
+    path = checkpoint / CONFIG
+    config = read_config(path)
+    partial = path.with_name(f".{os.getpid()}-{CONFIG}")
+    try:
+        write_config(partial, replace(config, inference=replace(config.inference, threshold=threshold)))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
