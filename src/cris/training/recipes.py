@@ -147,14 +147,14 @@ def cris_scenes() -> TrainConfig:
 TINY_SENTENCES = 48_000
 """That each of the small recipes learns from, whatever their family."""
 FROM_SCRATCH = 10.0
-"""Times the full recipes' learning rates, which are for weights of CLIP's; these recipes begin with fresh ones."""
+"""Times the full recipes' learning rates, which are for CLIP's weights; these begin with fresh ones."""
 
 
 def scenes_tiny(family: Family) -> TrainConfig:
-    """A very small model, to compare the families on scenes: model, sentences and learning-rate factor are alike.
+    """A very small model, to compare the families on scenes: as many sentences, rates scaled alike.
 
-    Batches are of 16 sentences, as 64 would leave a short run too few steps. The modern one takes the same rate
-    for encoders and head, as there is nothing of CLIP's to keep.
+    Batches are of 16 sentences, as 64 would leave a short run too few steps. The modern one takes the same
+    rate for encoders and head, as there is nothing of CLIP's to keep.
     """
     config = FAMILIES[family]("refcoco", "rn50")
     model = CrisConfig(
@@ -178,7 +178,11 @@ def scenes_tiny(family: Family) -> TrainConfig:
         model=model,
         inference=replace(config.inference, input_size=128, sentence_length=32),
         sampling=replace(config.sampling, pictures=16 // config.sampling.sentences, workers=0),
-        optimizer=replace(config.optimizer, learning_rate=FROM_SCRATCH * config.optimizer.learning_rate),
+        optimizer=replace(
+            config.optimizer,
+            learning_rate=FROM_SCRATCH * config.optimizer.learning_rate,
+            backbone_factor=1.0 if family == "modern" else config.optimizer.backbone_factor,
+        ),
         schedule=replace(config.schedule, warmup_steps=min(100, config.schedule.warmup_steps)),
         validation=replace(config.validation, every=steps // 5, samples=400),
     )
