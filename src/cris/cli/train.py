@@ -16,8 +16,11 @@ from cris.cli.errors import UsageError
 
 try:
     from cris.training.config import TrainConfig
+    from cris.training.dry_run import dry_run
+    from cris.training.loop import train
     from cris.training.material import SCENES, build_model, find_start, gather_material
     from cris.training.recipes import FINETUNE, RECIPES, finetune
+    from cris.training.state import last_checkpoint
 except ModuleNotFoundError as error:
     raise ValueError(f"training needs {error.name}: pip install 'cris[train]'") from error
 
@@ -41,6 +44,8 @@ class Command:
     """auto goes on with the run in DIR, or begins it; never refuses a folder that holds a run."""
     print_config: bool = False
     """Print all that the run would be made of, as JSON, and stop."""
+    dry_run: bool = False
+    """Build everything, take two steps, tell what time and memory the run needs, and stop."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
 
     def run(self) -> int:
@@ -48,19 +53,21 @@ class Command:
         if self.print_config:
             sys.stdout.write(json.dumps(dataclasses.asdict(self.config), indent=2) + "\n")
             return 0
-        if self.out is None:
+        if self.out is None and not self.dry_run:
             raise UsageError("a run needs a folder: pass --out DIR")
-        from cris.training.loop import train
-        from cris.training.state import last_checkpoint
-
-        if self.resume == "never" and last_checkpoint(self.out).exists():
+        if self.out is not None and self.resume == "never" and last_checkpoint(self.out).exists():
             raise ValueError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
         start = find_start(self.config.start) if self.config.start else None
         material = gather_material(self.data, self.config, start)
         config = replace(
             self.config, data=material.fingerprints, start_sha256=start.fingerprint if start else ""
         )
-        outcome = train(config, build_model(config, start), material, self.out)
+        model = build_model(config, start)
+        if self.out is None or self.dry_run:
+            estimate = dry_run(config, model, material)
+            sys.stdout.write(f"{estimate}\n" if estimate.is_first else "")
+            return 0
+        outcome = train(config, model, material, self.out)
         if not outcome.is_first:
             return 0
         best = "not measured" if outcome.best is None else f"{outcome.best:.3f}"
