@@ -1,6 +1,6 @@
-"""One picture of example masks: what the model finds beside what is meant."""
+"""One picture of example masks: what a model finds, or several do, beside what is meant."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from cris.evaluation.metrics import intersection_and_union, iou
 from cris.prediction import lit_up
 
 COLUMNS = 2
-"""Examples beside each other."""
+"""Examples of a single model beside each other; those of several stand alone."""
 _SIDE, _GAP, _TEXT = 208, 8, 15  # pixels: a panel's side, what is between, the height of letters
 _CAPTION = 2 * (_TEXT + 5)  # pixels; two lines
 _GROUND, _INK, _SOFT = "#ffffff", "#1d1b26", "#6a6678"
@@ -25,16 +25,20 @@ class Shown:
     sentence: str
     truth: Bool[np.ndarray, "height width"]
     """What is meant."""
-    found: Bool[np.ndarray, "height width"]
-    """What the model finds."""
+    found: Mapping[str, Bool[np.ndarray, "height width"]]
+    """What to call it → what is found."""
 
 
 def draw_sheet(examples: Sequence[Shown]) -> Image.Image:
-    """A block for each example: the picture, what is meant, what is found; the sentence and the IoU below."""
+    """A block for each example: the picture, what is meant, what is found; the sentence and IoUs below.
+
+    All examples have as many masks found.
+    """
     assert examples
-    columns = min(COLUMNS, len(examples))
+    panels = 2 + len(examples[0].found)
+    columns = min(COLUMNS if panels == 3 else 1, len(examples))
     rows = -(-len(examples) // columns)
-    width, height = 3 * _SIDE + 3 * _GAP, _SIDE + _CAPTION + 2 * _GAP
+    width, height = panels * (_SIDE + _GAP), _SIDE + _CAPTION + 2 * _GAP
     sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), _GROUND)
     for place, example in enumerate(examples):
         row, column = divmod(place, columns)
@@ -43,10 +47,10 @@ def draw_sheet(examples: Sequence[Shown]) -> Image.Image:
 
 
 def _draw(sheet: Image.Image, example: Shown, left: int, top: int) -> None:
+    masks = (example.truth, *example.found.values())
     panels = (
         Image.fromarray(np.ascontiguousarray(example.image)),
-        lit_up(example.image, example.truth),
-        lit_up(example.image, example.found),
+        *(lit_up(example.image, mask) for mask in masks),
     )
     for place, panel in enumerate(panels):
         scale = _SIDE / max(panel.size)
@@ -55,13 +59,14 @@ def _draw(sheet: Image.Image, example: Shown, left: int, top: int) -> None:
         x = left + place * (_SIDE + _GAP // 2) + (_SIDE - resized.width) // 2
         sheet.paste(resized, (x, top + (_SIDE - resized.height) // 2))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(_TEXT)
-    overlap = iou(*intersection_and_union(example.found, example.truth))
-    below = top + _SIDE + 4
-    sentence = _shortened(f"“{example.sentence}”", font, 3 * _SIDE)
-    draw.text((left, below), sentence, _INK, font)
-    draw.text(
-        (left, below + _TEXT + 5), f"picture · what is meant · what is found, IoU {overlap:.2f}", _SOFT, font
-    )
+    below, across = top + _SIDE + 4, len(panels) * _SIDE
+    draw.text((left, below), _shortened(f"“{example.sentence}”", font, across), _INK, font)
+    told = [
+        f"{name}, IoU {iou(*intersection_and_union(mask, example.truth)):.2f}"
+        for name, mask in example.found.items()
+    ]
+    legend = " · ".join(["picture", "what is meant", *told])
+    draw.text((left, below + _TEXT + 5), _shortened(legend, font, across), _SOFT, font)
 
 
 def _shortened(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:

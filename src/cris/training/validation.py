@@ -66,7 +66,7 @@ def validate(
                         image=prediction.picture,
                         sentence=prediction.sentence,
                         truth=mask,
-                        found=prediction.mask,
+                        found={"what is found": prediction.mask},
                     )
                 )
     width = 2 * len(thresholds) + 2

@@ -1,5 +1,7 @@
 """Where things are on a sheet, whatever the pictures and sentences are like."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def shown(height=208, width=208, sentence="the red thing"):
     truth = np.zeros((height, width), dtype=bool)
     truth[: height // 2] = True
     image = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Shown(image=image, sentence=sentence, truth=truth, found=~truth)
+    return Shown(image=image, sentence=sentence, truth=truth, found={"found": ~truth})
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (3, 2, 2), (8, 2, 4)])
@@ -23,11 +25,21 @@ def test_examples_fill_two_columns(count, columns, rows):
     assert sheet.size == (columns * BLOCK[0] + 8, rows * BLOCK[1] + 8)
 
 
+def test_several_models_stand_beside_each_other():
+    example = shown()
+    several = replace(example, found={"one": ~example.truth, "other": example.truth})
+    sheet = np.asarray(draw_sheet([several] * 2))
+    assert sheet.shape[:2] == (2 * BLOCK[1] + 8, 4 * (208 + 8) + 8)
+    for place, mask in enumerate(several.found.values()):
+        x = 8 + (2 + place) * (208 + 4)
+        assert np.array_equal(sheet[8 : 8 + 208, x : x + 208], np.asarray(lit_up(example.image, mask)))
+
+
 def test_a_block_holds_the_picture_what_is_meant_and_what_is_found():
     example = shown()
     sheet = np.asarray(draw_sheet([example] * 3))
     for left, top in ((8, 8), (8 + BLOCK[0], 8), (8, 8 + BLOCK[1])):
-        panels = (example.image, lit_up(example.image, example.truth), lit_up(example.image, example.found))
+        panels = (example.image, lit_up(example.image, example.truth), lit_up(example.image, example.found["found"]))
         for place, panel in enumerate(panels):
             x = left + place * (208 + 4)
             assert np.array_equal(sheet[top : top + 208, x : x + 208], np.asarray(panel))
