@@ -104,13 +104,9 @@ class Command:
         return self._written(self.out, run, inference, identity)
 
     def _examples(self, split: str) -> "Examples":
-        if self.data == "scenes":
-            from cris.evaluation.examples import SceneExamples
+        from cris.evaluation.sources import open_examples
 
-            return SceneExamples(split, self.limit)
-        from cris.evaluation.stored_examples import StoredExamples
-
-        return StoredExamples(self.data, split, self.limit)
+        return open_examples(self.data, split, self.limit)
 
     def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
         """The model's folder, and how it is to be asked."""

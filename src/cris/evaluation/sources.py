@@ -1,0 +1,16 @@
+"""From what a user names to the pictures of a split."""
+
+from cris.evaluation.examples import Examples, SceneExamples
+from cris.evaluation.stored_examples import StoredExamples
+
+SCENES = "scenes"
+"""What stands for rendered scenes where a folder could be named."""
+
+
+def open_examples(data: str, split: str, limit: int | None = None) -> Examples:
+    """The first `limit` samples of a split (all by default) of a data set's folder, or of scenes.
+
+    Raises:
+        ValueError: the folder is no data set, or there is no such split, or nothing in it.
+    """
+    return SceneExamples(split, limit) if data == SCENES else StoredExamples(data, split, limit)
