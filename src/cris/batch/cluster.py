@@ -20,6 +20,13 @@ from cris.batch.processes import ATTEMPTS
 if TYPE_CHECKING:
     from cris.segmenter import Segmenter
 
+_ON_THIS_MACHINE = {
+    # Ray's name for it says less than it does: its ports are on loopback, not on every address
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # the default of 15 s is too short where other work keeps the machine busy
+    "RAY_agent_register_timeout_ms": "120000",
+    "RAY_raylet_start_wait_time_s": "120",
+}
 _STORE_BYTES = 2 * 2**30
 """Of the object store of a cluster of our own: it holds the model's files and the shards on their way."""
 _WAIT_SECONDS = 30
@@ -135,39 +142,23 @@ def _has_room(ray: Any, cpus: float) -> bool:
 
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected to a cluster; signals stay ours."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
+    """Ray, connected to a cluster, by default to one of our own; signals stay ours."""
+    settings = {"RAY_USAGE_STATS_ENABLED": "0"} | ({} if address else _ON_THIS_MACHINE)
+    os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
+    import ray  # which reads these at once
 
-    own = None
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        if address is None:
-            own = _own_cluster()
-        where = address if own is None else own.address
-        ray.init(address=where, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address or "local",
+            include_dashboard=None if address else False,
+            object_store_memory=None if address else _STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         yield ray
     finally:
         ray.shutdown()
-        if own is not None:
-            own.shutdown()
-
-
-def _own_cluster() -> Any:
-    """A cluster of this machine alone, on loopback; what `ray.init` starts listens on every address."""
-    import torch
-    from ray.cluster_utils import Cluster
-
-    return Cluster(
-        initialize_head=True,
-        head_node_args={
-            "node_ip_address": "127.0.0.1",
-            "include_dashboard": False,
-            "num_cpus": os.cpu_count(),
-            "num_gpus": torch.cuda.device_count(),
-            "object_store_memory": _STORE_BYTES,
-        },
-    )

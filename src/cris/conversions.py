@@ -1,0 +1,165 @@
+"""Predictions as other tools take them: supervision, COCO, Label Studio."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Int32
+
+from cris.prediction import Prediction
+
+if TYPE_CHECKING:
+    import supervision
+
+_RUN_BITS = (3, 4, 8, 16)
+"""Label Studio's sizes of a run's length, of which each run names the one it has."""
+
+
+def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray, "corners 2"]]:
+    """The outer outline of each part of a mask: corners x, y at pixel centres; holes are left out.
+
+    A part of one or two pixels has so many corners.
+    """
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return [outline[:, 0] for outline in found]
+
+
+def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections":
+    """What was found in one picture as `supervision.Detections`, without predictions that found nothing.
+
+    The class id is the sentence's place in `predictions`, `data["class_name"]` the sentence itself.
+
+    Raises:
+        ValueError: supervision is not installed, or the predictions are of pictures of different sizes.
+    """
+    try:
+        import supervision
+    except ModuleNotFoundError as error:
+        raise ValueError("this needs supervision, which is not installed: pip install supervision") from error
+    _check_alike(predictions)
+    found = [(place, each) for place, each in enumerate(predictions) if each.box is not None]
+    if not found:
+        return supervision.Detections.empty()
+    return supervision.Detections(
+        xyxy=np.array([each.box for _, each in found], dtype=np.float32),
+        mask=np.stack([each.mask for _, each in found]),
+        confidence=np.array([each.score for _, each in found], dtype=np.float32),
+        class_id=np.array([place for place, _ in found]),
+        data={"class_name": np.array([each.sentence for _, each in found])},
+    )
+
+
+def to_coco(pictures: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
+    """A COCO document of pictures, each its file name and what was found in it; a category a sentence.
+
+    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and a
+    picture without predictions is left out, as nothing tells its size.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    categories: dict[str, int] = {}
+    for name, predictions in pictures:
+        if not predictions:
+            continue
+        _check_alike(predictions)
+        height, width = predictions[0].mask.shape
+        images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
+        for each in predictions:
+            category = categories.setdefault(each.sentence, len(categories) + 1)
+            if each.box is not None:
+                ids = {"id": len(annotations) + 1, "image_id": len(images), "category_id": category}
+                annotations.append(ids | coco_fields(each))
+    return {
+        "images": images,
+        "categories": [{"id": number, "name": sentence} for sentence, number in categories.items()],
+        "annotations": annotations,
+    }
+
+
+def coco_fields(prediction: Prediction) -> dict[str, Any]:
+    """What a COCO annotation says of a mask: `bbox` (left, top, width, height), `area`, `segmentation`…
+
+    All in pixels; run lengths, as they are exact. `bbox` is all 0 when nothing is found.
+    """
+    left, top, right, bottom = prediction.box or (0, 0, 0, 0)
+    return {
+        "bbox": [left, top, right - left, bottom - top],
+        "area": int(np.count_nonzero(prediction.mask)),
+        "segmentation": dict(prediction.to_rle()),
+        "iscrowd": 0,
+        "score": prediction.score,
+    }
+
+
+def to_label_studio(image: str, predictions: Sequence[Prediction], *, model: str = "cris") -> dict[str, Any]:
+    """A Label Studio task with masks to correct: import a JSON list of such tasks into a project.
+
+    Args:
+        image: URL of the picture, as Label Studio sees it.
+        predictions: of that picture; those that found nothing are left out.
+        model: what Label Studio shows as the version of the model.
+
+    The project needs `<Image name="image" value="$image"/>` and `<BrushLabels name="tag" toName="image"/>`
+    with a label for each sentence.
+    """
+    _check_alike(predictions)
+    found = [each for each in predictions if each.box is not None]
+    return {
+        "data": {"image": image},
+        "predictions": [
+            {
+                "model_version": model,
+                "score": min((each.score for each in found), default=0.0),
+                "result": [_region(each, image) for each in found],
+            }
+        ],
+    }
+
+
+def _region(prediction: Prediction, image: str) -> dict[str, Any]:
+    height, width = prediction.mask.shape
+    return {
+        # of what it is, so that the same predictions make the same file
+        "id": hashlib.sha256(f"{image}\0{prediction.sentence}".encode()).hexdigest()[:10],
+        "type": "brushlabels",
+        "from_name": "tag",
+        "to_name": "image",
+        "original_width": width,
+        "original_height": height,
+        "image_rotation": 0,
+        "score": prediction.score,
+        "value": {
+            "format": "rle",
+            "rle": label_studio_rle(prediction.mask),
+            "brushlabels": [prediction.sentence],
+        },
+    }
+
+
+def label_studio_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
+    """The mask as Label Studio stores brushes: bytes of @thi.ng/rle-pack over its RGBA pixels, row by row.
+
+    32 bits say how many values there are, 5 how wide one is, four times 4 how wide lengths may be; then each
+    run has a 1, two bits for which of these widths its length has, its length less 1, and its value.
+    """
+    changes = np.flatnonzero(np.diff(mask.ravel())) + 1
+    edges = np.concatenate([[0], changes, [mask.size]])
+    bits = [f"{4 * mask.size:032b}", f"{8 - 1:05b}", *(f"{width - 1:04b}" for width in _RUN_BITS)]
+    for start, length in zip(edges[:-1].tolist(), (4 * np.diff(edges)).tolist(), strict=True):
+        value = 255 * int(mask.flat[start])
+        while length:
+            run = min(length, 2 ** _RUN_BITS[-1])
+            kind = next(place for place, width in enumerate(_RUN_BITS) if run <= 2**width)
+            bits.append(f"1{kind:02b}{run - 1:0{_RUN_BITS[kind]}b}{value:08b}")
+            length -= run
+    text = "".join(bits)
+    text += "0" * (-len(text) % 8)
+    return list(int(text, 2).to_bytes(len(text) // 8, "big"))
+
+
+def _check_alike(predictions: Sequence[Prediction]) -> None:
+    sizes = sorted({each.mask.shape for each in predictions})
+    if len(sizes) > 1:
+        raise ValueError(f"the predictions must be of one picture, got masks of the sizes {sizes}")

@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from cris.conversions import label_studio_rle, outlines_of, to_coco, to_detections, to_label_studio
+from cris.letterbox import Letterbox
+from cris.masks import decode_rle
+from cris.prediction import Prediction
+
+PICTURE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
+
+
+def predicted(sentence: str, *, is_found: bool = True, shape: tuple[int, int] = (80, 120)) -> Prediction:
+    logits = np.full((16, 16), -6.0, dtype=np.float32)
+    if is_found:
+        logits[5:9, 3:10] = 6.0
+    return Prediction.from_logits(
+        logits,
+        sentence=sentence,
+        picture=np.zeros((*shape, 3), dtype=np.uint8) if shape != (80, 120) else PICTURE,
+        letterbox=Letterbox(*shape, 64, "default"),
+        threshold=0.5,
+    )
+
+
+def read_label_studio(content: list[int]) -> np.ndarray:
+    """@thi.ng/rle-pack, written from its description and apart from the writer."""
+    bits = "".join(f"{byte:08b}" for byte in content)
+    at = 0
+
+    def read(count: int) -> int:
+        nonlocal at
+        at += count
+        return int(bits[at - count : at], 2)
+
+    total, width = read(32), read(5) + 1
+    lengths = [read(4) + 1 for _ in range(4)]
+    values: list[int] = []
+    while len(values) < total:
+        is_run = read(1)
+        count = read(lengths[read(2)]) + 1
+        values += [read(width)] * count if is_run else [read(width) for _ in range(count)]
+    return np.array(values)
+
+
+def test_supervision_gets_what_was_found():
+    box, nothing, circle = predicted("the box"), predicted("nothing", is_found=False), predicted("the circle")
+    detections = to_detections([box, nothing, circle])
+    assert len(detections) == 2
+    assert detections.xyxy.tolist() == [list(box.box)] * 2
+    np.testing.assert_array_equal(detections.mask[1], circle.mask)
+    assert detections.class_id.tolist() == [0, 2]
+    assert detections["class_name"].tolist() == ["the box", "the circle"]
+    np.testing.assert_allclose(detections.confidence, [box.score, circle.score], rtol=1e-6)
+    assert detections.area.tolist() == [box.mask.sum()] * 2
+
+
+def test_supervision_draws_what_it_gets():
+    import supervision
+
+    drawn = supervision.MaskAnnotator().annotate(PICTURE.copy(), predicted("the box").to_detections())
+    changed = (drawn != PICTURE).any(axis=2)
+    assert changed.any()
+    assert not (changed & ~predicted("the box").mask).any()
+
+
+def test_nothing_found_is_no_detection():
+    assert len(predicted("nothing", is_found=False).to_detections()) == 0
+
+
+def test_missing_supervision_is_told(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "supervision", None)
+    with pytest.raises(ValueError, match="pip install supervision"):
+        predicted("the box").to_detections()
+
+
+def test_predictions_of_different_pictures_are_refused():
+    both = [predicted("the box"), predicted("the box", shape=(90, 60))]
+    for convert in (
+        to_detections,
+        lambda each: to_coco([("a.jpg", each)]),
+        lambda each: to_label_studio("", each),
+    ):
+        with pytest.raises(ValueError, match="one picture"):
+            convert(both)
+
+
+def test_coco_document_is_read_back_with_the_same_masks(tmp_path):
+    first = [predicted("the box"), predicted("nothing", is_found=False)]
+    second = [predicted("the box", shape=(90, 60))]
+    document = to_coco([("a.jpg", first), ("b.jpg", second), ("c.jpg", [])])
+    path = tmp_path / "coco.json"
+    path.write_text(json.dumps(document))
+    coco = COCO(path)
+    assert [image["file_name"] for image in coco.loadImgs(coco.getImgIds())] == ["a.jpg", "b.jpg"]
+    assert [each["name"] for each in coco.loadCats(coco.getCatIds())] == ["the box", "nothing"]
+    for annotation, prediction in zip(coco.loadAnns(coco.getAnnIds()), (first[0], second[0]), strict=True):
+        np.testing.assert_array_equal(coco.annToMask(annotation), prediction.mask)
+        np.testing.assert_array_equal(decode_rle(annotation["segmentation"]), prediction.mask)
+        left, top, width, height = annotation["bbox"]
+        assert (left, top, left + width, top + height) == prediction.box
+        assert annotation["area"] == prediction.mask.sum()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        predicted("the box").mask,
+        np.zeros((3, 5), dtype=bool),
+        np.ones((200, 300), dtype=bool),  # a run longer than 16 bits count
+        np.random.default_rng(1).random((31, 17)) > 0.5,
+        np.array([[True]]),
+    ],
+    ids=["box", "empty", "full", "noise", "one pixel"],
+)
+def test_label_studio_reads_the_same_mask(mask):
+    pixels = read_label_studio(label_studio_rle(mask)).reshape(*mask.shape, 4)
+    for channel in range(4):
+        np.testing.assert_array_equal(pixels[..., channel], 255 * mask)
+
+
+def test_label_studio_task_is_of_json_with_a_region_for_each_thing_found():
+    found = [predicted("the box"), predicted("nothing", is_found=False), predicted("the circle")]
+    task = json.loads(json.dumps(to_label_studio("https://here/a.jpg", found)))
+    assert task["data"] == {"image": "https://here/a.jpg"}
+    (prediction,) = task["predictions"]
+    regions = prediction["result"]
+    assert [region["value"]["brushlabels"] for region in regions] == [["the box"], ["the circle"]]
+    assert len({region["id"] for region in regions}) == 2
+    assert {(region["original_width"], region["original_height"]) for region in regions} == {(120, 80)}
+    assert found[0].to_label_studio("https://here/a.jpg")["predictions"][0]["result"] == regions[:1]
+
+
+def test_outlines_go_around_each_part():
+    mask = np.zeros((20, 30), dtype=bool)
+    mask[2:6, 3:9] = True
+    mask[10, 20] = True
+    single, square = sorted(outlines_of(mask), key=len)
+    assert single.tolist() == [[20, 10]]
+    assert sorted(map(tuple, square.tolist())) == [(3, 2), (3, 5), (8, 2), (8, 5)]
+    assert predicted("nothing", is_found=False).polygons() == []
+
+
+def test_notebooks_show_the_overlay_made_smaller():
+    import io
+
+    prediction = predicted("the box")
+    shown = Image.open(io.BytesIO(prediction._repr_png_()))
+    assert shown.size == (120, 80)
+    np.testing.assert_array_equal(np.asarray(shown), np.asarray(prediction.overlay()))
+    large = Image.open(io.BytesIO(predicted("the box", shape=(1000, 2000))._repr_png_()))
+    assert large.size == (800, 400)
