@@ -45,8 +45,8 @@ class Estimate:
         """For people."""
         return (
             f"{self.seconds:.2f} s a step; {self.steps:,} steps take about {self.hours:.1f} hours, "
-            f"validation apart\n{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} pictures at a time "
-            f"in each process; about {self.fitting} fit"
+            f"validation apart\n{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} "
+            f"pictures at a time in each process; about {self.fitting} fit"
         )
 
 

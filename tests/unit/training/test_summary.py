@@ -19,7 +19,7 @@ def run(tmp_path):
     out = tmp_path / "my <run>"
     tracker = Tracker(out, CONFIG)
     for step, loss in ((10, 0.75), (20, 0.5), (30, 0.25)):
-        rates = {"learning_rate/backbone": 1e-5, "learning_rate/head": 1e-4}
+        rates = {"learning_rate_backbone": 1e-5, "learning_rate_head": 1e-4}
         tracker.metrics(step, {"loss": loss, "dice": loss / 2, "samples_per_second": step, **rates})
     for step, value, colour in ((20, 0.625, "red"), (30, 0.5, "blue")):
         figures = {"mean_iou": value, "overall_iou": 0.7, "ceiling": None}

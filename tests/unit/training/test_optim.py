@@ -1,0 +1,76 @@
+"""Which weights learn how fast."""
+
+from dataclasses import replace
+
+import pytest
+
+from cris.training.config import OptimizerConfig, ScheduleConfig
+from cris.training.optim import build_optimizer, learning_rate, parameter_groups
+from cris.training.recipes import cris_scenes
+from tests.small import small_cris
+
+CONFIG = replace(
+    cris_scenes(),
+    steps=100,
+    optimizer=OptimizerConfig(learning_rate=1.0, backbone_factor=0.1),
+    schedule=ScheduleConfig(warmup_steps=10, decay_share=0.4),
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "rate"), [(0, 0.1), (4, 0.5), (9, 1.0), (60, 1.0), (80, 0.5), (100, 0.0), (200, 0.0)]
+)
+def test_a_cosine_rises_stays_and_falls_to_nothing(step: int, rate: float):
+    assert learning_rate(CONFIG, step, "head") == pytest.approx(rate, abs=1e-9)
+    assert learning_rate(CONFIG, step, "backbone") == pytest.approx(0.1 * rate, abs=1e-9)
+
+
+@pytest.mark.parametrize(("step", "rate"), [(0, 1.0), (29, 1.0), (30, 0.5), (69, 0.5), (70, 0.25)])
+def test_milestones_lower_the_rate_from_their_step_on(step: int, rate: float):
+    schedule = ScheduleConfig(decay="milestones", milestones=(0.3, 0.7), milestone_factor=0.5)
+    assert learning_rate(replace(CONFIG, schedule=schedule), step, "head") == rate
+
+
+def test_a_run_may_begin_in_the_middle_of_the_schedule():
+    begun = replace(CONFIG, schedule=replace(CONFIG.schedule, begin_share=0.8))
+    assert learning_rate(begun, 0, "head") == pytest.approx(learning_rate(CONFIG, 80, "head"))
+    assert learning_rate(begun, 50, "head") == pytest.approx(learning_rate(CONFIG, 90, "head"))
+
+
+def test_a_schedule_without_decay_stays():
+    level = replace(CONFIG, schedule=ScheduleConfig(decay_share=0.0))
+    assert learning_rate(level, 99, "head") == 1.0
+
+
+def groups_of(config: OptimizerConfig):
+    model = small_cris()
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    groups = parameter_groups(model, config)
+    assert sum(len(group["params"]) for group in groups) == len(names)
+    return {
+        names[parameter]: (group["part"], group["weight_decay"])
+        for group in groups
+        for parameter in group["params"]
+    }
+
+
+@pytest.mark.parametrize("positions", ["head", "backbone"])
+def test_the_backbone_is_clips_two_encoders_and_positions_go_where_they_are_sent(positions):
+    parts = groups_of(OptimizerConfig(positions=positions))
+    assert parts.pop("text_encoder.positions")[0] == positions
+    assert parts.pop("image_encoder.attention_pool.positions")[0] == positions
+    for name, (part, _) in parts.items():
+        assert part == ("backbone" if name.split(".")[0] in ("image_encoder", "text_encoder") else "head")
+
+
+def test_weights_decay_and_vectors_do_not():
+    parts = groups_of(OptimizerConfig(weight_decay=0.1))
+    assert parts["neck.sentence.weight"][1] == 0.1
+    assert parts["neck.sentence_norm.weight"][1] == 0.0
+    assert parts["projector.text.bias"][1] == 0.0
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_the_optimizer_is_the_one_that_is_named(name):
+    config = replace(CONFIG, optimizer=replace(CONFIG.optimizer, name=name))
+    assert type(build_optimizer(small_cris(), config, is_cuda=False)).__name__.lower() == name

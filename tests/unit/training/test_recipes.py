@@ -1,0 +1,139 @@
+"""Every recipe is complete; `released` is the released code's, and each other differs by named options."""
+
+from dataclasses import replace
+from math import isclose
+
+import pytest
+
+from cris.training.config import flat, resolved
+from cris.training.optim import learning_rate
+from cris.training.recipes import RECIPES, ablation_rows, fixed, modern, released
+
+OBJECTS = {
+    "refcoco": 42_404,
+    "refcoco+": 42_278,
+    "refcocog-umd": 42_226,
+    "refcocog-google": 44_822,
+    "refcoco-union": 100_003,
+}
+"""Of an epoch; the union's is any number."""
+
+
+def test_there_is_a_recipe_for_every_data_set_backbone_and_family():
+    names = {
+        f"{data}-{backbone}-{family}"
+        for data in OBJECTS
+        for backbone in ("rn50", "rn101")
+        for family in ("released", "fixed", "modern")
+    }
+    tiny = {"scenes-tiny-released", "scenes-tiny-fixed", "scenes-tiny-modern"}
+    assert RECIPES.keys() == names | tiny | {"cris-scenes"}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_bears_its_name_and_has_a_length(name: str):
+    config = RECIPES[name]()
+    assert config.recipe == name
+    assert resolved(config, 42_404).length > 0
+
+
+@pytest.mark.parametrize("data", OBJECTS)
+def test_released_learning_rates_are_the_released_ones_in_every_epoch_and_group(data: str):
+    config = resolved(released(data, "rn50"), OBJECTS[data])
+    wrong = []
+    for step in range(config.length):
+        epoch = 1 + (64 * step + 32) // OBJECTS[data]  # the one in which most of the step's samples are
+        backbone = 1e-4 if epoch == 1 else 1e-5 if epoch <= 35 else 1e-6
+        head = 1e-4 if epoch <= 35 else 1e-5
+        rates = learning_rate(config, step, "backbone"), learning_rate(config, step, "head")
+        if not all(map(isclose, rates, (backbone, head))):
+            wrong.append((step, epoch, rates))
+    assert not wrong
+    assert 1 + (config.length - 1) * 64 // OBJECTS[data] == 50
+
+
+def test_fixed_learning_rates_are_as_meant_from_the_first_step():
+    config = resolved(fixed("refcoco", "rn50"), 42_404)
+    assert learning_rate(config, 0, "backbone") == pytest.approx(1e-5)
+    assert learning_rate(config, 0, "head") == pytest.approx(1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["rn50", "rn101"])
+@pytest.mark.parametrize("data", OBJECTS)
+def test_fixed_differs_from_released_by_an_option_for_each_defect(data: str, backbone: str):
+    theirs, ours = flat(released(data, backbone)), flat(fixed(data, backbone))
+    differing = {name: (theirs[name], ours[name]) for name in theirs if theirs[name] != ours[name]}
+    del differing["recipe"]
+    assert differing == {
+        "optimizer.full_backbone_share": (0.02, 0.0),
+        "optimizer.positions": ("head", "backbone"),
+        "objectives.target": ("nearest", "area"),
+        "objectives.padding": ("counted", "ignored"),
+        "validation.sentences": ("first", "all"),
+    }
+
+
+def test_released_is_the_released_codes():
+    config = flat(released("refcocog-umd", "rn101"))
+    expected = {
+        "start": "RN101",
+        "epochs": 50,
+        "precision": "fp16",
+        "ema_decay": 0.0,
+        "model.padding": "zero_id",
+        "model.image.layers": (3, 4, 23, 3),
+        "model.decoder.layers": 3,
+        "model.projector.kernel_size": 3,
+        "inference.input_size": 416,
+        "inference.sentence_length": 22,
+        "inference.threshold": 0.35,
+        "inference.protocol": "released",
+        "sampling.rule": "one sentence per object",
+        "sampling.pictures": 64,
+        "sampling.flip_probability": 0.0,
+        "sampling.smallest_crop": 1.0,
+        "objectives.dice_weight": 0.0,
+        "objectives.consistency_weight": 0.0,
+        "optimizer.name": "adam",
+        "optimizer.weight_decay": 0.0,
+        "optimizer.gradient_clip": 0.0,
+        "validation.choose_threshold": False,
+    }
+    assert {name: config[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("data", "length"), [("refcoco", 17), ("refcoco+", 17), ("refcocog-umd", 22), ("refcocog-google", 22)]
+)
+def test_sentences_have_the_released_lengths(data: str, length: int):
+    assert released(data, "rn50").inference.sentence_length == length
+
+
+def sentences(config):
+    return config.sampling.pictures * config.sampling.sentences
+
+
+def test_modern_sees_as_many_sentences_a_step():
+    assert sentences(modern("refcoco", "rn50")) == sentences(released("refcoco", "rn50"))
+
+
+def test_the_small_recipes_have_one_model_and_one_number_of_sentences():
+    configs = [RECIPES[f"scenes-tiny-{family}"]() for family in ("released", "fixed", "modern")]
+    assert len({sentences(config) * config.length for config in configs}) == 1
+    assert len({replace(config.model, padding="after_end") for config in configs}) == 1
+    assert len({config.inference.input_size for config in configs}) == 1
+
+
+def test_the_ablation_has_the_papers_seven_rows():
+    rows = ablation_rows(fixed("refcoco", "rn50"))
+    made = [(row.model.projector.head, row.model.decoder.layers) for row in rows.values()]
+    assert made == [
+        ("classifier", 0),
+        ("contrastive", 0),
+        ("classifier", 1),
+        ("contrastive", 1),
+        ("contrastive", 2),
+        ("contrastive", 3),
+        ("contrastive", 4),
+    ]
+    assert len({row.recipe for row in rows.values()}) == 7
