@@ -65,4 +65,4 @@ class ClipText(nn.Module):
             x = block(x)
         words = self.norm(x)
         ends = tokens.argmax(dim=1)
-        return words, words[torch.arange(len(words), device=words.device), ends] @ self.projection
+        return words, words[torch.arange(words.shape[0], device=words.device), ends] @ self.projection

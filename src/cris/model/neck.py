@@ -88,4 +88,4 @@ def with_coordinates(x: Float[Tensor, "batch dim h w"]) -> Float[Tensor, "batch 
     columns = torch.linspace(-1, 1, width, device=x.device, dtype=x.dtype)
     rows = torch.linspace(-1, 1, height, device=x.device, dtype=x.dtype)
     grid = torch.stack([columns[None].expand(height, -1), rows[:, None].expand(-1, width)])
-    return torch.cat([x, grid[None].expand(len(x), -1, -1, -1)], dim=1)
+    return torch.cat([x, grid[None].expand(x.shape[0], -1, -1, -1)], dim=1)

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cris.model.blocks import ConvNormRelu, upsample
 from cris.model.config import ProjectorConfig
+from cris.model.doubling import UpsampledConvNormRelu
 
 
 class Projector(nn.Module):
@@ -16,8 +16,8 @@ class Projector(nn.Module):
 
     def __init__(self, config: ProjectorConfig, dim: int, joint_dim: int) -> None:
         super().__init__()
-        self.first = ConvNormRelu(dim, config.hidden, 3)
-        self.second = ConvNormRelu(config.hidden, config.dim, 3)
+        self.first = UpsampledConvNormRelu(dim, config.hidden)
+        self.second = UpsampledConvNormRelu(config.hidden, config.dim)
         is_contrastive = config.head == "contrastive"
         self.pixels = nn.Conv2d(config.dim, config.dim if is_contrastive else 1, 1)
         self.kernel_size = config.kernel_size
@@ -26,12 +26,12 @@ class Projector(nn.Module):
     def forward(
         self, decoded: Float[Tensor, "batch channels h16 w16"], sentence: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch 1 h4 w4"]:
-        pixels: Tensor = self.pixels(self.second(upsample(self.first(upsample(decoded)))))
+        pixels: Tensor = self.pixels(self.second(self.first(decoded)))
         if self.text is None:
             return pixels
         kernel_and_bias: Tensor = self.text(sentence)
         size = self.kernel_size
-        kernel = kernel_and_bias[:, :-1].reshape(len(sentence), -1, size, size)
+        kernel = kernel_and_bias[:, :-1].reshape(sentence.shape[0], -1, size, size)
         return correlate(pixels, kernel) + kernel_and_bias[:, -1, None, None, None]
 
 
@@ -47,7 +47,7 @@ def correlate(
     size = kernel.shape[-1]
     # as a product of matrices with the pixels as rows: no copy when the pixels are stored channels-last
     taps = pixels.flatten(2).transpose(1, 2) @ kernel.flatten(2)
-    maps = taps.transpose(1, 2).reshape(len(pixels), size * size, height, width)
+    maps = taps.transpose(1, 2).reshape(pixels.shape[0], size * size, height, width)
     return add_shifted(maps)
 
 
