@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cris.model import Cris
-from cris.model.blocks import upsample
+from cris.model.blocks import ConvNormRelu, upsample
 from cris.model.neck import with_coordinates
 
 
@@ -23,7 +23,8 @@ def predict_plainly(model: Cris, images: Tensor, tokens: Tensor) -> Tensor:
     levels = [neck.fine_output(f3), neck.middle_output(f4), upsample(neck.coarse_output(f5))]
     fused = neck.refinement(neck.coordinates(with_coordinates(neck.aggregation(torch.cat(levels, dim=1)))))
     decoded = model.decoder(fused, text.words, text.is_padding)
-    pixels = projector.pixels(projector.second(upsample(projector.first(upsample(decoded)))))
+    pixels = upsample(ConvNormRelu.forward(projector.first, upsample(decoded)))
+    pixels = projector.pixels(ConvNormRelu.forward(projector.second, pixels))
     kernel_and_bias = projector.text(text.sentence)
     size = projector.kernel_size
     return correlate_by_groups(
