@@ -4,7 +4,7 @@ import errno
 from types import TracebackType
 
 EXTRAS = {
-    **{"pyarrow": "data", "jinja2": "data"},
+    **{"pyarrow": "data", "jinja2": "data", "matplotlib": "eval"},
     **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), "serve"),
     **{"fsspec": "batch", "ray": "batch", "s3fs": "batch"},
     **{"tensorboard": "track", "trackio": "track", "wandb": "track"},

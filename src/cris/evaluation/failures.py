@@ -14,6 +14,16 @@ COVERED = 0.5
 NOTABLE = 0.1
 """Share of a mask that an object must make up to be one of several that it covers."""
 
+MEANINGS: dict[Failure, str] = {
+    "wrong object": "Another annotated object explains the mask better than the right one, or none of the "
+    "right one is in it.",
+    "bad mask": "The right object, but too much or too little of it.",
+    "missed": "Something is meant, nothing was found.",
+    "hallucinated": "Nothing is meant, something was found.",
+    "merged": "Several objects together explain the mask better than any one of them.",
+}
+"""What each kind of failure means, for people."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:

@@ -1,0 +1,97 @@
+"""`cris report`: makes a page of an evaluation's results."""
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cris.cli.results import read_results
+
+if TYPE_CHECKING:
+    from cris.cli.results import Results
+    from cris.evaluation.report.page import Subject
+
+PARTS = ("layers", "pictures", "index.html")
+MARK = '<meta name="generator" content="cris report">'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Draws a report: figures with intervals, plots, kinds of failure, and a gallery to sort and filter.
+
+    The folder opens in any browser without a server or a network: open its index.html. Needs the extra eval.
+    """
+
+    results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]
+    """Folder that cris eval wrote with --out."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder to make: index.html, pictures and layers."""
+    data: Annotated[
+        Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: where it was)")
+    ] = None
+    """The data set that was measured on, should it have been moved."""
+    overwrite: bool = False
+    """Replace a report on other results in DIR."""
+
+    def run(self) -> int:
+        """Reads, draws, writes."""
+        from cris.cli.console import progress, show
+        from cris.evaluation.report.page import write_report
+        from cris.evaluation.report.selection import pictured
+
+        results = read_results(self.results)
+        self._check_free(results.record["fingerprint"])
+        evaluation, examples = results.evaluation(), results.examples(self.data)
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{self.out.name}-", dir=self.out.parent) as partial:
+            drawing = write_report(Path(partial), _subject(results), evaluation, examples)
+            for _ in progress(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
+                pass
+            self._put_in_place(Path(partial))
+        show(f"Look at {self.out / 'index.html'}")
+        return 0
+
+    def _check_free(self, fingerprint: str) -> None:
+        if self.out.exists() and not self.out.is_dir():
+            raise ValueError(f"--out must name a folder, {self.out} is a file")
+        if not self.out.exists() or not any(self.out.iterdir()):
+            return
+        page = self.out / "index.html"
+        text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
+        if MARK not in text:
+            raise ValueError(f"{self.out} holds other files than a report: choose another --out")
+        if fingerprint not in text and not self.overwrite:
+            raise ValueError(
+                f"{self.out} holds a report on other results: choose another --out, or pass --overwrite"
+            )
+
+    def _put_in_place(self, made: Path) -> None:
+        self.out.mkdir(exist_ok=True)
+        for name in PARTS:  # the page last
+            if (self.out / name).is_dir():
+                shutil.rmtree(self.out / name)
+            (made / name).replace(self.out / name)
+
+
+def _subject(results: "Results") -> "Subject":
+    from cris.evaluation.report.page import Subject
+
+    record = results.record
+    facts = [
+        f"threshold {record['threshold']:g}",
+        f"input {record['input_size']} × {record['input_size']}",
+        f"{record['protocol']} protocol",
+        f"measured with cris {record['identity']['version'][0]}",
+    ]
+    if record["limit"] is not None:
+        facts.insert(0, f"the first {record['limit']:,} samples only")
+    return Subject(
+        model=Path(record["model"]).name,
+        data=Path(record["data"]).name,
+        split=record["split"],
+        facts=tuple(facts),
+        fingerprint=record["fingerprint"],
+    )

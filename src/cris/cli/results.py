@@ -1,0 +1,76 @@
+"""Result folders that `cris eval` wrote, read again by the commands that look at them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cris.cli.output import RECORD, SCHEMA_VERSION, read_record
+
+if TYPE_CHECKING:
+    from cris.evaluation.examples import Examples
+    from cris.evaluation.results import Evaluation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """What `cris eval --out` left in a folder."""
+
+    folder: Path
+    record: dict[str, Any]
+    """What results.json holds."""
+
+    def evaluation(self) -> "Evaluation":
+        """All rows, with their figures; raises ValueError when they cannot be read."""
+        from cris.evaluation.results import Evaluation
+        from cris.evaluation.row_files import read_rows
+
+        rows = read_rows(self.folder)
+        if len(rows) != self.record["count"]:
+            raise ValueError(
+                f"{self.folder} is of two evaluations: results.json tells of {self.record['count']:,} "
+                f"samples, rows.parquet has {len(rows):,}; measure again"
+            )
+        return Evaluation(rows)
+
+    def examples(self, data: Path | None = None) -> "Examples":
+        """What was measured on; raises ValueError when it is gone or has changed since."""
+        from cris.evaluation.examples import SceneExamples
+        from cris.evaluation.stored_examples import StoredExamples
+
+        split, limit = self.record["split"], self.record["limit"]
+        examples: Examples
+        if self.record["data"] == "scenes":
+            examples = SceneExamples(split, limit)
+        else:
+            examples = StoredExamples(data or self.record["data"], split, limit)
+        if examples.identity != self.record["identity"]["data"]:
+            raise ValueError(
+                f"{data or self.record['data']} is not what {self.folder} was measured on, or has changed "
+                "since: name the right data set with --data, or measure again"
+            )
+        return examples
+
+
+def read_results(folder: Path) -> Results:
+    """The results in a folder.
+
+    Raises:
+        ValueError: there are none, they are another command's, unfinished, or of another version of cris.
+    """
+    record = read_record(folder)
+    if record.get("job") != "eval":
+        what = (
+            "has no results.json that can be read"
+            if not record
+            else f"holds results of {record.get('job')!r}"
+        )
+        if (folder / ".unfinished").is_dir():
+            what = "holds an interrupted evaluation: finish it with cris eval … --resume"
+        raise ValueError(f"{folder} must be a folder that cris eval wrote with --out, but it {what}")
+    version = record.get("schema_version")
+    if version != SCHEMA_VERSION or "identity" not in record:
+        raise ValueError(
+            f"{folder / RECORD} must have schema version {SCHEMA_VERSION} and an identity, got version "
+            f"{version!r}, written by another version of cris: measure again"
+        )
+    return Results(folder=folder, record=record)

@@ -1,0 +1,157 @@
+"""The page of a report: figures, plots, failures, and a table and gallery to sort and filter."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from cris import __version__
+from cris.evaluation.examples import Examples
+from cris.evaluation.failures import MEANINGS
+from cris.evaluation.metrics import Summary
+from cris.evaluation.report.pictures import EXTRA_RGB, MISSED_RGB, SHARED_RGB, draw_pictures
+from cris.evaluation.report.plots import TITLES, plots
+from cris.evaluation.report.selection import PICTURES_EACH, View, pictured, views
+from cris.evaluation.results import Evaluation
+from cris.evaluation.rows import Row
+
+PAGE = "index.html"
+COLUMNS = (
+    *("sample", "picture", "picture_id", "sentence", "kind", "category", "words", "distractors"),
+    *("area", "iou", "score", "ambiguity", "failure", "best_other_iou", "is_drawn"),
+)
+"""What the page's table knows of each row, in this order."""
+_HEADLINES = {
+    "mean_iou": ("mean IoU", "Over sentences; the “IoU” of the paper."),
+    "overall_iou": ("overall IoU", "Summed intersections over summed unions."),
+    "pr50": ("Pr@50", "Share with an IoU above 0.5."),
+    "pr70": ("Pr@70", "Share with an IoU above 0.7."),
+    "pr90": ("Pr@90", "Share with an IoU above 0.9."),
+    "giou": ("gIoU", "Mean IoU; rightly nothing counts 1."),
+    "ciou": ("cIoU", "Overall IoU, as gRefCOCO has it."),
+    "n_acc": ("N-acc", "Nothing is meant: share left empty."),
+    "t_acc": ("T-acc", "Something is meant: share not left empty."),
+    "ceiling": ("ceiling", "Mean IoU of the true masks on the model’s grid."),
+}
+_ONLY_NO_TARGET = ("giou", "ciou", "n_acc", "t_acc")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Headline:
+    """A figure at the top."""
+
+    name: str
+    meaning: str
+    value: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the report is about, in words."""
+
+    model: str
+    data: str
+    split: str
+    facts: tuple[str, ...]
+    """Short ones for the line below the title: threshold, protocol, …"""
+    fingerprint: str
+    """Of the results, so that a report knows what it is on."""
+
+
+def write_report(
+    folder: Path, subject: Subject, evaluation: Evaluation, examples: Examples
+) -> Iterator[None]:
+    """Writes index.html, pictures and layers; yields once for each sample that is drawn.
+
+    Raises:
+        ValueError: a picture cannot be read any more.
+    """
+    drawn = set()
+    for sample in draw_pictures(folder, examples, evaluation.rows, pictured(evaluation.rows)):
+        drawn.add(sample)
+        yield
+    (folder / PAGE).write_text(render(subject, evaluation, drawn), encoding="utf-8")
+
+
+def render(subject: Subject, evaluation: Evaluation, drawn: set[int]) -> str:
+    """The page; what users wrote is escaped, and scripts other than ours are forbidden."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    script = _text("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.from_string(_text("report.html")).render(
+        subject=subject,
+        version=__version__,
+        script=Markup(script),
+        script_sha256=digest,
+        style=Markup(_text("report.css")),
+        colours={"shared": SHARED_RGB, "extra": EXTRA_RGB, "missed": MISSED_RGB},
+        headlines=headlines(evaluation),
+        pictures=len({row.picture_id for row in evaluation.rows}),
+        total=evaluation.total,
+        failures=_failures(evaluation),
+        plots={name: Markup(_embedded(svg)) for name, svg in plots(evaluation).items()},
+        titles=TITLES,
+        each=PICTURES_EACH,
+        drawn=len(drawn),
+        views=[_view_dict(view) for view in views(evaluation.rows)],
+        table={"columns": COLUMNS, "rows": [_table_row(row, drawn) for row in evaluation.rows]},
+    )
+
+
+def headlines(evaluation: Evaluation) -> list[Headline]:
+    """The figures at the top; those of sentences that mean nothing only where there are some."""
+    summary: Summary = evaluation.total
+    found = []
+    for name, (title, meaning) in _HEADLINES.items():
+        value = getattr(summary, name)
+        if value is None or (name in _ONLY_NO_TARGET and summary.n_acc is None):
+            continue
+        interval = evaluation.intervals.get(name)
+        ends = None if interval is None else (interval.low, interval.high)
+        found.append(Headline(name=title, meaning=meaning, value=value, interval=ends))
+    return found
+
+
+def _failures(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "meaning": meaning, "count": evaluation.failures.get(name, 0)}
+        for name, meaning in MEANINGS.items()
+        if name in evaluation.failures
+    ]
+
+
+def _view_dict(view: View) -> dict[str, Any]:
+    return {
+        "name": view.name,
+        "meaning": view.meaning,
+        "sort": view.sort,
+        "descending": view.is_descending,
+        "filters": view.filters,
+    }
+
+
+def _table_row(row: Row, drawn: set[int]) -> list[Any]:
+    values = {
+        **{name: getattr(row, name) for name in COLUMNS if name not in ("area", "is_drawn")},
+        "area": row.true_area / (row.height * row.width),
+        "is_drawn": row.sample in drawn,
+    }
+    return [round(one, 4) if isinstance(one, float) else one for one in map(values.__getitem__, COLUMNS)]
+
+
+def _embedded(svg: str) -> str:
+    """An SVG as an element of a page."""
+    return svg[svg.index("<svg") :]
+
+
+def _text(name: str) -> str:
+    return (files("cris.evaluation.report") / name).read_text(encoding="utf-8")

@@ -1,0 +1,84 @@
+"""The pictures of a report: small, and one layer for each sample that tells truth from answer."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from cris.evaluation.examples import Examples
+from cris.evaluation.rows import Row
+from cris.masks import decode_rle
+
+SHARED_RGB, EXTRA_RGB, MISSED_RGB = (46, 204, 133), (240, 84, 84), (84, 140, 255)
+"""What is found and true, found but not true, true but not found."""
+OPACITY = 150
+"""Of these colours, of 255."""
+SIDE = 400
+"""Of the longer side of a picture, in pixels."""
+MOST_BYTES = 24_000_000
+"""Of all pictures: a report of 5,000 samples stays below 30 MB. Samples that come later have none."""
+_QUALITY = 62  # of WebP
+
+
+def draw_pictures(
+    folder: Path, examples: Examples, rows: Sequence[Row], wanted: Iterable[Row]
+) -> Iterator[int]:
+    """Writes `pictures/ID.webp` and `layers/SAMPLE.png`, and gives the numbers of the samples that have both.
+
+    Args:
+        folder: of the report
+        examples: what was measured, in its order
+        rows: all of them, in the order of the split
+        wanted: the samples to draw, the most important first
+    """
+    for name in ("pictures", "layers"):
+        (folder / name).mkdir()
+    order = (picture for picture, _ in groupby(rows, key=lambda row: row.picture_id))
+    places = {picture: place for place, picture in enumerate(order)}
+    drawn: set[int] = set()
+    left = MOST_BYTES
+    for row in wanted:
+        example = examples[places[row.picture_id]]
+        (truth,) = (truth for truth in example.truths if truth.sample == row.sample)
+        size = _small(row.width, row.height)
+        files = {f"layers/{row.sample}.png": layer(decode_rle(row.rle), example.mask(truth.targets), size)}
+        if row.picture_id not in drawn:
+            files[f"pictures/{row.picture_id}.webp"] = thumbnail(example.image, size)
+        left -= sum(map(len, files.values()))
+        if left < 0:
+            return
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        drawn.add(row.picture_id)
+        yield row.sample
+
+
+def thumbnail(image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]) -> bytes:
+    """The picture at that width and height, as WebP."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=2).save(
+        buffer, "WEBP", quality=_QUALITY
+    )
+    return buffer.getvalue()
+
+
+def layer(
+    found: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"], size: tuple[int, int]
+) -> bytes:
+    """What lies over the picture: colours where either mask is, clear elsewhere; a PNG of a palette."""
+    index = Image.fromarray((found + 2 * true.astype(np.uint8)).astype(np.uint8))
+    palette = [channel for colour in ((0, 0, 0), EXTRA_RGB, MISSED_RGB, SHARED_RGB) for channel in colour]
+    drawn = index.resize(size, Image.Resampling.NEAREST)
+    drawn.putpalette(palette)
+    buffer = io.BytesIO()
+    drawn.save(buffer, "PNG", transparency=bytes([0, OPACITY, OPACITY, OPACITY]), optimize=True, bits=2)
+    return buffer.getvalue()
+
+
+def _small(width: int, height: int) -> tuple[int, int]:
+    scale = min(1.0, SIDE / max(width, height))
+    return max(1, round(scale * width)), max(1, round(scale * height))
