@@ -23,6 +23,10 @@ COMMANDS = {
     "data": "Make, check, draw and export data sets",
     "train": "Train a model by a recipe",
     "eval": "Measure a model on a data set",
+    "report": "Draw a report on an evaluation, with a gallery to sort and filter",
+    "compare": "Compare two evaluations sample by sample",
+    "table": "Put evaluations beside the paper's figures",
+    "export": "Write a model for onnxruntime, OpenVINO or torch alone",
     "batch": "Segment many pictures, on many processes or machines",
     "serve": "Serve a model over HTTP, with a page to try it",
 }

@@ -1,4 +1,4 @@
-"""Exported folders: two graphs, config.json, tokenizer.json, export.json and README.md."""
+"""Exported folders: two graphs, config.json, tokenizer.json, results.json and README.md."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,13 @@ SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "pt2": ".pt2"}
 """Format → what the names of its graphs end with."""
 ENGINES: dict[Format, EngineName] = {"onnx": "onnx", "openvino": "openvino", "pt2": "torch"}
 """Format → the engine that runs it."""
-RECORD = "export.json"
+PRECISIONS: dict[Format, tuple[Precision, ...]] = {
+    "onnx": ("fp32", "int8"),
+    "openvino": ("fp32", "bf16", "int8"),
+    "pt2": ("fp32", "bf16"),
+}
+"""Format → the precisions it is exported in."""
+RECORD = "results.json"
 SCHEMA_VERSION = 1
 PICTURE_OUTPUTS = ("coarse", "middle", "fine")
 """What the graph of pictures gives and the graph of sentences takes, as in `PictureFeatures`."""
@@ -33,7 +39,10 @@ class Exported:
 
 def is_exported(folder: Path) -> bool:
     """Whether the folder is what `cris export` writes."""
-    return (folder / RECORD).is_file()
+    try:
+        return bool(json.loads((folder / RECORD).read_text(encoding="utf-8"))["job"] == "export")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def read_exported(folder: str | Path) -> Exported:
@@ -45,7 +54,7 @@ def read_exported(folder: str | Path) -> Exported:
         version, kind, precision = (content[key] for key in ("schema_version", "format", "precision"))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{record} is not what cris export writes: export the model again") from error
-    if version != SCHEMA_VERSION or kind not in SUFFIXES or precision not in ("fp32", "bf16", "int8"):
+    if version != SCHEMA_VERSION or precision not in PRECISIONS.get(kind, ()):
         raise ValueError(
             f"{record} must have schema_version {SCHEMA_VERSION} and a known format and precision, "
             f"got {version!r}, {kind!r} and {precision!r}: update cris, or export the model again"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from cris import __version__
 from cris.engines.engine import Engine, EngineName, Precision
-from cris.engines.exported import ENGINES, Exported, is_exported, read_exported
-from cris.model.config import InferenceConfig
+from cris.engines.exported import ENGINES, Exported, Format, is_exported, read_exported
+from cris.model.config import CrisConfig, InferenceConfig
 from cris.model.tokenizer import Tokenizer
 
 
@@ -51,17 +51,18 @@ def open_model(
     return _open_exported(exported, device, engine, precision, is_compiled=is_compiled)
 
 
-def open_exported(exported: Exported, device: str = "auto") -> Engine:
-    """The engine of an exported folder's format."""
-    config, folder = exported.config.model, exported.folder
-    if exported.format == "onnx":
+def open_graphs(
+    folder: Path, format: Format, precision: Precision, config: CrisConfig, device: str = "auto"
+) -> Engine:
+    """The engine for the two graphs in a folder."""
+    if format == "onnx":
         from cris.engines.onnx_engine import OnnxEngine
 
         return OnnxEngine(folder, config, device)
-    if exported.format == "openvino":
+    if format == "openvino":
         from cris.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(folder, config, device, exported.precision)
+        return OpenVinoEngine(folder, config, device, precision)
     from cris.engines.program_engine import ProgramEngine
 
     return ProgramEngine(folder, config, device)
@@ -115,7 +116,9 @@ def _open_exported(
             f"asked for was {engine or 'any engine'} in {precision or 'any precision'}: export it so"
         )
     return Opened(
-        engine=open_exported(exported, device),
+        engine=open_graphs(
+            exported.folder, exported.format, exported.precision, exported.config.model, device
+        ),
         tokenizer=exported.tokenizer,
         inference=exported.config.inference,
     )

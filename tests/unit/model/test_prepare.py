@@ -5,9 +5,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from cris.model.blocks import ConvNormRelu, upsample
 from cris.model.config import DecoderConfig, ProjectorConfig
-from cris.model.prepare import UpsampledConv, prepare
+from cris.model.prepare import prepare, to_bfloat16
 from tests.conftest import Proof
 from tests.small import SMALL, random_tokens, small_cris
 from tests.straightforward import predict_plainly
@@ -60,22 +59,6 @@ def test_a_paper_sized_model_keeps_its_logits_when_prepared(prove: Proof):
         assert found < 1e-5
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 5), (4, 3), (13, 13)])
-@torch.inference_mode()
-def test_doubling_and_convolving_at_once_is_exact_up_to_the_borders(size):
-    block = ConvNormRelu(6, 5, 3).eval()
-    block.norm.weight.uniform_(0.5, 2)
-    block.norm.bias.normal_()
-    x = torch.randn(2, 6, *size, dtype=torch.float32)
-    expected = block(upsample(x))
-    holder = small_cris()
-    holder.projector.first = block
-    prepare(holder)
-    found = holder.projector.first(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
-    assert isinstance(holder.projector.first, UpsampledConv)
-
-
 @torch.inference_mode()
 def test_folded_statistics_are_those_of_batch_norm():
     model = small_cris()
@@ -85,3 +68,13 @@ def test_folded_statistics_are_those_of_batch_norm():
     torch.testing.assert_close(
         F.relu(F.conv2d(torch.ones(1, 128, 6, 6), folded.conv.weight, folded.conv.bias, padding=1)), expected
     )
+
+
+@torch.inference_mode()
+def test_bfloat16_keeps_two_digits_and_positions_in_full():
+    model, images = small_cris(), torch.randn(3, 3, 64, 64)
+    expected = model(images, TOKENS)
+    smaller = to_bfloat16(prepare(model))
+    assert smaller.decoder.pixel_positions.frequencies.dtype == torch.float32
+    assert smaller.neck.middle.conv.weight.dtype == torch.bfloat16
+    assert difference(smaller(images.bfloat16(), TOKENS).float(), expected) < 0.05

@@ -1,0 +1,139 @@
+"""`cris export`: a model for onnxruntime, OpenVINO or torch alone, checked against the one it comes from."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from cris.cli.console import show
+from cris.cli.errors import UsageError
+from cris.cli.output import (
+    RECORD,
+    SCHEMA_VERSION,
+    check_free,
+    fingerprint,
+    model_sha256,
+    to_json,
+    written_together,
+)
+from cris.cli.pictures import find_pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Writes a model as two graphs for another runtime, and checks their answers against the model's.
+
+    One graph encodes pictures, one gives the logits of sentences about encoded pictures; both take any number
+    at a time. The folder also holds letterbox, threshold, score calibration and tokenizer, and is a MODEL for
+    every other command.
+    """
+
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
+    """Registered name or checkpoint folder; `cris models` lists the names."""
+    format: Literal["onnx", "openvino", "pt2"]
+    """onnx for onnxruntime, openvino for OpenVINO, pt2 for torch without this package."""
+    precision: Literal["fp32", "bf16", "int8"] = "fp32"
+    """fp32 as trained; bf16 (openvino, pt2) with fewer digits; int8 (onnx, openvino) smallest and fastest."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the export."""
+    calibration: Annotated[str, tyro.conf.arg(metavar="scenes|DATA|PICTURES")] = "scenes"
+    """For int8, pictures like those to come: scenes, a folder that `cris data` wrote, or pictures (a folder
+    or a pattern in quotes) with --sentences."""
+    sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A sentence a line, asked in turns of the pictures of --calibration."""
+    limit: int = 200
+    """Most pictures to calibrate with."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of results.json, and nothing else."""
+    overwrite: bool = False
+    """Replace the results of another job in DIR."""
+
+    def run(self) -> int:
+        """Exports and tells the files and how far the answers are from the model's."""
+        from cris.checkpoint import load_checkpoint
+        from cris.config_file import StoredConfig
+        from cris.engines.exported import PRECISIONS
+        from cris.export.check import LIMITS
+        from cris.export.make import export_model
+        from cris.export.samples import as_samples
+        from cris.registry import resolve
+
+        if self.precision not in PRECISIONS[self.format]:
+            raise UsageError(
+                f"--format {self.format} comes in {', '.join(PRECISIONS[self.format])}, got {self.precision}"
+            )
+        folder = resolve(self.model)
+        checkpoint = load_checkpoint(folder)
+        config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
+        samples = (
+            as_samples(islice(self._pairs(), self.limit), config, checkpoint.tokenizer)
+            if self.precision == "int8"
+            else []
+        )
+        job = fingerprint(
+            job="export",
+            model=model_sha256(folder),
+            format=self.format,
+            precision=self.precision,
+            calibration=[self.calibration, str(self.sentences), self.limit] if samples else None,
+        )
+        check_free(self.out, [RECORD], job, overwrite=self.overwrite)
+        with written_together(self.out) as partial:
+            written = export_model(
+                checkpoint, partial, format=self.format, precision=self.precision, calibration=samples
+            )
+            record = {
+                "schema_version": SCHEMA_VERSION,
+                "job": "export",
+                "fingerprint": job,
+                "files": written.files,
+                "model": self.model,
+                "format": self.format,
+                "precision": self.precision,
+                "differences": {str(batch): share for batch, share in written.differences.items()},
+            }
+            (partial / RECORD).write_text(to_json(record), encoding="utf-8")
+        if self.as_json:
+            sys.stdout.write(to_json(record))
+            return 0
+        for name in written.files:
+            show(f"{self.out / name}  {(self.out / name).stat().st_size / 1e6:.1f} MB")
+        told = ", ".join(f"{share:.1e} at batch {batch}" for batch, share in written.differences.items())
+        show(f"logits differ from the model's by {told} (relative; at most {LIMITS[self.precision]:.0e})")
+        return 0
+
+    def _pairs(self) -> Iterator[tuple["np.ndarray", str]]:
+        """Pictures with their sentences to calibrate with."""
+        if self.calibration == "scenes":
+            from cris.data.scenes import Scenes
+
+            scenes = Scenes(split="val")
+            samples = map(scenes.__getitem__, range(len(scenes)))
+            yield from ((sample.image, sample.sentence) for sample in samples)
+        elif (Path(self.calibration) / "manifest.json").is_file():
+            from cris.data.dataset import ReferringDataset
+
+            stored = ReferringDataset(self.calibration, split="train")
+            items = map(stored.__getitem__, range(len(stored)))
+            yield from ((item.image, item.sentence) for item in items)
+        else:
+            yield from self._own_pairs()
+
+    def _own_pairs(self) -> Iterator[tuple["np.ndarray", str]]:
+        from cris.picture import read_picture
+
+        if self.sentences is None:
+            raise UsageError("pictures to calibrate with need sentences: pass --sentences FILE, one a line")
+        lines = self.sentences.read_text(encoding="utf-8").splitlines()
+        sentences = [line.strip() for line in lines if line.strip()]
+        if not sentences:
+            raise ValueError(f"{self.sentences} must hold a sentence a line, it is empty")
+        for place, path in enumerate(find_pictures(self.calibration)):
+            yield read_picture(path), sentences[place % len(sentences)]

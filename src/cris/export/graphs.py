@@ -1,0 +1,93 @@
+"""Writes the two programs as ONNX, OpenVINO or pt2 files."""
+
+import contextlib
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+
+from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES
+
+OPSET = 18
+"""Of ONNX: every onnxruntime since 1.14 reads it."""
+NAMES = {
+    "picture": (["images"], list(PICTURE_OUTPUTS)),
+    "sentence": ([*PICTURE_OUTPUTS, "tokens", "image_index"], ["logits"]),
+}
+"""Graph → names of its inputs and outputs."""
+
+
+def write_pt2(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
+    """Writes picture.pt2 and sentence.pt2."""
+    for name, program in zip(NAMES, programs, strict=True):
+        torch.export.save(program, folder / f"{name}{SUFFIXES['pt2']}")
+
+
+def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
+    """Writes picture.onnx and sentence.onnx, weights inside."""
+    for (name, (inputs, outputs)), program in zip(NAMES.items(), programs, strict=True):
+        with _quiet():
+            written = torch.onnx.export(
+                program,
+                dynamo=True,
+                input_names=inputs,
+                output_names=outputs,
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+        assert written is not None
+        for node in written.model.graph:
+            _name_by_module(node)
+        for value in (*written.model.graph.inputs, *written.model.graph.outputs):
+            _name_batch(value)
+        written.save(folder / f"{name}{SUFFIXES['onnx']}")
+
+
+def openvino_from_onnx(onnx_file: Path) -> Any:
+    """The graph as OpenVINO has it."""
+    import openvino
+
+    return openvino.convert_model(onnx_file)
+
+
+def write_openvino(model: Any, file: Path) -> None:
+    """Writes the .xml, and the weights beside it as .bin, in the precision they have."""
+    import openvino
+
+    openvino.save_model(model, file, compress_to_fp16=False)
+
+
+def _name_by_module(node: Any) -> None:
+    """Names a node after the module that it comes from, so that one can say which to leave alone."""
+    scopes = node.metadata_props.get("pkg.torch.onnx.name_scopes", "")
+    (module,) = re.findall(r"'([^']*)'", scopes)[-2:-1] or [""]
+    node.name = f"{module}/{node.name}"
+
+
+def _name_batch(value: Any) -> None:
+    """Calls the first dimension what it counts."""
+    import onnx_ir
+
+    is_of_pictures = value.name in ("images", *PICTURE_OUTPUTS)
+    value.shape = onnx_ir.Shape(["pictures" if is_of_pictures else "sentences", *list(value.shape)[1:]])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without torch's notices of libraries that are not here, which are not for users."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,75 @@
+"""The model as two programs: pictures → features, and features with sentences → logits."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from cris.config_file import StoredConfig
+from cris.engines.exported import PICTURE_OUTPUTS
+from cris.model.cris import Cris
+from cris.model.neck import PictureFeatures
+
+EXAMPLE_PICTURES, EXAMPLE_SENTENCES = 2, 3
+"""Traced with; any numbers but 1, which torch would take for fixed."""
+
+
+class PictureProgram(nn.Module):
+    """Everything that does not depend on a sentence."""
+
+    def __init__(self, model: Cris) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Float[Tensor, "pictures 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Gives `PictureFeatures`, as float32."""
+        features = self.model.encode_image(images.to(self.model.text_encoder.projection.dtype))
+        return features.coarse.float(), features.middle.float(), features.fine.float()
+
+
+class SentenceProgram(nn.Module):
+    """Logits of sentences about pictures that were encoded before."""
+
+    def __init__(self, model: Cris) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        coarse: Float[Tensor, "pictures coarse h32 w32"],
+        middle: Float[Tensor, "pictures middle h16 w16"],
+        fine: Float[Tensor, "pictures middle h16 w16"],
+        tokens: Int[Tensor, "sentences tokens"],
+        image_index: Int[Tensor, "sentences"],
+    ) -> Float[Tensor, "sentences 1 h4 w4"]:
+        """Gives float32."""
+        dtype = self.model.text_encoder.projection.dtype
+        picture = PictureFeatures(coarse.to(dtype), middle.to(dtype), fine.to(dtype))
+        return self.model.segment(picture, self.model.encode_text(tokens), image_index).float()
+
+
+def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedProgram]:
+    """The two programs of a prepared model, for any numbers of pictures and of sentences.
+
+    The size of the picture and the length of sentences are those of the configuration.
+    """
+    size, length = config.inference.input_size, config.inference.sentence_length
+    pictures, sentences = Dim("pictures", min=1, max=4096), Dim("sentences", min=1, max=4096)
+    images = torch.zeros(EXAMPLE_PICTURES, 3, size, size)
+    tokens = torch.zeros(EXAMPLE_SENTENCES, length, dtype=torch.long)
+    tokens[:, 0], tokens[:, 1] = config.model.text.vocabulary - 2, config.model.text.vocabulary - 1
+    index = torch.tensor([0, 1, 1])
+    with torch.no_grad():
+        first = torch.export.export(
+            PictureProgram(model).eval(), (images,), dynamic_shapes={"images": {0: pictures}}
+        )
+        features = PictureProgram(model)(images)
+        second = torch.export.export(
+            SentenceProgram(model).eval(),
+            (*features, tokens, index),
+            dynamic_shapes={
+                **{name: {0: pictures} for name in PICTURE_OUTPUTS},
+                **{name: {0: sentences} for name in ("tokens", "image_index")},
+            },
+        )
+    return first, second
