@@ -1,19 +1,26 @@
 """What the model found: a mask with its probability, score and box, ready to draw and to store."""
 
+import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int32, UInt8
 from PIL import Image
 
+from cris.ambiguity import Check, ambiguity, gather
 from cris.calibration import IDENTITY, Calibration
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
 
+if TYPE_CHECKING:
+    from supervision import Detections
+
+_SHOWN_PIXELS = 800
+"""Of a prediction's longer side in a notebook."""
 _LIGHT_RGB = (255, 72, 118)
 """The colour of what is found: rare in pictures, and bright on dark ground as on light."""
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, BT.601
@@ -38,6 +45,8 @@ class Prediction:
     """Probabilities as the model gives them, one for each 4×4 pixels of its input."""
     letterbox: Letterbox
     """How the picture lies in the model's input."""
+    check: Check | None = None
+    """How the answer takes small changes; None until `cris.agreement` has asked."""
 
     @classmethod
     def from_logits(
@@ -77,6 +86,14 @@ class Prediction:
         return np.clip(values, 0, 1, out=values)
 
     @property
+    def ambiguity(self) -> float:
+        """How likely the sentence fits several things, from 0 to 1; surer for an answer that was checked.
+
+        From the answer and the sentence, without knowing what is meant: see docs/ambiguity.md.
+        """
+        return ambiguity(gather(self.grid[self.letterbox.cells], self.sentence, self.check))
+
+    @property
     def box(self) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the mask in pixels, the last two excluded; None when it is empty."""
         return box_of(self.mask)
@@ -105,6 +122,41 @@ class Prediction:
     def overlay(self) -> Image.Image:
         """The picture with what was found lit up and outlined, the rest dimmed."""
         return lit_up(self.picture, self.mask)
+
+    def polygons(self) -> list[Int32[np.ndarray, "corners 2"]]:
+        """The outer outline of each part of the mask: corners x, y in pixels; holes are left out."""
+        from cris.conversions import outlines_of
+
+        return outlines_of(self.mask)
+
+    def to_detections(self) -> "Detections":
+        """As `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
+
+        Raises ValueError when supervision is not installed.
+        """
+        from cris.conversions import to_detections
+
+        return to_detections([self])
+
+    def to_coco(self) -> dict[str, Any]:
+        """A COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document."""
+        from cris.conversions import coco_fields
+
+        return coco_fields(self)
+
+    def to_label_studio(self, image: str) -> dict[str, Any]:
+        """As a Label Studio task about the picture at this URL; see `cris.conversions.to_label_studio`."""
+        from cris.conversions import to_label_studio
+
+        return to_label_studio(image, [self])
+
+    def _repr_png_(self) -> bytes:
+        """What notebooks show: the overlay, at most 800 pixels wide and high."""
+        image = self.overlay()
+        image.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        return buffer.getvalue()
 
     def save(self, path: str | Path) -> None:
         """Writes the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.

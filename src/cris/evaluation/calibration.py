@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from cris.calibration import Calibration
+from cris.evaluation.logistic import fit_line
 
 BINS = 10
 """Of equal width, from 0 to 1, in which scores and outcomes are compared."""
@@ -15,7 +16,6 @@ FEWEST = 20
 """Good masks, and bad ones, below which a fit would follow chance."""
 _RIDGE = 1e-3
 """Pull of slope and offset towards 1 and 0, in samples: the fit stays finite where scores separate."""
-_NEWTON_STEPS = 50
 _EDGE = 1e-6
 """Raw scores are kept this far from 0 and 1, whose log-odds have no end."""
 
@@ -63,7 +63,7 @@ class Reliability:
 
 
 def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibration:
-    """The calibration under which the outcomes are likeliest (Platt's, by Newton's method).
+    """The calibration under which the outcomes are likeliest (Platt's).
 
     Samples with a raw score of 0, where nothing was found, have no part in it.
 
@@ -82,17 +82,10 @@ def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibr
             f"got {good} and {bad}: take more samples"
         )
     shares = np.clip(raw[found], _EDGE, 1 - _EDGE)
-    inputs = np.stack([np.log(shares) - np.log1p(-shares), np.ones_like(shares)])
+    inputs = np.stack([np.log(shares) - np.log1p(-shares), np.ones_like(shares)], axis=1)
     # Platt's targets: a little inside 0 and 1, as if each outcome had been seen once more
     targets = np.where(is_good[found], (good + 1) / (good + 2), 1 / (bad + 2))
-    prior = line = np.array([1.0, 0.0])
-    for _ in range(_NEWTON_STEPS):
-        chance = 0.5 + 0.5 * np.tanh(0.5 * (line @ inputs))
-        gradient = inputs @ (chance - targets) + _RIDGE * (line - prior)
-        curvature = (inputs * (chance * (1 - chance))) @ inputs.T + _RIDGE * np.eye(2)
-        step = np.linalg.solve(curvature, gradient)
-        line = line - step / max(1.0, float(np.abs(step).max()))
-    slope, offset = (float(part) for part in line)
+    slope, offset = fit_line(inputs, targets, prior=np.array([1.0, 0.0]), ridge=_RIDGE).tolist()
     if slope <= 0:
         raise ValueError("worse masks have the higher scores: no calibration that rises can mend that")
     return Calibration(slope=slope, offset=offset)
