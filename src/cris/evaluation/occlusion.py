@@ -1,0 +1,169 @@
+"""How masks suffer when part of the target is hidden: measured where it is, and by hiding it."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64, UInt8
+
+from cris.evaluation.bootstrap import mean_interval
+from cris.evaluation.examples import Example, Examples, Thing
+from cris.evaluation.rows import Row
+
+SHARES = (0.1, 0.25, 0.5, 0.75)
+"""Of the target that the stress test hides."""
+VISIBLE_EDGES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Limits of the classes of visible shares."""
+_LONGEST = 2.0
+"""Length of an occluder over its width, at most."""
+_TRIES = 50
+"""Places looked at for an occluder beside the target."""
+Place = Literal["on", "beside"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    """Samples whose targets show about as much of themselves."""
+
+    low: float
+    """Visible share of the target from which they are in it, 0 to 1."""
+    high: float
+    count: int
+    mean_iou: float
+    interval: tuple[float, float] | None
+    """95 %, resampled by picture; None when there are fewer than two pictures."""
+    pr50: float
+    """Share of samples whose IoU is above 0.5."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def by_visible_share(rows: Sequence[Row], edges: Sequence[float] = VISIBLE_EDGES) -> list[Level]:
+    """Mean IoU of each class of visible shares that has samples; rows without one are left out."""
+    levels = []
+    for low, high in pairwise(edges):
+        is_last = high == edges[-1]
+        inside = [
+            row
+            for row in rows
+            if row.visible is not None and low <= row.visible and (row.visible < high or is_last)
+        ]
+        if inside:
+            levels.append(level(inside, low, high))
+    return levels
+
+
+def level(rows: Sequence[Row], low: float, high: float) -> Level:
+    """What these rows, one or more, amount to."""
+    ious = np.array([row.iou for row in rows])
+    interval = mean_interval(rows, ious.tolist())
+    return Level(
+        low=low,
+        high=high,
+        count=len(rows),
+        mean_iou=float(ious.mean()),
+        interval=None if interval is None else (interval.low, interval.high),
+        pr50=float((ious > 0.5).mean()),
+    )
+
+
+def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) -> Iterator[Example]:
+    """Every sentence with a target, its picture covered in part by pixels of another picture.
+
+    on: a patch hides that share of the target; what is left of it is what the sentence then means.
+    beside: the same patch lies where it touches no target, which tells what the patch alone does. A sentence
+        whose picture has no such place is left out.
+
+    The same seed gives the same patches, whatever the order.
+
+    Raises:
+        ValueError: the share is not between 0 and 1.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"the share to hide must be above 0 and below 1, got {share}")
+    for number in range(len(examples)):
+        example = examples[number]
+        donor = examples[(number + 1) % len(examples)].image
+        for truth in example.truths:
+            target = example.mask(truth.targets)
+            if np.count_nonzero(target) < 2:
+                continue
+            random = np.random.default_rng((seed, truth.sample))
+            patch = draw_patch(target, share, random)
+            if place == "beside":
+                moved = move_off(patch, target, random)
+                if moved is None:
+                    continue
+                patch = moved
+            hidden = np.count_nonzero(target & patch) / np.count_nonzero(target)
+            visible = (1.0 if truth.visible is None else truth.visible) * (1 - hidden)
+            yield replace(
+                example,
+                image=paste(example.image, donor, patch),
+                objects=tuple(
+                    Thing(category=thing.category, mask=thing.mask & ~patch) for thing in example.objects
+                ),
+                truths=(replace(truth, visible=visible),),
+            )
+
+
+def draw_patch(
+    target: Bool[np.ndarray, "height width"], share: float, random: np.random.Generator
+) -> Bool[np.ndarray, "height width"]:
+    """An ellipse round one of the target's pixels, as large as it takes to hide that share of the target.
+
+    Of its N pixels round(share · N), at least one and not all, and as many more as lie just as far away.
+    """
+    rows, columns = np.nonzero(target)
+    centre = random.integers(len(rows))
+    angle, length = random.uniform(0, math.pi), random.uniform(1, _LONGEST)
+    distance = _elliptical(target.shape, (rows[centre], columns[centre]), angle, length)
+    hidden = min(max(1, round(share * len(rows))), len(rows) - 1)
+    reach = np.partition(distance[target], hidden - 1)[hidden - 1]
+    return np.asarray(distance <= reach)
+
+
+def move_off(
+    patch: Bool[np.ndarray, "height width"],
+    target: Bool[np.ndarray, "height width"],
+    random: np.random.Generator,
+) -> Bool[np.ndarray, "height width"] | None:
+    """The patch elsewhere in the picture, off the target; None when no place is found."""
+    rows, columns = np.nonzero(patch)
+    height, width = patch.shape
+    for _ in range(_TRIES):
+        down = random.integers(-rows.min(), height - rows.max())
+        right = random.integers(-columns.min(), width - columns.max())
+        if not target[rows + down, columns + right].any():
+            moved = np.zeros_like(patch)
+            moved[rows + down, columns + right] = True
+            return moved
+    return None
+
+
+def paste(
+    image: UInt8[np.ndarray, "height width 3"],
+    donor: UInt8[np.ndarray, "donor_height donor_width 3"],
+    patch: Bool[np.ndarray, "height width"],
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The image with the donor's pixels, stretched to its size, where the patch lies."""
+    height, width = patch.shape
+    stretched = cv2.resize(np.ascontiguousarray(donor), (width, height), interpolation=cv2.INTER_AREA)
+    return np.where(patch[..., None], stretched, image)
+
+
+def _elliptical(
+    shape: tuple[int, int], centre: tuple[int, int], angle: float, length: float
+) -> Float64[np.ndarray, "height width"]:
+    """Of each pixel its distance from the centre, sideways `length` times what it is along the angle."""
+    down, right = np.indices(shape, dtype=np.float64)
+    down, right = down - centre[0], right - centre[1]
+    along = right * math.cos(angle) + down * math.sin(angle)
+    across = down * math.cos(angle) - right * math.sin(angle)
+    return np.hypot(along, length * across)
