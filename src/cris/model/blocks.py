@@ -23,7 +23,7 @@ class ConvNormRelu(ConvNorm):
     """Convolution without bias, BatchNorm and ReLU."""
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
-        return F.relu(super().forward(x))
+        return self._relu(super().forward(x))
 
     def partial(
         self, x: Float[Tensor, "batch part height width"], offset: int
@@ -35,7 +35,11 @@ class ConvNormRelu(ConvNorm):
         """Normalises and rectifies the sum of all parts."""
         if self.conv.bias is not None:  # BatchNorm is folded (see `prepare`)
             total = total + self.conv.bias[:, None, None]
-        return F.relu(self.norm(total))
+        return self._relu(self.norm(total))
+
+    def _relu(self, x: Tensor) -> Tensor:
+        # in training in place: nothing else needs what BatchNorm gave, and fresh memory costs time
+        return F.relu(x, inplace=self.training)
 
 
 class Attention(nn.Module):

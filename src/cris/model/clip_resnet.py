@@ -29,7 +29,8 @@ class Bottleneck(nn.Module):
         residual = self._pool(x)
         if self.shortcut is not None:
             residual = self.shortcut(residual)
-        return F.relu(self.expand(self._pool(self.spatial(self.reduce(x)))) + residual)
+        total = self.expand(self._pool(self.spatial(self.reduce(x)))) + residual
+        return F.relu(total, inplace=self.training)
 
     def _pool(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, self.stride) if self.stride > 1 else x

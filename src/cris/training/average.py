@@ -14,8 +14,9 @@ class MovingAverage:
     def __init__(self, model: Cris, decay: float) -> None:
         self.model = model
         self.decay = decay
-        self.average = build_cris(model.config).eval().requires_grad_(requires_grad=False)
-        self._move(1.0)
+        self.average: Cris | None = None  # until it is needed: it is as large as the model
+        if decay:
+            self._move(1.0)
 
     def update(self, step: int) -> None:
         """Moves towards the model; less memory at first, so that the beginning is soon forgotten."""
@@ -26,20 +27,24 @@ class MovingAverage:
         """The averaged model."""
         if not self.decay:
             self._move(1.0)
+        assert self.average is not None
         return self.average
 
     def state_dict(self) -> dict[str, Any]:
         """What a run must keep; nothing when there is no memory."""
-        return self.average.state_dict() if self.decay else {}
+        return self.current().state_dict() if self.decay else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from there."""
         if self.decay:
-            self.average.load_state_dict(state)
+            self.current().load_state_dict(state)
 
     @torch.no_grad()
     def _move(self, share: float) -> None:
-        """A share of the way, BatchNorm's statistics included."""
+        """A share of the way, BatchNorm's statistics included; the first time all of it."""
+        if self.average is None:
+            fresh = build_cris(self.model.config).eval().requires_grad_(requires_grad=False)
+            self.average = fresh.to(next(self.model.parameters()).device)
         theirs = self.model.state_dict()
         for name, value in self.average.state_dict().items():
             if share == 1 or not value.is_floating_point():

@@ -33,15 +33,15 @@ def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any
     ]
 
 
-def build_optimizer(model: Cris, config: TrainConfig, *, is_cuda: bool) -> torch.optim.Optimizer:
+def build_optimizer(model: Cris, config: TrainConfig) -> torch.optim.Optimizer:
     """Adam, or AdamW with decoupled decay."""
     kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer.name]
     optimizer: torch.optim.Optimizer = kind(
         parameter_groups(model, config.optimizer),
         lr=config.optimizer.learning_rate,
         betas=config.optimizer.betas,
-        # one kernel for all weights; a fused step would unscale by itself, before gradients can be clipped
-        fused=is_cuda and config.precision != "fp16",
+        # all in one pass over memory; under fp16 it would unscale by itself, before gradients can be clipped
+        fused=config.precision != "fp16",
     )
     return optimizer
 

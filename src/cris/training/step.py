@@ -33,16 +33,15 @@ class Learner:
             raise ValueError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
         self.objective = Objective(config.objectives)
-        self.average = MovingAverage(model, config.ema_decay)
         model = model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         prepare_norms(model, fabric, is_frozen=config.freeze_norms)
         if config.gradient_checkpointing:
             recompute_features(model)
         self.model = model
-        optimizer = build_optimizer(model, config, is_cuda=fabric.device.type == "cuda")
+        optimizer = build_optimizer(model, config)
         runner: Any = torch.compile(model) if config.compile else model
         self.runner, self.optimizer = fabric.setup(runner, optimizer)
-        self.average.average.to(fabric.device)
+        self.average = MovingAverage(model, config.ema_decay)
         self.step = 0
         self.skipped = 0
 

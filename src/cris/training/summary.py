@@ -138,8 +138,8 @@ def _points(lines: Sequence[Line], name: str) -> Points:
 
 
 def _spoken(name: str) -> str:
-    """ "validation_mean_iou" → "mean IoU", "learning_rate/head" → "head"."""
-    name = name.removeprefix("validation_").removeprefix("learning_rate/")
+    """ "validation_mean_iou" → "mean IoU", "learning_rate_head" → "head"."""
+    name = name.removeprefix("validation_").removeprefix("learning_rate_")
     return FIGURES.get(name, name.replace("_", " "))
 
 

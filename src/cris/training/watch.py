@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from cris.training.config import TrainConfig
 from cris.training.progress import RunProgress, peak_memory
 from cris.training.sheet import draw_sheet
+from cris.training.summary import write_summary
 from cris.training.tracking import Tracker
 from cris.training.validation import Validation
 
@@ -19,7 +20,8 @@ class Watch:
 
     def __init__(self, fabric: Fabric, config: TrainConfig, out: Path, step: int) -> None:
         """Begins, or goes on from a step."""
-        self.config, self.device, self.processes = config, fabric.device, fabric.world_size
+        self.config, self.out = config, out
+        self.device, self.processes = fabric.device, fabric.world_size
         self.is_first = fabric.is_global_zero
         if self.is_first:
             self.tracker = Tracker(out, dataclasses.asdict(config), config.trackers, step=step)
@@ -60,6 +62,7 @@ class Watch:
             figures = {**validation.summary.to_dict(), "threshold": validation.threshold}
             self.tracker.validation(step, figures, draw_sheet(validation.shown))
             self.progress.validation(step, figures)
+            write_summary(self.out)
         self._restart()
 
     def _restart(self) -> None:

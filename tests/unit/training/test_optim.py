@@ -73,4 +73,4 @@ def test_weights_decay_and_vectors_do_not():
 @pytest.mark.parametrize("name", ["adam", "adamw"])
 def test_the_optimizer_is_the_one_that_is_named(name):
     config = replace(CONFIG, optimizer=replace(CONFIG.optimizer, name=name))
-    assert type(build_optimizer(small_cris(), config, is_cuda=False)).__name__.lower() == name
+    assert type(build_optimizer(small_cris(), config)).__name__.lower() == name
