@@ -1,0 +1,105 @@
+"""`cris ablate`: the paper's seven rows, each trained and measured, then drawn beside each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cris.cli.console import show
+from cris.cli.experiment import check_out, split_options
+from cris.cli.output import RECORD, SCHEMA_VERSION, fingerprint, to_json, written_together
+
+if TYPE_CHECKING:
+    from cris.experiments.ablation import Measured
+
+TABLE, FIGURE = "ablation.md", "figure.jpg"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Trains and measures the seven rows of the paper's ablation: without and with its projector and decoder.
+
+    DIR gets a folder for each row, with its run and its results; ablation.md, the table beside the paper's,
+    and figure.jpg, what the rows find in the same pictures. What follows -- goes to every cris train.
+    """
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """What the rows are variations of, refcoco-rn50-fixed or scenes-tiny-fixed say; see cris train."""
+    data: Annotated[str, tyro.conf.arg(metavar="DIR|scenes")] = "scenes"
+    """What to train and measure on: a data set (see cris data), or scenes."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the experiment."""
+    split: str = "val"
+    """What to measure on; the paper's rows are of val."""
+    limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Measure on the first N samples only."""
+    resume: bool = False
+    """Go on with the experiment in DIR where it was interrupted."""
+    options: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """For cris train."""
+
+    def run(self) -> int:
+        """Runs what is not done yet, then writes table and figure."""
+        from cris.cli.train import parse as parse_train
+        from cris.evaluation.results import Evaluation
+        from cris.evaluation.row_files import read_rows
+        from cris.experiments.ablation import Measured, options
+        from cris.experiments.stages import run_stage
+        from cris.training.recipes import ablation_rows
+
+        base = parse_train("cris ablate", [self.recipe, *self.options]).config
+        check_out(self.out, is_resumed=self.resume)
+        measured = []
+        for row, config in ablation_rows(base).items():
+            run, results = self.out / row / "run", self._results(row)
+            changed = [*self.options, *options(base, config)]
+            run_stage(
+                ["train", self.recipe, "--data", self.data, "--out", str(run), "--resume=auto", *changed]
+            )
+            limit = [] if self.limit is None else ["--limit", str(self.limit)]
+            model = str(run / "checkpoints" / "best")
+            asked = ["--split", self.split, *limit, "--out", str(results), "--resume"]
+            run_stage(["eval", model, self.data, *asked])
+            evaluation = Evaluation(read_rows(results))
+            measured.append(
+                Measured(row=row, total=evaluation.total, interval=evaluation.intervals.get("mean_iou"))
+            )
+        self._write(measured)
+        return 0
+
+    def _results(self, row: str) -> Path:
+        return self.out / row / "results"
+
+    def _write(self, measured: "Sequence[Measured]") -> None:
+        from cris.evaluation.sources import open_examples
+        from cris.experiments.ablation import figure, table
+
+        text = table(measured, data=self.data, split=self.split, recipe=self.recipe)
+        drawn = figure(
+            open_examples(self.data, self.split, self.limit),
+            {one.row: self._results(one.row) for one in measured},
+        )
+        rows = {one.row: one.total.to_dict() for one in measured}
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "job": "ablate",
+            "fingerprint": fingerprint(recipe=self.recipe, options=self.options, rows=rows),
+            "files": [TABLE, FIGURE],
+            "recipe": self.recipe,
+            "options": list(self.options),
+            "data": self.data,
+            "split": self.split,
+            "rows": rows,
+        }
+        with written_together(self.out) as folder:
+            (folder / TABLE).write_text(text, encoding="utf-8")
+            drawn.save(folder / FIGURE, quality=90)
+            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+        show(text)
+
+
+def parse(prog: str, arguments: Sequence[str]) -> Command:
+    """The command, with what follows -- kept for cris train."""
+    return split_options(Command, prog, arguments)

@@ -1,0 +1,40 @@
+"""What commands share that run other commands: options passed on to `cris train`, and folders that go on."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from cris.cli.errors import UsageError
+
+Experiment = TypeVar("Experiment", bound=Any)
+_OURS = ("--data", "--out", "--resume", "--print-config", "--dry-run")
+"""Options of `cris train` that an experiment gives itself."""
+
+
+def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]) -> Experiment:
+    """The command from what stands before --; what follows becomes its `options`, for `cris train`.
+
+    Raises:
+        UsageError: an option is given there that the experiment decides.
+    """
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    passed = tuple(words[end + 1 :])
+    for word in passed:
+        if word.split("=")[0] in _OURS:
+            raise UsageError(
+                f"{word} stands after --, but is not for cris train to decide here: put it before"
+            )
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    return replace(tyro.cli(command, prog=prog, args=words[:end], config=config), options=passed)
+
+
+def check_out(out: Path, *, is_resumed: bool) -> None:
+    """Raises ValueError where a new experiment would go into a folder that holds something."""
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"--out must name a folder, {out} is a file")
+    if not is_resumed and out.is_dir() and any(out.iterdir()):
+        raise ValueError(f"{out} is not empty: pass --resume to go on with its experiment, or choose another")

@@ -1,0 +1,110 @@
+"""The paper's ablation (CRIS, table 3): the projector and the decoder, left out one by one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from cris.evaluation.bootstrap import Interval
+from cris.evaluation.examples import Example, Examples
+from cris.evaluation.metrics import Summary
+from cris.evaluation.row_files import read_rows
+from cris.evaluation.rows import Row
+from cris.masks import decode_rle
+from cris.training.config import TrainConfig, flat
+from cris.training.sheet import Shown, draw_sheet
+
+PAPER_MEAN_IOU: Mapping[str, float | None] = {
+    "neither": 0.6266,
+    "contrastive": 0.6464,
+    "decoder-1": 0.6631,
+    "both-1": None,  # two figures of the paper that nobody here has seen in it
+    "both-2": None,
+    "both-3": 0.6952,
+    "both-4": 0.6918,
+}
+"""Row → mean IoU on RefCOCO val with RN50, as the paper gives it."""
+IN_WORDS: Mapping[str, str] = {
+    "neither": "neither",
+    "contrastive": "contrastive projector only",
+    "decoder-1": "decoder only, 1 layer",
+    **{f"both-{layers}": f"both, {layers} layer{'s' if layers > 1 else ''}" for layers in (1, 2, 3, 4)},
+}
+DRAWN: Mapping[str, str] = {
+    "neither": "baseline",
+    "decoder-1": "without contrastive",
+    "contrastive": "without decoder",
+    "both-3": "full",
+}
+"""Rows of the qualitative figure, in its order."""
+
+
+def options(base: TrainConfig, row: TrainConfig) -> list[str]:
+    """What turns `cris train` with the recipe of `base` into a run of `row`."""
+    ours, theirs = flat(row), flat(base)
+    changed = [name for name in ours if ours[name] != theirs[name] and name != "recipe"]
+    return [word for name in changed for word in (f"--{name.replace('_', '-')}", str(ours[name]))]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One row of the table."""
+
+    row: str
+    total: Summary
+    interval: Interval | None
+    """95 % of the mean IoU; None with a single picture."""
+
+
+def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> str:
+    """The rows beside the paper's, as Markdown."""
+    lines = [
+        f"# Ablation: {recipe} on {data}, {split}",
+        "",
+        f"{rows[0].total.count:,} samples. The paper's figures are of RefCOCO val with RN50: what can be "
+        "compared is the order of the rows, not the figures.",
+        "",
+        "| parts | mean IoU | 95 % interval | overall IoU | Pr@50 | Pr@70 | Pr@90 | ceiling | paper |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for one in rows:
+        total, paper = one.total, PAPER_MEAN_IOU[one.row]
+        shares = (total.overall_iou, total.pr50, total.pr70, total.pr90, total.ceiling)
+        cells = [
+            IN_WORDS[one.row],
+            f"{total.mean_iou:.3f}",
+            "–" if one.interval is None else f"{one.interval.low:.3f} to {one.interval.high:.3f}",
+            *(f"{share:.3f}" for share in shares),
+            "–" if paper is None else f"{paper:.4f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def figure(examples: Examples, folders: Mapping[str, Path]) -> Image.Image:
+    """What the rows of `DRAWN` find, beside what is meant: the first sample of each kind of sentence.
+
+    Args:
+        examples: what was measured on.
+        folders: row → its results.
+    """
+    rows = {row: read_rows(folders[row]) for row in DRAWN}
+    firsts: dict[str, int] = {}
+    for place, one in enumerate(rows["both-3"]):
+        firsts.setdefault(one.kind, place)
+    names = {rows["both-3"][place].picture for place in firsts.values()}
+    pictures = {example.name: example for example in examples if example.name in names}
+    return draw_sheet([_shown(pictures, rows, place) for place in sorted(firsts.values())])
+
+
+def _shown(pictures: Mapping[str, Example], rows: Mapping[str, list[Row]], place: int) -> Shown:
+    one = rows["both-3"][place]
+    example = pictures[one.picture]
+    (truth,) = (truth for truth in example.truths if truth.sample == one.sample)
+    return Shown(
+        image=example.image,
+        sentence=one.sentence,
+        truth=example.mask(truth.targets),
+        found={name: decode_rle(rows[row][place].rle) for row, name in DRAWN.items()},
+    )
