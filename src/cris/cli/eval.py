@@ -108,6 +108,15 @@ class Command:
 
         return open_examples(self.data, split, self.limit)
 
+    def _data_set(self) -> str | None:
+        """Which known data set it is, if it is one."""
+        if self.data == "scenes":
+            return self.data
+        from cris.data.manifest import read_manifest
+        from cris.evaluation.paper import data_set_of
+
+        return data_set_of(Path(self.data), read_manifest(Path(self.data)))
+
     def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
         """The model's folder, and how it is to be asked."""
         from cris.checkpoint import CONFIG, whole_checkpoint
@@ -155,6 +164,9 @@ class Command:
     def _written(
         self, out: Path, run: "Run", inference: "InferenceConfig", identity: dict[str, Any]
     ) -> "Evaluation":
+        from cris.checkpoint import CONFIG
+        from cris.config_file import read_config
+        from cris.evaluation.paper import backbone_of
         from cris.evaluation.parts import Parts
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import write_rows
@@ -180,7 +192,9 @@ class Command:
             "identity": identity,
             "files": [ROWS],
             "model": self.model,
+            "backbone": backbone_of(read_config(run.checkpoint / CONFIG).model),
             "data": self.data,
+            "data_set": self._data_set(),
             "split": self.split,
             "limit": self.limit,
             "protocol": inference.protocol,

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -15,8 +16,8 @@ INK, ACCENT, SOFT = "#7d7a8c", "#d6336c", "#b9b5c6"  # read on white as on black
 WIDTH = 5.6
 """Of a plot, in inches."""
 MOST_GROUPS = 16
-_BINS = np.linspace(0, 1, 21)
-_STYLE = {
+_BINS = np.linspace(0, 1, 21).tolist()
+_STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "cris",  # the same rows give the same file
     "font.size": 9.0,
@@ -40,8 +41,9 @@ TITLES = {
 
 def plots(evaluation: Evaluation) -> dict[str, str]:
     """Name → SVG: the IoUs, precision at every IoU, IoU by score, and a plot for each way to group."""
-    found = {"iou": _ious(evaluation), "precision": _precision(evaluation), "score": _score(evaluation)}
-    return found | {by: _groups(groups) for by, groups in evaluation.breakdowns.items()}
+    with mpl.rc_context(_STYLE):
+        found = {"iou": _ious(evaluation), "precision": _precision(evaluation), "score": _score(evaluation)}
+        return found | {by: _groups(groups) for by, groups in evaluation.breakdowns.items()}
 
 
 def _ious(evaluation: Evaluation) -> str:
@@ -101,13 +103,11 @@ def _groups(groups: Sequence[Group]) -> str:
 
 
 def _figure(height: float = 3.0) -> tuple[Figure, Axes]:
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
-        return figure, figure.add_subplot()
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    return figure, figure.add_subplot()
 
 
 def _svg(figure: Figure) -> str:
     buffer = io.BytesIO()
-    with mpl.rc_context(_STYLE):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return buffer.getvalue().decode("utf-8")

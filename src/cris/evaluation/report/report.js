@@ -3,11 +3,11 @@ const data = (id) => JSON.parse(document.getElementById(id).textContent);
 const views = data("views-data"), { columns, rows: values } = data("table-data");
 const rows = values.map((row) => Object.fromEntries(columns.map((name, place) => [name, row[place]])));
 const hasAmbiguity = rows.some((row) => row.ambiguity !== null);
-const AT_ONCE = 24, PAGE = 50;
+const AT_ONCE = 24, PAGE = 20;
 const SHOWN = [
   ["iou", "IoU"], ["sentence", "sentence"], ["failure", "what went wrong"], ["kind", "kind"], ["category", "category"],
   ["score", "score"], ["ambiguity", "ambiguity"], ["best_other_iou", "IoU with another"], ["area", "area"],
-  ["words", "words"], ["distractors", "others alike"], ["picture", "picture"], ["sample", "sample"],
+  ["words", "words"], ["distractors", "others alike"], ["picture", "picture"],
 ].filter(([name]) => name !== "ambiguity" || hasAmbiguity);
 const TEXT = new Set(["sentence", "failure", "kind", "category", "picture"]);
 const find = (id) => document.getElementById(id);

@@ -1,0 +1,39 @@
+"""`cris table`: many evaluations beside the paper's figures."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from cris.cli.errors import UsageError
+from cris.cli.results import read_results
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Prints a table of evaluations, a line for each model, as Markdown or LaTeX, in percent.
+
+    Where a model has the paper's image encoder and was measured on a split of RefCOCO, RefCOCO+ or RefCOCOg,
+    the paper's line stands above.
+    """
+
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ()
+    """Folders that cris eval wrote with --out."""
+    figure: Literal["mean_iou", "overall_iou", "pr50", "pr60", "pr70", "pr80", "pr90", "giou", "ciou"] = (
+        "mean_iou"
+    )
+    """What to show; the paper's figures are mean IoU."""
+    latex: bool = False
+    """Print a LaTeX tabular, for the package booktabs, in place of Markdown."""
+
+    def run(self) -> int:
+        """Reads and prints."""
+        if not self.runs:
+            raise UsageError("expected folders that cris eval wrote with --out, got none")
+        from cris.evaluation.table import make_sheet
+
+        sheet = make_sheet([read_results(folder).record for folder in self.runs], self.figure)
+        sys.stdout.write(sheet.latex() if self.latex else sheet.markdown())
+        return 0
