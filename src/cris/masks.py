@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+import cv2
 import numpy as np
 from jaxtyping import Bool, Int64
 from pycocotools import mask as coco
@@ -44,8 +45,9 @@ def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
         raise ValueError(f"expected a COCO run-length encoding, got {_shortened(rle)}") from error
     if not is_possible or int(runs.sum()) != height * width:
         raise ValueError(f"runs must add up to height × width, got {_shortened(rle)}")
-    values = np.arange(len(runs)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(values, runs).reshape(width, height).T)
+    values = (np.arange(len(runs)) % 2).astype(np.uint8)
+    columns = np.repeat(values, runs).reshape(width, height)
+    return cv2.transpose(columns).view(np.bool_)  # several times as fast as NumPy's
 
 
 def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] | None:
@@ -59,17 +61,17 @@ def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] 
 def _runs(counts: bytes) -> Int64[np.ndarray, "runs"]:
     """Reads COCO's text: groups of 5 bits, low ones first; the fourth run on is less the last but one."""
     groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    is_last = (groups & 0x20) == 0
-    if not len(groups) or groups.min() < 0 or groups.max() > 63 or not is_last[-1]:
+    ends = np.flatnonzero((groups & 0x20) == 0) + 1
+    if not len(groups) or groups.min() < 0 or groups.max() > 63 or not len(ends) or ends[-1] < len(groups):
         raise ValueError("not COCO's text")
-    starts = np.concatenate([[0], np.flatnonzero(is_last)[:-1] + 1])
-    lengths = np.diff(np.append(starts, len(groups)))
+    lengths = np.diff(ends, prepend=0)
     if lengths.max() > 12:  # 60 bits
         raise ValueError("a run is too long")
+    starts = ends - lengths
     places = 5 * (np.arange(len(groups)) - np.repeat(starts, lengths))
     runs = np.add.reduceat((groups & 0x1F) << places, starts)
-    is_negative = (groups[is_last] & 0x10) != 0
-    runs -= is_negative.astype(np.int64) << (5 * lengths)
+    is_negative = (groups[ends - 1] >> 4) & 1
+    runs -= is_negative << (5 * lengths)
     for parity in (1, 2):
         runs[parity::2] = np.cumsum(runs[parity::2])
     return runs

@@ -12,6 +12,7 @@ from pycocotools.coco import COCO
 from cris.data.dataset import ReferringDataset, SceneDataset
 from cris.data.decode import decode_picture
 from cris.data.loader import Loader, Prepare, grid_mask
+from cris.data.resample import quick_square
 from cris.data.sampling import Stream
 from cris.data.scenes import Scenes
 from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
@@ -77,7 +78,7 @@ def test_a_batch_holds_each_picture_once_with_its_own_sentences_and_masks(real):
         picture = int(real.index.picture[batch.samples[row]])
         decoded, _ = decode_picture(real.stored.picture(picture).image, SIZE)
         image = batch.images[batch.image_index[row]].permute(1, 2, 0).numpy()
-        np.testing.assert_array_equal(image, Letterbox(*decoded.shape[:2], SIZE).apply(decoded))
+        np.testing.assert_array_equal(image, quick_square(decoded, Letterbox(*decoded.shape[:2], SIZE)))
         letterbox = Letterbox(*sample.image.shape[:2], SIZE)
         assert letterbox.cells == Letterbox(*decoded.shape[:2], SIZE).cells
         plain = torch.from_numpy(letterbox.apply_mask(sample.mask))[None, None]

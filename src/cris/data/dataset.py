@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cris.data.decode import Reduction, decode_picture
-from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.records import ReferringEntry
 from cris.data.sampling import SampleIndex
 from cris.data.scenes import Scenes
+from cris.data.shards import Row
 from cris.data.store import StoredDataset
 from cris.masks import decode_rle
 
@@ -94,14 +95,14 @@ class ReferringDataset:
         if not -len(self) <= place < len(self):
             raise IndexError(f"index must be within {len(self)} samples of {self.split!r}, got {place}")
         place %= len(self)
-        record = self._record(place)
-        view = self._view(record, [place])
+        row = self._row(place)
+        view = self._view(row, [place])
         return Sample(
             image=view.image,
             sentence=view.sentences[0],
             mask=view.masks[0],
-            picture_id=record.picture_id,
-            ref_id=self._entry(record, place).ref_id,
+            picture_id=row.picture_id,
+            ref_id=self._entry(row, place).ref_id,
         )
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
@@ -110,20 +111,21 @@ class ReferringDataset:
         Raises:
             ValueError: the picture is damaged or has another size than is stored.
         """
-        return self._view(self._record(samples[0]), samples, longest)
+        return self._view(self._row(samples[0]), samples, longest)
 
-    def _view(self, record: PictureRecord, samples: Sequence[int], longest: int | None = None) -> View:
+    def _view(self, row: Row, samples: Sequence[int], longest: int | None = None) -> View:
         try:
-            image, reduction = decode_picture(record.image, longest)
+            image, reduction = decode_picture(row.image, longest)
         except ValueError as error:
-            raise ValueError(f"{self.stored.folder}, picture {record.file_name}: {error}") from error
-        height, width = (reduction * side for side in image.shape[:2])
-        if (height, width) != (record.height, record.width):
+            raise ValueError(f"{self.stored.folder}, picture {row.file_name}: {error}") from error
+        size = (reduction * image.shape[0], reduction * image.shape[1])
+        if size != row.size:
+            (stored_height, stored_width), (height, width) = row.size, size
             raise ValueError(
-                f"{self.stored.folder}, picture {record.file_name}: expected {record.width}×{record.height} "
+                f"{self.stored.folder}, picture {row.file_name}: expected {stored_width}×{stored_height} "
                 f"pixels, found {width}×{height}; run cris data check"
             )
-        entries = [self._entry(record, sample) for sample in samples]
+        entries = [self._entry(row, sample) for sample in samples]
         distinct = list(dict.fromkeys(entry.object_ids for entry in entries))
         return View(
             image=image,
@@ -131,16 +133,16 @@ class ReferringDataset:
                 entry.sentences[int(self._samples.sentence[sample])]
                 for entry, sample in zip(entries, samples, strict=True)
             ),
-            masks=tuple(_mask(record, ids) for ids in distinct),
+            masks=tuple(_mask(row, ids) for ids in distinct),
             meant=tuple(distinct.index(entry.object_ids) for entry in entries),
             reduction=reduction,
         )
 
-    def _record(self, sample: int) -> PictureRecord:
-        return self.stored.picture(int(self._samples.picture[sample]))
+    def _row(self, sample: int) -> Row:
+        return self.stored.row(int(self._samples.picture[sample]))
 
-    def _entry(self, record: PictureRecord, sample: int) -> ReferringEntry:
-        return record.entries[int(self._samples.entry[sample])]
+    def _entry(self, row: Row, sample: int) -> ReferringEntry:
+        return row.entry(int(self._samples.entry[sample]))
 
 
 class SceneDataset:
@@ -180,6 +182,6 @@ class SceneDataset:
         )
 
 
-def _mask(record: PictureRecord, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
-    meant = [decode_rle(item.rle) for item in record.objects if item.id in object_ids]
-    return reduce(np.logical_or, meant, np.zeros((record.height, record.width), dtype=bool))
+def _mask(row: Row, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
+    meant = [decode_rle(rle) for rle in row.rles(object_ids)]
+    return reduce(np.logical_or, meant) if meant else np.zeros(row.size, dtype=bool)

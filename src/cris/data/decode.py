@@ -1,12 +1,11 @@
 """Stored pictures, decoded fast: JPEG by OpenCV, at a fraction of its size where that will do."""
 
-import io
+import struct
 from typing import Literal
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image
 
 from cris.picture import read_picture
 
@@ -19,7 +18,11 @@ _FLAGS: dict[Reduction, int] = {
     2: cv2.IMREAD_REDUCED_COLOR_2,
     1: cv2.IMREAD_COLOR,
 }
-_END_OF_JPEG = b"\xff\xd9"
+_START_OF_JPEG, _END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
+_FRAMES = (0xC0, 0xC1, 0xC2)
+"""Markers of the frame's header: baseline, extended, progressive."""
+_MOST_PIXELS = 2**26
+"""Larger pictures are for `read_picture`, which knows Pillow's limit."""
 
 
 def decode_picture(
@@ -44,14 +47,23 @@ def decode_picture(
 
 
 def _plain_jpeg(data: bytes) -> tuple[int, int] | None:
-    """Its size, when it is a whole JPEG of the kinds that OpenCV decodes as Pillow does."""
+    """Its width and height as stored, when it is a whole JPEG that OpenCV decodes as Pillow does.
+
+    Not by Pillow, which takes ten times as long to open a file.
+    """
+    if not data.startswith(_START_OF_JPEG):
+        return None
     if not data.rstrip(b"\0\n").endswith(_END_OF_JPEG):  # OpenCV fills what is cut off with grey
         return None
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
-            return image.size if image.mode in ("RGB", "L") else None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return None  # read_picture says what is wrong
+    place = len(_START_OF_JPEG)
+    while data[place : place + 1] == b"\xff" and place + 10 <= len(data):
+        kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        if kind in _FRAMES:
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 4)
+            is_plain = bits == 8 and channels in (1, 3) and 0 < width * height <= _MOST_PIXELS
+            return (width, height) if is_plain else None
+        place += 2 + length
+    return None  # read_picture says what is wrong
 
 
 def _reduction(size: tuple[int, int], longest: int) -> Reduction:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cris.data.dataset import Referring, View
+from cris.data.resample import cell_shares, quick_square
 from cris.data.sampling import Group, Stream
 from cris.data.transforms import SMALLEST_SHARE, Transform
 from cris.letterbox import CELL, Letterbox, normalisation
@@ -96,7 +97,7 @@ class Prepare:
         on_picture = np.zeros((size // CELL, size // CELL), dtype=bool)
         on_picture[letterbox.cells] = True
         return Prepared(
-            image=letterbox.apply(view.image),
+            image=quick_square(view.image, letterbox),
             tokens=self.tokenizer.encode(view.sentences, self.inference.sentence_length),
             masks=masks[list(view.meant)],
             on_picture=on_picture,
@@ -120,10 +121,9 @@ def grid_mask(
     if protocol == "released" or rows > height or columns > width:
         fine = letterbox.apply_mask(mask).reshape(cells, CELL, cells, CELL)
         return np.asarray(fine.mean(axis=(1, 3), dtype=np.float32))
-    # in one step: a cell's share of the mask's own pixels, not of resampled ones
     grid = np.zeros((cells, cells), dtype=np.float32)
-    lit = mask.astype(np.float32)
-    grid[letterbox.cells] = cv2.resize(lit, (columns, rows), interpolation=cv2.INTER_AREA)
+    # in one step: a cell's share of the mask's own pixels, not of resampled ones
+    grid[letterbox.cells] = cell_shares(mask, rows, columns)
     return grid
 
 

@@ -62,7 +62,7 @@ def from_row(row: Mapping[str, Any]) -> PictureRecord:
         width=row["width"],
         image=row["image"],
         objects=tuple(map(_object, row["objects"])),
-        entries=tuple(map(_entry, row["entries"])),
+        entries=tuple(map(entry_from_fields, row["entries"])),
     )
 
 
@@ -79,7 +79,8 @@ def _object(fields: Mapping[str, Any]) -> ObjectRecord:
     )
 
 
-def _entry(fields: Mapping[str, Any]) -> ReferringEntry:
+def entry_from_fields(fields: Mapping[str, Any]) -> ReferringEntry:
+    """One of a row's entries, as pyarrow gives it."""
     return ReferringEntry(
         ref_id=fields["ref_id"],
         object_ids=tuple(fields["object_ids"]),

@@ -1,11 +1,14 @@
 """Shards: Arrow IPC files of one batch of pictures each, mapped into memory."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import PictureRecord
-from cris.data.schema import SCHEMA, from_row
+from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.schema import SCHEMA, entry_from_fields, from_row
+from cris.masks import Rle
 
 
 def open_shard(path: Path) -> pa.RecordBatch:
@@ -29,3 +32,45 @@ def open_shard(path: Path) -> pa.RecordBatch:
 def read_row(batch: pa.RecordBatch, index: int) -> PictureRecord:
     """The picture at that row of a shard."""
     return from_row(batch.slice(index, 1).to_pylist()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The picture at a row of a shard, of which only what is asked for is read."""
+
+    batch: pa.RecordBatch
+    index: int
+
+    @property
+    def picture_id(self) -> int:
+        """See `PictureRecord`, as for all the others."""
+        return int(self._value("picture_id").as_py())
+
+    @property
+    def file_name(self) -> str:
+        """What the source calls it."""
+        return str(self._value("file_name").as_py())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return self._value("height").as_py(), self._value("width").as_py()
+
+    @property
+    def image(self) -> bytes:
+        """The encoded file."""
+        return bytes(self._value("image").as_py())
+
+    def entry(self, place: int) -> ReferringEntry:
+        """The entry at that place."""
+        return entry_from_fields(self._value("entries").values[place].as_py())
+
+    def rles(self, object_ids: Collection[int]) -> list[Rle]:
+        """The masks of those of its objects that have these ids."""
+        objects = self._value("objects").values
+        masks = objects.field("rle")
+        ids = objects.field("id").to_pylist()
+        return [masks[place].as_py() for place, each in enumerate(ids) if each in object_ids]
+
+    def _value(self, column: str) -> pa.Scalar:
+        return self.batch.column(column)[self.index]

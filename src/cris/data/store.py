@@ -14,7 +14,7 @@ from jaxtyping import Int32
 from cris.data.manifest import Manifest, read_manifest
 from cris.data.paths import inside
 from cris.data.records import PictureRecord
-from cris.data.shards import open_shard, read_row
+from cris.data.shards import Row, open_shard, read_row
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,11 +65,16 @@ class StoredDataset:
         return StoredDataset, (self.folder,)
 
     def picture(self, index: int) -> PictureRecord:
-        """The picture at that place."""
+        """The picture at that place, with everything that is known of it."""
+        row = self.row(index)
+        return read_row(row.batch, row.index)
+
+    def row(self, index: int) -> Row:
+        """The picture at that place, to read parts of."""
         if not 0 <= index < len(self):
             raise IndexError(f"index must be within {len(self)} pictures, got {index}")
         shard = bisect.bisect_right(self._ends, index)
-        return read_row(self.batch(shard), index - self._start(shard))
+        return Row(self.batch(shard), index - self._start(shard))
 
     def samples(self, split: str | None = None) -> Samples:
         """The samples of a split, or of all.
