@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> None:
     turns = next((int(each) for each in arguments if each.isdigit()), 7)
     engines = {path: partial(prepare, path, is_tiny=is_tiny) for path in ("plain", "cris")}
     measured = take_turns(engines, turns)
-    plain, ours = measured["plain"], measured["cris"]
+    plain = measured["plain"]
     print(f"{'a small model' if is_tiny else 'RN50, 416×416'}, fp32, {torch.get_num_threads()} threads")
     print(f"{SENTENCES} sentences a step, {turns} turns each")
     print("| path | s a step | GB at most | time | memory |")
