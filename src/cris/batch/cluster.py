@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 _ON_THIS_MACHINE = {
     # Ray's name for it says less than it does: its ports are on loopback, not on every address
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    # the default of 15 s is too short where other work keeps the machine busy
-    "RAY_agent_register_timeout_ms": "120000",
-    "RAY_raylet_start_wait_time_s": "120",
 }
+_STARTS = 3
+"""Tries to start a cluster of our own."""
 _STORE_BYTES = 2 * 2**30
 """Of the object store of a cluster of our own: it holds the model's files and the shards on their way."""
 _WAIT_SECONDS = 30
@@ -149,16 +148,30 @@ def _connected(address: str | None) -> Iterator[Any]:
 
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        ray.init(
-            address or "local",
-            include_dashboard=None if address else False,
-            object_store_memory=None if address else _STORE_BYTES,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _init(ray, address)
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         yield ray
     finally:
         ray.shutdown()
+
+
+def _init(ray: Any, address: str | None) -> None:
+    """Connects, or starts; tries again, as Ray gives up a start that takes it more than half a minute."""
+    for left in reversed(range(1 if address else _STARTS)):
+        try:
+            ray.init(
+                address or "local",
+                include_dashboard=None if address else False,
+                object_store_memory=None if address else _STORE_BYTES,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:  # of no class of its own
+            ray.shutdown()
+            if not left:
+                what = f"the Ray cluster {address} cannot be reached" if address else "Ray does not start"
+                raise ValueError(f"{what}: {error}") from error
+        else:
+            return

@@ -76,16 +76,16 @@ def _files(source: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
     kept = {
         file: info
         for file, info in files.items()
-        if info["type"] == "file"
-        and not any(part.startswith(".") for part in file[len(root) :].split("/"))
-        and not (is_local(filesystem) and _leads_out(file, root))
+        if not any(part.startswith(".") for part in file[len(root) :].split("/"))
+        and (info["type"] == "file" or info.get("islink"))
+        and (not is_local(filesystem) or _is_own(file, root))
     }
     return filesystem, root, kept
 
 
 def _pictures(filesystem: Any, path: str, id: str, version: str) -> Iterator[PictureRef]:
     suffix = Path(path).suffix.lower()
-    url = filesystem.unstrip_protocol(path)
+    url = path if is_local(filesystem) else filesystem.unstrip_protocol(path)
     if suffix == ".parquet":
         with filesystem.open(path) as file:
             for row, name in enumerate(_names(file, url)):
@@ -134,9 +134,7 @@ def _members(file: Any, url: str) -> dict[str, tuple[int, int]]:
                 ):
                     spans[member.name] = (member.offset_data, member.offset_data + member.size)
     except tarfile.TarError as error:
-        raise ValueError(
-            f"{url} is no tar, or a damaged one ({error}); compressed ones are not read"
-        ) from error
+        raise ValueError(f"{url} is no plain tar, or a damaged one ({error})") from error
     return {_text(name) or "": span for name, span in spans.items()}
 
 
@@ -162,8 +160,11 @@ def _version(info: Mapping[str, Any]) -> str:
     return json.dumps([info.get("size"), known])
 
 
-def _leads_out(file: str, root: str) -> bool:
-    if Path(file).resolve().is_relative_to(Path(root).resolve()):
+def _is_own(file: str, root: str) -> bool:
+    """Whether it is a file once links are followed, within the root; links to folders are not followed."""
+    if not Path(file).is_file():
         return False
-    warnings.warn(f"{file} is a link that leads out of its folder: left out", stacklevel=2)
-    return True
+    is_inside = Path(file).resolve().is_relative_to(Path(root).resolve())
+    if not is_inside:
+        warnings.warn(f"{file} is a link that leads out of its folder: left out", stacklevel=2)
+    return is_inside
