@@ -9,6 +9,8 @@ from cris.data.instances import Instances
 from cris.data.references import Reference, Sentence
 
 SENTENCE_PREFIX = "sentence:"
+SAID_PREFIX = "said:"
+"""Before a reference's number in the data set, a colon, and the text of one of its sentences."""
 DOUBTFUL = "-doubtful"
 """What a split's name gains for sentences that a review found wrong, when they are marked."""
 _SAME_BOX_PIXELS = 0.5
@@ -37,7 +39,7 @@ class Selection:
     """What is to be left out or marked."""
 
     dropped: frozenset[str] = frozenset()
-    """Ids of references; of sentences with SENTENCE_PREFIX."""
+    """Ids of references; of sentences with SENTENCE_PREFIX; sentences by their text with SAID_PREFIX."""
     review: Review | None = None
     is_marking: bool = False
     """Whether wrong sentences go to a split of their own, rather than away."""
@@ -77,6 +79,7 @@ def _without_dropped(references: list[Reference], dropped: frozenset[str]) -> tu
     count = 0
     for reference in references:
         names = {SENTENCE_PREFIX + each.id: each for each in reference.sentences if each.id is not None}
+        names |= {f"{SAID_PREFIX}{reference.id}:{each.text}": each for each in reference.sentences}
         used |= dropped & {reference.key, *names}
         gone = [each for name, each in names.items() if name in dropped]
         stay = tuple(each for each in reference.sentences if each not in gone)
@@ -114,7 +117,8 @@ def _reviewed(
 def read_drop_list(path: Path) -> frozenset[str]:
     """The ids in a file: a JSON list, or one id a line.
 
-    An id is a reference's; `sentence:` before it makes it a sentence's.
+    An id is a reference's; `sentence:` before it makes it a sentence's. `said:REF_ID:TEXT` is the sentence of
+    that text, where REF_ID is the reference's number in the data set (`ref_id`), as `cris audit` writes it.
 
     Raises:
         ValueError: it is neither.

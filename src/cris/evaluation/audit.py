@@ -1,0 +1,146 @@
+"""Which annotations are likely wrong: those for which a model clearly prefers another object.
+
+The idea of confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty
+in dataset labels"), with a picture's objects as the classes of a sentence.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from cris.data.selection import SAID_PREFIX
+from cris.evaluation.examples import Example, Truth
+from cris.evaluation.metrics import intersection_and_union, iou
+from cris.masks import Rle
+from cris.prediction import Prediction
+from cris.segmenter import Segmenter
+
+TOP = 0.1
+"""Share of the ranking that precision is told of."""
+_SAME = 0.5
+"""IoU from which another annotation is taken for the same thing once more."""
+_TEMPERATURE = 2.0
+"""What log-odds are divided by: networks are surer of themselves than they should be."""
+_CERTAIN = 1e-4
+"""Probabilities are kept this far from 0 and 1."""
+Preferred = Literal["object", "elsewhere", "nothing"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """One annotation, and what a model that never saw its picture makes of the sentence."""
+
+    sample: int
+    """Place in the split, from 0."""
+    place: int
+    """Of the picture among the examples."""
+    picture: str
+    picture_id: int
+    ref_id: int
+    sentence: str
+    suspicion: float
+    """Chance, 0 to 1, that the sentence means something else than what is annotated."""
+    annotated: tuple[int, ...]
+    """Which of the picture's objects the annotation means."""
+    prefers: Preferred
+    """What the model would rather mean: another object, something that is not annotated, or nothing else."""
+    preferred: int | None
+    """Which object; None unless it is one."""
+    score: float
+    """The model's own."""
+    rle: Rle
+    """What the model finds."""
+
+    @property
+    def drop_id(self) -> str:
+        """What a list for `cris data … --drop` calls the sentence."""
+        return f"{SAID_PREFIX}{self.ref_id}:{self.sentence}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON lines."""
+        return asdict(self)
+
+
+def judge(segmenter: Segmenter, examples: Iterable[tuple[int, Example]]) -> Iterator[Suspect]:
+    """Every annotation of these pictures, given with their places, in their order."""
+    remaining = iter(examples)
+    while batch := list(islice(remaining, segmenter.batch_size)):
+        found = segmenter.predict_batch(
+            [example.image for _, example in batch],
+            [[truth.sentence for truth in example.truths] for _, example in batch],
+        )
+        for (place, example), predictions in zip(batch, found, strict=True):
+            for truth, prediction in zip(example.truths, predictions, strict=True):
+                yield _suspect(place, example, truth, prediction)
+
+
+def rank(suspects: Iterable[Suspect]) -> list[Suspect]:
+    """The most suspicious first; of equals the earlier."""
+    return sorted(suspects, key=lambda one: (-one.suspicion, one.sample))
+
+
+def precision_at_top(ranked: Sequence[Suspect], is_wrong: Sequence[bool], share: float = TOP) -> float:
+    """Share of wrong annotations among the first of a ranking; `is_wrong` is by sample."""
+    count = max(1, round(share * len(ranked)))
+    return sum(is_wrong[one.sample] for one in ranked[:count]) / count
+
+
+def _suspect(place: int, example: Example, truth: Truth, prediction: Prediction) -> Suspect:
+    probability = prediction.probability
+    annotated = example.mask(truth.targets)
+    # without a target the annotation says that nothing is meant, which even odds everywhere would say too
+    own = _evidence(probability, annotated) if annotated.any() else 0.0
+    rivals: list[tuple[float, Preferred, int | None]] = [
+        (_evidence(probability, thing.mask), "object", number)
+        for number, thing in enumerate(example.objects)
+        if number not in truth.targets and thing.mask.any() and not _is_same(thing.mask, annotated)
+    ]
+    elsewhere = _beside_objects(prediction.mask, example)
+    if elsewhere is not None:
+        rivals.append((_evidence(probability, elsewhere), "elsewhere", None))
+    strongest = max(rivals, key=lambda one: one[0], default=(-np.inf, "nothing", None))
+    is_preferred = strongest[0] > own
+    return Suspect(
+        sample=truth.sample,
+        place=place,
+        picture=example.name,
+        picture_id=example.picture_id,
+        ref_id=truth.ref_id,
+        sentence=truth.sentence,
+        suspicion=_chance_of_others(own, [evidence for evidence, _, _ in rivals]),
+        annotated=truth.targets,
+        prefers=strongest[1] if is_preferred else "nothing",
+        preferred=strongest[2] if is_preferred else None,
+        score=prediction.score,
+        rle=prediction.to_rle(),
+    )
+
+
+def _evidence(
+    probability: Float32[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]
+) -> float:
+    """Mean log-odds of the mask's pixels: large and small things count alike."""
+    inside = np.clip(probability[mask].astype(np.float64), _CERTAIN, 1 - _CERTAIN)
+    return float((np.log(inside) - np.log1p(-inside)).mean())
+
+
+def _chance_of_others(own: float, others: Sequence[float]) -> float:
+    """1 - softmax of the annotation's evidence among all."""
+    weights = np.exp((np.array([own, *others]) - max(own, *others)) / _TEMPERATURE)
+    return float(weights[1:].sum() / weights.sum())
+
+
+def _is_same(one: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "height width"]) -> bool:
+    return iou(*map(float, intersection_and_union(one, other))) > _SAME
+
+
+def _beside_objects(
+    found: Bool[np.ndarray, "height width"], example: Example
+) -> Bool[np.ndarray, "height width"] | None:
+    """What is found where nothing is annotated, when that is most of it."""
+    beside = found & ~example.mask(range(len(example.objects)))
+    return beside if 2 * np.count_nonzero(beside) > np.count_nonzero(found) else None

@@ -1,0 +1,113 @@
+"""Cross-fitting: every picture is judged by a model that was trained on the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+
+from cris.data.dataset import Referring, Sample, View
+from cris.data.sampling import SampleIndex
+from cris.segmenter import Segmenter
+from cris.training.config import TrainConfig
+from cris.training.loop import Outcome, train
+from cris.training.material import Material, Start, build_model
+from cris.training.recipes import finetune
+from cris.training.state import last_checkpoint
+
+
+class Part:
+    """Some samples of a data set, as a data set of its own; samples of one picture must stand together."""
+
+    def __init__(self, whole: Referring, places: Int64[np.ndarray, "part"]) -> None:
+        self.whole = whole
+        self.places = places
+        self.index = SampleIndex(
+            picture=_counted(whole.index.picture[places]), entry=_counted(whole.index.entry[places])
+        )
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.places)
+
+    def __getitem__(self, place: int) -> Sample:
+        """The sample at that place."""
+        return self.whole[int(self.places[place])]
+
+    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
+        """Samples of one picture, which is read once (see `Referring`)."""
+        return self.whole.view([int(self.places[sample]) for sample in samples], longest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldTraining:
+    """How the model of each fold comes about."""
+
+    start: Start
+    """The model to begin with; it should not have learned from what is judged."""
+    steps: int
+    """Optimiser steps; 0 judges by the model to begin with."""
+    seed: int
+    device: str
+
+    def config(self, fold: int, fingerprint: str) -> TrainConfig:
+        """The finetune recipe, shortened, without looks at a validation split."""
+        assert self.start.checkpoint is not None
+        recipe = finetune(self.start.checkpoint)
+        return replace(
+            recipe,
+            steps=self.steps,
+            seed=self.seed,
+            device="auto" if self.device == "auto" else self.device.partition(":")[0],
+            data=(f"{fingerprint}, all but fold {fold}",),
+            start_sha256=self.start.fingerprint,
+            keep=0,
+            schedule=replace(recipe.schedule, warmup_steps=min(50, self.steps // 5)),
+            validation=replace(recipe.validation, every=self.steps, samples=1, choose_threshold=False),
+        )
+
+
+def deal_folds(pictures: Int64[np.ndarray, "samples"], folds: int, seed: int) -> Int64[np.ndarray, "samples"]:
+    """The fold of each sample, which is that of its picture; folds differ by one picture at most.
+
+    Raises:
+        ValueError: there are fewer pictures than folds, or fewer than two folds.
+    """
+    known, owner = np.unique(pictures, return_inverse=True)
+    if not 2 <= folds <= len(known):
+        raise ValueError(f"folds must be 2 to the {len(known)} pictures there are, got {folds}")
+    dealt = np.empty(len(known), dtype=np.int64)
+    dealt[np.random.default_rng(seed).permutation(len(known))] = np.arange(len(known)) % folds
+    return dealt[owner]
+
+
+def fit_fold(
+    training: FoldTraining,
+    whole: Referring,
+    places: Int64[np.ndarray, "part"],
+    fold: int,
+    fingerprint: str,
+    out: Path,
+) -> tuple[Segmenter, Outcome]:
+    """A model trained on these samples; `out` keeps the run, so that an interrupted one goes on.
+
+    Raises:
+        ValueError: `out` holds another run.
+    """
+    assert training.start.checkpoint is not None
+    part = Part(whole, places)
+    material = Material(
+        training=part,
+        validation=part,
+        tokenizer=training.start.checkpoint.tokenizer,
+        fingerprints=(fingerprint,),
+    )
+    config = training.config(fold, fingerprint)
+    outcome = train(config, build_model(config, training.start), material, out)
+    return Segmenter.from_pretrained(last_checkpoint(out), training.device), outcome
+
+
+def _counted(numbers: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
+    """The same groups, counted from 0 without gaps in their order."""
+    return np.cumsum(np.diff(numbers, prepend=numbers[:1]) != 0)
