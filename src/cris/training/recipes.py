@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
+from cris.calibration import IDENTITY
 from cris.checkpoint import Checkpoint
 from cris.model.config import (
     BACKBONES,
@@ -196,7 +197,7 @@ def finetune(start: Checkpoint) -> TrainConfig:
         ema_decay=0.99,
         checkpoint_every=100,
         model=start.model.config,
-        inference=start.inference,
+        inference=replace(start.inference, calibration=IDENTITY),  # it is another model's
         sampling=SamplingConfig(pictures=8, sentences=4),
         objectives=ObjectivesConfig(dice_weight=1.0),
         optimizer=OptimizerConfig(
