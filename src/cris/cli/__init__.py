@@ -23,6 +23,7 @@ COMMANDS = {
     "data": "Make, check, draw and export data sets",
     "train": "Train a model by a recipe",
     "eval": "Measure a model on a data set",
+    "reproduce": "Repeat a result of the paper, from the data to a model card",
     "ablate": "Train and measure the seven rows of the paper's ablation",
     "report": "Draw a report on an evaluation, with a gallery to sort and filter",
     "compare": "Compare two evaluations sample by sample",

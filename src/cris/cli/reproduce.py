@@ -1,0 +1,141 @@
+"""`cris reproduce`: check → train → measure on every split → table beside the paper's → model card."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from cris.cli.console import show
+from cris.cli.errors import UsageError
+from cris.cli.experiment import check_out, split_options
+from cris.cli.output import written_together
+
+if TYPE_CHECKING:
+    from cris.data.manifest import Manifest
+    from cris.training.config import TrainConfig
+
+TABLES = {"table.md": False, "table.tex": True}
+"""File → whether it is LaTeX."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Repeats a result of the paper: check the data, train, measure on every split, compare, write a card.
+
+    OUT gets checked/, run/, results/ with a folder for each split, table.md and table.tex beside the paper's
+    figures, and model/, the checkpoint with its card. Each stage is a command that is printed and goes on
+    where it was interrupted. What follows -- goes to cris train.
+    """
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """data-backbone-family, refcoco-rn50-fixed say; see cris train."""
+    data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR")]
+    """The prepared data set (see cris data), or several for their union."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder of the experiment."""
+    scale: float = 1.0
+    """Share of the steps, and of the samples measured; less than 1 is a rehearsal of everything."""
+    resume: bool = False
+    """Go on with the experiment in DIR where it was interrupted."""
+    options: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """For cris train."""
+
+    def run(self) -> int:
+        """Runs what is not done yet, then writes tables and the card."""
+        from cris.data.manifest import read_manifest
+        from cris.experiments.stages import run_stage
+
+        if not 0 < self.scale <= 1:
+            raise UsageError(f"--scale must be a share above 0 and at most 1, got {self.scale}")
+        config = self._config()
+        data = {str(folder): read_manifest(folder) for folder in self.data}
+        check_out(self.out, is_resumed=self.resume)
+        stages = [*self._checks(data), self._training(config), *self._measurements(data)]
+        for stage in stages:
+            if stage[:2] == ["data", "check"]:
+                self._check_once(stage, data[stage[2]])
+            else:
+                run_stage(stage)
+        self._write(config, data, [shlex.join(["cris", *stage]) for stage in stages])
+        return 0
+
+    def _config(self) -> "TrainConfig":
+        """What is trained, its length known."""
+        from cris.cli.train import parse as parse_train
+        from cris.experiments.reproduction import rehearsed
+        from cris.training.config import resolved
+        from cris.training.material import build_stream, gather_material
+
+        config = parse_train("cris reproduce", [self.recipe, *self.options]).config
+        material = gather_material([str(folder) for folder in self.data], config, None)
+        config = resolved(config, build_stream(config, material).groups_per_epoch)
+        return replace(config, steps=rehearsed(config.length, self.scale, 1))
+
+    def _checks(self, data: "dict[str, Manifest]") -> list[list[str]]:
+        return [["data", "check", folder] for folder in data]
+
+    def _check_once(self, stage: list[str], manifest: "Manifest") -> None:
+        """A check reads everything; what it has found good need not be read again."""
+        from cris.experiments.stages import run_stage
+
+        done = self.out / "checked" / manifest.fingerprint
+        if not done.exists():
+            run_stage(stage)
+            done.parent.mkdir(parents=True, exist_ok=True)
+            done.touch()
+
+    def _training(self, config: "TrainConfig") -> list[str]:
+        where = ["--data", *map(str, self.data), "--out", str(self.out / "run"), "--resume", "auto"]
+        return ["train", self.recipe, *where, "--steps", str(config.length), *self.options]
+
+    def _measurements(self, data: "dict[str, Manifest]") -> list[list[str]]:
+        from cris.experiments.reproduction import LEAST_SAMPLES, measured_splits, rehearsed
+
+        model = str(self.out / "run" / "checkpoints" / "best")
+        stages = []
+        for folder, manifest in data.items():
+            for split, count in measured_splits(manifest).items():
+                limit = rehearsed(count, self.scale, LEAST_SAMPLES)
+                part = [] if limit == count else ["--limit", str(limit)]
+                results = str(self._results(folder, split))
+                stages.append(["eval", model, folder, "--split", split, *part, "--out", results, "--resume"])
+        return stages
+
+    def _results(self, folder: str, split: str) -> Path:
+        return self.out / "results" / f"{Path(folder).name}-{split}"
+
+    def _write(self, config: "TrainConfig", data: "dict[str, Manifest]", commands: list[str]) -> None:
+        from cris.cli.results import read_results
+        from cris.evaluation.table import make_sheet
+        from cris.experiments.reproduction import Card, measured_splits, write_model
+
+        records: list[dict[str, Any]] = [
+            read_results(self._results(folder, split)).record
+            | {"data": Path(folder).name, "model": self.recipe}
+            for folder, manifest in data.items()
+            for split in measured_splits(manifest)
+        ]
+        sheet = make_sheet(records)
+        with written_together(self.out) as folder:
+            for name, is_latex in TABLES.items():
+                text = sheet.latex() if is_latex else sheet.markdown()
+                (folder / name).write_text(text, encoding="utf-8")
+        card = Card(
+            config=config,
+            scale=self.scale,
+            data={Path(folder).name: manifest for folder, manifest in data.items()},
+            records=records,
+            table=sheet.markdown(),
+            commands=commands,
+        )
+        write_model(self.out / "run" / "checkpoints" / "best", self.out / "model", card)
+        show(sheet.markdown())
+        show(f"model and card: {self.out / 'model'}")
+
+
+def parse(prog: str, arguments: Sequence[str]) -> Command:
+    """The command, with what follows -- kept for cris train."""
+    return split_options(Command, prog, arguments)

@@ -1,0 +1,65 @@
+"""From prepared data to a model card: how much of a recipe to run, what to measure, what the card says."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from cris.checkpoint import load_checkpoint, save_checkpoint
+from cris.data.manifest import Manifest
+from cris.data.selection import DOUBTFUL
+from cris.training.config import TrainConfig
+
+LEAST_SAMPLES = 8
+"""Of each split that a rehearsal measures."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """What a model card tells of a reproduction."""
+
+    config: TrainConfig
+    """All that was trained, its length known."""
+    scale: float
+    """Share of the recipe's steps and samples; less than 1 is a rehearsal."""
+    data: Mapping[str, Manifest]
+    """Name → data set that was learned from."""
+    records: Sequence[Mapping[str, Any]]
+    """What `cris eval` recorded, a split each."""
+    table: str
+    """The same beside the paper's figures, as Markdown."""
+    commands: Sequence[str]
+    """What was run, in order."""
+
+
+def measured_splits(manifest: Manifest) -> dict[str, int]:
+    """Splits to measure on → how many sentences each has: not train, nor what a review found wrong."""
+    return {
+        name: counts.sentences
+        for name, counts in manifest.splits.items()
+        if name != "train" and not name.endswith(DOUBTFUL) and counts.sentences
+    }
+
+
+def rehearsed(count: int, scale: float, least: int) -> int:
+    """That share of steps or samples, but not less than `least` of them."""
+    return min(count, max(least, round(scale * count)))
+
+
+def write_model(source: Path, target: Path, card: Card) -> None:
+    """Puts a checkpoint into the folder `target`, with its card."""
+    checkpoint = load_checkpoint(source)
+    template = files("cris.experiments").joinpath("card.md.jinja").read_text(encoding="utf-8")
+    # Markdown, no HTML: what users named stands in code spans
+    environment = Environment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
+    parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6
+    text = environment.from_string(template).render(
+        card=card, config=card.config, parameters=parameters, inference=checkpoint.inference
+    )
+    parts = (target, checkpoint.model, checkpoint.tokenizer, checkpoint.inference)
+    save_checkpoint(*parts, card=text, overwrite=True)
