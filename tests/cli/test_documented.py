@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from cris.evaluation.failures import MEANINGS
+from cris.evaluation.row_files import SCHEMA
 from tests.cli.conftest import Cris
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -34,6 +36,9 @@ def first_cells(text: str) -> Iterator[str]:
         ("cris demo", [("demo",)]),
         ("cris convert", [("convert", "released"), ("convert", "clip")]),
         ("cris eval", [("eval",)]),
+        ("cris report", [("report",)]),
+        ("cris compare", [("compare",)]),
+        ("cris table", [("table",)]),
     ],
 )
 def test_options_are_documented(heading: str, commands: list[tuple[str, ...]], cris: Cris) -> None:
@@ -46,12 +51,16 @@ def test_options_are_documented(heading: str, commands: list[tuple[str, ...]], c
     assert set(first_cells(section("cli.md", heading))) == offered
 
 
+_APART = ("rle", "kinds", "intervals", "failures", "breakdowns", "identity", "differences")
+"""Fields whose inner names are data, or are told in words."""
+
+
 def fields(value: object, prefix: str = "") -> Iterator[str]:
-    """The paths of all fields, list items written as []; what an `rle` or a kind holds is left out."""
+    """The paths of all fields, list items written as []; what is in those of _APART is left out."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield f"{prefix}{name}"
-            if name not in ("rle", "kinds"):
+            if name not in _APART:
                 yield from fields(inner, f"{prefix}{name}.")
     elif isinstance(value, list):
         for item in value:
@@ -67,14 +76,37 @@ def test_fields_of_segment_are_documented(cris: Cris, picture: Path, checkpoint:
 def test_fields_of_eval_are_documented(cris: Cris, checkpoint: Path) -> None:
     outcome = cris("eval", checkpoint, "scenes", "--limit", "2", "--json", "--out", "out")
     text = section("json.md", "cris eval")
-    figures, rows = text.split("rows.jsonl")
-    printed = set(fields(json.loads(outcome.out)))
-    assert printed == set(first_cells(figures))
+    printed = json.loads(outcome.out)
+    assert set(fields(printed)) == set(first_cells(text))
+    known = set(first_cells(text)) - {"kinds", "breakdowns"}
+    assert all(group.keys() == known for group in printed["kinds"].values())
+    assert all(
+        group.keys() == known for groups in printed["breakdowns"].values() for group in groups.values()
+    )
     stored = set(fields(json.loads(Path("out/results.json").read_text(encoding="utf-8"))))
     (line,) = (line for line in text.splitlines() if line.startswith("`results.json`"))
-    assert stored - printed == set(re.findall(r"`(\w+)`", line.replace("`results.json`", "")))
-    row = json.loads(Path("out/rows.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert row.keys() == set(first_cells(rows))
+    assert stored - printed.keys() == set(re.findall(r"`(\w+)`", line.replace("`results.json`", "")))
+
+
+def test_columns_of_rows_are_documented() -> None:
+    assert set(first_cells(section("evaluation.md", "What is kept"))) == set(SCHEMA.names)
+
+
+def test_kinds_of_failure_are_documented() -> None:
+    text = section("evaluation.md", "What went wrong")
+    named = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
+    assert set(named) - {"kind", "---"} == set(MEANINGS)
+
+
+def test_fields_of_compare_are_documented(cris: Cris, checkpoint: Path) -> None:
+    for out in ("a", "b"):
+        assert cris("eval", checkpoint, "scenes", "--limit", "2", "--out", out).code == 0
+    content = json.loads(cris("compare", "a", "b", "--json").out)
+    text = section("json.md", "cris compare")
+    assert set(fields(content)) == set(first_cells(text))
+    (line,) = (line for line in text.splitlines() if line.startswith("| `differences`"))
+    inner = {name for one in content["differences"].values() for name in one}
+    assert inner == set(re.findall(r"`(\w+)`", line)) - {"differences", "null"}
 
 
 def test_fields_of_models_are_documented(cris: Cris) -> None:

@@ -1,0 +1,97 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from cris.evaluation.row_files import read_rows
+from tests.cli.conftest import Cris
+
+
+@pytest.fixture
+def results(cris: Cris, checkpoint: Path, tmp_path: Path) -> tuple[str, str]:
+    """Results of two models on the same ten scenes; the second one's threshold makes larger masks."""
+    other = shutil.copytree(checkpoint, tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    config["inference"]["threshold"] = 0.4
+    (other / "config.json").write_text(json.dumps(config))
+    for model, out in ((checkpoint, "a"), (other, "b")):
+        assert cris("eval", model, "scenes", "--limit", "10", "--out", out).code == 0
+    return "a", "b"
+
+
+def test_comparing_tells_differences_and_what_changed_most(cris: Cris, results: tuple[str, str]) -> None:
+    outcome = cris("compare", *results, "--json", "--most", "3")
+    assert (outcome.code, outcome.err) == (0, "")
+    content = json.loads(outcome.out)
+    first, second = (read_rows(Path(folder)) for folder in results)
+    moved = [b.iou - a.iou for a, b in zip(first, second, strict=True)]
+    found = content["differences"]["mean_iou"]
+    assert found["change"] == pytest.approx(sum(moved) / 10)
+    assert found["interval"][0] <= found["change"] <= found["interval"][1]
+    assert (content["better"], content["worse"]) == (sum(x > 0 for x in moved), sum(x < 0 for x in moved))
+    changes = [abs(one["iou"][1] - one["iou"][0]) for one in content["most_changed"]]
+    assert changes == sorted(map(abs, moved), reverse=True)[:3]
+
+    text = cris("compare", *results, "--most", "3")
+    assert text.code == 0
+    assert "tiny → " in text.out
+    assert "mean IoU" in text.out
+    assert "Samples that changed most" in text.out
+
+
+def test_results_of_different_data_are_not_compared(
+    cris: Cris, checkpoint: Path, results: tuple[str, str]
+) -> None:
+    assert cris("eval", checkpoint, "scenes", "--limit", "9", "--out", "c").code == 0
+    outcome = cris("compare", results[0], "c")
+    assert outcome.is_short_error()
+    assert "a and c are of different data, splits or limits" in outcome.err
+
+
+@pytest.mark.parametrize("command", [("compare", "a", "x"), ("table", "x"), ("report", "x", "--out", "page")])
+def test_what_is_no_result_is_one_line(
+    command: tuple[str, ...], cris: Cris, results: tuple[str, str]
+) -> None:
+    told = "must be a folder that cris eval wrote with --out, but it"
+    assert f"x {told} has no results.json" in cris(*command).err
+    Path("x").mkdir()
+    record = json.loads(Path("a/results.json").read_text())
+    for change, words in (
+        ({"job": "segment"}, f"x {told} holds results of 'segment'"),
+        ({"schema_version": 0}, "must have schema version 1 and an identity, got version 0"),
+    ):
+        Path("x/results.json").write_text(json.dumps(record | change))
+        outcome = cris(*command)
+        assert outcome.is_short_error()
+        assert words in outcome.err
+    Path("x/results.json").unlink()
+    Path("x/.unfinished").mkdir()
+    assert "holds an interrupted evaluation: finish it with cris eval … --resume" in cris(*command).err
+
+
+def test_rows_of_another_evaluation_are_noticed(
+    cris: Cris, checkpoint: Path, results: tuple[str, str]
+) -> None:
+    assert cris("eval", checkpoint, "scenes", "--limit", "4", "--out", "c").code == 0
+    shutil.copy("c/rows.parquet", "a/rows.parquet")
+    outcome = cris("compare", *results)
+    assert outcome.is_short_error()
+    assert "a is of two evaluations: results.json tells of 10 samples, rows.parquet has 4" in outcome.err
+
+
+def test_a_table_has_a_line_for_each_model(cris: Cris, checkpoint: Path, results: tuple[str, str]) -> None:
+    assert cris("eval", checkpoint, "scenes", "--split", "val", "--limit", "4", "--out", "c").code == 0
+    outcome = cris("table", *results, "c")
+    header, _, *lines = outcome.out.splitlines()
+    assert header == "|  | scenes test | scenes val |"
+    assert lines[0].startswith("| tiny | ")
+    assert lines[1].startswith("| other | ")
+    assert lines[1].endswith("| – |")
+    latex = cris("table", *results, "--latex", "--figure", "pr50").out
+    assert r"\begin{tabular}{lr}" in latex
+    assert latex.count(r"\\") == 3
+
+
+def test_a_table_of_nothing_is_wrong_use(cris: Cris) -> None:
+    assert cris("table").is_short_error(code=2)
