@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from cris.config_file import StoredConfig
+from cris.engines.torch_engine import TorchEngine
+from cris.export.check import BATCHES, LIMITS, check, differences, plain_logits
+from cris.export.samples import as_samples, noise_samples
+from cris.letterbox import Letterbox, normalise
+from cris.model.config import InferenceConfig
+from cris.model.tokenizer import Tokenizer
+from tests.small import SMALL, small_cris
+
+CONFIG = StoredConfig(model=SMALL, inference=InferenceConfig(input_size=64, sentence_length=12))
+
+
+def test_an_engine_of_the_same_model_does_not_differ():
+    samples = noise_samples(3, CONFIG)
+    expected = plain_logits(small_cris(), samples)
+    found = differences(TorchEngine(small_cris(), "cpu"), samples, expected)
+    assert found.keys() == set(BATCHES)
+    assert max(found.values()) < 1e-5
+
+
+def test_another_model_differs():
+    samples = noise_samples(3, CONFIG)
+    expected = plain_logits(small_cris(), samples)
+    found = differences(TorchEngine(small_cris(seed=1), "cpu"), samples, expected)
+    assert min(found.values()) > 0.1
+
+
+@pytest.mark.parametrize("precision", LIMITS)
+@pytest.mark.parametrize("share", [1.01, float("nan")])
+def test_what_differs_too_much_is_refused(precision, share):
+    check({1: 0.0, 3: LIMITS[precision]}, precision)
+    with pytest.raises(ValueError, match="at batch 3"):
+        check({1: 0.0, 3: share * LIMITS[precision]}, precision)
+
+
+def test_noise_is_the_same_each_time_and_differs_between_samples():
+    one, again = noise_samples(2, CONFIG), noise_samples(2, CONFIG)
+    np.testing.assert_array_equal(one[0].image, again[0].image)
+    np.testing.assert_array_equal(one[1].tokens, again[1].tokens)
+    assert (one[0].tokens != one[1].tokens).any()
+    assert all((sample.tokens == SMALL.text.vocabulary - 1).sum() == 1 for sample in one)
+
+
+def test_samples_are_what_a_segmenter_reads():
+    tokenizer = Tokenizer()
+    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    (sample,) = as_samples([(picture, "left dog")], CONFIG, tokenizer)
+    np.testing.assert_array_equal(sample.image[0], normalise(Letterbox(40, 60, 64).apply(picture)))
+    np.testing.assert_array_equal(sample.tokens, tokenizer.encode(["left dog"], 12))
