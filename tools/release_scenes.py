@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 import cris
@@ -15,16 +14,16 @@ from cris.checkpoint import TRAIN_STATE, Checkpoint, load_checkpoint, save_check
 from cris.data.scenes import SCENES_VERSION
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import SceneExamples
-from cris.evaluation.metrics import Summary, intersection_and_union, iou
+from cris.evaluation.metrics import Summary
 from cris.evaluation.results import Evaluation
+from cris.evaluation.threshold import choose_threshold
 from cris.letterbox import CELL
 from cris.model.config import InferenceConfig
 from cris.segmenter import Segmenter
-from cris.training.loop import last_checkpoint
 from cris.training.recipes import cris_scenes
+from cris.training.state import last_checkpoint
 
 TARGET = Path(cris.__file__).parent / "models" / "cris-scenes"
-THRESHOLDS = np.arange(0.30, 0.61, 0.05).round(2)
 VALIDATION_SCENES = 500
 
 CARD = """# cris-scenes
@@ -67,24 +66,14 @@ def main() -> None:
     steps = torch.load(run / TRAIN_STATE, weights_only=True)["step"]
     checkpoint = load_checkpoint(run)
     segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, checkpoint.inference, device="cpu")
-    inference = replace(checkpoint.inference, threshold=best_threshold(segmenter))
+    choice = choose_threshold(segmenter, SceneExamples("val", VALIDATION_SCENES))
+    inference = replace(checkpoint.inference, threshold=choice.best)
     parts = (TARGET, checkpoint.model, checkpoint.tokenizer, inference)
     save_checkpoint(*parts, card="", dtype="float16", overwrite=True)
     measured = Evaluation(list(evaluate(Segmenter.from_pretrained(TARGET), SceneExamples("test"))))
     card = write_card(checkpoint, inference, steps, measured)
     save_checkpoint(*parts, card=card, dtype="float16", overwrite=True)
     print(card)
-
-
-def best_threshold(segmenter: Segmenter) -> float:
-    """The threshold with the best mean IoU on the first scenes of the validation split."""
-    ious = []
-    for example in SceneExamples("val", VALIDATION_SCENES):
-        truth = example.truths[0]
-        probability = segmenter.predict(example.image, truth.sentence).probability
-        masks = [probability > threshold for threshold in THRESHOLDS]
-        ious.append([iou(*intersection_and_union(mask, truth.mask)) for mask in masks])
-    return float(THRESHOLDS[np.mean(ious, axis=0).argmax()])
 
 
 def write_card(checkpoint: Checkpoint, inference: InferenceConfig, steps: int, measured: Evaluation) -> str:
@@ -98,8 +87,8 @@ def write_card(checkpoint: Checkpoint, inference: InferenceConfig, steps: int, m
         threshold=inference.threshold,
         validation=VALIDATION_SCENES,
         version=SCENES_VERSION,
-        pictures=recipe.pictures,
-        sentences=recipe.sentences,
+        pictures=recipe.sampling.pictures,
+        sentences=recipe.sampling.sentences,
         steps=steps,
         count=measured.total.count,
         rows="\n".join(table_row(name.replace("_", "-"), summary) for name, summary in rows),

@@ -145,6 +145,9 @@ class TrainConfig:
     """Whether BatchNorm keeps its statistics instead of taking those of each batch."""
     gradient_checkpointing: bool = False
     """Whether features are computed again in the backward pass: less memory, more time, the same result."""
+    channels_last: bool = True
+    """Whether features lie in memory pixel by pixel: faster, but on CPU torch's BatchNorm then rounds ten times
+    as coarsely, to about 1e-6."""
     compile: bool = False
     """Whether torch.compile makes kernels for the model: a minute or more at the start, faster after."""
     skip_losses: int = 0

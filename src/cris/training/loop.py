@@ -65,6 +65,7 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
                 learner.average.current(),
                 inference,
                 {
+                    "step": learner.step,
                     "learner": learner.state_dict(),
                     "loader": loader.state_dict(),
                     "best": best,

@@ -6,13 +6,29 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.plugins import MixedPrecision
+from lightning_fabric.plugins.precision.amp import MixedPrecision
+from lightning_fabric.plugins.precision.double import DoublePrecision
+from lightning_fabric.plugins.precision.precision import Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
 from cris.training.config import TrainConfig
 
-_PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp64": "64-true"}
+
+class _DoublePrecision(DoublePrecision):
+    """In float64, the answers too."""
+
+    def convert_output(self, data: Any) -> Any:
+        return data
+
+
+def precision_of(name: str, device: str) -> Precision:
+    """What computes in these numbers on "cuda" or "cpu"; float16 brings a scaler of the loss."""
+    if name == "fp64":
+        return _DoublePrecision()
+    if name == "fp32":
+        return Precision()
+    return MixedPrecision("16-mixed" if name == "fp16" else "bf16-mixed", device)
 
 
 def launch(config: TrainConfig) -> Fabric:
@@ -31,16 +47,11 @@ def launch(config: TrainConfig) -> Fabric:
             f"got {config.sampling.pictures}"
         )
     is_cuda = config.device != "cpu" and torch.cuda.is_available()
-    # float16 by a plugin, as Fabric itself has it on GPUs only, and tests run on CPU
-    half: Any = (
-        [MixedPrecision("16-mixed", "cuda" if is_cuda else "cpu")] if config.precision == "fp16" else None
-    )
     fabric = Fabric(
         accelerator=config.device,
         devices=here,
         num_nodes=machines,
-        precision=None if half else _PRECISIONS[config.precision],
-        plugins=half,
+        plugins=[precision_of(config.precision, "cuda" if is_cuda else "cpu")],
         # buffers are BatchNorm's statistics, which `norms` brings together
         strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True)
         if here * machines > 1

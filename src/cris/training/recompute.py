@@ -37,11 +37,13 @@ def _passes(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractCont
 def _statistics_kept(part: nn.Module) -> Iterator[None]:
     """The second pass sees the same batch again, which must not count twice in the running statistics."""
     inside = norms(part)
-    before = [norm.track_running_stats for norm in inside]
+    before = [(norm.momentum, int(norm.num_batches_tracked or 0)) for norm in inside]
     for norm in inside:
-        norm.track_running_stats = False
+        norm.momentum = 0.0
     try:
         yield
     finally:
-        for norm, was in zip(inside, before, strict=True):
-            norm.track_running_stats = was
+        for norm, (momentum, count) in zip(inside, before, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.fill_(count)

@@ -33,7 +33,8 @@ class Learner:
             raise ValueError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
         self.objective = Objective(config.objectives)
-        model = model.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
+        model = model.train().to(memory_format=self.layout)  # type: ignore[call-overload]
         prepare_norms(model, fabric, is_frozen=config.freeze_norms)
         if config.gradient_checkpointing:
             recompute_features(model)
@@ -107,12 +108,17 @@ class Learner:
         if self.config.objectives.consistency_weight:
             masked = self._cut(mask_batch(batch, self.config.objectives, generator)).to(device)
         batch = self._cut(batch).to(device)
-        logits = self.runner(batch.inputs(), batch.tokens, batch.image_index)
+        logits = self._answer(batch)
         terms = self.objective(logits, batch)
         if masked is not None:
-            hidden = self.runner(masked.inputs(), masked.tokens, masked.image_index)
-            terms |= self.objective.consistency(hidden, logits, batch)
+            terms |= self.objective.consistency(self._answer(masked), logits, batch)
         return terms
+
+    def _answer(self, batch: Batch) -> Tensor:
+        """The logits."""
+        images = batch.inputs().contiguous(memory_format=self.layout)
+        logits: Tensor = self.runner(images, batch.tokens, batch.image_index)
+        return logits
 
     def _cut(self, batch: Batch) -> Batch:
         """Without the columns that are padding in every sentence; compiled, one size is faster than many."""

@@ -1,0 +1,168 @@
+"""A step of the loop: the reference's gradients, a batch in parts, losses that are no numbers."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.plugins import MixedPrecision
+
+from cris.data.loader import Batch
+from cris.model.convert import RELEASED, _sources, load_released
+from cris.training.config import ObjectivesConfig
+from cris.training.step import Learner
+from tests.small import small_cris
+from tests.training import CONFIG, joined, learner_of, random_batch
+
+EXACT = replace(CONFIG, precision="fp64", freeze_norms=True)
+
+
+def gradients(learner: Learner) -> torch.Tensor:
+    return torch.cat([parameter.grad.flatten() for parameter in learner.model.parameters()])
+
+
+def test_loss_and_gradients_of_a_step_equal_the_reference(shared_reference, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(shared_reference))
+    from stand_in_weights import state_dict
+
+    path = tmp_path / "best_model.pth"
+    torch.save({"state_dict": state_dict("small")}, path)
+    model = load_released(path)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        if hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = 0.0
+    reference = np.load(shared_reference / "small_train.npz")
+    expected = json.loads((shared_reference / "small_train.json").read_text())
+    images = torch.from_numpy(reference["images"])
+    monkeypatch.setattr(Batch, "inputs", lambda self: images)  # they are normalised already
+    mask = torch.from_numpy(reference["mask"]).float().reshape(len(images), 1, *images.shape[-2:])
+    batch = Batch(
+        images=torch.zeros(images.shape, dtype=torch.uint8),
+        tokens=torch.from_numpy(reference["tokens"]).long(),
+        image_index=torch.arange(len(images)),
+        masks=mask,
+        on_picture=torch.ones(len(images), images.shape[-2] // 4, images.shape[-1] // 4, dtype=torch.bool),
+        samples=torch.arange(len(images)),
+    )
+    released = ObjectivesConfig(target="nearest", padding="counted")
+    config = replace(CONFIG, model=model.config, objectives=released, channels_last=False)
+    learner = learner_of(config, model)
+    logits: list[torch.Tensor] = []
+    learner.runner.register_forward_hook(lambda _, __, found: logits.append(found.detach()))
+    assert learner.gradients([batch])["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    wanted = torch.from_numpy(reference["logits"]).reshape(logits[0].shape)
+    assert float((logits[0] - wanted).norm() / wanted.norm()) <= 1e-4
+    sources = _sources(model, RELEASED)
+    squares: dict[str, float] = {}
+    for name, parameter in learner.model.named_parameters():
+        key = sources[name].key
+        squares[key] = squares.get(key, 0.0) + parameter.grad.double().square().sum().item()
+    norms = {key: math.sqrt(square) for key, square in squares.items()}
+    assert norms.keys() == expected["grad_norm"].keys()
+    wrong = {
+        k: (norms[k], v) for k, v in expected["grad_norm"].items() if abs(norms[k] - v) > 1e-4 * v + 1e-5
+    }
+    assert not wrong
+
+
+def test_a_batch_in_unequal_parts_has_the_gradient_of_the_whole():
+    parts = [random_batch([2, 2], seed=1), random_batch([2, 1], seed=2)]
+    whole, split = learner_of(EXACT), learner_of(EXACT)
+    terms = whole.gradients([joined(parts)])
+    in_parts = split.gradients(parts)
+    assert in_parts == pytest.approx(terms, rel=1e-12)
+    difference = (gradients(whole) - gradients(split)).norm() / gradients(whole).norm()
+    assert difference < 1e-12
+
+
+def test_gradients_checkpointed_are_the_same_and_statistics_count_once():
+    batch = random_batch([2, 2])
+    plain = learner_of(CONFIG)
+    again = learner_of(replace(CONFIG, gradient_checkpointing=True))
+    plain.gradients([batch])
+    again.gradients([batch])
+    torch.testing.assert_close(gradients(again), gradients(plain), rtol=1e-5, atol=1e-7)
+    for name, buffer in plain.model.named_buffers():
+        torch.testing.assert_close(again.model.get_buffer(name), buffer)
+
+
+def test_one_sentence_in_a_process_trains_and_keeps_the_running_statistics():
+    learner = learner_of(CONFIG)
+    norm = learner.model.neck.sentence_norm
+    before = norm.running_mean.clone()
+    figures = learner.take([random_batch([1])])
+    assert math.isfinite(figures["loss"])
+    assert norm.running_mean.equal(before)
+    learner.take([random_batch([2])])
+    assert not norm.running_mean.equal(before)
+
+
+def test_frozen_norms_keep_all_their_statistics():
+    learner = learner_of(replace(CONFIG, freeze_norms=True))
+    before = {name: buffer.clone() for name, buffer in learner.model.named_buffers()}
+    learner.take([random_batch([2, 2])])
+    assert all(buffer.equal(before[name]) for name, buffer in learner.model.named_buffers())
+
+
+def test_a_second_pass_with_hidden_parts_adds_its_agreement():
+    objectives = ObjectivesConfig(masked_regions=0.5, masked_words=0.2, consistency_weight=2.0)
+    first, again = (learner_of(replace(CONFIG, objectives=objectives)) for _ in range(2))
+    terms = first.gradients([random_batch([2, 2])])
+    assert terms["consistency"] > 0
+    assert terms["loss"] == pytest.approx(terms["contrastive"] + terms["consistency"])
+    assert again.gradients([random_batch([2, 2])]) == terms
+
+
+@pytest.fixture
+def broken():
+    """A batch whose loss is no number."""
+    batch = random_batch([2, 2], seed=3)
+    return replace(batch, masks=torch.full_like(batch.masks, math.nan))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_with_the_samples(broken):
+    with pytest.raises(ValueError, match=r"loss of step 1 is no finite number, on samples \[\[300, 301, 302"):
+        learner_of(CONFIG).take([broken])
+
+
+def test_as_many_as_asked_are_passed_over_and_leave_nothing_behind(broken):
+    learner, other = (learner_of(replace(CONFIG, skip_losses=1)) for _ in range(2))
+    broken = replace(broken, images=torch.zeros_like(broken.images))
+    learner.take([broken])
+    assert (learner.step, learner.skipped) == (1, 1)
+    for name, value in other.model.state_dict().items():
+        assert learner.model.state_dict()[name].equal(value), name
+    assert math.isfinite(learner.take([random_batch([2, 2])])["loss"])
+    with pytest.raises(ValueError, match="no finite number"):
+        learner.take([broken])
+
+
+def half_learner(scale: float) -> Learner:
+    """In float16, with this loss scale."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=scale)
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
+    return Learner(replace(CONFIG, precision="fp16"), small_cris(CONFIG.model), fabric)
+
+
+def test_gradients_are_clipped_after_unscaling():
+    norm = half_learner(scale=16.0).take([random_batch([2, 2])])["gradient_norm"]
+    expected = learner_of(CONFIG).take([random_batch([2, 2])])["gradient_norm"]
+    assert norm == pytest.approx(expected, rel=0.1)
+
+
+def test_the_loss_scale_is_part_of_what_a_run_keeps():
+    first, second = half_learner(4.0), half_learner(1024.0)
+    first.take([random_batch([2, 2])])
+    second.load_state_dict(first.state_dict())
+    assert second.fabric.strategy.precision.scaler.get_scale() == 4.0
+    assert second.step == 1
+
+
+def test_two_things_that_exclude_each_other_are_refused():
+    with pytest.raises(ValueError, match="exclude each other"):
+        learner_of(replace(CONFIG, compile=True, gradient_checkpointing=True))
