@@ -95,5 +95,5 @@ def rival(probability: Float32[np.ndarray, "rows columns"]) -> float:
     """Highest probability in the second strongest of the regions that do not touch, 0 without one."""
     count, regions = cv2.connectedComponents((probability > LIT).astype(np.uint8), connectivity=8)
     peaks = np.zeros(max(count, 3))
-    np.maximum.at(peaks, regions, probability)
+    np.maximum.at(peaks, np.asarray(regions, dtype=np.intp), probability)
     return float(np.sort(peaks[1:])[-2])

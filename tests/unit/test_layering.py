@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
 INFERENCE = (
     *("model", "segmenter", "picture", "letterbox", "prediction", "masks"),
-    *("registry", "weights", "checkpoint", "config_file", "engines", "calibration"),
+    *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
 )
 NOT_INFERENCE = ("data", "training", "evaluation")
 HEAVY = (

@@ -55,13 +55,15 @@ class Command:
     """Print the content of results.json, and nothing else."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    min_score: float = 0.0
+    """Answer that nothing is found where the score is lower, 0 to 1."""
     strict: bool = False
     """Refuse a sentence longer than the model reads, instead of cutting it with a warning."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Segments everything; 1 when some pictures could not be read."""
+        """Segments everything; 1 when some pictures could not be read. To find nothing is no failure."""
         if not self.sentences:
             raise UsageError('expected a sentence after the picture, such as "the man in red", got none')
         for sentence in self.sentences:
@@ -70,6 +72,8 @@ class Command:
                     f"expected sentences after the picture, {sentence} is another picture: "
                     f"name a folder, or put the pattern in quotes"
                 )
+        if not 0 <= self.min_score <= 1:
+            raise UsageError(f"--min-score must be from 0 to 1, got {self.min_score}")
         pictures = find_pictures(self.picture)
         names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
         record = self._segment(pictures, names)
@@ -93,6 +97,7 @@ class Command:
             model=model_sha256(checkpoint),
             pictures=[(str(picture), sha256_of(picture)) for picture in pictures],
             sentences=self.sentences,
+            min_score=self.min_score,
         )
         files = sorted(file for name in names for file in _files(name).values())
         check_free(self.out, [*files, RECORD], job, overwrite=self.overwrite)
@@ -109,7 +114,10 @@ class Command:
                     continue
                 first = place * len(self.sentences)
                 of_picture = zip(names[first:], self._predict(encoded), strict=False)
-                results = [_write(prediction, name, folder) for name, prediction in of_picture]
+                results = [
+                    _write(prediction.at_least(self.min_score), name, folder)
+                    for name, prediction in of_picture
+                ]
                 height, width = encoded.picture.shape[:2]
                 entries.append(
                     {"picture": str(picture), "width": width, "height": height, "results": results}
@@ -127,6 +135,7 @@ class Command:
                     for file in (one["mask"], one["overlay"])
                 ],
                 "model": self.model,
+                "min_score": self.min_score,
                 "pictures": entries,
                 "failures": failures,
             }
@@ -148,7 +157,7 @@ def _write(prediction: "Prediction", name: str, folder: Path) -> dict[str, Any]:
     files = _files(name)
     prediction.save(folder / files["mask"])
     prediction.overlay().save(folder / files["overlay"])
-    return prediction.to_dict() | files
+    return prediction.to_dict() | {"ambiguity": prediction.ambiguity} | files
 
 
 def _line(picture: str, result: dict[str, Any], out: Path) -> str:

@@ -1,14 +1,20 @@
 """Whether eight in ten masks with a score of 0.8 are good: the fit, the error, risk against coverage."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from cris.calibration import Calibration
+from cris.calibration import IDENTITY, Calibration
+from cris.evaluation.evaluate import evaluate
+from cris.evaluation.examples import Example
 from cris.evaluation.logistic import fit_line
+from cris.evaluation.metrics import GOOD_IOU
+from cris.evaluation.threshold import store_inference
+from cris.segmenter import Segmenter
 
 BINS = 10
 """Of equal width, from 0 to 1, in which scores and outcomes are compared."""
@@ -60,6 +66,29 @@ class Reliability:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
+
+
+def answers(
+    segmenter: Segmenter, examples: Iterable[Example], *, is_raw: bool
+) -> tuple[Float64[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
+    """Of each sentence the score, without its calibration where raw, and whether the mask is good."""
+    if is_raw:
+        inference = replace(segmenter.inference, calibration=IDENTITY)
+        segmenter = Segmenter(
+            segmenter.engine, segmenter.tokenizer, inference, batch_size=segmenter.batch_size
+        )
+    rows = list(evaluate(segmenter, examples))
+    scores = np.array([row.score for row in rows], dtype=np.float64)
+    return scores, np.array([row.iou > GOOD_IOU for row in rows], dtype=bool)
+
+
+def store_calibration(checkpoint: Path, calibration: Calibration) -> None:
+    """Writes the calibration into a checkpoint's config.json, whole or not at all.
+
+    Raises:
+        ValueError: the folder holds no checkpoint.
+    """
+    store_inference(checkpoint, lambda inference: replace(inference, calibration=calibration))
 
 
 def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibration:

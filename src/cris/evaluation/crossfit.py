@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
@@ -49,7 +50,7 @@ class FoldTraining:
     steps: int
     """Optimiser steps; 0 judges by the model to begin with."""
     seed: int
-    device: str
+    device: Literal["cpu", "cuda", "auto"]
 
     def config(self, fold: int, fingerprint: str) -> TrainConfig:
         """The finetune recipe, shortened, without looks at a validation split."""
@@ -59,7 +60,7 @@ class FoldTraining:
             recipe,
             steps=self.steps,
             seed=self.seed,
-            device="auto" if self.device == "auto" else self.device.partition(":")[0],
+            device=self.device,
             data=(f"{fingerprint}, all but fold {fold}",),
             start_sha256=self.start.fingerprint,
             keep=0,

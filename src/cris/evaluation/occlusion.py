@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
+from cris.data.scenes import SceneKnobs
 from cris.evaluation.bootstrap import mean_interval
-from cris.evaluation.examples import Example, Examples, Thing
+from cris.evaluation.examples import Example, Examples, SceneExamples, Thing
 from cris.evaluation.rows import Row
 
-SHARES = (0.1, 0.25, 0.5, 0.75)
-"""Of the target that the stress test hides."""
 VISIBLE_EDGES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Limits of the classes of visible shares."""
 _LONGEST = 2.0
@@ -23,6 +22,8 @@ _LONGEST = 2.0
 _TRIES = 50
 """Places looked at for an occluder beside the target."""
 Place = Literal["on", "beside"]
+NAMES = {"on": "patch on the target", "beside": "patch beside it", "scenes": "covered by other objects"}
+"""What is measured, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +86,7 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
     Raises:
         ValueError: the share is not between 0 and 1.
     """
-    if not 0 < share < 1:
-        raise ValueError(f"the share to hide must be above 0 and below 1, got {share}")
+    check_share(share)
     for number in range(len(examples)):
         example = examples[number]
         donor = examples[(number + 1) % len(examples)].image
@@ -111,6 +111,17 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
                 ),
                 truths=(replace(truth, visible=visible),),
             )
+
+
+def check_share(share: float) -> None:
+    """Raises ValueError for a share that would hide nothing or all."""
+    if not 0 < share < 1:
+        raise ValueError(f"the share to hide must be above 0 and below 1, got {share}")
+
+
+def covered_scenes(split: str, low: float, high: float, limit: int) -> Examples:
+    """Scenes whose targets other objects cover, so that this range of shares shows."""
+    return SceneExamples(split, limit, knobs=SceneKnobs(occluded=(low, high)))
 
 
 def draw_patch(

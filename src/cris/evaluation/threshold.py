@@ -1,7 +1,7 @@
 """The threshold that turns probabilities into masks: chosen on validation, kept in the checkpoint."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from cris.checkpoint import CONFIG
 from cris.config_file import read_config, write_config
 from cris.evaluation.examples import Example
 from cris.evaluation.metrics import iou
+from cris.model.config import InferenceConfig
 from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
@@ -72,11 +73,20 @@ def store_threshold(checkpoint: Path, threshold: float) -> None:
     Raises:
         ValueError: the folder holds no checkpoint.
     """
+    store_inference(checkpoint, lambda inference: replace(inference, threshold=threshold))
+
+
+def store_inference(checkpoint: Path, change: Callable[[InferenceConfig], InferenceConfig]) -> None:
+    """Changes how a checkpoint is to be asked, whole or not at all.
+
+    Raises:
+        ValueError: the folder holds no checkpoint.
+    """
     path = checkpoint / CONFIG
     config = read_config(path)
     partial = path.with_name(f".{os.getpid()}-{CONFIG}")
     try:
-        write_config(partial, replace(config, inference=replace(config.inference, threshold=threshold)))
+        write_config(partial, replace(config, inference=change(config.inference)))
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ WIDTH = 5.6
 """Of a plot, in inches."""
 MOST_GROUPS = 16
 _BINS = np.linspace(0, 1, 21).tolist()
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "cris",  # the same rows give the same file
     "font.size": 9.0,
@@ -41,13 +41,13 @@ TITLES = {
 
 def plots(evaluation: Evaluation) -> dict[str, str]:
     """Name → SVG: the IoUs, precision at every IoU, IoU by score, and a plot for each way to group."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         found = {"iou": _ious(evaluation), "precision": _precision(evaluation), "score": _score(evaluation)}
         return found | {by: _groups(groups) for by, groups in evaluation.breakdowns.items()}
 
 
 def _ious(evaluation: Evaluation) -> str:
-    figure, axes = _figure()
+    figure, axes = new_figure()
     axes.hist([row.iou for row in evaluation.rows], _BINS, color=ACCENT, alpha=0.85)
     for value, name in ((evaluation.total.mean_iou, "mean"), (evaluation.total.ceiling, "ceiling")):
         axes.axvline(value, color=INK, linewidth=1, linestyle="--")
@@ -55,11 +55,11 @@ def _ious(evaluation: Evaluation) -> str:
             f"{name} {value:.3f}", (value, 1), (3, 0), ("data", "axes fraction"), textcoords="offset points"
         )
     axes.set(xlim=(0, 1), xlabel="IoU", ylabel="samples")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _precision(evaluation: Evaluation) -> str:
-    figure, axes = _figure()
+    figure, axes = new_figure()
     ious, ceilings = (np.sort([getattr(row, name) for row in evaluation.rows]) for name in ("iou", "ceiling"))
     limits = np.linspace(0, 1, 201)
     for values, colour, name in ((ceilings, SOFT, "ceiling"), (ious, ACCENT, "model")):
@@ -68,24 +68,24 @@ def _precision(evaluation: Evaluation) -> str:
         )
     axes.legend(frameon=False)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="IoU above", ylabel="share of samples")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _score(evaluation: Evaluation) -> str:
     """Mean IoU of tenths of the samples, by score."""
-    figure, axes = _figure()
+    figure, axes = new_figure()
     ordered = sorted(evaluation.rows, key=lambda row: (row.score, row.sample))
     for part in np.array_split(np.arange(len(ordered)), min(10, len(ordered))):
         rows = [ordered[place] for place in part]
         axes.plot(np.mean([row.score for row in rows]), np.mean([row.iou for row in rows]), "o", color=ACCENT)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="mean score", ylabel="mean IoU")
-    return _svg(figure)
+    return to_svg(figure)
 
 
 def _groups(groups: Sequence[Group]) -> str:
     shown = groups[:MOST_GROUPS]
-    figure, axes = _figure(0.7 + 0.27 * len(shown))
+    figure, axes = new_figure(0.7 + 0.27 * len(shown))
     places = np.arange(len(shown))
     means = np.array([group.summary.mean_iou for group in shown])
     axes.barh(places, means, color=ACCENT, height=0.62, alpha=0.85)
@@ -99,15 +99,17 @@ def _groups(groups: Sequence[Group]) -> str:
     axes.set(xlim=(0, 1.3), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="mean IoU")
     axes.set_yticks(places, [group.name.replace("_", " ").replace("$", r"\$") for group in shown])
     axes.invert_yaxis()
-    return _svg(figure)
+    return to_svg(figure)
 
 
-def _figure(height: float = 3.0) -> tuple[Figure, Axes]:
+def new_figure(height: float = 3.0) -> tuple[Figure, Axes]:
+    """An empty plot of that height in inches; drawn under STYLE."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
-def _svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
+    """The plot on no ground, the same for the same figures."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return buffer.getvalue().decode("utf-8")

@@ -1,0 +1,194 @@
+"""`cris audit`: ranks annotations by how likely they are wrong."""
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from cris.cli.console import progress, show
+from cris.cli.errors import UsageError
+from cris.cli.output import (
+    RECORD,
+    SCHEMA_VERSION,
+    check_free,
+    fingerprint,
+    to_json,
+    written_together,
+)
+
+if TYPE_CHECKING:
+    from cris.data.dataset import Referring
+    from cris.evaluation.audit import Suspect
+    from cris.evaluation.crossfit import FoldTraining
+    from cris.evaluation.examples import Examples
+
+PAGE, RANKING, LIST, FOLDS = "index.html", "suspects.jsonl", "suspects.json", "folds"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Ranks annotations by how likely they are wrong: those for which models clearly prefer another object.
+
+    Pictures are dealt to folds, and each fold is judged by a model that was finetuned on the others. Writes
+    index.html, to go through the most suspicious ones with the keyboard and save the list of those to drop;
+    suspects.jsonl, with all annotations in order; and suspects.json, the first tenth as such a list.
+    """
+
+    data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
+    """A data set (see cris data), or scenes, rendered on the fly."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the results, and for the folds' training runs."""
+    start: Annotated[str, tyro.conf.arg(name="from", metavar="MODEL")] = "cris-scenes"
+    """Registered name or checkpoint folder to finetune; best one that has not learned from this data."""
+    split: str = "train"
+    """Part of the data whose annotations are judged."""
+    limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Judge, and learn from, the first N samples only; a sample is a sentence about a picture."""
+    folds: int = 3
+    """Parts that the pictures are dealt to; as many models are trained."""
+    steps: int = 300
+    """Optimiser steps of each model; 0 trains none and judges everything by MODEL."""
+    show: Annotated[int, tyro.conf.arg(metavar="N")] = 200
+    """Suspects on the page, the most suspicious ones."""
+    plant: float = 0.0
+    """Share of wrong labels to plant, of scenes only, 0 to 1: the command then tells how many it finds."""
+    seed: int = 0
+    """Seed of folds and training."""
+    device: Literal["cpu", "cuda", "auto"] = "auto"
+    """Where to train and judge; auto takes the fastest that is there."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of results.json, and nothing else."""
+    overwrite: bool = False
+    """Replace the results of another job in DIR."""
+
+    def run(self) -> int:
+        """Trains, judges, ranks, writes."""
+        from cris.evaluation.audit import TOP, precision_at_top, rank
+        from cris.evaluation.audit_page import make_cards, render
+        from cris.evaluation.crossfit import FoldTraining
+        from cris.training.material import find_start
+
+        self._check_options()
+        examples, whole = self._open()
+        start = find_start(self.start)
+        if start.checkpoint is None:
+            raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {self.start}")
+        training = FoldTraining(start=start, steps=self.steps, seed=self.seed, device=self.device)
+        runs = fingerprint(
+            job="audit",
+            data=examples.identity,
+            model=start.fingerprint,
+            options=(self.plant, self.folds, self.steps, self.seed),
+        )
+        job = fingerprint(runs=runs, show=self.show)
+        files = [PAGE, RANKING, LIST]
+        check_free(self.out, [*files, RECORD], job, overwrite=self.overwrite)
+        judged = self._judge(training, examples, whole, runs)
+        ranked = rank(progress(judged, total=examples.sentences, what="sentences"))
+        top = ranked[: max(1, round(TOP * len(ranked)))]
+        precision = None
+        if self.plant:
+            precision = precision_at_top(ranked, _planted(whole, examples.sentences))
+        page = render(
+            make_cards(ranked[: self.show], examples),
+            data=self.data,
+            split=self.split,
+            model=self.start,
+            count=len(ranked),
+            fingerprint=job,
+        )
+        record: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "job": "audit",
+            "fingerprint": job,
+            "files": files,
+            "model": self.start,
+            "data": self.data,
+            "split": self.split,
+            "count": len(ranked),
+            "folds": self.folds if self.steps else 0,
+            "steps": self.steps,
+            "planted": self.plant,
+            "precision_at_top": precision,
+            "suspicion_at_top": top[-1].suspicion,
+        }
+        with written_together(self.out) as folder:
+            (folder / PAGE).write_text(page, encoding="utf-8")
+            lines = (json.dumps(one.to_dict()) + "\n" for one in ranked)
+            (folder / RANKING).write_text("".join(lines), encoding="utf-8")
+            (folder / LIST).write_text(to_json([one.drop_id for one in top]), encoding="utf-8")
+            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+        self._tell(record, len(top))
+        return 0
+
+    def _check_options(self) -> None:
+        if self.plant and self.data != "scenes":
+            raise UsageError(f"--plant is of scenes: leave it out for {self.data}")
+        if not 0 <= self.plant < 1:
+            raise UsageError(f"--plant must be a share from 0 to 1, got {self.plant}")
+        if self.steps < 0 or self.show < 0:
+            raise UsageError(f"--steps and --show must be 0 or more, got {self.steps} and {self.show}")
+
+    def _open(self) -> "tuple[Examples, Referring]":
+        """What is judged, and the same as what models learn from; a sample has the same place in both."""
+        from cris.data.dataset import ReferringDataset, SceneDataset
+        from cris.data.scenes import SceneKnobs
+        from cris.evaluation.examples import SceneExamples
+        from cris.evaluation.stored_examples import StoredExamples
+
+        if self.data != "scenes":
+            return StoredExamples(self.data, self.split, self.limit), ReferringDataset(self.data, self.split)
+        scenes = SceneExamples(self.split, self.limit, knobs=SceneKnobs(mislabelled=self.plant))
+        return scenes, SceneDataset(scenes.scenes)
+
+    def _judge(
+        self, training: "FoldTraining", examples: "Examples", whole: "Referring", identity: str
+    ) -> "Iterator[Suspect]":
+        import numpy as np
+
+        from cris.evaluation.audit import judge
+        from cris.evaluation.crossfit import deal_folds, fit_fold
+        from cris.segmenter import Segmenter
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # sentences that are cut, each time anew
+            if not self.steps:
+                segmenter = Segmenter.from_pretrained(training.start.path, self.device)
+                yield from judge(segmenter, enumerate(examples))
+                return
+            fold_of = deal_folds(whole.index.picture[: examples.sentences], self.folds, self.seed)
+            # samples of a picture stand together, so the first tells the picture's fold
+            firsts = np.flatnonzero(np.diff(whole.index.picture[: examples.sentences], prepend=-1))
+            for fold in range(self.folds):
+                others = np.flatnonzero(fold_of != fold)
+                out = self.out / FOLDS / f"{identity[:12]}-{fold}"
+                with redirect_stdout(sys.stderr):  # training tells how it goes; results are not that
+                    segmenter, outcome = fit_fold(training, whole, others, fold, identity, out)
+                if outcome.stopped_by:
+                    raise SystemExit(128 + outcome.stopped_by)
+                places = np.flatnonzero(fold_of[firsts] == fold).tolist()
+                yield from judge(segmenter, ((place, examples[place]) for place in places))
+
+    def _tell(self, record: dict[str, Any], top: int) -> None:
+        if self.as_json:
+            sys.stdout.write(to_json(record))
+            return
+        show(f"{record['count']:,} annotations judged; look at {self.out / PAGE}")
+        show(f"{self.out / LIST} lists the {top:,} most suspicious: review them before they are dropped")
+        if record["precision_at_top"] is not None:
+            show(f"of these {top:,}, {record['precision_at_top']:.3f} are planted")
+
+
+def _planted(whole: "Referring", count: int) -> list[bool]:
+    """Of each sample, whether its label is a planted wrong one."""
+    from cris.data.dataset import SceneDataset
+
+    assert isinstance(whole, SceneDataset)
+    scenes = (whole.scenes.scene(index, 1) for index in range(count))
+    return [scene.expressions[0].targets != scene.expressions[0].fitting for scene in scenes]

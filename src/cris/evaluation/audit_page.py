@@ -1,0 +1,81 @@
+"""The page on which a person goes through suspects with the keyboard; one file, without a network."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+
+import jinja2
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from cris import __version__
+from cris.evaluation.audit import Suspect
+from cris.evaluation.examples import Example, Examples
+from cris.masks import decode_rle
+from cris.prediction import lit_up
+
+_SIDE = 360
+"""Of the longer side of a picture on the page, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A suspect as the page shows it; pictures are data URIs."""
+
+    suspect: Suspect
+    annotated: str
+    annotated_name: str
+    """Categories of what is annotated."""
+    preferred: str
+    preferred_name: str
+
+
+def make_cards(suspects: Sequence[Suspect], examples: Examples) -> list[Card]:
+    """Reads the pictures once more, and draws both readings of each sentence."""
+    return [_card(suspect, examples[suspect.place]) for suspect in suspects]
+
+
+def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
+    """The page; what the data set says of itself is escaped."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = (files("cris.evaluation") / "audit.html").read_text(encoding="utf-8")
+    return environment.from_string(template).render(
+        cards=cards,
+        data=data,
+        split=split,
+        model=model,
+        count=f"{count:,}",
+        fingerprint=fingerprint,
+        version=__version__,
+    )
+
+
+def _card(suspect: Suspect, example: Example) -> Card:
+    annotated = example.mask(suspect.annotated)
+    if suspect.preferred is None:
+        preferred = decode_rle(suspect.rle)
+        name = "what is not annotated" if suspect.prefers == "elsewhere" else "no other object"
+    else:
+        preferred = example.mask([suspect.preferred])
+        name = example.objects[suspect.preferred].category
+    names = sorted({example.objects[number].category for number in suspect.annotated})
+    return Card(
+        suspect=suspect,
+        annotated=_data_uri(example, annotated),
+        annotated_name=", ".join(names) or "nothing",
+        preferred=_data_uri(example, preferred),
+        preferred_name=name,
+    )
+
+
+def _data_uri(example: Example, mask: Bool[np.ndarray, "height width"]) -> str:
+    image = lit_up(np.ascontiguousarray(example.image), mask)
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
