@@ -1,4 +1,4 @@
-"""Training on one GPU, RN50 at 416, batches of 64: ours (bfloat16, compiled, channels-last) and the plain way.
+"""Training on one GPU, RN50 at 416, batches of 64: ours (bfloat16, compiled, channels-last), the plain way.
 
 python -m benchmarks.train_gpu [--steps N] [--batch N] [--device cpu --tiny]
 
