@@ -130,7 +130,9 @@ class Batcher:
             except Exception as error:  # were it to end here, requests would wait for ever
                 if self.worker is not None:
                     pause = 0.0
-                    await self._give_up(self.worker)
+                    worker = self.worker
+                    self._set_worker(None)
+                    await worker.kill()
                 is_known = isinstance(error, WorkerError | ValueError)
                 log("worker died", logging.ERROR, traceback=not is_known, reason=str(error), pause=pause)
                 await asyncio.sleep(pause)
@@ -195,10 +197,6 @@ class Batcher:
     def _set_worker(self, worker: Worker | None) -> None:
         self.worker = worker
         self.metrics.is_ready.set(worker is not None)
-
-    async def _give_up(self, worker: Worker) -> None:
-        self._set_worker(None)
-        await worker.kill()
 
     def _refuse(self, waiters: list[_Waiter], refusal: RefusalError) -> None:
         for waiter in waiters:

@@ -94,6 +94,8 @@ class Failed:
     """The worker cannot have its model, for a reason that a user can mend."""
 
     detail: str
+    missing: str | None = None
+    """The package that is not installed, if that is why."""
 
 
 def packed(message: object) -> bytes:

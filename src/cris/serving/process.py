@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Any
+import subprocess
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from cris.serving.messages import HEADER, Ask, Failed, Ready, Reply, packed, unpacked
 from cris.serving.worker import WorkerSettings, command
 
+Result = TypeVar("Result")
 _PARTING_SECONDS = 5.0
 
 
@@ -16,14 +19,17 @@ class WorkerError(Exception):
 
 
 class Worker:
-    """A running worker that has its model."""
+    """A running process, talked to from threads: the end of the process ends what they wait for."""
 
-    def __init__(self, process: asyncio.subprocess.Process, ready: Ready) -> None:
-        """Of a process that said it is ready; `start` makes one."""
-        self.ready = ready
-        self.gone = asyncio.ensure_future(process.wait())
-        """Done as soon as the process has ended."""
-        self._process = process
+    def __init__(self, settings: WorkerSettings) -> None:
+        """Starts the process; `start` also waits for its model."""
+        self.ready: Ready | None = None
+        """What it said of its model, once that is loaded."""
+        self._process = subprocess.Popen(command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker")
+        self._is_asked = False
+        self.gone = asyncio.ensure_future(self._in_thread(self._process.wait))
+        """Done as soon as the process has ended, with its exit code."""
 
     @classmethod
     async def start(cls, settings: WorkerSettings) -> "Worker":
@@ -31,21 +37,22 @@ class Worker:
 
         Raises:
             ValueError: the model cannot be loaded.
+            ModuleNotFoundError: it needs a package that is not installed.
             WorkerError: it ended without saying why.
         """
-        process = await asyncio.create_subprocess_exec(
-            *command(settings), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
+        worker = cls(settings)
         try:
-            first = await _read(process)
+            first = await worker._in_thread(worker._read)
+            if isinstance(first, Failed):
+                if first.missing is not None:
+                    raise ModuleNotFoundError(first.detail, name=first.missing)
+                raise ValueError(first.detail)
+            assert isinstance(first, Ready), first
         except BaseException:
-            await _end(process)
+            await worker.kill()
             raise
-        if isinstance(first, Failed):
-            await _end(process)
-            raise ValueError(first.detail)
-        assert isinstance(first, Ready), first
-        return cls(process, first)
+        worker.ready = first
+        return worker
 
     @property
     def pid(self) -> int:
@@ -53,43 +60,57 @@ class Worker:
         return self._process.pid
 
     async def ask(self, asks: Sequence[Ask]) -> Reply:
-        """The answers to a batch. Raises WorkerError."""
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(packed(list(asks)))
-            await self._process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError) as error:
-            raise WorkerError(f"the worker ended with code {await self.gone}") from error
-        reply = await _read(self._process)
+        """The answers to a batch. Raises WorkerError; after that, and when cancelled, it must be killed."""
+        self._is_asked = True
+        reply = await self._in_thread(lambda: self._exchange(packed(list(asks))))
+        self._is_asked = False
         assert isinstance(reply, Reply), reply
         return reply
 
     async def end(self) -> None:
-        """Asks it to stop, and kills it when it does not."""
-        await _end(self._process)
+        """Lets it stop, and kills it when it does not, or when somebody still waits for its answer."""
+        if not self._is_asked:
+            assert self._process.stdin is not None
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            await asyncio.wait({self.gone}, timeout=_PARTING_SECONDS)
+        await self.kill()
 
     async def kill(self) -> None:
         """Stops it, whatever it is doing."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+        self._process.kill()
+        await asyncio.shield(self.gone)
+        await self._in_thread(self._close)  # not here: a thread may be about to see that the pipes ended
+        self._threads.shutdown(wait=False)
 
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-async def _read(process: asyncio.subprocess.Process) -> Any:
-    assert process.stdout is not None
-    try:
-        (length,) = HEADER.unpack(await process.stdout.readexactly(HEADER.size))
-        return unpacked(await process.stdout.readexactly(length))
-    except asyncio.IncompleteReadError as error:
-        raise WorkerError(f"the worker ended with code {await process.wait()}") from error
+    def _exchange(self, content: bytes) -> Any:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(content)
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise self._death() from error
+        return self._read()
 
+    def _read(self) -> Any:
+        assert self._process.stdout is not None
+        header = self._process.stdout.read(HEADER.size)
+        if len(header) < HEADER.size:
+            raise self._death()
+        (length,) = HEADER.unpack(header)
+        content = self._process.stdout.read(length)
+        if len(content) < length:
+            raise self._death()
+        return unpacked(content)
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    assert process.stdin is not None
-    process.stdin.close()
-    try:
-        async with asyncio.timeout(_PARTING_SECONDS):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
+    def _close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def _death(self) -> WorkerError:
+        return WorkerError(f"the worker ended with code {self._process.wait()}")

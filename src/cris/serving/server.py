@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from cris.serving.app import create_app
 from cris.serving.batcher import Batcher
@@ -51,29 +52,35 @@ async def serve(
     Raises ValueError when the model cannot be loaded.
     """
     configure()
-    with tempfile.TemporaryDirectory(prefix="cris-serve-") as folder:
-        async with Batcher(settings, limits, Metrics()) as batcher:
-            app = create_app(batcher, key)
-            if has_page:
-                from cris.serving.page import add_page  # here, as Gradio takes seconds to import
+    url = _url(at)
+    try:
+        with tempfile.TemporaryDirectory(prefix="cris-serve-") as folder:
+            async with Batcher(settings, limits, Metrics()) as batcher:
+                app = create_app(batcher, key)
+                if has_page:
+                    from cris.serving.page import add_page  # here, as Gradio takes seconds to import
 
-                add_page(app, batcher, Path(folder))
-            url = _url(at)
-            announce(url)
-            log("listening", url=url, model=settings.model, pid=os.getpid(), worker=batcher.worker_pid)
-            await uvicorn.Server(
-                uvicorn.Config(
-                    app,
-                    http=PatientProtocol,
-                    ws="none",
-                    lifespan="on",
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=int(limits.seconds),
-                )
-            ).serve(sockets=[at])
-    log("stopped")
+                    add_page(app, batcher, Path(folder))
+                log("listening", url=url, model=settings.model, pid=os.getpid(), worker=batcher.worker_pid)
+                announce(url)
+                await _server(app, limits).serve(sockets=[at])
+    finally:
+        log("stopped", url=url)
+
+
+def _server(app: FastAPI, limits: Limits) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            http=PatientProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(limits.seconds),
+        )
+    )
 
 
 def _url(at: socket.socket) -> str:

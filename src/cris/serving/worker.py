@@ -232,8 +232,9 @@ def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
             is_strict=True,
         )
         segmenter.predict(np.zeros((32, 32, 3), dtype=np.uint8), "warm")  # ready means warm
-    except (ValueError, MemoryError, OSError) as error:
-        say(Failed(detail=str(error)))
+    except (ValueError, MemoryError, OSError, ModuleNotFoundError) as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        say(Failed(detail=str(error), missing=missing))
         return 1
     inference = segmenter.inference
     say(
