@@ -1,0 +1,39 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from cris.evaluation.metrics import iou
+from cris.evaluation.threshold import CANDIDATES, Choice, choose_threshold, pixels_above
+
+
+@given(
+    arrays(np.float32, (6, 7), elements=st.sampled_from([0, 0.1, 0.2, 0.35, 0.350001, 0.5, 0.7, 0.9, 1])),
+    arrays(bool, (6, 7)),
+)
+def test_pixels_are_those_of_masks_made_at_each_candidate(probability: np.ndarray, true: np.ndarray) -> None:
+    intersections, unions = pixels_above(probability, true)
+    for place, threshold in enumerate(CANDIDATES):
+        found = probability > threshold
+        assert intersections[place] == (found & true).sum()
+        assert unions[place] == (found | true).sum()
+
+
+def test_the_best_is_the_lowest_of_equals() -> None:
+    assert Choice({0.3: 0.5, 0.4: 0.6, 0.5: 0.6}).best == 0.4
+
+
+def test_no_examples_are_refused() -> None:
+    class Silent:
+        batch_size = 2
+
+    with pytest.raises(ValueError, match="got none"):
+        choose_threshold(Silent(), [])  # type: ignore[arg-type]
+
+
+def test_iou_of_counts_is_that_of_masks() -> None:
+    probability = np.linspace(0, 1, 40, dtype=np.float32).reshape(5, 8)
+    true = probability > 0.6
+    ious = iou(*pixels_above(probability, true))
+    assert CANDIDATES[int(np.argmax(ious))] == 0.6
