@@ -45,7 +45,7 @@ class Row:
     score: float
     """The model's own, 0 to 1."""
     ambiguity: float | None
-    """The model's own, 0 to 1; None unless it was asked for."""
+    """`Prediction.ambiguity`, 0 to 1; None unless it was asked for, which `cris eval` always does."""
     visible: float | None
     """Share of the target that nothing hides; of Scenes only, and None when there is no target."""
     ceiling: float

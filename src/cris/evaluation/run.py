@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from multiprocessing.sharedctypes import Synchronized
+from operator import attrgetter
 from pathlib import Path
 
 import torch
@@ -65,7 +66,8 @@ class Run:
         places = range(part * PART_PICTURES, min((part + 1) * PART_PICTURES, len(self.examples)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return list(evaluate(segmenter, (self.examples[place] for place in places)))
+            examples = (self.examples[place] for place in places)
+            return list(evaluate(segmenter, examples, ambiguity=attrgetter("ambiguity")))
 
 
 def run_parts(
