@@ -33,6 +33,7 @@ def first_cells(text: str) -> Iterator[str]:
     ("heading", "commands"),
     [
         ("cris segment", [("segment",)]),
+        ("cris batch", [("batch",)]),
         ("cris demo", [("demo",)]),
         ("cris convert", [("convert", "released"), ("convert", "clip")]),
         ("cris eval", [("eval",)]),

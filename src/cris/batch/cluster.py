@@ -60,12 +60,12 @@ class RayEngine:
             if not _has_room(ray, self.cpus):
                 raise ValueError(f"no node of the Ray cluster has {self.cpus:g} cores: take fewer --cpus")
             files = ray.put({name: (self.checkpoint / name).read_bytes() for name in MODEL_FILES})
-            segment = ray.remote(_segment).options(
+            segment = ray.remote(
                 num_cpus=self.cpus,
                 num_gpus=gpus,
                 max_retries=ATTEMPTS - 1,
                 max_calls=0,  # else Ray ends a GPU's process, and with it the model, after each shard
-            )
+            )(_segment)
             device = self.device if gpus else "cpu"
             waiting, pending = deque(shards), dict[Any, Shard]()
             while waiting or pending:

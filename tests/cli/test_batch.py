@@ -1,0 +1,147 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.bulk import rows_of, shard_files, write_parquet, write_sentences
+from tests.cli.conftest import Cris
+from tests.cli.test_documented import fields, first_cells, section
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Path:
+    """Three pictures in the folder photos, of which one is none, and two sentences for all."""
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (40, 30), "red").save(tmp_path / "photos" / name)
+    (tmp_path / "photos" / "c.png").write_text("no picture")
+    path = tmp_path / "asked.txt"
+    path.write_text("the red ring\nthe blue square\n")
+    return path
+
+
+@pytest.fixture
+def batch(cris: Cris, checkpoint: Path, asked: Path) -> Cris:
+    """`cris batch` of the photos, on one process."""
+
+    def run(*arguments: str | Path, source: str = "photos", out: str = "out") -> object:
+        one = ("--processes", "1", "--device", "cpu", "--shard-rows", "2")
+        return cris("batch", source, out, "--sentences", asked, "--model", checkpoint, *one, *arguments)
+
+    return run
+
+
+def test_a_job_ends_goes_on_and_is_refused(batch: Cris, asked: Path) -> None:
+    outcome = batch()
+    assert (outcome.code, outcome.out) == (0, "out: 3 pictures, 6 rows in 3 files, 3 of them new\n")
+    assert outcome.err == "cris: warning: 2 of 6 rows have no answer: their column error says why\n"
+    rows = rows_of(Path("out"))
+    assert [row["picture"] for row in rows] == ["a.png", "a.png", "b.png", "b.png", "c.png", "c.png"]
+    assert [row["error"] is None for row in rows] == [True] * 4 + [False] * 2
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert set(fields(manifest)) == set(first_cells(section("json.md", "cris batch")))
+
+    before = shard_files(Path("out"))
+    assert batch().is_short_error()
+    Path("out/rows-00001-of-00003.parquet").unlink()
+    assert "1 of them new" in batch("--resume").out
+    assert shard_files(Path("out")) == before
+    assert "0 of them new" in batch("--resume").out
+    asked.write_text("the red ring\n")
+    refused = batch("--resume")
+    assert refused.is_short_error()
+    assert "another job" in refused.err
+    assert shard_files(Path("out")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("--address", "here:1"), 2, "--engine ray"),
+        (("--engine", "ray"), 2, "--processes is for --engine local"),
+        (("--processes", "0"), 2, "at least 1"),
+        (("--cpus", "0"), 2, "more than 0"),
+        (("--shard-rows", "0"), 1, "at least 1 row"),
+        (("--device", "toaster"), 1, "'toaster'"),
+        (("--model", "cris-scene"), 1, "did you mean cris-scenes?"),
+        (("--sentences", "nowhere.txt"), 1, "nowhere.txt: no such file"),
+        (("--sentences", "photos"), 1, "photos: is a directory"),
+    ],
+)
+def test_wrong_options_are_one_line(arguments, code, told, batch: Cris) -> None:
+    outcome = batch(*arguments)
+    assert outcome.is_short_error(code)
+    assert told in outcome.err
+    assert not list(Path().rglob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("source", "out", "told"),
+    [
+        ("nowhere", "out", "nowhere: expected a folder, a pattern or a file"),
+        ("asked.txt", "out", "found none"),
+        ("photos", "photos/out", "must not be inside IN"),
+        ("photos", "asked.txt", "must name a folder"),
+        ("photos", "asked.txt/deeper", "not a directory"),
+        ("photos", "/proc/nowhere", "/proc/nowhere"),
+        ("gs://bucket/photos", "out", "gs://bucket/photos cannot be opened"),
+    ],
+)
+def test_wrong_places_are_one_line(source, out, told, batch: Cris) -> None:
+    outcome = batch(source=source, out=out)
+    assert outcome.is_short_error()
+    assert told in outcome.err
+    assert not list(Path().rglob("*.parquet"))
+
+
+def test_pictures_of_which_none_can_be_read_are_a_failure(batch: Cris) -> None:
+    outcome = batch(source="photos/c.png")
+    assert outcome.code == 1
+    assert "2 of 2 rows have no answer" in outcome.err
+
+
+def test_a_long_sentence_is_told_once(batch: Cris, asked: Path) -> None:
+    asked.write_text("the red ring " * 20)
+    assert batch(source="photos/a.png").err.count("is not read") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_end_the_job_and_its_processes(number, code, tmp_path: Path, checkpoint: Path) -> None:
+    picture = Image.new("RGB", (32, 32), "red")
+    picture.save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    many = [(f"{place}.png", content, "the red ring") for place in range(4000)]
+    write_parquet(tmp_path / "in.parquet", many)
+    write_sentences(tmp_path / "asked.jsonl", many)
+    command = [sys.executable, "-m", "cris", "batch", "in.parquet", "out", "--sentences", "asked.jsonl"]
+    command += ["--model", str(checkpoint), "--shard-rows", "4", "--processes", "1", "--device", "cpu"]
+    # what a shell starts in the background ignores SIGINT from the start
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    wait_for_shards(tmp_path / "out", 2, process)
+    process.send_signal(number)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert told == ("cris: interrupted\n" if code == 130 else "")
+    with pytest.raises(ProcessLookupError):  # no process of the session is left
+        os.killpg(process.pid, 0)
+    assert 2 <= len(shard_files(tmp_path / "out")) < 1000
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def wait_for_shards(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+    while len(shard_files(out)) < count:
+        assert process.poll() is None
+        time.sleep(0.02)
