@@ -175,7 +175,9 @@ def _covered_share(
     steps = np.floor(crossing * COLUMN_STEPS).astype(np.int64)
     column, part = steps // COLUMN_STEPS, steps % COLUMN_STEPS
     sign = np.where(rise > 0, -1, 1)[edge]
-    cell = (subrow // SUBROWS) * width + column
+    # rounding may put an edge on the left border a hair beside it. In the first row there is no cell before;
+    # in others it touches the last column of the row above by less than a level: left, as scenes never change
+    cell = np.maximum((subrow // SUBROWS) * width + column, 0)
     area = np.bincount(cell, sign * (COLUMN_STEPS - part), height * width)
     area += np.bincount(cell + 1, sign * part, height * width)
     covered = np.abs(np.cumsum(area.reshape(height, width), axis=1)) / (SUBROWS * COLUMN_STEPS)

@@ -71,3 +71,10 @@ def test_no_row_runs_over_into_the_next(category, angle):
 def test_size_classes_lie_apart():
     (_, small), (medium, wide), (large, _) = DIAMETERS.values()
     assert min(medium - small, large - wide) >= 0.04
+
+
+def test_an_edge_on_the_border_is_drawn_whichever_way_it_is_rounded():
+    x, y, diameter = 0.978972984046078, 0.5723944767901968, 22.94697218108221
+    straight = draw_outline("square", x, y, diameter, 0.0)
+    turned = draw_outline("square", x, y, diameter, -0.009096184260089735)
+    assert turned.coverage.sum() == pytest.approx(straight.coverage.sum(), rel=0.01)
