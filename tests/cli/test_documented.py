@@ -37,6 +37,7 @@ def first_cells(text: str) -> Iterator[str]:
         ("cris demo", [("demo",)]),
         ("cris convert", [("convert", "released"), ("convert", "clip")]),
         ("cris eval", [("eval",)]),
+        ("cris export", [("export",)]),
         ("cris audit", [("audit",)]),
         ("cris calibrate", [("calibrate",)]),
         ("cris occlusion", [("occlusion",)]),
@@ -111,6 +112,11 @@ def test_fields_of_compare_are_documented(cris: Cris, checkpoint: Path) -> None:
     (line,) = (line for line in text.splitlines() if line.startswith("| `differences`"))
     inner = {name for one in content["differences"].values() for name in one}
     assert inner == set(re.findall(r"`(\w+)`", line)) - {"differences", "null"}
+
+
+def test_fields_of_export_are_documented(cris: Cris, checkpoint: Path) -> None:
+    outcome = cris("export", checkpoint, "--format", "pt2", "--json", "--out", "out")
+    assert set(fields(json.loads(outcome.out))) == set(first_cells(section("json.md", "cris export")))
 
 
 def test_fields_of_models_are_documented(cris: Cris) -> None:

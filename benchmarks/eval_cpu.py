@@ -1,0 +1,139 @@
+"""Evaluation on a CPU at RN50, 416: a batch-1 loop that encodes the picture for every sentence, against cris.
+
+python -m benchmarks.eval_cpu [--pictures N] [--sentences N] [--turns N]
+
+Five sentences on each picture by default, 500 on 100 pictures. Weights are random, pictures are scenes.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+
+from benchmarks.turns import ratio, take_turns
+from cris.data.scenes import Scenes
+from cris.engines.torch_engine import TorchEngine
+from cris.evaluation.evaluate import evaluate
+from cris.evaluation.examples import Example, Thing, Truth
+from cris.evaluation.metrics import intersection_and_union, iou
+from cris.letterbox import Letterbox, normalise
+from cris.model import BACKBONES, Cris, build_cris
+from cris.model.config import InferenceConfig
+from cris.model.prepare import prepare
+from cris.model.tokenizer import Tokenizer
+from cris.prediction import Prediction
+from cris.segmenter import Segmenter
+from tests.straightforward import predict_plainly
+
+INFERENCE = InferenceConfig()
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is measured."""
+
+    pictures: int
+    sentences: int
+    """Over all pictures."""
+
+    def examples(self) -> Iterator[Example]:
+        """Scenes with several sentences each."""
+        each = -(-self.sentences // self.pictures)
+        left = self.sentences
+        for place in range(self.pictures):
+            scene = Scenes("test", size=320).scene(place, min(each, left))
+            told = scene.expressions
+            left -= len(told)
+            yield Example(
+                name=str(place),
+                picture_id=place,
+                image=scene.image,
+                objects=tuple(Thing(category=one.category, mask=one.mask) for one in scene.objects),
+                truths=tuple(
+                    Truth(
+                        sample=number,
+                        ref_id=number,
+                        sentence=one.sentence,
+                        kind=one.kind,
+                        targets=one.targets,
+                    )
+                    for number, one in enumerate(told)
+                ),
+            )
+
+
+def model() -> Cris:
+    """RN50 with random weights, whose answers are neither empty nor full."""
+    torch.manual_seed(0)
+    return build_cris(BACKBONES["RN50"]).eval()
+
+
+def plainly(network: Cris, examples: list[Example]) -> float:
+    """Mean IoU by a loop over sentences, each with its picture, one at a time."""
+    tokenizer, ious = Tokenizer(), []
+    for example in examples:
+        for truth in example.truths:
+            letterbox = Letterbox(*example.image.shape[:2], INFERENCE.input_size)
+            image = torch.from_numpy(normalise(letterbox.apply(example.image)))[None]
+            tokens = tokenizer([truth.sentence], INFERENCE.sentence_length)
+            with torch.inference_mode():
+                logits = predict_plainly(network, image, tokens)
+            found = Prediction.from_logits(
+                logits[0, 0].numpy(),
+                sentence=truth.sentence,
+                picture=example.image,
+                letterbox=letterbox,
+                threshold=INFERENCE.threshold,
+            )
+            ious.append(iou(*map(float, intersection_and_union(found.mask, example.mask(truth.targets)))))
+    return float(np.mean(ious))
+
+
+def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
+    """The whole evaluation, by the plain loop or ours, which leaves its mean IoU in the folder."""
+    examples, network = list(work.examples()), model()
+    segmenter = (
+        Segmenter(TorchEngine(prepare(network), "cpu"), Tokenizer(), INFERENCE) if path == "cris" else None
+    )
+
+    def measure() -> None:
+        if segmenter is None:
+            mean = plainly(network, examples)
+        else:
+            mean = float(np.mean([row.iou for row in evaluate(segmenter, examples)]))
+        (folder / path).write_text(str(mean))
+
+    return measure
+
+
+def main() -> None:
+    """Prints the line for the docs, and how far the two mean IoUs are apart."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--sentences", type=int, default=500, help="over all pictures")
+    parser.add_argument("--turns", type=int, default=1, help="of each, after one that does not count")
+    asked = parser.parse_args()
+    work = Work(asked.pictures, asked.sentences)
+    count = sum(len(example.truths) for example in work.examples())
+    paths = ("plain", "cris")
+    with TemporaryDirectory() as folder:
+        measured = take_turns(
+            {path: partial(prepare_work, path, work, Path(folder)) for path in paths}, asked.turns
+        )
+        means = {path: float((Path(folder) / path).read_text()) for path in paths}
+    print(f"RN50, {INFERENCE.input_size}×{INFERENCE.input_size}, fp32, {torch.get_num_threads()} threads")
+    print("| sentences | pictures | plain loop, s | cris, s | time | mean IoU, plain | mean IoU, cris |")
+    print("|---|---|---|---|---|---|---|")
+    print(
+        f"| {count} | {work.pictures} | {measured['plain'].median:.1f} | {measured['cris'].median:.1f} "
+        f"| {ratio(measured, 'cris', 'plain'):.2f} | {means['plain']:.4f} | {means['cris']:.4f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

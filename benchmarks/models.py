@@ -1,0 +1,56 @@
+"""Models with random weights to measure: speed does not depend on them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import torch
+
+from cris.checkpoint import load_checkpoint, save_checkpoint
+from cris.config_file import StoredConfig
+from cris.engines.engine import EngineName, Precision
+from cris.engines.exported import is_exported
+from cris.export import export_model
+from cris.export.samples import noise_samples
+from cris.model import BACKBONES, InferenceConfig, build_cris
+from cris.model.tokenizer import Tokenizer
+from tests.small import SMALL
+
+TINY = "tiny"
+"""A model to try a benchmark with."""
+NAMES = (TINY, *BACKBONES)
+CALIBRATION = 12
+"""Noise pictures that int8 is calibrated with."""
+
+
+def random_checkpoint(folder: Path, name: str) -> Path:
+    """A checkpoint of the paper's sizes at 416×416, or a tiny one at 64×64; made when it is not there."""
+    checkpoint = folder / name
+    if not checkpoint.exists():
+        tokenizer, config, inference = Tokenizer(), BACKBONES.get(name), InferenceConfig()
+        if config is None:
+            tokenizer = tokenizer.reduced(["left dog"])
+            config = replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size))
+            inference = InferenceConfig(input_size=64)
+        torch.manual_seed(0)
+        save_checkpoint(checkpoint, build_cris(config).eval(), tokenizer, inference, "# Random weights\n")
+    return checkpoint
+
+
+def random_model(folder: Path, name: str, engine: EngineName, precision: Precision) -> Path:
+    """What an engine opens: the checkpoint, or an export of it, made when it is not there."""
+    assert engine in get_args(EngineName)
+    checkpoint = random_checkpoint(folder, name)
+    if engine == "torch":
+        return checkpoint
+    out = folder / f"{name}-{engine}-{precision}"
+    if not is_exported(out):
+        out.mkdir(exist_ok=True)
+        loaded = load_checkpoint(checkpoint)
+        config = StoredConfig(model=loaded.model.config, inference=loaded.inference)
+        samples = noise_samples(CALIBRATION, config) if precision == "int8" else []
+        export_model(loaded, out, format=engine, precision=precision, calibration=samples)
+        record = {"job": "export", "schema_version": 1, "format": engine, "precision": precision}
+        (out / "results.json").write_text(json.dumps(record))
+    return out

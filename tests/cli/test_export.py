@@ -1,0 +1,68 @@
+"""`cris export`, with the tiny model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cris import Segmenter
+from cris.export import check
+from tests.cli.conftest import Cris
+
+
+@pytest.fixture
+def export(cris: Cris, checkpoint: Path) -> Cris:
+    def run(*arguments: str) -> object:
+        return cris("export", checkpoint, "--out", "exported", *arguments)
+
+    return run
+
+
+def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, picture: Path) -> None:
+    outcome = export("--format", "onnx")
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert [line.split()[0] for line in lines[:-1]] == [
+        f"exported/{name}"
+        for name in ("README.md", "config.json", "picture.onnx", "sentence.onnx", "tokenizer.json")
+    ]
+    assert "at batch 1" in lines[-1]
+    assert "at batch 3" in lines[-1]
+    found = cris("segment", picture, "the red ring", "--model", "exported", "--out", "out")
+    assert found.code == 0, found.err
+    assert Segmenter.from_pretrained("exported").inference.input_size == 64
+    assert export("--format", "onnx").code == 0  # the same job may run again over its own results
+    again = export("--format", "pt2")
+    assert again.is_short_error()
+    assert "another job" in again.err
+
+
+def test_json_tells_what_was_written(export: Cris) -> None:
+    told = json.loads(export("--format", "pt2", "--json").out)
+    assert told == json.loads(Path("exported/results.json").read_text())
+    assert {*told["files"], "results.json"} == {path.name for path in Path("exported").iterdir()}
+    assert told["differences"].keys() == {"1", "3"}
+
+
+def test_an_export_that_answers_otherwise_leaves_nothing(export: Cris, monkeypatch) -> None:
+    monkeypatch.setattr(check, "LIMITS", {"fp32": 0.0})
+    outcome = export("--format", "pt2")
+    assert outcome.is_short_error()
+    assert "differ from the model's by" in outcome.err
+    assert not Path("exported").exists()
+
+
+def test_a_precision_that_a_format_does_not_have_is_wrong_use(export: Cris) -> None:
+    outcome = export("--format", "onnx", "--precision", "bf16")
+    assert outcome.is_short_error(2)
+    assert "onnx comes in fp32, int8, got bf16" in outcome.err
+
+
+def test_own_pictures_need_sentences_to_calibrate_with(export: Cris, picture: Path) -> None:
+    int8 = ("--format", "onnx", "--precision", "int8", "--calibration", str(picture))
+    assert export(*int8).is_short_error(2)
+    Path("empty.txt").touch()
+    assert "it is empty" in export(*int8, "--sentences", "empty.txt").err
+    Path("lines.txt").write_text("the red ring\n")
+    assert "needs at least 3 samples to calibrate, got 1" in export(*int8, "--sentences", "lines.txt").err
+    assert not Path("exported").exists()

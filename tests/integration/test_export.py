@@ -1,0 +1,182 @@
+"""Exported models answer as the model they come from, for any number of pictures and sentences."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cris import Segmenter
+from cris.checkpoint import Checkpoint, load_checkpoint
+from cris.data.scenes import Scenes
+from cris.engines.exported import PRECISIONS, Format, read_exported
+from cris.engines.opening import open_graphs
+from cris.export import OnnxSegmenter, export_model
+from cris.export.check import LIMITS
+from cris.export.samples import noise_samples
+from cris.model import BACKBONES, InferenceConfig, build_cris
+from cris.model.tokenizer import Tokenizer
+from cris.registry import resolve
+from tests.conftest import Proof
+
+EMBEDDED = "cris-scenes"
+FORMATS: tuple[Format, ...] = ("onnx", "openvino", "pt2")
+
+
+def record(format: str, precision: str = "fp32") -> str:
+    """What makes a folder one that `cris export` wrote."""
+    return f'{{"job": "export", "schema_version": 1, "format": "{format}", "precision": "{precision}"}}'
+
+
+@pytest.fixture(scope="module")
+def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
+    """The embedded model in every format."""
+    folders: dict[Format, Path] = {}
+    for format in FORMATS:
+        folders[format] = tmp_path_factory.mktemp(format)
+        export_model(load_checkpoint(resolve(EMBEDDED)), folders[format], format=format)
+        (folders[format] / "results.json").write_text(record(format))
+    return folders
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(("pictures", "sentences"), [(1, 1), (1, 5), (4, 2), (5, 7)])
+def test_any_number_of_pictures_and_sentences_is_answered_as_by_the_model(
+    exports: dict[Format, Path], format: Format, pictures: int, sentences: int
+) -> None:
+    exported = read_exported(exports[format])
+    engine = open_graphs(exported.folder, format, "fp32", exported.config.model)
+    samples = noise_samples(max(pictures, sentences), exported.config)
+    images = np.concatenate([sample.image for sample in samples[:pictures]])
+    tokens = np.concatenate([sample.tokens for sample in samples[:sentences]])
+    index = (np.arange(sentences) * 3 + 1) % pictures
+    model = load_checkpoint(resolve(EMBEDDED)).model
+    with torch.inference_mode():
+        expected = model(*map(torch.from_numpy, (images, tokens, index)))[:, 0].numpy()
+    answer = engine.segment(engine.encode_image(images), tokens, index)
+    assert np.linalg.norm(answer - expected) <= LIMITS["fp32"] * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_segmenter_of_an_exported_folder_finds_what_the_models_own_finds(
+    exports: dict[Format, Path], format: Format
+) -> None:
+    plain, exported = Segmenter.from_pretrained(EMBEDDED, "cpu"), Segmenter.from_pretrained(exports[format])
+    assert exported.inference == plain.inference
+    sample = Scenes(split="test")[7]
+    sentences = [sample.sentence, "the red ring"]
+    encoded = exported.encode(sample.image)
+    assert encoded.nbytes > sample.image.nbytes
+    for one, other in zip(plain.predict(sample.image, sentences), encoded.predict(sentences), strict=True):
+        assert (one.mask == other.mask).mean() > 0.9999
+        assert one.score == pytest.approx(other.score, abs=1e-3)
+        assert one.sentence == other.sentence
+
+
+def test_onnx_segmenter_predicts_as_a_segmenter(exports: dict[Format, Path]) -> None:
+    sample = Scenes(split="test")[3]
+    one = OnnxSegmenter(exports["onnx"]).predict(sample.image, sample.sentence)
+    other = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(sample.image, sample.sentence)
+    np.testing.assert_allclose(one.grid, other.grid, atol=1e-4)
+    with pytest.raises(ValueError, match="must hold an ONNX export, it holds one in pt2"):
+        OnnxSegmenter(exports["pt2"])
+
+
+@pytest.mark.parametrize("format", ["onnx", "openvino"])
+def test_an_exported_model_is_asked_without_torch(exports: dict[Format, Path], format: str) -> None:
+    code = f"""
+import sys
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("torch", "safetensors", "huggingface_hub", "tyro", "rich"):
+            raise ImportError(f"{{name}} is not here")
+sys.meta_path.insert(0, Refuse())
+import numpy
+from cris import Segmenter
+segmenter = Segmenter.from_pretrained({str(exports[format])!r})
+prediction = segmenter.predict(numpy.zeros((48, 64, 3), "uint8"), "a cup")
+assert prediction.mask.shape == (48, 64) and "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_wishes_that_an_export_does_not_meet_are_refused(exports: dict[Format, Path]) -> None:
+    for wishes in ({"engine": "torch"}, {"precision": "int8"}):
+        with pytest.raises(ValueError, match="is a model for engine onnx in fp32, asked for was"):
+            Segmenter.from_pretrained(exports["onnx"], **wishes)
+    with pytest.raises(ValueError, match="runs on the device cpu, got 'cuda'"):
+        Segmenter.from_pretrained(exports["onnx"], "cuda")
+    with pytest.raises(ValueError, match="cannot be compiled"):
+        Segmenter.from_pretrained(exports["pt2"], is_compiled=True)
+
+
+@pytest.mark.parametrize("lost", ["sentence.onnx", "tokenizer.json", "config.json"])
+def test_what_an_exported_folder_lacks_is_named(
+    exports: dict[Format, Path], tmp_path: Path, lost: str
+) -> None:
+    folder = shutil.copytree(exports["onnx"], tmp_path / "export")
+    (folder / lost).unlink()
+    with pytest.raises(ValueError, match=f"has no {lost}"):
+        Segmenter.from_pretrained(folder)
+
+
+def test_a_foreign_record_is_named(exports: dict[Format, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(exports["onnx"], tmp_path / "export")
+    (folder / "results.json").write_text(record("onnx", "bf16"))
+    with pytest.raises(ValueError, match="'onnx' and 'bf16': update cris"):
+        Segmenter.from_pretrained(folder)
+
+
+def test_unknown_engines_and_precisions_are_refused() -> None:
+    with pytest.raises(ValueError, match="engine must be torch, onnx or openvino, got 'tvm'"):
+        Segmenter.from_pretrained(EMBEDDED, engine="tvm")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="precision must be fp32, bf16 or int8, got 'fp8'"):
+        Segmenter.from_pretrained(EMBEDDED, precision="fp8")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="torch runs in fp32 or bf16, got int8"):
+        Segmenter.from_pretrained(EMBEDDED, precision="int8")
+
+
+def test_bfloat16_finds_nearly_the_same() -> None:
+    sample = Scenes(split="test")[3]
+    one = Segmenter.from_pretrained(EMBEDDED, "cpu", precision="bf16").predict(sample.image, sample.sentence)
+    other = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(sample.image, sample.sentence)
+    assert np.abs(one.grid - other.grid).mean() < 0.02
+
+
+def test_a_checkpoint_is_exported_once_for_an_engine_and_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRIS_CACHE", str(tmp_path))
+    sample = Scenes(split="test")[3]
+    found = [
+        Segmenter.from_pretrained(EMBEDDED, engine="onnx").predict(sample.image, sample.sentence)
+        for _ in range(2)
+    ]
+    (kept,) = (tmp_path / "exports").glob("*-onnx-fp32")
+    written = kept.stat().st_mtime_ns
+    np.testing.assert_array_equal(found[0].mask, found[1].mask)
+    Segmenter.from_pretrained(EMBEDDED, engine="onnx")
+    assert kept.stat().st_mtime_ns == written
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_paper_sized_models_export_exactly(tmp_path: Path, prove: Proof, format: Format) -> None:
+    for name in ["RN50", "RN101"][: prove.count(full=2, quick=0)]:
+        torch.manual_seed(0)
+        checkpoint = Checkpoint(
+            model=build_cris(BACKBONES[name]).eval(),
+            tokenizer=Tokenizer(),
+            inference=InferenceConfig(),
+            card="",
+        )
+        written = export_model(checkpoint, tmp_path, format=format)
+        largest = max(written.differences.values())
+        prove.figure(f"{name} as {format}, fp32: relative difference of logits", f"{largest:.1e}")
+        assert largest <= LIMITS["fp32"]
+        shutil.rmtree(tmp_path)
+        tmp_path.mkdir()
+    assert PRECISIONS[format][0] == "fp32"

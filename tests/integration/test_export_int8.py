@@ -1,0 +1,47 @@
+"""Eight bits keep the embedded model's masks."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cris import Segmenter
+from cris.checkpoint import load_checkpoint
+from cris.config_file import StoredConfig
+from cris.data.scenes import Scenes
+from cris.engines.exported import ENGINES, Format
+from cris.engines.opening import open_graphs
+from cris.export import export_model
+from cris.export.samples import as_samples
+from cris.registry import resolve
+from tests.conftest import Proof
+
+LEAST_AGREEMENT = 0.98
+"""Mean IoU of masks."""
+
+
+@pytest.mark.parametrize("format", ["openvino", "onnx"])
+def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
+    tmp_path: Path, prove: Proof, format: Format
+) -> None:
+    checkpoint = load_checkpoint(resolve("cris-scenes"))
+    config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
+    scenes = Scenes(split="val")
+    pairs = (
+        (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=40))
+    )
+    samples = as_samples(pairs, config, checkpoint.tokenizer)
+    export_model(checkpoint, tmp_path, format=format, precision="int8", calibration=samples)
+    assert ENGINES[format] == format
+    plain = Segmenter.from_pretrained("cris-scenes", "cpu")
+    smaller = Segmenter(open_graphs(tmp_path, format, "int8", config.model), plain.tokenizer, plain.inference)
+    test, count = Scenes(split="test"), prove.count(full=2000, quick=60)
+    agreements = []
+    for place in range(count):
+        sample = test[place]
+        one, other = (each.predict(sample.image, sample.sentence).mask for each in (plain, smaller))
+        union = (one | other).sum()
+        agreements.append((one & other).sum() / union if union else 1.0)
+    mean = float(np.mean(agreements))
+    prove.figure(f"int8 ({format}) against fp32 masks, mean IoU on {count} scenes", f"{mean:.4f}")
+    assert mean >= LEAST_AGREEMENT
