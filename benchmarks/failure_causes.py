@@ -3,7 +3,8 @@
 python benchmarks/failure_causes.py [--model MODEL] [--share S]
 
 Prints the tables of docs/ambiguity.md, docs/calibration.md, docs/occlusion.md and docs/wrong-labels.md as
-Markdown, and writes docs/plots/*.svg. About ten minutes on one core; --share 0.1 takes a tenth of the samples.
+Markdown, and draws docs/images/{ambiguity,calibration,occlusion}.svg. About ten minutes on one core;
+--share 0.1 takes a tenth of the samples.
 """
 
 import json
@@ -22,7 +23,7 @@ from cris.evaluation.ambiguity import aurocs, aurocs_by_kind, judge_scenes
 from cris.evaluation.charts import draw_separation
 from cris.segmenter import Segmenter
 
-PLOTS = Path(__file__).resolve().parents[1] / "docs" / "plots"
+PLOTS = Path(__file__).resolve().parents[1] / "docs" / "images"
 AMBIGUITY, CALIBRATION, OCCLUSION, LABELS = 500, 2_000, 200, 1_500
 """Scenes of the test split (of train for labels)."""
 

@@ -1,4 +1,4 @@
-"""Makes the embedded model from a finished run: picks the threshold, measures, writes the card.
+"""Makes the embedded model from a finished run: picks threshold and calibration, measures, writes the card.
 
 python tools/release_scenes.py RUN
 """
@@ -7,14 +7,16 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 import cris
 from cris.checkpoint import TRAIN_STATE, Checkpoint, load_checkpoint, save_checkpoint
 from cris.data.scenes import SCENES_VERSION
+from cris.evaluation.calibration import answers, fit, reliability
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import SceneExamples
-from cris.evaluation.metrics import Summary
+from cris.evaluation.metrics import GOOD_IOU, Summary
 from cris.evaluation.results import Evaluation
 from cris.evaluation.threshold import choose_threshold
 from cris.letterbox import CELL
@@ -35,6 +37,8 @@ knows those scenes and their words only; for photographs, train a model of your 
 - **Size**: {parameters:.2f} M parameters, stored as float16; letterbox {size}×{size}, masks drawn on
   {cells}×{cells} cells and enlarged.
 - **Threshold**: {threshold:.2f}, the best on {validation} scenes of the validation split.
+- **Score**: the chance that a mask is good (IoU above 0.5), fitted on all {calibrated} scenes of that split; its
+  expected calibration error on the test split is {ece:.3f}.
 - **Weights**: from scratch (nothing of CLIP's), the moving average over the run's last steps.
 - **Data**: Scenes version {version}, split train, made on the fly: {pictures} pictures per step with up to
   {sentences} sentences each, {steps} steps.
@@ -68,6 +72,9 @@ def main() -> None:
     segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, checkpoint.inference, device="cpu")
     choice = choose_threshold(segmenter, SceneExamples("val", VALIDATION_SCENES))
     inference = replace(checkpoint.inference, threshold=choice.best)
+    chosen = Segmenter(segmenter.engine, checkpoint.tokenizer, inference)
+    calibration = fit(*answers(chosen, SceneExamples("val"), is_raw=True))
+    inference = replace(inference, calibration=calibration)
     parts = (TARGET, checkpoint.model, checkpoint.tokenizer, inference)
     save_checkpoint(*parts, card="", dtype="float16", overwrite=True)
     measured = Evaluation(list(evaluate(Segmenter.from_pretrained(TARGET), SceneExamples("test"))))
@@ -80,12 +87,16 @@ def write_card(checkpoint: Checkpoint, inference: InferenceConfig, steps: int, m
     """The model card, with the figures as measured."""
     recipe = cris_scenes()
     rows = [("all", measured.total), *measured.kinds.items()]
+    scores = np.array([row.score for row in measured.rows])
+    ious = np.array([row.iou for row in measured.rows])
     return CARD.format(
         parameters=sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6,
         size=inference.input_size,
         cells=inference.input_size // CELL,
         threshold=inference.threshold,
         validation=VALIDATION_SCENES,
+        calibrated=len(SceneExamples("val")),
+        ece=reliability(scores, ious > GOOD_IOU).ece,
         version=SCENES_VERSION,
         pictures=recipe.sampling.pictures,
         sentences=recipe.sampling.sentences,

@@ -130,7 +130,8 @@ def _evidence(
 
 def _chance_of_others(own: float, others: Sequence[float]) -> float:
     """1 - softmax of the annotation's evidence among all."""
-    weights = np.exp((np.array([own, *others]) - max(own, *others)) / _TEMPERATURE)
+    evidence = np.array([own, *others])
+    weights = np.exp((evidence - evidence.max()) / _TEMPERATURE)
     return float(weights[1:].sum() / weights.sum())
 
 
