@@ -37,8 +37,8 @@ knows those scenes and their words only; for photographs, train a model of your 
 - **Size**: {parameters:.2f} M parameters, stored as float16; letterbox {size}×{size}, masks drawn on
   {cells}×{cells} cells and enlarged.
 - **Threshold**: {threshold:.2f}, the best on {validation} scenes of the validation split.
-- **Score**: the chance that a mask is good (IoU above 0.5), fitted on all {calibrated} scenes of that split; its
-  expected calibration error on the test split is {ece:.3f}.
+- **Score**: the chance that a mask is good (IoU above 0.5), fitted on the {calibrated} scenes of that split;
+  its expected calibration error on the test split is {ece:.3f}.
 - **Weights**: from scratch (nothing of CLIP's), the moving average over the run's last steps.
 - **Data**: Scenes version {version}, split train, made on the fly: {pictures} pictures per step with up to
   {sentences} sentences each, {steps} steps.
