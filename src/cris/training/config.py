@@ -146,7 +146,7 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     """Whether features are computed again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True
-    """Whether features lie in memory pixel by pixel: faster, but on CPU torch's BatchNorm then rounds ten times
+    """Whether features lie in memory pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten times
     as coarsely, to about 1e-6."""
     compile: bool = False
     """Whether torch.compile makes kernels for the model: a minute or more at the start, faster after."""
