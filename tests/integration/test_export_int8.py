@@ -31,7 +31,7 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
         (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=40))
     )
     samples = as_samples(pairs, config, checkpoint.tokenizer)
-    export_model(checkpoint, tmp_path, format=format, precision="int8", calibration=samples)
+    export_model(checkpoint, tmp_path, format=format, precision="int8", samples=samples)
     assert ENGINES[format] == format
     plain = Segmenter.from_pretrained("cris-scenes", "cpu")
     smaller = Segmenter(open_graphs(tmp_path, format, "int8", config.model), plain.tokenizer, plain.inference)

@@ -2,8 +2,6 @@
 
 import email
 import importlib
-import subprocess
-import sys
 import zipfile
 from email.message import Message
 from pathlib import Path
@@ -12,8 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import cris
+from tests.packaging.conftest import REPOSITORY, run
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "src"
 EMBEDDED = sorted((SOURCE / "cris").rglob("model.safetensors"))
 LARGEST_EMBEDDED = 16_000_000
@@ -23,26 +21,6 @@ BEYOND_PREDICTION = {
     *("fastapi", "gradio", "litserve", "jinja2", "ray", "onnx", "onnxruntime", "openvino", "nncf"),
     *("timm", "torchvision", "beartype", "pytest"),
 }
-
-
-def run(*arguments: str | Path, cwd: Path = REPOSITORY) -> str:
-    done = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the source archive, and the wheel built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    run("-m", "build", "--no-isolation", "--outdir", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def wheel(built: Path) -> Path:
-    (path,) = built.glob("*.whl")
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -87,7 +87,7 @@ class Command:
         check_free(self.out, [RECORD], job, overwrite=self.overwrite)
         with written_together(self.out) as partial:
             written = export_model(
-                checkpoint, partial, format=self.format, precision=self.precision, calibration=samples
+                checkpoint, partial, format=self.format, precision=self.precision, samples=samples
             )
             record = {
                 "schema_version": SCHEMA_VERSION,
@@ -97,6 +97,7 @@ class Command:
                 "model": self.model,
                 "format": self.format,
                 "precision": self.precision,
+                "agreement": written.agreement,
                 "differences": {str(batch): share for batch, share in written.differences.items()},
             }
             (partial / RECORD).write_text(to_json(record), encoding="utf-8")
@@ -107,6 +108,10 @@ class Command:
             show(f"{self.out / name}  {(self.out / name).stat().st_size / 1e6:.1f} MB")
         told = ", ".join(f"{share:.1e} at batch {batch}" for batch, share in written.differences.items())
         show(f"logits differ from the model's by {told} (relative; at most {LIMITS[self.precision]:.0e})")
+        if written.agreement is not None:
+            show(
+                f"masks agree with those of fp32: mean IoU {written.agreement:.4f} on {len(samples)} samples"
+            )
         return 0
 
     def _pairs(self) -> Iterator[tuple["np.ndarray", str]]:

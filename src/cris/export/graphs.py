@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES
+from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES, Format
 
 OPSET = 18
 """Of ONNX: every onnxruntime since 1.14 reads it."""
@@ -50,18 +50,28 @@ def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) 
         written.save(folder / f"{name}{SUFFIXES['onnx']}")
 
 
-def openvino_from_onnx(onnx_file: Path) -> Any:
-    """The graph as OpenVINO has it."""
+def read_graph(onnx_file: Path, format: Format) -> Any:
+    """The graph of an ONNX file, as onnx or as OpenVINO has it."""
+    if format == "onnx":
+        import onnx
+
+        return onnx.load(onnx_file)
     import openvino
 
     return openvino.convert_model(onnx_file)
 
 
-def write_openvino(model: Any, file: Path) -> None:
-    """Writes the .xml, and the weights beside it as .bin, in the precision they have."""
+def write_graph(graph: Any, name: str, folder: Path, format: Format) -> None:
+    """Writes NAME.onnx, or NAME.xml with its weights beside it as NAME.bin, in the precision they have."""
+    file = folder / f"{name}{SUFFIXES[format]}"
+    if format == "onnx":
+        import onnx
+
+        onnx.save(graph, file)
+        return
     import openvino
 
-    openvino.save_model(model, file, compress_to_fp16=False)
+    openvino.save_model(graph, file, compress_to_fp16=False)
 
 
 def _name_by_module(node: Any) -> None:

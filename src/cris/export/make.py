@@ -1,26 +1,27 @@
 """From a checkpoint to an exported folder, checked against the model."""
 
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
+from torch.export import ExportedProgram
 
 from cris.checkpoint import Checkpoint
 from cris.config_file import StoredConfig, write_config
 from cris.engines.engine import Precision
-from cris.engines.exported import PICTURE_OUTPUTS, PRECISIONS, Format
+from cris.engines.exported import PRECISIONS, Format
 from cris.engines.opening import open_graphs
+from cris.export.calibration import Calibration, calibrate, mean_agreement
 from cris.export.check import BATCHES, check, differences, plain_logits
-from cris.export.graphs import NAMES, openvino_from_onnx, write_onnx, write_openvino, write_pt2
+from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write_pt2
 from cris.export.program import trace
-from cris.export.quantise import Inputs, quantise, quantise_onnx_file
+from cris.export.quantise import KEPT, quantise
 from cris.export.samples import Sample, noise_samples
-from cris.model.cris import Cris
 from cris.model.prepare import prepare, to_bfloat16
+
+LEAST_AGREEMENT = 0.98
+"""Mean IoU of the masks of int8 with those of float32, on the samples it is calibrated with."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Written:
     """Names in its folder."""
     differences: dict[int, float]
     """Pictures and sentences at a time → relative difference of the logits from the model's."""
+    agreement: float | None
+    """Of int8: mean IoU of its masks with those of float32, on the samples it is calibrated with."""
 
 
 def export_model(
@@ -39,12 +42,20 @@ def export_model(
     *,
     format: Format,
     precision: Precision = "fp32",
-    calibration: Sequence[Sample] = (),
+    samples: Sequence[Sample] = (),
+    least_agreement: float = LEAST_AGREEMENT,
 ) -> Written:
     """Writes the two graphs, the configuration, the tokenizer and a card to an empty folder, and checks them.
 
-    The checkpoint's model is used up. `calibration` gives the ranges of values for int8, and what the check
-    asks.
+    The checkpoint's model is used up. Of int8, as much stays in float32 as masks need to agree.
+
+    Args:
+        checkpoint: which model.
+        folder: where to write.
+        format: of the graphs.
+        precision: of their arithmetic.
+        samples: what int8 is calibrated with, and what the check asks; without them noise.
+        least_agreement: mean IoU that masks of int8 must have with those of float32 on the samples.
 
     Raises:
         ValueError: the format does not come in this precision, too few samples to calibrate with, or the
@@ -52,58 +63,67 @@ def export_model(
     """
     if precision not in PRECISIONS[format]:
         raise ValueError(f"{format} is exported in {' or '.join(PRECISIONS[format])}, got {precision}")
-    if precision == "int8" and len(calibration) < max(BATCHES):
-        raise ValueError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(calibration)}")
+    if precision == "int8" and len(samples) < max(BATCHES):
+        raise ValueError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(samples)}")
     config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
-    samples = calibration or noise_samples(max(BATCHES), config)
-    model = checkpoint.model.eval()
-    expected = plain_logits(model, samples)
-    prepare(model)
-    given = _graph_inputs(model, calibration) if precision == "int8" else {}
+    asked = samples or noise_samples(max(BATCHES), config)
+    expected = plain_logits(checkpoint.model.eval(), asked)
+    model = prepare(checkpoint.model)
+    calibration = calibrate(model, config, samples) if precision == "int8" else None
     if precision == "bf16" and format == "pt2":
         to_bfloat16(model)
-    _write_graphs(model, config, folder, format, given)
+    agreement = None
+    programs = trace(model, config)
+    if format == "pt2":
+        write_pt2(programs, folder)
+    elif calibration is None:
+        _write(programs, folder, format)
+    else:
+        agreement = _write_int8(programs, folder, format, calibration, least_agreement)
     write_config(folder / "config.json", config)
     checkpoint.tokenizer.save(folder / "tokenizer.json")
     card = f"Exported by `cris export --format {format} --precision {precision}`.\n\n{checkpoint.card}"
     (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
-    found = differences(open_graphs(folder, format, precision, config.model), samples, expected)
+    found = differences(open_graphs(folder, format, precision, config.model), asked, expected)
     check(found, precision)
-    return Written(files=sorted(path.name for path in folder.iterdir()), differences=found)
+    files = sorted(path.name for path in folder.iterdir())
+    return Written(files=files, differences=found, agreement=agreement)
 
 
-def _write_graphs(
-    model: Cris, config: StoredConfig, folder: Path, format: Format, given: dict[str, list[Inputs]]
-) -> None:
-    """`given` holds each graph's inputs when it is to be quantised."""
-    programs = trace(model, config)
-    if format == "pt2":
-        write_pt2(programs, folder)
+def _write(programs: tuple[ExportedProgram, ExportedProgram], folder: Path, format: Format) -> None:
+    if format == "onnx":
+        write_onnx(programs, folder)
         return
-    with tempfile.TemporaryDirectory(prefix=".onnx-", dir=folder) as temporary:
+    with tempfile.TemporaryDirectory() as temporary:
         write_onnx(programs, Path(temporary))
         for name in NAMES:
-            file, is_of_sentences = Path(temporary) / f"{name}.onnx", name == "sentence"
-            if format == "openvino":
-                graph = openvino_from_onnx(file)
-                if given:
-                    graph = quantise(graph, given[name], is_of_sentences=is_of_sentences)
-                write_openvino(graph, folder / f"{name}.xml")
-                continue
-            if given:
-                quantise_onnx_file(file, given[name], is_of_sentences=is_of_sentences)
-            shutil.move(file, folder / file.name)
+            write_graph(read_graph(Path(temporary) / f"{name}.onnx", format), name, folder, format)
 
 
-@torch.inference_mode()
-def _graph_inputs(model: Cris, samples: Sequence[Sample]) -> dict[str, list[Inputs]]:
-    """What each graph is given when it is asked these samples."""
-    index = np.zeros(1, dtype=np.int64)
-    pictures: list[Inputs] = []
-    sentences: list[Inputs] = []
-    for sample in samples:
-        features = model.encode_image(torch.from_numpy(sample.image))
-        known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
-        pictures.append({"images": sample.image})
-        sentences.append(known | {"tokens": sample.tokens, "image_index": index})
-    return {"picture": pictures, "sentence": sentences}
+def _write_int8(
+    programs: tuple[ExportedProgram, ExportedProgram],
+    folder: Path,
+    format: Format,
+    calibration: Calibration,
+    least_agreement: float,
+) -> float:
+    """Quantises as much as keeps the masks; returns how well they agree."""
+    with tempfile.TemporaryDirectory() as temporary:
+        write_onnx(programs, Path(temporary))
+        picture, sentence = (Path(temporary) / f"{name}.onnx" for name in NAMES)
+        smaller = quantise(read_graph(picture, format), calibration.pictures)
+        write_graph(smaller, "picture", folder, format)
+        agreement = 0.0
+        for kept in KEPT:
+            graph = read_graph(sentence, format)
+            if kept is not None:
+                graph = quantise(graph, calibration.sentences, kept)
+            write_graph(graph, "sentence", folder, format)
+            engine = open_graphs(folder, format, "int8", calibration.config.model)
+            agreement = mean_agreement(engine, calibration)
+            if agreement >= least_agreement:
+                return agreement
+    raise ValueError(
+        f"masks of int8 agree with those of float32 by a mean IoU of {agreement:.3f}, at least "
+        f"{least_agreement} is needed: calibrate with more pictures like those to come, or export fp32"
+    )

@@ -1,0 +1,66 @@
+"""What int8 is calibrated with, and held to: the model's own features and masks of some samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+
+from cris.config_file import StoredConfig
+from cris.engines.engine import Engine
+from cris.engines.exported import PICTURE_OUTPUTS
+from cris.export.quantise import Inputs
+from cris.export.samples import Sample
+from cris.letterbox import Letterbox
+from cris.model.cris import Cris
+
+_INDEX = np.zeros(1, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Calibration:
+    """Inputs of both graphs for some samples, and the masks that float32 finds."""
+
+    config: StoredConfig
+    samples: Sequence[Sample]
+    pictures: list[Inputs]
+    """Of the graph of pictures."""
+    sentences: list[Inputs]
+    """Of the graph of sentences."""
+    masks: list[Bool[np.ndarray, "size size"]]
+    """On the model's input."""
+
+
+@torch.inference_mode()
+def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> Calibration:
+    """Asks the model about each sample."""
+    pictures: list[Inputs] = []
+    sentences: list[Inputs] = []
+    masks = []
+    for sample in samples:
+        features = model.encode_image(torch.from_numpy(sample.image))
+        logits = model.segment(features, model.encode_text(torch.from_numpy(sample.tokens)))
+        known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
+        pictures.append({"images": sample.image})
+        sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
+        masks.append(_mask(logits[0, 0].numpy(), config))
+    return Calibration(config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks)
+
+
+def mean_agreement(engine: Engine, calibration: Calibration) -> float:
+    """Mean IoU of the engine's masks with those of float32; 1 where both find nothing."""
+    agreements = []
+    for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
+        logits = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
+        found = _mask(logits[0], calibration.config)
+        union = (found | mask).sum()
+        agreements.append((found & mask).sum() / union if union else 1.0)
+    return float(np.mean(agreements))
+
+
+def _mask(logits: Float32[np.ndarray, "cells cells"], config: StoredConfig) -> Bool[np.ndarray, "size size"]:
+    """As a segmenter finds it in a picture of the model's own size."""
+    size = config.inference.input_size
+    whole = Letterbox(size, size, size, config.inference.protocol)
+    return whole.restore(0.5 + 0.5 * np.tanh(0.5 * logits)) > config.inference.threshold

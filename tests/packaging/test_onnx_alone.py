@@ -1,0 +1,99 @@
+"""An exported model answers where only the wheel and the few packages of docs/export.md are installed."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+from packaging.requirements import Requirement
+
+from cris import Segmenter
+from cris.checkpoint import load_checkpoint
+from cris.export import export_model
+from cris.registry import resolve
+from tests.packaging.conftest import REPOSITORY
+
+
+def documented() -> list[str]:
+    """The packages that docs/export.md lists."""
+    text = (REPOSITORY / "docs" / "export.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"needs only\n\n```text\n(.*?)\n```", text, flags=re.DOTALL)
+    return block.split()
+
+
+def with_requirements(names: list[str]) -> set[str]:
+    """The packages and all that they require themselves."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop().lower().replace("_", "-")
+        if name in found:
+            continue
+        found.add(name)
+        for line in distribution(name).requires or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh environment's python: the wheel, unpacked, beside links to the documented packages' files."""
+    folder = tmp_path_factory.mktemp("alone")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", "--symlinks", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    for name in with_requirements(documented()):
+        for file in distribution(name).files or []:
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (site / top).exists():
+                (site / top).symlink_to(Path(str(distribution(name).locate_file(top))))
+    return folder / "bin" / "python"
+
+
+def alone(python: Path, code: str) -> str:
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_the_list_is_short_and_has_no_torch() -> None:
+    assert len(documented()) <= 10
+    assert not with_requirements(documented()) & {
+        "torch",
+        "huggingface-hub",
+        "safetensors",
+        "openvino",
+        "onnx",
+    }
+
+
+def test_torch_is_not_there(python: Path) -> None:
+    assert alone(python, "import importlib.util as u; print(u.find_spec('torch'))") == "None"
+
+
+def test_onnx_segmenter_predicts_without_torch(python: Path, tmp_path: Path) -> None:
+    export_model(load_checkpoint(resolve("cris-scenes")), tmp_path, format="onnx")
+    record = '{"job": "export", "schema_version": 1, "format": "onnx", "precision": "fp32"}'
+    (tmp_path / "results.json").write_text(record)
+    told = alone(
+        python,
+        f"""
+import numpy
+from cris.export import OnnxSegmenter
+picture = numpy.arange(64 * 48 * 3, dtype="uint8").reshape(48, 64, 3)
+prediction = OnnxSegmenter({str(tmp_path)!r}).predict(picture, "the red ring")
+print(prediction.mask.shape, round(float(prediction.grid.sum()), 2), prediction.to_rle()["size"])
+""",
+    )
+    picture = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
+    expected = Segmenter.from_pretrained("cris-scenes", "cpu").predict(picture, "the red ring").grid.sum()
+    shape, total, size = re.fullmatch(r"(\(.*\)) (.*) (\[.*\])", told).groups()  # type: ignore[union-attr]
+    assert (shape, size) == ("(48, 64)", "[48, 64]")
+    assert float(total) == pytest.approx(float(expected), abs=0.05)
