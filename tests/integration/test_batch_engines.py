@@ -1,0 +1,151 @@
+"""A bulk job on processes and on a Ray cluster: whatever dies, the same rows, each once."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.bulk import make_checkpoint, rows_of, scene_pngs, shard_files, write_parquet, write_sentences
+from tests.conftest import Proof
+
+LONGEST_S = 3600
+STARTS = 4
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Ray's ports on loopback alone, and nothing told to its makers."""
+
+
+class Bulk:
+    """A folder with scenes to ask, a model, and the command that does it."""
+
+    def __init__(self, folder: Path, count: int, shard_rows: int) -> None:
+        self.folder = folder
+        scenes = scene_pngs(count)
+        half = count // 2
+        (folder / "in").mkdir()
+        write_parquet(folder / "in" / "scenes.parquet", scenes[:half])
+        for name, content, _ in scenes[half:]:
+            (folder / "in" / name).write_bytes(content)
+        (folder / "in" / scenes[-1][0]).write_bytes(b"no picture")
+        write_sentences(folder / "asked.jsonl", scenes)
+        make_checkpoint(folder / "tiny")
+        self.shard_rows = shard_rows
+        self.shards = -(-count // shard_rows)
+        self.count = count
+
+    def start(self, out: str, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "cris", "batch", "in", out, "--sentences", "asked.jsonl"]
+        command += ["--model", "tiny", "--shard-rows", str(self.shard_rows), "--device", "cpu", *options]
+        return subprocess.Popen(
+            command, cwd=self.folder, env=os.environ | LOOPBACK, stderr=subprocess.PIPE, text=True
+        )
+
+    def wait(self, process: subprocess.Popen[str]) -> None:
+        _, told = process.communicate(timeout=LONGEST_S)
+        assert process.returncode == 0, told
+
+    def wait_for(self, out: str, shards: int, process: subprocess.Popen[str]) -> int:
+        """Waits until so many shards are there; returns how many."""
+        while len(shard_files(self.folder / out)) < shards:
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.01)
+        return len(shard_files(self.folder / out))
+
+    def check(self, out: str, expected: str) -> None:
+        assert shard_files(self.folder / out) == shard_files(self.folder / expected)
+        rows = rows_of(self.folder / out)
+        assert len({(row["picture"], row["sentence"]) for row in rows}) == len(rows) == self.count
+        assert [row["error"] is not None for row in rows] == [False] * (self.count - 1) + [True]
+        assert not list((self.folder / out).glob(".*"))
+
+
+class LoopbackCluster:
+    """A head without cores and two nodes of one core each, on loopback."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.cluster = Cluster()
+        try:
+            self.add(num_cpus=0)
+            self.nodes = [self.add(num_cpus=1), self.add(num_cpus=1)]
+        except BaseException:
+            self.cluster.shutdown()
+            raise
+
+    def add(self, num_cpus: int) -> Any:
+        return self.cluster.add_node(num_cpus=num_cpus, node_ip_address="127.0.0.1", include_dashboard=False)
+
+    def kill_one(self) -> None:
+        self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackCluster]:
+    for name, value in LOOPBACK.items():
+        monkeypatch.setenv(name, value)
+    for left in reversed(range(STARTS)):  # Ray gives up a start that takes it more than half a minute
+        try:
+            made = LoopbackCluster()
+        except Exception as error:
+            if not left or "timed out during startup" not in str(error):
+                raise
+        else:
+            break
+    yield made
+    made.cluster.shutdown()
+
+
+def test_a_killed_command_goes_on_and_ends_alike(tmp_path: Path, prove: Proof) -> None:
+    bulk = Bulk(tmp_path, prove.count(full=5000, quick=40), prove.count(full=100, quick=4))
+    began = time.monotonic()
+    bulk.wait(bulk.start("undisturbed", "--processes", "2"))
+    duration = time.monotonic() - began
+    bulk.check("undisturbed", "undisturbed")
+
+    process = bulk.start("killed", "--processes", "2")
+    bulk.wait_for("killed", bulk.shards // 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = len(shard_files(tmp_path / "killed"))
+    assert left < bulk.shards
+    bulk.wait(bulk.start("killed", "--processes", "1", "--resume"))
+    bulk.check("killed", "undisturbed")
+    prove.figure(
+        "bulk on two processes, killed and begun again",
+        f"{bulk.count} rows equal; {left} of {bulk.shards} shards kept; undisturbed {duration:.0f} s",
+    )
+
+
+def test_a_cluster_that_loses_a_node_ends_alike(
+    cluster: LoopbackCluster, tmp_path: Path, prove: Proof
+) -> None:
+    bulk = Bulk(tmp_path, prove.count(full=5000, quick=40), prove.count(full=100, quick=4))
+    bulk.wait(bulk.start("local", "--processes", "2"))
+    ray = ("--engine", "ray", "--address", cluster.cluster.address, "--cpus", "0.5")
+
+    process = bulk.start("lost", *ray)
+    bulk.wait_for("lost", 1, process)
+    cluster.kill_one()
+    there = len(shard_files(tmp_path / "lost"))
+    bulk.wait(process)
+    assert there < bulk.shards
+    bulk.check("lost", "local")
+
+    process = bulk.start("killed", *ray)
+    bulk.wait_for("killed", bulk.shards // 3, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    left = len(shard_files(tmp_path / "killed"))
+    assert left < bulk.shards
+    bulk.wait(bulk.start("killed", *ray, "--resume"))
+    bulk.check("killed", "local")
+    prove.figure(
+        "bulk on two Ray nodes, one killed; the command killed and begun again",
+        f"{bulk.count} rows equal to local ones; killed after {there} and {left} of {bulk.shards} shards",
+    )
