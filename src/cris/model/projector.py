@@ -26,19 +26,26 @@ class Projector(nn.Module):
     def forward(
         self, decoded: Float[Tensor, "batch channels h16 w16"], sentence: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch 1 h4 w4"]:
-        pixels: Tensor = self.pixels(self.second(self.first(decoded)))
+        features: Tensor = self.second(self.first(decoded))
         if self.text is None:
-            return pixels
+            return self.pixels(features)  # type: ignore[no-any-return]
+        assert self.pixels.bias is not None
         kernel_and_bias: Tensor = self.text(sentence)
         size = self.kernel_size
         kernel = kernel_and_bias[:, :-1].reshape(sentence.shape[0], -1, size, size)
-        return correlate(pixels, kernel) + kernel_and_bias[:, -1, None, None, None]
+        # the 1x1 convolution mixes the kernel's few cells instead of all pixels: the same products, added up
+        # in another order; its bias counts only where a tap falls inside the picture
+        mixed = torch.einsum("oi,boyx->biyx", self.pixels.weight[:, :, 0, 0], kernel)
+        tap_bias = torch.einsum("o,boyx->byx", self.pixels.bias, kernel)
+        return correlate(features, mixed, tap_bias) + kernel_and_bias[:, -1, None, None, None]
 
 
 def correlate(
-    pixels: Float[Tensor, "batch channels h w"], kernel: Float[Tensor, "batch channels size size"]
+    pixels: Float[Tensor, "batch channels h w"],
+    kernel: Float[Tensor, "batch channels size size"],
+    tap_bias: Float[Tensor, "batch size size"],
 ) -> Float[Tensor, "batch 1 h w"]:
-    """Cross-correlates each sample with its own kernel, zeros outside.
+    """Cross-correlates each sample with its own kernel; every tap adds its bias too, and nothing outside.
 
     Channels are contracted first, one map for each tap of the kernel; then the maps are shifted and added.
     A convolution with one group for each sample gives the same and is many times slower on CPU.
@@ -46,7 +53,7 @@ def correlate(
     height, width = pixels.shape[-2:]
     size = kernel.shape[-1]
     # as a product of matrices with the pixels as rows: no copy when the pixels are stored channels-last
-    taps = pixels.flatten(2).transpose(1, 2) @ kernel.flatten(2)
+    taps = pixels.flatten(2).transpose(1, 2) @ kernel.flatten(2) + tap_bias.flatten(1)[:, None]
     maps = taps.transpose(1, 2).reshape(pixels.shape[0], size * size, height, width)
     return add_shifted(maps)
 

@@ -46,8 +46,12 @@ def test_heads_must_divide_the_width():
 def test_kernel_by_taps_equals_a_grouped_convolution(size, memory_format):
     torch.manual_seed(0)
     pixels, kernel, bias = torch.randn(3, 8, 7, 5), torch.randn(3, 8, size, size), torch.randn(3)
-    answer = correlate(pixels.to(memory_format=memory_format), kernel) + bias[:, None, None, None]
-    torch.testing.assert_close(answer, correlate_by_groups(pixels, kernel, bias), rtol=1e-5, atol=1e-5)
+    # what a tap adds inside the picture is what one more channel of ones would give
+    tap_bias = torch.randn(3, size, size)
+    answer = correlate(pixels.to(memory_format=memory_format), kernel, tap_bias)
+    pixels = torch.cat([pixels, torch.ones(3, 1, 7, 5)], dim=1)
+    expected = correlate_by_groups(pixels, torch.cat([kernel, tap_bias[:, None]], dim=1), bias)
+    torch.testing.assert_close(answer + bias[:, None, None, None], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_coordinates_run_from_minus_one_to_one_x_first():
