@@ -5,9 +5,11 @@ const rows = values.map((row) => Object.fromEntries(columns.map((name, place) =>
 const hasAmbiguity = rows.some((row) => row.ambiguity !== null);
 const AT_ONCE = 24, PAGE = 20;
 const SHOWN = [
-  ["iou", "IoU"], ["sentence", "sentence"], ["failure", "what went wrong"], ["kind", "kind"], ["category", "category"],
-  ["score", "score"], ["ambiguity", "ambiguity"], ["best_other_iou", "IoU with another"], ["area", "area"],
-  ["words", "words"], ["distractors", "others alike"], ["picture", "picture"],
+  ["iou", "IoU"], ["sentence", "sentence"], ["failure", "failure"], ["kind", "kind"], ["category", "category"],
+  ["score", "score", "the model’s own"], ["ambiguity", "ambiguity", "how likely the sentence fits several things"],
+  ["best_other_iou", "other’s IoU", "highest IoU of the mask with an object that is not meant"],
+  ["area", "area", "of the target, as share of the picture"], ["words", "words", "in the sentence"],
+  ["distractors", "alike", "other objects of the target’s category"], ["picture", "picture"],
 ].filter(([name]) => name !== "ambiguity" || hasAmbiguity);
 const TEXT = new Set(["sentence", "failure", "kind", "category", "picture"]);
 const find = (id) => document.getElementById(id);
@@ -63,14 +65,15 @@ function card(row) {
 
 function enlarge(row) {
   const dialog = find("large"), facts = dialog.querySelector("dl");
+  dialog.querySelector("h2").textContent = `“${row.sentence}”`;
   dialog.querySelector(".stack").replaceChildren(...(row.is_drawn ? stack(row) : []));
-  facts.replaceChildren(...SHOWN.flatMap(([name, title]) => [element("dt", {}, title), element("dd", {}, shown(name, row[name]))]));
+  facts.replaceChildren(...SHOWN.filter(([name]) => name !== "sentence").flatMap(([name, title]) => [element("dt", {}, title), element("dd", {}, shown(name, row[name]))]));
   dialog.showModal();
 }
 
 function tableRow(row) {
   const made = element("tr", { className: row.is_drawn ? "drawn" : "" },
-    ...SHOWN.map(([name]) => element("td", { className: TEXT.has(name) ? "text" : "" }, shown(name, row[name]))));
+    ...SHOWN.map(([name]) => element("td", { className: TEXT.has(name) ? `text ${name}` : "", title: name === "picture" ? row.picture : "" }, shown(name, row[name]))));
   if (row.is_drawn) made.addEventListener("click", () => enlarge(row));
   return made;
 }
@@ -128,9 +131,9 @@ document.querySelectorAll(".failures button").forEach((one) => one.addEventListe
   open(one.dataset.view);
   find("views").scrollIntoView({ behavior: "smooth" });
 }));
-document.querySelector("#table thead tr").append(...SHOWN.map(([name, title]) => {
+document.querySelector("#table thead tr").append(...SHOWN.map(([name, title, meaning = ""]) => {
   const sort = () => begin({ sort: name, descending: state.sort === name ? !state.descending : !TEXT.has(name), view: null });
-  const cell = element("th", { scope: "col", className: TEXT.has(name) ? "text" : "" }, element("button", { type: "button", onclick: sort }, title));
+  const cell = element("th", { scope: "col", className: TEXT.has(name) ? "text" : "" }, element("button", { type: "button", title: meaning, onclick: sort }, title));
   cell.dataset.name = name;
   return cell;
 }));
