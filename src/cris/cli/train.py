@@ -20,7 +20,7 @@ try:
     from cris.training.loop import train
     from cris.training.material import SCENES, build_model, find_start, gather_material
     from cris.training.recipes import FINETUNE, RECIPES, finetune
-    from cris.training.state import last_checkpoint
+    from cris.training.state import holds_run, last_checkpoint
 except ModuleNotFoundError as error:
     raise ValueError(f"training needs {error.name}: pip install 'cris[train]'") from error
 
@@ -55,7 +55,7 @@ class Command:
             return 0
         if self.out is None and not self.dry_run:
             raise UsageError("a run needs a folder: pass --out DIR")
-        if self.out is not None and self.resume == "never" and last_checkpoint(self.out).exists():
+        if self.out is not None and self.resume == "never" and holds_run(self.out):
             raise ValueError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
         start = find_start(self.config.start) if self.config.start else None
         material = gather_material(self.data, self.config, start)

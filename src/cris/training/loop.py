@@ -56,7 +56,7 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
         learner.load_state_dict(state["learner"])
         loader.load_state_dict(state["loader"])
         best, inference = state["best"], replace(inference, threshold=state["threshold"])
-    elif fabric.is_global_zero:
+    if fabric.is_global_zero:
         run.write_config()
 
     def save(*, is_best: bool = False) -> None:

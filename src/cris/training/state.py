@@ -26,6 +26,11 @@ def last_checkpoint(out: Path) -> Path:
     return out / "checkpoints" / "last"
 
 
+def holds_run(out: Path) -> bool:
+    """Whether a run in `out` has saved, even if its last save was cut short."""
+    return whole_checkpoint(last_checkpoint(out)).exists()
+
+
 def best_checkpoint(out: Path) -> Path:
     """Where the run in `out` keeps the model that validated best."""
     return out / "checkpoints" / "best"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -125,7 +126,7 @@ class Learner:
         if self.config.compile:
             return batch
         longest = int(batch.tokens.argmax(dim=1).max()) + 1
-        return Batch(**{**vars(batch), "tokens": batch.tokens[:, :longest]})
+        return replace(batch, tokens=batch.tokens[:, :longest])
 
     def _pass_over(self, batches: Sequence[Batch], before: list[Tensor]) -> None:
         """Leaves the step out, statistics too, or ends the run."""
