@@ -44,6 +44,7 @@ def first_cells(text: str) -> Iterator[str]:
         ("cris report", [("report",)]),
         ("cris compare", [("compare",)]),
         ("cris table", [("table",)]),
+        ("cris serve", [("serve",)]),
     ],
 )
 def test_options_are_documented(heading: str, commands: list[tuple[str, ...]], cris: Cris) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from cris.masks import box_of, encode_rle
+from cris.conversions import to_coco
+from cris.prediction import Prediction
 from cris.serving.messages import Answer
 
 COLOURS_RGB = (
@@ -60,34 +61,23 @@ class Findings:
 
         Sentences that find nothing have no annotation.
         """
-        size = {"height": self.answer.height, "width": self.answer.width}
-        annotations = []
-        for number, mask in enumerate(self.masks(threshold, **size), start=1):
-            box = box_of(mask)
-            if box is not None:
-                left, top, right, bottom = box
-                annotations.append(
-                    {
-                        "id": number,
-                        "image_id": 1,
-                        "category_id": number,
-                        "bbox": [left, top, right - left, bottom - top],
-                        "area": int(mask.sum()),
-                        "segmentation": dict(encode_rle(mask)),
-                        "iscrowd": 0,
-                        "score": self.answer.results[number - 1]["score"],
-                    }
-                )
-        content = {
-            "info": {"description": "made by cris", "threshold": threshold},
-            "images": [{"id": 1, "file_name": "picture", **size}],
-            "categories": [
-                {"id": number, "name": result["sentence"]}
-                for number, result in enumerate(self.answer.results, start=1)
-            ],
-            "annotations": annotations,
-        }
-        return json.dumps(content, indent=1).encode()
+        answer, drawing = self.answer, self.answer.drawing
+        assert drawing is not None
+        predictions = [
+            Prediction(
+                sentence=result["sentence"],
+                mask=mask,
+                score=result["score"],
+                picture=np.broadcast_to(np.uint8(0), (answer.height, answer.width, 3)),  # not read
+                grid=grid,
+                letterbox=drawing.letterbox,
+            )
+            for result, grid, mask in zip(
+                answer.results, drawing.grids, self.masks(threshold, answer.height, answer.width), strict=True
+            )
+        ]
+        info = {"description": "made by cris", "threshold": threshold}
+        return json.dumps({"info": info, **to_coco([("picture", predictions)])}).encode()
 
     def table(self, threshold: float) -> str:
         """HTML: a row for each sentence, with its colour."""

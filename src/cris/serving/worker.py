@@ -185,27 +185,12 @@ def _drawing(predictions: list[Prediction]) -> Drawing:
 def _result(prediction: Prediction, include: frozenset[str]) -> dict[str, Any]:
     result = prediction.to_dict()
     if "polygons" in include:
-        result["polygons"] = polygons(prediction.mask)
+        result["polygons"] = [outline.ravel().tolist() for outline in prediction.polygons()]
     if "png" in include:
         result["png"] = base64.b64encode(_png(prediction.mask)).decode("ascii")
     if "ambiguity" in include:
         result["ambiguity"] = prediction.ambiguity
     return result
-
-
-def polygons(mask: Bool[np.ndarray, "height width"]) -> list[list[float]]:
-    """The outlines of the mask's parts as in COCO, [x, y, x, y …] at pixel centres; holes are left out.
-
-    Parts of less than three corners are drawn with a corner repeated, as COCO's polygons have at least six
-    numbers.
-    """
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    corners = [contour[:, 0] for contour in contours]
-    return [
-        np.resize(part, (max(3, len(part)), 2)).astype(float).ravel().tolist()
-        for part in corners
-        if len(part)
-    ]
 
 
 def _png(mask: Bool[np.ndarray, "height width"]) -> bytes:

@@ -1,0 +1,200 @@
+"""The page in a browser: asked, looked at, and kept from reaching anything but its server."""
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+
+from cris import Segmenter
+from cris.data.scenes import Scenes
+from cris.masks import decode_rle
+from cris.serving.drawing import COLOURS_RGB
+from tests.served import BROWSER, Served, encoded, served, wait_for
+
+SAMPLE = Scenes("test", size=320)[1]
+SENTENCES = [SAMPLE.sentence, "the blue ring"]
+PHONE = {"width": 390, "height": 844}
+KEY = "open sesame"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    # where its uploads go can then be looked into
+    with served(env={"TMPDIR": str(tmp_path_factory.mktemp("temporary"))}) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(**BROWSER)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(server: Served, browser: Browser) -> Iterator[Page]:
+    yield from opened(server, browser)
+
+
+def opened(server: Served, browser: Browser, **options: object) -> Iterator[Page]:
+    """The page, whole; whatever it asks of others than its server is an error."""
+    context = browser.new_context(accept_downloads=True, **options)
+    context.set_default_timeout(60_000)
+    elsewhere: list[str] = []
+
+    def only_here(route: Route, request: Request) -> None:
+        if request.url.startswith((server.url, "data:", "blob:")):
+            route.continue_()
+        else:
+            elsewhere.append(request.url)
+            route.abort()
+
+    context.route("**/*", only_here)
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.locator("#find")).to_be_enabled()
+    yield page
+    context.close()
+    assert elsewhere == []
+
+
+def ask(page: Page, *sentences: str, picture: bytes | None = None) -> None:
+    content = {"name": "scene.png", "mimeType": "image/png", "buffer": picture or encoded(SAMPLE.image)}
+    page.locator("#picture input[type=file]").first.set_input_files(content)
+    expect(page.locator("#picture img")).to_be_visible()
+    page.locator("#sentences textarea").fill("\n".join(sentences))
+    page.locator("#find").click()
+
+
+def shown(page: Page) -> np.ndarray:
+    """The pixels of the picture with its masks."""
+    url = page.locator("#found img").get_attribute("src")
+    assert url is not None
+    return np.asarray(Image.open(io.BytesIO(page.request.get(url).body())).convert("RGB")).astype(int)
+
+
+def download(page: Page, button: str) -> bytes:
+    with page.expect_download() as started:
+        page.locator(button).click()
+    return Path(started.value.path()).read_bytes()
+
+
+def changed_pixels(page: Page) -> np.ndarray:
+    return np.abs(shown(page) - SAMPLE.image).max(axis=2) > 40
+
+
+def test_masks_are_seen_where_they_are_and_can_be_kept(page: Page):
+    ask(page, *SENTENCES)
+    rows = page.locator("table.findings tbody tr")
+    expect(rows).to_have_count(len(SENTENCES))
+    segmenter = Segmenter.from_pretrained("cris-scenes", "cpu")
+    expected = segmenter.predict(SAMPLE.image, SENTENCES)
+    for row, prediction in zip(rows.all(), expected, strict=True):
+        cells = row.locator("th, td").all_inner_texts()
+        assert cells[0].strip() == prediction.sentence
+        assert cells[1].strip() == f"{prediction.score:.2f}"
+        assert cells[2].strip() == f"{prediction.ambiguity:.2f}"
+        assert cells[3] == f"{100 * prediction.mask.mean():.1f} %"
+    pixels = shown(page)
+    assert pixels.shape == SAMPLE.image.shape
+    # half the picture's colour and half the sentence's, but for the outline and what the JPEG costs
+    inside = expected[1].mask & ~expected[0].mask
+    tinted = (SAMPLE.image + np.array(COLOURS_RGB[1])) / 2
+    assert (np.abs(pixels - tinted)[inside].max(axis=1) < 24).mean() > 0.8
+    outside = ~(expected[0].mask | expected[1].mask)
+    assert (np.abs(pixels - SAMPLE.image)[outside].max(axis=1) < 24).mean() > 0.95
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(download(page, "#png")))), pixels)
+    coco = json.loads(download(page, "#coco"))
+    assert [category["name"] for category in coco["categories"]] == SENTENCES
+    for annotation, prediction in zip(coco["annotations"], expected, strict=True):
+        assert (decode_rle(annotation["segmentation"]) != prediction.mask).mean() < 1e-3
+
+
+def test_sliders_redraw_without_asking_the_model(page: Page, server: Served):
+    def asked() -> str:
+        text = page.request.get(f"{server.url}/metrics").text()
+        return re.findall(r"^cris_sentences_total .*", text, re.MULTILINE)[0]
+
+    ask(page, SENTENCES[1])
+    expect(page.locator("table.findings")).to_be_visible()
+    before, pixels = asked(), changed_pixels(page).sum()
+    area = page.locator("table.findings td").last
+    share = area.inner_text()
+    page.locator("#threshold input[type=range]").fill("0.9")
+    expect(area).not_to_have_text(share)
+    assert 0 < changed_pixels(page).sum() < pixels
+    page.locator("#opacity input[type=range]").fill("0")
+    wait_for(lambda: changed_pixels(page).sum() < pixels / 3)
+    assert asked() == before
+
+
+def test_what_is_typed_stays_text(page: Page):
+    ask(page, "the <img src=x onerror=alert(1)> ring")
+    expect(page.locator("table.findings tbody th")).to_have_text("the <img src=x onerror=alert(1)> ring")
+    assert page.locator("table.findings img").count() == 0
+
+
+def test_what_is_wrong_is_told(page: Page):
+    told = page.locator(".toast-body")
+    page.locator("#find").click()
+    expect(told).to_contain_text("Choose a picture first")
+    page.get_by_label("Close").first.click()
+    ask(page, "<img src=x onerror=alert(1)> " * 40)
+    expect(told.last).to_contain_text("longer than the model's 32 tokens")
+    assert told.locator("img").count() == 0
+
+
+def test_an_example_is_answered_at_once(page: Page):
+    page.get_by_text("the blue ring").click()
+    expect(page.locator("table.findings tbody tr")).to_have_count(3)
+    assert "knows rendered scenes, not photographs" in page.locator(".note").inner_text()
+
+
+def test_a_phone_shows_it_and_a_keyboard_is_enough(server: Served, browser: Browser):
+    for page in opened(server, browser, viewport=PHONE):
+        ask(page, SENTENCES[1])
+        expect(page.locator("table.findings")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        before = page.locator("table.findings tbody th").inner_text()
+        page.locator("#sentences textarea").focus()
+        page.keyboard.press("Control+a")
+        page.keyboard.type(SENTENCES[0])
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("table.findings tbody th")).not_to_have_text(before)
+        page.locator("#threshold input[type=range]").focus()
+        share = page.locator("table.findings td").last.inner_text()
+        for _ in range(40):
+            page.keyboard.press("ArrowRight")
+        expect(page.locator("table.findings td").last).not_to_have_text(share)
+        assert page.locator("#threshold input[type=range]").input_value() == "0.85"
+
+
+def test_with_a_key_the_page_wants_it_and_works_with_it_and_its_files_go_with_the_server(
+    browser: Browser, tmp_path: Path
+):
+    env = {"CRIS_API_KEY": KEY, "TMPDIR": str(tmp_path)}
+    with served(env=env) as server:
+        with server.client() as client:
+            for path in ("/", "/config", "/gradio_api/info", "/theme.css"):
+                assert client.get(path).status_code == 401
+            assert client.post("/gradio_api/upload", files={"files": b"a"}).status_code == 401
+            large = client.post(
+                "/gradio_api/upload", files={"files": b" " * (21 * 2**20)}, headers={"x-api-key": KEY}
+            )
+            assert large.status_code == 413
+            answer = client.get("/", headers={"x-api-key": KEY, "origin": "https://elsewhere.example"})
+            assert answer.status_code == 200
+            assert "access-control-allow-origin" not in answer.headers
+        for page in opened(server, browser, http_credentials={"username": "anyone", "password": KEY}):
+            ask(page, SENTENCES[1])
+            expect(page.locator("table.findings")).to_be_visible()
+        assert list(tmp_path.rglob("scene.png"))
+    assert not list(tmp_path.rglob("*.png"))

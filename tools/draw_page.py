@@ -1,0 +1,36 @@
+"""Draws the page of `cris serve` for the docs, as a desktop and a phone show it.
+
+python -m tools.draw_page [FOLDER]
+"""
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.served import BROWSER, served
+
+SIZES = {"page-desktop": (1180, 1150), "page-phone": (390, 844)}
+"""Name of the drawing → width and height in CSS pixels."""
+QUALITY = 80
+
+
+def main() -> None:
+    """Takes an example, and draws what it shows."""
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
+    with served() as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**BROWSER)
+        for name, (width, height) in SIZES.items():
+            page = browser.new_page(viewport={"width": width, "height": height})
+            page.goto(server.url)
+            page.get_by_text("the blue ring").click()
+            page.locator("table.findings").wait_for(timeout=60_000)
+            page.wait_for_timeout(1000)  # until nothing fades any more
+            is_phone = name == "page-phone"
+            page.screenshot(path=folder / f"{name}.jpg", quality=QUALITY, type="jpeg", full_page=is_phone)
+            page.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
