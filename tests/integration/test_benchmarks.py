@@ -1,36 +1,42 @@
-"""What measures training runs, on a small model, and counts the arithmetic right."""
+"""The benchmarks of prediction run, at tiny sizes and counts."""
 
-import math
-import sys
+import re
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import train_cpu, train_gpu
+from benchmarks import predict_cpu, predict_gpu
 
 
-@pytest.mark.parametrize("path", ["plain", "cris"])
-def test_both_paths_of_the_cpu_benchmark_take_a_step(path):
-    step = train_cpu.prepare(path, is_tiny=True)
-    answer = step()
-    assert math.isfinite(answer if path == "plain" else answer["loss"])
+def rows(out: str) -> list[list[str]]:
+    """The cells of a table's rows, without its head."""
+    lines = [line for line in out.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-@pytest.mark.parametrize("path", ["plain", "cris"])
-def test_both_paths_of_the_gpu_benchmark_run_on_a_cpu(path):
-    found = train_gpu.measure(path, train_gpu.recipe(4, "cpu", is_tiny=True), steps=1)
-    assert found.seconds > 0
-    assert found.gigabytes > 0
+def test_engines_are_measured_against_the_straightforward_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict_cpu.main(
+        ["--model", "tiny", "--turns", "1", "--engines", "torch-fp32", "--folder", str(tmp_path)]
+    )
+    table = rows(capsys.readouterr().out)
+    assert [row[:2] for row in table] == [
+        [name, sentences] for sentences in ("1", "8") for name in ("plain", "torch-fp32")
+    ]
+    assert all(float(cell) > 0 for row in table for cell in row[3:])
 
 
-def test_a_training_step_at_full_size_is_three_times_the_known_arithmetic_of_an_answer():
-    config = train_gpu.recipe(64, "cuda", is_tiny=False)
-    # 131.7 GFLOP for an answer; backward twice as much, but for the first layer's input
-    assert train_gpu.flops(config) == pytest.approx(3 * 131.7e9, rel=0.01)
+def test_pictures_a_second_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = ["--device", "cpu", "--model", "tiny", "--batches", "1", "3", "--seconds", "0.01"]
+    assert predict_gpu.main(tiny) == 0
+    table = rows(capsys.readouterr().out)
+    assert [row[0] for row in table] == ["1", "3"]
+    assert all(int(cell.replace(",", "")) > 0 for row in table for cell in row[1:3])
 
 
-def test_the_gpu_benchmark_refuses_to_run_without_one_in_one_line(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["train_gpu"])
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit, match=r"^this needs a CUDA device; [^\n]*$"):
-        train_gpu.main()
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
+def test_without_a_gpu_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert predict_gpu.main([]) == 1
+    assert re.fullmatch(r"predict_gpu needs a CUDA device.*\n", capsys.readouterr().err)

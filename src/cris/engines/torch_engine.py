@@ -41,6 +41,8 @@ class TorchEngine(Engine):
         )  # on a CPU more take more memory and no less time
         self.config = model.config
         self.model = model.to(place).eval()
+        if place.type == "cuda":
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._dtype = model.text_encoder.projection.dtype
         self._remembered: OrderedDict[bytes, TextFeatures] | None = OrderedDict() if is_fixed else None
         self._lock = Lock()
