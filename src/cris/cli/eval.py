@@ -66,7 +66,7 @@ class Command:
     """Processes that share the work; any number gives the same results."""
     protocol: Annotated[
         Literal["default", "released"] | None,
-        tyro.conf.arg(help_behavior_hint="(default: the checkpoint's)"),
+        tyro.conf.arg(metavar="default|released", help_behavior_hint="(default: the checkpoint's)"),
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
     choose_threshold: bool = False
