@@ -58,7 +58,7 @@ class RunFolder:
             stored = state["fingerprint"]
         except Exception as error:
             raise ValueError(
-                f"{file} is damaged: rename the newest step-… beside its folder to {file.parent.name} "
+                f"{file} is damaged: rename an older step-… beside its folder to {file.parent.name} "
                 f"and resume again ({type(error).__name__})"
             ) from error
         check_same_run(stored, self.config, str(self.out))

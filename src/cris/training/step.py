@@ -65,6 +65,10 @@ class Learner:
             self.runner, self.optimizer, max_norm=clip or math.inf, error_if_nonfinite=False
         )
         assert isinstance(norm, Tensor)
+        # in float16 an overflow is the scaler's affair: it leaves the step out and scales less
+        if not norm.isfinite() and self.config.precision != "fp16":
+            self._pass_over(batches, before)
+            return terms
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.fabric.world_size > 1 and not is_synchronised(self.fabric) and not self.config.freeze_norms:
@@ -133,7 +137,7 @@ class Learner:
         if self.skipped == self.config.skip_losses:
             samples = [batch.samples.tolist() for batch in batches]
             raise ValueError(
-                f"the loss of step {self.step + 1} is no finite number, on samples "
+                f"the loss of step {self.step + 1}, or its gradient, is no finite number, on samples "
                 f"{', '.join(str(each) for each in gathered(self.fabric, samples))} of the split: look at "
                 "them, lower --optimizer.learning-rate, or pass over such steps with --skip-losses N"
             )
