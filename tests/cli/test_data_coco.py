@@ -37,6 +37,16 @@ def test_sentences_of_ones_own_are_taken(cris: Cris, sources):
     assert outcome.code == 0, outcome.err
     dataset = StoredDataset(Path("own"))
     assert dataset.manifest.splits["train"].sentences == 40
+    (entry,) = (
+        entry
+        for number in range(len(dataset))
+        for entry in dataset.picture(number).entries
+        if "thing 3" in entry.sentences
+    )
+    Path("drop.json").write_text(json.dumps([f"said:{entry.ref_id}:thing 3"]))
+    dropping = ("--sentences", "s.jsonl", "--drop", "drop.json", "--split-shares", "1", "0", "0")
+    assert cris("data", "coco", *sources, *dropping, "--out", "less").code == 0
+    assert StoredDataset(Path("less")).manifest.splits["train"].sentences == 39
     rows[7]["annotation_id"] = 5
     Path("s.jsonl").write_text("\n".join(map(json.dumps, rows)))
     outcome = cris("data", "coco", *sources, "--sentences", "s.jsonl", "--out", "bad")
@@ -47,4 +57,6 @@ def test_sentences_of_ones_own_are_taken(cris: Cris, sources):
 
 def test_wishes_do_not_go_with_sentences_of_ones_own(cris: Cris, sources):
     outcome = cris("data", "coco", *sources, "--sentences", "s.csv", "--plural", "--out", "bad")
+    assert outcome.is_short_error(code=2)
+    outcome = cris("data", "coco", *sources, "--drop", "drop.json", "--out", "bad")
     assert outcome.is_short_error(code=2)

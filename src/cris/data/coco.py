@@ -38,6 +38,7 @@ def convert_coco(
     sentences: Path | None = None,
     deal: Deal | None = None,
     wishes: Wishes | None = None,
+    selection: Selection | None = None,
     is_skipping_missing: bool = False,
 ) -> Conversion:
     """The pictures that sentences are about.
@@ -48,6 +49,7 @@ def convert_coco(
         sentences: JSONL or CSV with image, annotation_id, sentence; None makes sentences from the annotations
         deal: the splits, by picture
         wishes: what to make when there are no sentences
+        selection: which of the sentences in the file are left out
         is_skipping_missing: go on without pictures that are not there
 
     Raises:
@@ -65,7 +67,7 @@ def convert_coco(
             annotated,
             contents,
             data_set=None,
-            selection=Selection(),
+            selection=selection or Selection(),
             is_skipping_missing=is_skipping_missing,
         )
     return _made(annotated, contents, deal, wishes or Wishes(), is_skipping_missing=is_skipping_missing)

@@ -56,6 +56,22 @@ def test_a_list_drops_references_and_single_sentences(tmp_path: Path, form: str)
     )
 
 
+def test_a_list_drops_a_sentence_by_its_reference_and_text(tmp_path: Path) -> None:
+    paths = FAMILY.write(tmp_path)
+    several = next(ref for ref in FAMILY.refs if len(ref["sentences"]) > 1)
+    text, number = several["sentences"][0]["sent"], several["ref_id"]
+    path = tmp_path / "drop.json"
+    path.write_text(
+        json.dumps([f"said:{number}:{text}", f"said:{number}:{text} or so", f"said:77777:{text}"])
+    )
+    before = sentences(convert_refer(*paths))
+    conversion = convert_refer(*paths, selection=Selection(dropped=read_drop_list(path)))
+    assert sentences(conversion).keys() == before.keys() - {(several["image_id"], text)}
+    assert any(
+        remark.startswith("1 sentences of 0 references dropped by 1 ids") for remark in conversion.remarks
+    )
+
+
 def reviewed(family: Family, wrong: set[int]) -> dict[str, Any]:
     """As Ref-L4 has them: a row for each sentence, numbered anew."""
     images, annotations = [], []

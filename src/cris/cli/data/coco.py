@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from cris.cli.data.converting import write_conversion
+from cris.cli.data.converting import selection_of, write_conversion
 from cris.cli.errors import UsageError
 
 
@@ -26,6 +26,8 @@ class Command:
     """Folder to make."""
     sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """JSONL or CSV with image, annotation_id, sentence."""
+    drop: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Leave out the sentences of --sentences that this list names, such as the one that cris audit makes."""
     split_shares: Annotated[tuple[float, float, float], tyro.conf.arg(metavar="TRAIN VAL TEST")] = (
         0.8,
         0.1,
@@ -51,6 +53,8 @@ class Command:
             raise UsageError(
                 "--plural and --no-target are of made sentences: leave them out with --sentences"
             )
+        if self.drop is not None and self.sentences is None:
+            raise UsageError("--drop is of sentences that you wrote: pass --sentences, too")
         from cris.data.coco import Deal, convert_coco
         from cris.data.expressions import Wishes
 
@@ -60,9 +64,10 @@ class Command:
             sentences=self.sentences,
             deal=Deal(shares=self.split_shares, seed=self.seed),
             wishes=Wishes(is_plural_wanted=self.plural, is_no_target_wanted=self.no_target, seed=self.seed),
+            selection=selection_of(self.drop, (), "drop"),
             is_skipping_missing=self.skip_missing,
         )
-        chosen = [] if self.sentences is None else [self.sentences]
+        chosen = [each for each in (self.sentences, self.drop) if each is not None]
         write_conversion(
             conversion,
             self.out,
