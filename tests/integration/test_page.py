@@ -21,6 +21,10 @@ SAMPLE = Scenes("test", size=320)[1]
 SENTENCES = [SAMPLE.sentence, "the blue ring"]
 PHONE = {"width": 390, "height": 844}
 KEY = "open sesame"
+PATIENCE = 60_000
+"""Milliseconds that a step may take on a busy machine."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,7 @@ def page(server: Served, browser: Browser) -> Iterator[Page]:
 def opened(server: Served, browser: Browser, **options: object) -> Iterator[Page]:
     """The page, whole; whatever it asks of others than its server is an error."""
     context = browser.new_context(accept_downloads=True, **options)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(PATIENCE)
     elsewhere: list[str] = []
 
     def only_here(route: Route, request: Request) -> None:
