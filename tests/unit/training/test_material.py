@@ -1,0 +1,91 @@
+"""What a run is given, and what it refuses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from cris.checkpoint import save_checkpoint
+from cris.data.loader import Loader
+from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
+from cris.model.build import build_cris
+from cris.training.config import SamplingConfig
+from cris.training.material import build_loader, build_model, find_start, gather_material
+from cris.training.recipes import RECIPES, cris_scenes
+from tests.stored import records, write
+
+CONFIG = cris_scenes()
+
+
+def test_fresh_weights_follow_from_the_seed() -> None:
+    first, again = build_model(CONFIG, None), build_model(CONFIG, None)
+    other = build_model(replace(CONFIG, seed=1), None)
+    assert first.neck.sentence.weight.equal(again.neck.sentence.weight)
+    assert not first.neck.sentence.weight.equal(other.neck.sentence.weight)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """The folder of a run of cris-scenes."""
+    torch.manual_seed(3)
+    tokenizer = gather_material(["scenes"], CONFIG, None).tokenizer
+    last = tmp_path / "run/checkpoints/last"
+    save_checkpoint(last, build_cris(CONFIG.model), tokenizer, CONFIG.inference, card="")
+    return tmp_path / "run"
+
+
+def test_a_run_or_its_checkpoint_can_be_begun_with(run: Path) -> None:
+    by_run, by_checkpoint = find_start(str(run)), find_start(str(run / "checkpoints/last"))
+    assert by_run.fingerprint == by_checkpoint.fingerprint
+    assert by_run.checkpoint is not None
+    model = build_model(CONFIG, by_run)
+    assert model.neck.sentence.weight.equal(by_run.checkpoint.model.neck.sentence.weight)
+
+
+def test_other_dropout_is_no_other_size_and_another_width_is(run: Path) -> None:
+    decoder = replace(CONFIG.model.decoder, dropout=0.3)
+    build_model(replace(CONFIG, model=replace(CONFIG.model, decoder=decoder)), find_start(str(run)))
+    wider = replace(CONFIG.model, neck=replace(CONFIG.model.neck, fine=40))
+    with pytest.raises(ValueError, match=r"must have the recipe's sizes: neck.fine.*is \[40"):
+        build_model(replace(CONFIG, model=wider), find_start(str(run)))
+
+
+def test_a_vocabulary_that_no_tokenizer_has_is_refused() -> None:
+    text = replace(CONFIG.model.text, vocabulary=1000)
+    with pytest.raises(ValueError, match=r"model.text.vocabulary must be the tokenizer's"):
+        gather_material(["scenes"], replace(CONFIG, model=replace(CONFIG.model, text=text)), None)
+
+
+def test_recipes_for_photographs_read_clips_whole_vocabulary() -> None:
+    material = gather_material(["scenes"], RECIPES["refcoco-rn50-fixed"](), None)
+    assert material.tokenizer.vocab_size == 49_408
+
+
+def test_a_stored_data_set_is_known_by_its_fingerprint(tmp_path: Path) -> None:
+    manifest = write(tmp_path / "data", records(4))
+    material = gather_material([str(tmp_path / "data")], CONFIG, None)
+    assert material.fingerprints == (manifest.fingerprint,)
+    assert len(material.validation) == 4
+    elsewhere = replace(CONFIG, validation=replace(CONFIG.validation, data="scenes", split="test"))
+    assert len(gather_material([str(tmp_path / "data")], elsewhere, None).validation) == 2000
+
+
+def test_scenes_stand_alone(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="scenes stand alone"):
+        gather_material(["scenes", str(tmp_path)], CONFIG, None)
+
+
+def loader_of(**sampling: object) -> Loader:
+    config = replace(CONFIG, accumulation=2, sampling=replace(SamplingConfig(pictures=8), **sampling))
+    return build_loader(config, gather_material(["scenes"], config, None))
+
+
+def test_a_batch_is_the_part_of_a_step_that_accumulation_leaves() -> None:
+    assert loader_of().groups == 4
+
+
+def test_transforms_are_those_that_are_asked_for() -> None:
+    assert list(loader_of().views.prepare.transforms) == []
+    asked = loader_of(smallest_crop=0.7, flip_probability=0.5, colour_jitter=0.2).views.prepare.transforms
+    assert list(asked) == [CropAroundTargets(0.7), HorizontalFlip(0.5), ColourJitter(0.2, 0.2, 0.2)]

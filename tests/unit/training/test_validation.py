@@ -1,0 +1,92 @@
+"""Looking at a model while it trains: which samples, each once, at which threshold."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cris.data.dataset import ReferringDataset
+from cris.evaluation.metrics import intersection_and_union, iou
+from cris.model.config import InferenceConfig
+from cris.model.tokenizer import Tokenizer
+from cris.segmenter import Segmenter
+from cris.training.config import ValidationConfig
+from cris.training.validation import THRESHOLDS, validate, validation_places
+from tests.small import SMALL, small_cris
+from tests.stored import records, write
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What validation asks of a fabric."""
+
+    global_rank: int
+    world_size: int
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> ReferringDataset:
+    """Six pictures, three entries each, of which the first has two sentences."""
+    write(tmp_path / "data", records(8))
+    return ReferringDataset(tmp_path / "data", "train")
+
+
+@pytest.fixture
+def segmenter() -> Segmenter:
+    tokenizer = Tokenizer().reduced([])
+    model = small_cris(replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size)))
+    return Segmenter(model, tokenizer, InferenceConfig(input_size=64, sentence_length=24), device="cpu")
+
+
+def test_of_each_object_the_first_sentence_or_all_are_looked_at(samples: ReferringDataset) -> None:
+    everything = validation_places(samples, ValidationConfig(sentences="all"))
+    first = validation_places(samples, ValidationConfig(sentences="first"))
+    assert len(everything) == len(samples) == 24
+    sentences = [samples[place].sentence for place in first[:3].tolist()]
+    assert sentences == ["left dog", "a blue boat", "both dogs"]
+    assert len(first) == 18
+    assert len(validation_places(samples, ValidationConfig(samples=5))) == 5
+
+
+def test_every_sample_counts_once_on_any_number_of_processes(samples, segmenter, monkeypatch) -> None:
+    config = ValidationConfig(choose_threshold=False)
+    alone = validate(Rank(0, 1), segmenter, samples, config)
+    told: list[list[np.ndarray]] = []
+
+    def gathered(_: Rank, part: list[np.ndarray]) -> list[list[np.ndarray]]:
+        told.append(part)
+        return told
+
+    monkeypatch.setattr("cris.training.validation.gathered", gathered)
+    for rank in range(4):
+        together = validate(Rank(rank, 4), segmenter, samples, config)
+    assert together.summary.count == alone.summary.count == 24
+    assert together.summary.mean_iou == pytest.approx(alone.summary.mean_iou, rel=1e-12)
+    assert together.summary.overall_iou == pytest.approx(alone.summary.overall_iou, rel=1e-12)
+
+
+def test_the_threshold_has_the_best_mean_iou_of_those_there_are(samples, segmenter) -> None:
+    found = validate(Rank(0, 1), segmenter, samples, ValidationConfig())
+    means = []
+    for threshold in THRESHOLDS:
+        ious = []
+        for place in range(len(samples)):
+            sample = samples[place]
+            mask = segmenter.predict(sample.image, sample.sentence).probability > threshold
+            ious.append(iou(*intersection_and_union(mask, sample.mask)))
+        means.append(np.mean(ious))
+    assert found.summary.mean_iou == pytest.approx(max(means), rel=1e-6)
+    assert found.threshold == THRESHOLDS[int(np.argmax(means))]
+
+
+def test_a_recipe_may_keep_its_own_threshold(samples, segmenter) -> None:
+    assert (
+        validate(Rank(0, 1), segmenter, samples, ValidationConfig(choose_threshold=False)).threshold == 0.35
+    )
+
+
+def test_the_first_samples_are_there_to_be_drawn(samples, segmenter) -> None:
+    found = validate(Rank(0, 1), segmenter, samples, ValidationConfig())
+    assert [each.sentence for each in found.shown[:2]] == ["left dog", "the dog on the left"]
+    assert len(found.shown) == 8
