@@ -24,6 +24,8 @@ jaxtyping.install_import_hook(
         "cris.letterbox",
         "cris.prediction",
         "cris.masks",
+        "cris.ambiguity",
+        "cris.agreement",
         "cris.training.loss",
         "cris.training.masking",
         "cris.data",

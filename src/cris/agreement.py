@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -49,6 +49,7 @@ CHANGES = (
 _NONE = 1e-6
 
 
+@runtime_checkable
 class Predicts(Protocol):
     """A `Segmenter`, or what answers like one."""
 
