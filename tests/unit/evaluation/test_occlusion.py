@@ -9,38 +9,13 @@ from cris.data.scenes import SceneKnobs
 from cris.evaluation.examples import SceneExamples
 from cris.evaluation.occlusion import by_visible_share, covered, draw_patch, level, move_off, paste
 from cris.evaluation.rows import Row
-from cris.masks import encode_rle
+from tests.rows import a_row
 
 SEEDS = st.integers(0, 2**32 - 1)
 
 
 def row(sample: int, iou: float, visible: float | None) -> Row:
-    return Row(
-        sample=sample,
-        picture=str(sample),
-        picture_id=sample,
-        ref_id=sample,
-        sentence="the star",
-        kind="category",
-        category="star",
-        words=2,
-        distractors=0,
-        height=4,
-        width=4,
-        true_area=1,
-        predicted_area=1,
-        intersection=1,
-        union=1,
-        iou=iou,
-        score=1.0,
-        ambiguity=None,
-        visible=visible,
-        ceiling=1.0,
-        failure=None,
-        is_no_target=visible is None,
-        best_other_iou=0.0,
-        rle=encode_rle(np.ones((4, 4), dtype=bool)),
-    )
+    return a_row(sample, picture_id=sample, iou=iou, visible=visible)
 
 
 def test_rows_are_grouped_by_what_shows_of_their_target() -> None:
