@@ -22,7 +22,6 @@ class OnnxEngine(Engine):
         self.batch_size = 1
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = _threads()
-        options.enable_cpu_mem_arena = False  # it keeps the largest batch's memory for ever
         self._picture, self._sentence = (
             onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
             for file in graph_files(folder, "onnx")

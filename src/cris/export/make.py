@@ -16,7 +16,7 @@ from cris.export.calibration import Calibration, calibrate, mean_agreement
 from cris.export.check import BATCHES, check, differences, plain_logits
 from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write_pt2
 from cris.export.program import trace
-from cris.export.quantise import KEPT, quantise
+from cris.export.quantise import STEPS, quantise
 from cris.export.samples import Sample, noise_samples
 from cris.model.prepare import prepare, to_bfloat16
 
@@ -110,17 +110,17 @@ def _write_int8(
     """Quantises as much as keeps the masks; returns how well they agree."""
     with tempfile.TemporaryDirectory() as temporary:
         write_onnx(programs, Path(temporary))
-        picture, sentence = (Path(temporary) / f"{name}.onnx" for name in NAMES)
-        smaller = quantise(read_graph(picture, format), calibration.pictures)
-        write_graph(smaller, "picture", folder, format)
+        given = {"picture": calibration.pictures, "sentence": calibration.sentences}
+        written: dict[str, tuple[str, ...]] = {}
         agreement = 0.0
-        for kept in KEPT:
-            graph = read_graph(sentence, format)
-            if kept is not None:
-                graph = quantise(graph, calibration.sentences, kept)
-            write_graph(graph, "sentence", folder, format)
-            engine = open_graphs(folder, format, "int8", calibration.config.model)
-            agreement = mean_agreement(engine, calibration)
+        for step in STEPS:
+            for name, kept in step._asdict().items():
+                if written.get(name) != kept:
+                    graph = read_graph(Path(temporary) / f"{name}.onnx", format)
+                    write_graph(quantise(graph, given[name], kept), name, folder, format)
+                    written[name] = kept
+            model = calibration.config.model
+            agreement = mean_agreement(open_graphs(folder, format, "int8", model), calibration)
             if agreement >= least_agreement:
                 return agreement
     raise ValueError(

@@ -4,27 +4,43 @@ import contextlib
 import io
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Inputs = Mapping[str, np.ndarray]
 """Name of a graph's input → what it is given."""
 
-_TEXT, _PROJECTOR, _DECODER = r".*model\.text_encoder.*", r".*model\.projector.*", r".*model\.decoder.*"
-KEPT: tuple[tuple[str, ...] | None, ...] = ((_TEXT, _PROJECTOR), (_TEXT, _PROJECTOR, _DECODER), None)
-"""What stays in float32 in the graph of sentences, by the modules that nodes come from; None: all of it.
 
-The first that keeps the masks is taken. Text encoder and projector cost masks most and are little time.
-"""
+class Kept(NamedTuple):
+    """What stays in float32, as patterns of the names of modules that nodes come from."""
+
+    picture: tuple[str, ...] = ()
+    """In the graph of pictures."""
+    sentence: tuple[str, ...] = ()
+    """In the graph of sentences."""
 
 
-def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str] = ()) -> Any:
+_ALL = r".*"
+_ALWAYS = (r".*model\.text_encoder.*", r".*model\.projector.*")
+"""They cost masks most and are little of the time."""
+STEPS = (
+    Kept(sentence=_ALWAYS),
+    Kept(sentence=(*_ALWAYS, r".*model\.decoder.*")),
+    Kept(sentence=(_ALL,)),
+    Kept(picture=(r".*\.stem.*", r".*model\.neck.*"), sentence=(_ALL,)),
+)
+"""From the fastest on; the first that keeps the masks is taken."""
+
+
+def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
     """The graph (of ONNX or OpenVINO) with convolutions and matrix products in 8 bits.
 
     Ranges come from the samples. Nodes whose names fit a pattern of `kept` stay as they are, and so do
     products within attention (NNCF's scheme for transformers).
     """
+    if _ALL in kept:
+        return graph
     import nncf
 
     nncf.set_log_level(logging.ERROR)
@@ -34,10 +50,11 @@ def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str] = ()) ->
             nncf.Dataset([dict(sample) for sample in samples]),
             preset=nncf.QuantizationPreset.MIXED,
             subset_size=len(samples),
-            model_type=nncf.ModelType.TRANSFORMER if kept else None,
+            model_type=nncf.ModelType.TRANSFORMER,
             # smoothing cannot read the projector's weights, which are three matrices in one
             advanced_parameters=nncf.AdvancedQuantizationParameters(
                 smooth_quant_alphas=nncf.AdvancedSmoothQuantParameters(convolution=-1, matmul=-1)
             ),
-            ignored_scope=nncf.IgnoredScope(patterns=list(kept)) if kept else None,
+            # not every model has every part
+            ignored_scope=nncf.IgnoredScope(patterns=list(kept), validate=False),
         )
