@@ -34,19 +34,15 @@ class Results:
 
     def examples(self, data: Path | None = None) -> "Examples":
         """What was measured on; raises ValueError when it is gone or has changed since."""
-        from cris.evaluation.examples import SceneExamples
-        from cris.evaluation.stored_examples import StoredExamples
+        from cris.evaluation.sources import SCENES, open_examples
 
-        split, limit = self.record["split"], self.record["limit"]
-        examples: Examples
-        if self.record["data"] == "scenes":
-            examples = SceneExamples(split, limit)
-        else:
-            examples = StoredExamples(data or self.record["data"], split, limit)
+        measured = self.record["data"]
+        named = measured if data is None or measured == SCENES else str(data)
+        examples = open_examples(named, self.record["split"], self.record["limit"])
         if examples.identity != self.record["identity"]["data"]:
             raise ValueError(
-                f"{data or self.record['data']} is not what {self.folder} was measured on, or has changed "
-                "since: name the right data set with --data, or measure again"
+                f"{named} is not what {self.folder} was measured on, or has changed since: "
+                "name the right data set with --data, or measure again"
             )
         return examples
 

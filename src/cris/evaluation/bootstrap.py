@@ -1,6 +1,6 @@
 """Bootstrap intervals: how far figures would move with other pictures of the same kind."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,12 +85,11 @@ def resampled(
     return found
 
 
-def _draws(pictures: int) -> list[Int64[np.ndarray, "pictures"]]:
+def _draws(pictures: int) -> Iterator[Int64[np.ndarray, "pictures"]]:
     """How often each picture is drawn, in each resample."""
     random = np.random.default_rng(SEED)
-    return [
-        np.bincount(random.integers(pictures, size=pictures), minlength=pictures) for _ in range(RESAMPLES)
-    ]
+    for _ in range(RESAMPLES):
+        yield np.bincount(random.integers(pictures, size=pictures), minlength=pictures)
 
 
 def _mean_of(column: int) -> Callable[[Sums], np.ndarray]:
