@@ -13,6 +13,8 @@ from tests.served import BROWSER, served
 SIZES = {"page-desktop": (1180, 1150), "page-phone": (390, 844)}
 """Name of the drawing → width and height in CSS pixels."""
 QUALITY = 80
+PATIENCE = 120_000
+"""Milliseconds that a step may take on a busy machine."""
 
 
 def main() -> None:
@@ -22,9 +24,10 @@ def main() -> None:
         browser = playwright.chromium.launch(**BROWSER)
         for name, (width, height) in SIZES.items():
             page = browser.new_page(viewport={"width": width, "height": height})
+            page.set_default_timeout(PATIENCE)
             page.goto(server.url)
             page.get_by_text("the blue ring").click()
-            page.locator("table.findings").wait_for(timeout=60_000)
+            page.locator("table.findings").wait_for(timeout=PATIENCE)
             page.wait_for_timeout(1000)  # until nothing fades any more
             is_phone = name == "page-phone"
             page.screenshot(path=folder / f"{name}.jpg", quality=QUALITY, type="jpeg", full_page=is_phone)
