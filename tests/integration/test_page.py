@@ -150,7 +150,7 @@ def test_what_is_wrong_is_told(page: Page):
     page.locator("#find").click()
     expect(told).to_contain_text("Choose a picture first")
     page.get_by_label("Close").first.click()
-    ask(page, "<img src=x onerror=alert(1)> " * 40)
+    ask(page, "<img src=x onerror=alert(1)> " * 20)
     expect(told.last).to_contain_text("longer than the model's 32 tokens")
     assert told.locator("img").count() == 0
 
@@ -173,12 +173,14 @@ def test_a_phone_shows_it_and_a_keyboard_is_enough(server: Served, browser: Brow
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         expect(page.locator("table.findings tbody th")).not_to_have_text(before)
-        page.locator("#threshold input[type=range]").focus()
+        slider = page.locator("#threshold input[type=range]")
+        value = float(slider.input_value())
+        slider.focus()
         share = page.locator("table.findings td").last.inner_text()
         for _ in range(40):
             page.keyboard.press("ArrowRight")
         expect(page.locator("table.findings td").last).not_to_have_text(share)
-        assert page.locator("#threshold input[type=range]").input_value() == "0.85"
+        assert float(slider.input_value()) == pytest.approx(value + 0.4)
 
 
 def test_with_a_key_the_page_wants_it_and_works_with_it_and_its_files_go_with_the_server(

@@ -211,7 +211,7 @@ def _draw(
 
 
 def _told(message: str) -> gr.Error:
-    return gr.Error(message, title="That did not work", print_exception=False)
+    return gr.Error(message, print_exception=False)
 
 
 def _examples(folder: Path, model: str) -> list[list[str]]:
