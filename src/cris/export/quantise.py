@@ -22,13 +22,14 @@ class Kept(NamedTuple):
 
 
 _ALL = r".*"
+_STEM = r".*\.stem.*"
 _ALWAYS = (r".*model\.text_encoder.*", r".*model\.projector.*")
-"""They cost masks most and are little of the time."""
+"""They and the stem cost masks most and are little of the time."""
 STEPS = (
-    Kept(sentence=_ALWAYS),
-    Kept(sentence=(*_ALWAYS, r".*model\.decoder.*")),
-    Kept(sentence=(_ALL,)),
-    Kept(picture=(r".*\.stem.*", r".*model\.neck.*"), sentence=(_ALL,)),
+    Kept(picture=(_STEM,), sentence=_ALWAYS),
+    Kept(picture=(_STEM,), sentence=(*_ALWAYS, r".*model\.decoder.*")),
+    Kept(picture=(_STEM,), sentence=(_ALL,)),
+    Kept(picture=(_STEM, r".*\.stages\.[01].*"), sentence=(_ALL,)),
 )
 """From the fastest on; the first that keeps the masks is taken."""
 
