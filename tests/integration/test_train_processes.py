@@ -1,0 +1,41 @@
+"""Two processes learn what one learns."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from cris.cli import main
+from tests.integration.test_train import SMALL_RUN
+
+EXACT = [
+    *("--precision", "fp64", "--freeze-norms", "--sampling.pictures", "4", "--sampling.sentences", "2"),
+    *("--checkpoint-every", "1000", "--validation.samples", "1", "--schedule.warmup-steps", "1"),
+]
+
+
+def final_weights(data: Path, out: Path, *options: str) -> torch.Tensor:
+    """All weights after a run, in a row."""
+    command = [sys.executable, "-m", "cris", "train", "cris-scenes", "--data", str(data), "--out", str(out)]
+    done = subprocess.run([*command, *SMALL_RUN, *EXACT, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    state = torch.load(out / "checkpoints/last/train_state.pt")["learner"]["model"]
+    return torch.cat([value.flatten() for value in state.values() if value.is_floating_point()])
+
+
+def test_two_processes_end_with_the_weights_of_one(tmp_path: Path, prove) -> None:
+    steps = prove.count(full=20, quick=20)
+    data = tmp_path / "data"
+    scenes = ["--count", "8", "--split", "train", "val", "--size", "96", "--out", str(data)]
+    assert main(["data", "scenes", *scenes]) == 0
+    one, two = (
+        final_weights(data, tmp_path / count, "--processes", count, "--max-steps", str(steps))
+        for count in ("1", "2")
+    )
+    assert one.dtype == torch.float64
+    difference = float((one - two).norm() / one.norm())
+    prove.figure(
+        f"two processes against one, all weights after {steps} steps in float64", f"{difference:.1e}"
+    )
+    assert difference <= 1e-9
