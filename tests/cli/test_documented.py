@@ -66,7 +66,7 @@ def fields(value: object, prefix: str = "") -> Iterator[str]:
     if isinstance(value, dict):
         for name, inner in value.items():
             yield f"{prefix}{name}"
-            if name not in _APART:
+            if name not in _APART or isinstance(inner, list):  # those of `cris segment` are a list
                 yield from fields(inner, f"{prefix}{name}.")
     elif isinstance(value, list):
         for item in value:

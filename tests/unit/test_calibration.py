@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 from cris.calibration import IDENTITY, Calibration
 
 shares = st.floats(0, 1)
-calibrations = st.builds(Calibration, slope=st.floats(0.05, 20), offset=st.floats(-10, 10))
+calibrations = st.builds(
+    Calibration, low=st.floats(0.05, 20), high=st.floats(0.05, 20), offset=st.floats(-10, 10)
+)
 
 
 @given(shares)
@@ -31,14 +33,15 @@ def test_a_higher_raw_score_never_gets_a_lower_one(
 
 @given(calibrations, st.floats(0.001, 0.999))
 def test_log_odds_lie_on_the_line(calibration: Calibration, raw: float) -> None:
-    line = calibration.slope * math.log(raw / (1 - raw)) + calibration.offset
+    line = calibration.low * math.log(raw) - calibration.high * math.log(1 - raw) + calibration.offset
     assert calibration(raw) == pytest.approx(1 / (1 + math.exp(-line)) if line > -700 else 0, abs=1e-12)
 
 
 @pytest.mark.parametrize("slope", [0, -1, math.nan, math.inf])
 def test_a_slope_that_does_not_rise_is_refused(slope: float) -> None:
-    with pytest.raises(ValueError, match="a slope above 0"):
-        Calibration(slope=slope)
+    for name in ("low", "high"):
+        with pytest.raises(ValueError, match="low and high above 0"):
+            Calibration(**{name: slope})
 
 
 def test_an_offset_without_end_is_refused() -> None:

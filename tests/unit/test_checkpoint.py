@@ -298,8 +298,8 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_config(lambda config: config.pop("inference")), r"top level has missing keys \['inference'\]"),
         (edit_config(lambda config: config["model"]["text"].update(depth=1)), r"model\.text .*\['depth'\]"),
         (
-            edit_config(lambda config: config["inference"]["calibration"].update(slope=-1)),
-            "a slope above 0",
+            edit_config(lambda config: config["inference"]["calibration"].update(low=-1)),
+            "low and high above 0",
         ),
         (
             edit_config(lambda config: config["inference"].pop("calibration")),
@@ -372,7 +372,7 @@ def test_a_folder_of_version_1_has_no_calibration_and_loads_as_before(tmp_path: 
 
 
 def test_a_calibration_is_kept(tmp_path: Path) -> None:
-    inference = replace(INFERENCE, calibration=Calibration(slope=1.7, offset=-0.25))
+    inference = replace(INFERENCE, calibration=Calibration(low=1.7, high=0.5, offset=-0.25))
     save_checkpoint(tmp_path / "model", small_cris(CONFIG), TOKENIZER, inference, "")
     assert load_checkpoint(tmp_path / "model").inference == inference
 

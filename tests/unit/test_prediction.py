@@ -83,7 +83,7 @@ def test_box_surrounds_the_mask(found):
 
 def test_the_score_is_calibrated_and_the_mask_is_not():
     logits = np.linspace(-3, 3, 256).reshape(16, 16)
-    calibration = Calibration(slope=2.0, offset=-1.0)
+    calibration = Calibration(low=2.0, high=1.5, offset=-1.0)
     raw, calibrated = prediction(logits), prediction(logits, calibration=calibration)
     assert calibrated.score == calibration(raw.score) != raw.score
     np.testing.assert_array_equal(calibrated.mask, raw.mask)

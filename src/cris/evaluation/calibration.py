@@ -20,8 +20,10 @@ BINS = 10
 """Of equal width, from 0 to 1, in which scores and outcomes are compared."""
 FEWEST = 20
 """Good masks, and bad ones, below which a fit would follow chance."""
-_RIDGE = 1e-3
-"""Pull of slope and offset towards 1 and 0, in samples: the fit stays finite where scores separate."""
+_RIDGE = 1e-2
+"""Pull towards the raw score, in samples: the fit stays finite where scores separate."""
+_LEAST = 0.05
+"""Of low and high, so that scores rise everywhere."""
 _EDGE = 1e-6
 """Raw scores are kept this far from 0 and 1, whose log-odds have no end."""
 
@@ -92,7 +94,7 @@ def store_calibration(checkpoint: Path, calibration: Calibration) -> None:
 
 
 def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibration:
-    """The calibration under which the outcomes are likeliest (Platt's).
+    """The calibration under which the outcomes are likeliest (beta calibration).
 
     Samples with a raw score of 0, where nothing was found, have no part in it.
 
@@ -111,13 +113,30 @@ def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibr
             f"got {good} and {bad}: take more samples"
         )
     shares = np.clip(raw[found], _EDGE, 1 - _EDGE)
-    inputs = np.stack([np.log(shares) - np.log1p(-shares), np.ones_like(shares)], axis=1)
+    inputs = np.stack([np.log(shares), -np.log1p(-shares), np.ones_like(shares)], axis=1)
     # Platt's targets: a little inside 0 and 1, as if each outcome had been seen once more
     targets = np.where(is_good[found], (good + 1) / (good + 2), 1 / (bad + 2))
-    slope, offset = fit_line(inputs, targets, prior=np.array([1.0, 0.0]), ridge=_RIDGE).tolist()
-    if slope <= 0:
+    low, high, offset = fit_line(inputs, targets, np.array([1.0, 1.0, 0.0]), _RIDGE).tolist()
+    # where one of them would fall it is held at the least, and the rest fitted to it
+    if low < _LEAST:
+        low = _LEAST
+        high, offset = _fit_beside(inputs[:, [1, 2]], low * inputs[:, 0], targets)
+    elif high < _LEAST:
+        high = _LEAST
+        low, offset = _fit_beside(inputs[:, [0, 2]], high * inputs[:, 1], targets)
+    if min(low, high) < _LEAST:
         raise ValueError("worse masks have the higher scores: no calibration that rises can mend that")
-    return Calibration(slope=slope, offset=offset)
+    return Calibration(low=low, high=high, offset=offset)
+
+
+def _fit_beside(
+    inputs: Float64[np.ndarray, "samples 2"],
+    held: Float64[np.ndarray, "samples"],
+    targets: Float64[np.ndarray, "samples"],
+) -> tuple[float, float]:
+    """Slope and offset beside a part of the log-odds that is held."""
+    slope, offset = fit_line(inputs, targets, np.array([1.0, 0.0]), _RIDGE, held).tolist()
+    return slope, offset
 
 
 def reliability(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Reliability:

@@ -12,6 +12,7 @@ def fit_line(
     targets: Float64[np.ndarray, "samples"],
     prior: Float64[np.ndarray, "features"],
     ridge: float,
+    held: Float64[np.ndarray, "samples"] | float = 0.0,
 ) -> Float64[np.ndarray, "features"]:
     """The weights w under which targets, chances from 0 to 1, are likeliest: logistic(inputs · w).
 
@@ -20,10 +21,11 @@ def fit_line(
         targets: what happened.
         prior: the weights without any sample.
         ridge: how many samples' worth the prior is pulled to; it keeps the weights finite.
+        held: log-odds that are added to each sample's own.
     """
     line = prior
     for _ in range(_STEPS):
-        chance = 0.5 + 0.5 * np.tanh(0.5 * (inputs @ line))
+        chance = 0.5 + 0.5 * np.tanh(0.5 * (inputs @ line + held))
         gradient = inputs.T @ (chance - targets) + ridge * (line - prior)
         curvature = (inputs.T * (chance * (1 - chance))) @ inputs + ridge * np.eye(len(line))
         step = np.linalg.solve(curvature, gradient)

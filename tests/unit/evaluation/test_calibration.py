@@ -18,34 +18,46 @@ def drawn(calibration: Calibration, count: int = 40_000) -> tuple[np.ndarray, np
     return raw, random.random(count) < [calibration(score) for score in raw]
 
 
-@pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (2.5, -1.0), (0.4, 0.7)])
-def test_the_line_that_made_the_outcomes_is_found(slope: float, offset: float) -> None:
-    truth = Calibration(slope=slope, offset=offset)
+@pytest.mark.parametrize(("low", "high", "offset"), [(1, 1, 0), (2.5, 2, -1), (0.4, 3, -0.7)])
+def test_the_curve_that_made_the_outcomes_is_found(low: float, high: float, offset: float) -> None:
+    truth = Calibration(low=low, high=high, offset=offset)
     raw, is_good = drawn(truth)
     found = fit(raw, is_good)
-    assert found.slope == pytest.approx(slope, rel=0.05)
-    assert found.offset == pytest.approx(offset, abs=0.05)
+    assert found.low == pytest.approx(low, abs=0.15)
+    assert found.high == pytest.approx(high, abs=0.15)
+    assert found.offset == pytest.approx(offset, abs=0.15)
     calibrated = np.array([found(score) for score in raw])
     assert reliability(calibrated, is_good).ece < 0.01
-    if slope != 1:
+    if low != 1:
         assert reliability(raw, is_good).ece > 0.05
 
 
 def test_no_other_line_near_makes_the_outcomes_likelier() -> None:
-    raw, is_good = drawn(Calibration(slope=1.8, offset=-0.6), 2_000)
+    raw, is_good = drawn(Calibration(low=1.8, high=1.2, offset=-0.6), 2_000)
     best = fit(raw, is_good)
 
-    def likelihood(slope: float, offset: float) -> float:
-        chances = np.array([Calibration(slope=slope, offset=offset)(score) for score in raw])
+    def likelihood(low: float, high: float, offset: float) -> float:
+        chances = np.array([Calibration(low=low, high=high, offset=offset)(score) for score in raw])
         return float(np.log(np.where(is_good, chances, 1 - chances)).sum())
 
-    most = likelihood(best.slope, best.offset)
-    for slope, offset in [(0.05, 0), (-0.05, 0), (0, 0.05), (0, -0.05)]:
-        assert likelihood(best.slope + slope, best.offset + offset) < most
+    most = likelihood(best.low, best.high, best.offset)
+    for low, high, offset in np.concatenate([np.eye(3), -np.eye(3)]) * 0.1:
+        assert likelihood(best.low + low, best.high + high, best.offset + offset) < most
+
+
+def test_scores_rise_even_where_the_outcomes_would_have_them_fall() -> None:
+    random = np.random.default_rng(0)
+    raw = random.uniform(0.02, 0.98, 2_000)
+    is_good = random.random(2_000) < np.where(raw < 0.3, 0.3 - raw, raw**2)
+    found = fit(raw, is_good)
+    assert found.low > 0
+    assert found.high > 0
+    calibrated = [found(score) for score in np.linspace(0, 1, 50)]
+    assert calibrated == sorted(calibrated)
 
 
 def test_empty_masks_have_no_part_in_the_fit() -> None:
-    raw, is_good = drawn(Calibration(slope=1.5), 1_000)
+    raw, is_good = drawn(Calibration(low=1.5), 1_000)
     more_raw = np.concatenate([raw, np.zeros(500)])
     more_good = np.concatenate([is_good, np.zeros(500, dtype=bool)])
     assert fit(more_raw, more_good) == fit(raw, is_good)
@@ -65,7 +77,7 @@ def test_too_few_of_a_kind_are_refused(good: int) -> None:
 
 
 def test_scores_that_are_upside_down_are_refused() -> None:
-    raw, is_good = drawn(Calibration(slope=3.0), 1_000)
+    raw, is_good = drawn(Calibration(low=3.0, high=3.0), 1_000)
     with pytest.raises(ValueError, match="worse masks have the higher scores"):
         fit(raw, ~is_good)
 
