@@ -1,6 +1,7 @@
 """The page at /: a picture and sentences in, masks over the picture out. Made with Gradio."""
 
 import asyncio
+import html
 import os
 from functools import partial
 from importlib.resources import files
@@ -211,7 +212,7 @@ def _draw(
 
 
 def _told(message: str) -> gr.Error:
-    return gr.Error(message, print_exception=False)
+    return gr.Error(html.escape(message, quote=False), print_exception=False)  # Gradio shows HTML
 
 
 def _examples(folder: Path, model: str) -> list[list[str]]:
