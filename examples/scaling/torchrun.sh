@@ -9,6 +9,10 @@
 # times at most.
 set -euo pipefail
 
+# else processes that start again read addresses of those that died, and wait for ever:
+# https://github.com/pytorch/pytorch/issues/135712
+export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
+
 exec torchrun \
   --nnodes "${MACHINES:-1}" --nproc-per-node "${PROCESSES:-gpu}" --max-restarts 3 \
   --rdzv-backend c10d --rdzv-endpoint "${HEAD:-localhost}:${PORT:-29400}" --rdzv-id "${RUN_ID:-cris}" \
