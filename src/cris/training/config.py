@@ -146,8 +146,8 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     """Whether features are computed again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True
-    """Whether features lie in memory pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten times
-    as coarsely, to about 1e-6."""
+    """Whether features lie in memory pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten
+    times as coarsely, to about 1e-6."""
     compile: bool = False
     """Whether torch.compile makes kernels for the model: a minute or more at the start, faster after."""
     skip_losses: int = 0
@@ -236,15 +236,21 @@ def flat(config: TrainConfig) -> dict[str, Any]:
 
 def fingerprint(config: TrainConfig) -> str:
     """What a run must still be for its checkpoint to be continued, as JSON."""
-    return json.dumps({name: value for name, value in flat(config).items() if name not in FREE_TO_CHANGE})
+    return json.dumps({name: value for name, value in flat(config).items() if _decides(name)})
 
 
 def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     """ValueError names the fields in which a stored fingerprint differs from the configuration's."""
-    theirs, ours = json.loads(stored), json.loads(fingerprint(config))
+    theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
+    ours = json.loads(fingerprint(config))
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = different[0]
         raise ValueError(
             f"{where} holds another run: its {name} is {theirs.get(name)!r}, not {ours.get(name)!r}"
             f"{f' ({len(different) - 1} more differ)' if len(different) > 1 else ''}: choose another --out"
         )
+
+
+def _decides(name: str) -> bool:
+    """Whether a field decides what is learned; scores are calibrated afterwards."""
+    return name not in FREE_TO_CHANGE and not name.startswith("inference.calibration.")
