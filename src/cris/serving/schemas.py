@@ -47,9 +47,7 @@ class Result(BaseModel):
     rle: Rle
     polygons: Annotated[
         list[list[int]] | None,
-        Field(
-            description="Outer outlines, [x, y, x, y …] in pixels; a part of one pixel is one point"
-        ),
+        Field(description="Outer outlines, [x, y, x, y …] in pixels; a part of one pixel is one point"),
     ] = None
     png: Annotated[str | None, Field(description="The mask as a PNG of 0 and 255, in base64")] = None
     ambiguity: Annotated[
