@@ -31,6 +31,8 @@ def write_pt2(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -
 
 def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
     """Writes picture.onnx and sentence.onnx, weights inside."""
+    import onnxscript.optimizer
+
     for (name, (inputs, outputs)), program in zip(NAMES.items(), programs, strict=True):
         with _quiet():
             written = torch.onnx.export(
@@ -43,6 +45,8 @@ def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) 
                 verbose=False,
             )
         assert written is not None
+        # slices of weights, positions and small matrices become constants, whatever their size
+        onnxscript.optimizer.optimize_ir(written.model, input_size_limit=2**31, output_size_limit=2**31)
         for node in written.model.graph:
             _name_by_module(node)
         for value in (*written.model.graph.inputs, *written.model.graph.outputs):
