@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from cris.calibration import IDENTITY
 from cris.model.config import CrisConfig, InferenceConfig
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,24 +53,10 @@ def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
     inference = content.get("inference")
     if not isinstance(inference, dict):
         return content
-    return content | {"inference": inference | {"calibration": {"slope": 1.0, "offset": 0.0}}}
+    return content | {"inference": inference | {"calibration": dataclasses.asdict(IDENTITY)}}
 
 
-def _with_two_slopes(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 let scores rise at different rates where they are low and high; before there was one rate."""
-    inference = content.get("inference")
-    calibration = inference.get("calibration") if isinstance(inference, dict) else None
-    if not isinstance(calibration, dict) or "slope" not in calibration:
-        return content
-    rest = {name: value for name, value in calibration.items() if name != "slope"}
-    both = {"low": calibration["slope"], "high": calibration["slope"]}
-    return content | {"inference": inference | {"calibration": both | rest}}
-
-
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
-    1: _with_identity_calibration,
-    2: _with_two_slopes,
-}
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_identity_calibration}
 """Version of config.json → what turns its content into the next version's."""
 
 

@@ -283,12 +283,12 @@ def truncate(name: str) -> Callable[[Path], None]:
             "not a cris checkpoint",
         ),
         (
-            edit_config(lambda config: config.update(schema_version=4)),
-            "must have schema_version 1 to 3, got 4: update",
+            edit_config(lambda config: config.update(schema_version=3)),
+            "must have schema_version 1 to 2, got 3: update",
         ),
         (
             edit_config(lambda config: config.update(schema_version=0)),
-            "must have schema_version 1 to 3, got 0",
+            "must have schema_version 1 to 2, got 0",
         ),
         (edit_config(lambda config: config.update(schema_version=True)), "has no schema_version"),
         (
@@ -355,7 +355,7 @@ def test_every_option_is_in_the_config_file(tmp_path: Path) -> None:
     save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     as_json = json.loads(json.dumps({"model": asdict(CONFIG), "inference": asdict(INFERENCE)}))
-    assert config == {"schema_version": 3, **as_json}
+    assert config == {"schema_version": 2, **as_json}
 
 
 def test_a_folder_of_version_1_has_no_calibration_and_loads_as_before(tmp_path: Path) -> None:
@@ -369,18 +369,6 @@ def test_a_folder_of_version_1_has_no_calibration_and_loads_as_before(tmp_path: 
     assert_holds(tmp_path / "model", model)
     assert load_checkpoint(tmp_path / "model").inference == INFERENCE
     assert INFERENCE.calibration == IDENTITY
-
-
-def test_a_folder_of_version_2_has_one_slope_for_low_and_high_scores(tmp_path: Path) -> None:
-    save(tmp_path / "model")
-
-    def to_version_2(config: dict[str, Any]) -> None:
-        config["schema_version"] = 2
-        config["inference"]["calibration"] = {"slope": 1.5, "offset": -0.5}
-
-    edit_config(to_version_2)(tmp_path / "model")
-    expected = Calibration(low=1.5, high=1.5, offset=-0.5)
-    assert load_checkpoint(tmp_path / "model").inference == replace(INFERENCE, calibration=expected)
 
 
 def test_a_calibration_is_kept(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Bilinear doubling and a 3x3 convolution as one, in a quarter of the multiplications.
 
 Doubling commutes with mixing channels. So channels are mixed first, at the low resolution, once for each of
-the nine taps; doubling, shifting and adding the nine maps is then one small matrix along the rows and one along
-the columns, borders included.
+the nine taps; doubling, shifting and adding the nine maps is then one small matrix along the rows and one
+along the columns, borders included.
 """
 
 import torch

@@ -39,7 +39,11 @@ def test_a_block_holds_the_picture_what_is_meant_and_what_is_found():
     example = shown()
     sheet = np.asarray(draw_sheet([example] * 3))
     for left, top in ((8, 8), (8 + BLOCK[0], 8), (8, 8 + BLOCK[1])):
-        panels = (example.image, lit_up(example.image, example.truth), lit_up(example.image, example.found["found"]))
+        panels = (
+            example.image,
+            lit_up(example.image, example.truth),
+            lit_up(example.image, example.found["found"]),
+        )
         for place, panel in enumerate(panels):
             x = left + place * (208 + 4)
             assert np.array_equal(sheet[top : top + 208, x : x + 208], np.asarray(panel))
