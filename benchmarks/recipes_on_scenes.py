@@ -1,0 +1,60 @@
+"""Compares the families of recipes on Scenes: the same small model, as many sentences, several seeds each.
+
+python -m benchmarks.recipes_on_scenes --out runs/recipes
+
+Trains and measures what is not there yet, each run by the commands that it prints, and prints the table of
+docs/training.md. A run takes about ten minutes of one core.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import tyro
+
+from cris.cli.output import RECORD, read_record
+from cris.experiments.stages import run_stage
+from cris.training.recipes import FAMILIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Compares the families of recipes on Scenes."""
+
+    out: Path
+    """Folder of the runs."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run of each family for each."""
+    split: str = "test"
+    """What to measure on."""
+
+
+def main() -> None:
+    """Every run, then the table."""
+    options = tyro.cli(Options)
+    print("| family | mean IoU of each seed | mean | spread | Pr@50 | ceiling | threshold |")
+    print("|---|---|---|---|---|---|---|")
+    for family in FAMILIES:
+        records = [measured(options, family, seed) for seed in options.seeds]
+        ious = [record["mean_iou"] for record in records]
+        figures = [mean(record[name] for record in records) for name in ("pr50", "ceiling", "threshold")]
+        each = ", ".join(f"{iou:.3f}" for iou in ious)
+        spread = max(ious) - min(ious)
+        told = " | ".join(f"{figure:.3f}" for figure in (mean(ious), spread, *figures))
+        print(f"| `{family}` | {each} | {told} |", flush=True)
+
+
+def measured(options: Options, family: str, seed: int) -> dict[str, float]:
+    """What a run reaches, trained and measured unless it has been before."""
+    run = options.out / f"{family}-{seed}"
+    results = run / "eval"
+    if not (results / RECORD).exists():
+        recipe = f"scenes-tiny-{family}"
+        run_stage(["train", recipe, "--out", str(run), "--seed", str(seed), "--resume", "auto"])
+        model = str(run / "checkpoints" / "last")
+        run_stage(["eval", model, "scenes", "--split", options.split, "--out", str(results), "--resume"])
+    return read_record(results)
+
+
+if __name__ == "__main__":
+    main()
