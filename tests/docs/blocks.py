@@ -94,7 +94,7 @@ def check_pip(arguments: list[str]) -> None:
 def shorten(command: str) -> str:
     """The same command of cris, with less work where it would take hours."""
     words = shlex.split(command)
-    if len(words) < 2 or words[1] not in SHORTENED:
+    if len(words) < 2 or words[1] not in SHORTENED or "--help" in words:
         return command
     option, value = SHORTENED[words[1]]
     without = re.sub(rf" {option}[ =]\S+", "", command)

@@ -38,6 +38,7 @@ def test_commands_are_joined_split_and_stripped() -> None:
         ("cris train cris-scenes --max-steps 90000 --out a", "cris train cris-scenes --out a --max-steps 2"),
         ("cris eval cris-scenes scenes --json", "cris eval cris-scenes scenes --json --limit 8"),
         ("cris models", "cris models"),
+        ("cris train --help", "cris train --help"),
     ],
 )
 def test_long_commands_are_shortened(shown: str, run: str) -> None:

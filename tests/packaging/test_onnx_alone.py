@@ -67,7 +67,6 @@ def test_the_list_is_short_and_has_no_torch() -> None:
     assert len(documented()) <= 10
     assert not with_requirements(documented()) & {
         "torch",
-        "huggingface-hub",
         "safetensors",
         "openvino",
         "onnx",

@@ -81,7 +81,8 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
         sys.stdout.write(f"cris {__version__}\n")
         return 0
     if name not in commands:
-        close = difflib.get_close_matches(name, commands, n=1)
+        longer = [known for known in commands if name.startswith(known)]
+        close = longer or difflib.get_close_matches(name, commands, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the commands are {', '.join(commands)}"
         raise UsageError(f"there is no command {f'{within} {name}'.lstrip()!r}: {hint}")
     module: Any = importlib.import_module(".".join(filter(None, ("cris.cli", within, name))))

@@ -8,7 +8,7 @@ EXTRAS = {
     **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), "serve"),
     **{"fsspec": "batch", "ray": "batch", "s3fs": "batch"},
     **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), "export"),
-    **{"tensorboard": "track", "trackio": "track", "wandb": "track"},
+    **{"lightning_fabric": "train", "tensorboard": "track", "trackio": "track", "wandb": "track"},
 }
 """Package that the base install does without → the extra that brings it."""
 

@@ -13,16 +13,8 @@ from typing import Annotated, Literal
 import tyro
 
 from cris.cli.errors import UsageError
-
-try:
-    from cris.training.config import TrainConfig
-    from cris.training.dry_run import dry_run
-    from cris.training.loop import train
-    from cris.training.material import SCENES, build_model, find_start, gather_material
-    from cris.training.recipes import FINETUNE, RECIPES, finetune
-    from cris.training.state import holds_run, last_checkpoint
-except ModuleNotFoundError as error:
-    raise ValueError(f"training needs {error.name}: pip install 'cris[train]'") from error
+from cris.training.config import TrainConfig
+from cris.training.recipes import FINETUNE, RECIPES, finetune
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +27,7 @@ class Command:
 
     recipe: tyro.conf.Positional[str]
     """data-backbone-family, cris-scenes or finetune; `cris train` alone lists them."""
-    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="DIR|scenes")] = (SCENES,)
+    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="DIR|scenes")] = ("scenes",)
     """What to train on: a data set (see cris data) with splits train and val, several for their union, or
     scenes, made on the fly."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -55,6 +47,11 @@ class Command:
             return 0
         if self.out is None and not self.dry_run:
             raise UsageError("a run needs a folder: pass --out DIR")
+        from cris.training.dry_run import dry_run
+        from cris.training.loop import train
+        from cris.training.material import build_model, find_start, gather_material
+        from cris.training.state import holds_run, last_checkpoint
+
         if self.out is not None and self.resume == "never" and holds_run(self.out):
             raise ValueError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
         start = find_start(self.config.start) if self.config.start else None
@@ -99,6 +96,8 @@ def _recipe(name: str, start: str) -> TrainConfig:
     if name == FINETUNE:
         if not start:
             raise UsageError("finetune needs a model to begin with: pass --from MODEL")
+        from cris.training.material import find_start
+
         checkpoint = find_start(start).checkpoint
         if checkpoint is None:
             raise UsageError(f"finetune goes on with a trained model, got CLIP's weights {start}")

@@ -12,15 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from cris.data.dataset import Referring, View
-from cris.data.resample import cell_shares, quick_square
+from cris.data.resample import Target, cell_shares, quick_square
 from cris.data.sampling import Group, Stream
 from cris.data.transforms import SMALLEST_SHARE, Transform
 from cris.letterbox import CELL, Letterbox, normalisation
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-
-Target = Literal["nearest", "area"]
-"""How a mask comes to the grid of answers: one pixel of each cell (as released), or the share it covers."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Pictures and masks in the network's square for training: the letterbox's geometry, sooner."""
 
 from functools import cache
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -8,6 +9,9 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from cris.letterbox import CELL, MEAN_RGB, Letterbox
 from cris.masks import box_of
+
+Target = Literal["nearest", "area"]
+"""How a mask comes to the grid of answers: one pixel of each cell (as released), or the share it covers."""
 
 
 def quick_square(

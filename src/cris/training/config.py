@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from cris.data.loader import Target
+from cris.data.resample import Target
 from cris.data.sampling import Rule
 from cris.model.config import CrisConfig, InferenceConfig
 

@@ -5,7 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cris.data.loader import Batch, Target
+from cris.data.loader import Batch
+from cris.data.resample import Target
 from cris.training.config import ObjectivesConfig
 
 

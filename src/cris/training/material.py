@@ -12,7 +12,7 @@ from cris.data.dataset import Referring, ReferringDataset, SceneDataset
 from cris.data.loader import Loader, Prepare
 from cris.data.manifest import read_manifest
 from cris.data.sampling import Stream
-from cris.data.scenes import SCENES_VERSION, Scenes, vocabulary
+from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
 from cris.data.union import UnionDataset
 from cris.model.build import build_cris
@@ -22,6 +22,7 @@ from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import REGISTRY, resolve
 from cris.training.config import SamplingConfig, TrainConfig
+from cris.training.recipes import scenes_tokenizer
 from cris.training.state import last_checkpoint
 
 SCENES = "scenes"
@@ -155,11 +156,6 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
             )
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
     return model
-
-
-def scenes_tokenizer() -> Tokenizer:
-    """CLIP's tokenizer reduced to what scenes are told of with."""
-    return Tokenizer().reduced(sorted(vocabulary()))
 
 
 def _tokenizer(config: TrainConfig, start: Start | None) -> Tokenizer:

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from cris.calibration import IDENTITY
-from cris.checkpoint import Checkpoint
+from cris.data.scenes import vocabulary
 from cris.model.config import (
     BACKBONES,
     CrisConfig,
@@ -17,6 +17,7 @@ from cris.model.config import (
     ProjectorConfig,
     TextEncoderConfig,
 )
+from cris.model.tokenizer import Tokenizer
 from cris.training.config import (
     ObjectivesConfig,
     OptimizerConfig,
@@ -25,7 +26,10 @@ from cris.training.config import (
     TrainConfig,
     ValidationConfig,
 )
-from cris.training.material import scenes_tokenizer
+
+if TYPE_CHECKING:
+    from cris.checkpoint import Checkpoint
+
 
 WORDS = {"refcoco": 17, "refcoco+": 17, "refcocog-umd": 22, "refcocog-google": 22, "refcoco-union": 22}
 """Data set → tokens of a sentence, start and end included."""
@@ -118,6 +122,11 @@ FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
 }
 
 
+def scenes_tokenizer() -> Tokenizer:
+    """CLIP's tokenizer reduced to what scenes are told of with."""
+    return Tokenizer().reduced(sorted(vocabulary()))
+
+
 def cris_scenes() -> TrainConfig:
     """The embedded model: a small CRIS trained from scratch on rendered scenes."""
     return TrainConfig(
@@ -189,7 +198,7 @@ def scenes_tiny(family: Family) -> TrainConfig:
     )
 
 
-def finetune(start: Checkpoint) -> TrainConfig:
+def finetune(start: "Checkpoint") -> TrainConfig:
     """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
     return TrainConfig(
         recipe="finetune",
