@@ -136,7 +136,7 @@ def test_a_foreign_record_is_named(exports: dict[Format, Path], tmp_path: Path) 
     [
         ("engine='tvm'", "engine must be torch, onnx or openvino, got 'tvm'"),
         ("precision='fp8'", "precision must be fp32, bf16 or int8, got 'fp8'"),
-        ("precision='int8'", "torch runs in fp32 or bf16, got int8"),
+        ("precision='int8'", "the engine torch runs in fp32 or bf16, got int8"),
     ],
 )
 def test_unknown_engines_and_precisions_are_refused(wish: str, told: str) -> None:
