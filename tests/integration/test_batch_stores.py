@@ -70,9 +70,9 @@ def test_rows_are_the_same_from_and_to_a_store(bucket, tmp_path: Path, monkeypat
     assert shard_files(fetched) == shard_files(tmp_path / "local")
     rows = rows_of(fetched)
     assert [row["picture"] for row in rows] == [
+        *(name for name, _, _ in scenes[8:]),
         *(f"a.parquet#{row}" for row in range(4)),
         *(f"b.tar#{name}" for name, _, _ in scenes[4:8]),
-        *(name for name, _, _ in scenes[8:]),
     ]
     assert [row["picture"] for row in rows if row["error"]] == [scenes[9][0]]
 
