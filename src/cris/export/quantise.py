@@ -23,15 +23,20 @@ class Kept(NamedTuple):
 
 _ALL = r".*"
 _STEM = r".*\.stem.*"
+_FIRST_STAGES = (r".*\.stages\.[01].*",)
+_AFTER_STAGES = (r".*attention_pool.*", r".*model\.neck.*", r"/node_Conv.*")
+"""The attention pool and the neck, whose parts of 1x1 convolutions have names of their own."""
 _ALWAYS = (r".*model\.text_encoder.*", r".*model\.projector.*")
 """They and the stem cost masks most and are little of the time."""
 STEPS = (
     Kept(picture=(_STEM,), sentence=_ALWAYS),
     Kept(picture=(_STEM,), sentence=(*_ALWAYS, r".*model\.decoder.*")),
     Kept(picture=(_STEM,), sentence=(_ALL,)),
-    Kept(picture=(_STEM, r".*\.stages\.[01].*"), sentence=(_ALL,)),
+    Kept(picture=(_STEM, *_FIRST_STAGES), sentence=(_ALL,)),
+    Kept(picture=(_STEM, *_FIRST_STAGES, *_AFTER_STAGES), sentence=(_ALL,)),
 )
-"""From the fastest on; the first that keeps the masks is taken."""
+"""From the fastest on; the first that keeps the masks is taken. In the last only the stages from the third on
+are in 8 bits."""
 
 
 def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
