@@ -44,7 +44,8 @@ knows those scenes and their words only; for photographs, train a model of your 
 - **Made by** two runs of the recipe `cris-scenes`, about 150 minutes of two shared cores. The first took
   5,602 steps and was mended under way (turned triangles, learning rate, and a stem widened from 8, 8, 16 to
   32 channels because textures had not been learned); it reached 0.538. The second went on from its weights
-  for 2,100 steps: `cris train cris-scenes --from cris-scenes --seed 1 --max-steps 2100 --processes 2`.
+  for 2,100 steps: `cris train cris-scenes --from cris-scenes --seed 1 --max-steps 2100 --processes 2`
+  (begun with 4,400, and shortened to 2,800 and 2,100 under way).
 - **Licence**: Apache-2.0, as the package.
 
 ## Measured
