@@ -1,6 +1,7 @@
 import itertools
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -355,3 +356,13 @@ def test_rows_are_what_other_tools_read(cris: Cris, checkpoint: Path, stored: Pa
     assert table.column("rle").to_pylist()[0]["size"] == [48, 64]
     assert mask_of(2, 3, 10, 20).sum() == table.column("true_area").to_pylist()[0]
     assert an_object(0, (2, 3, 10, 20)).area == table.column("true_area").to_pylist()[0]
+
+
+def test_scenes_are_measured_without_pyarrow() -> None:
+    """The base install and the demo's have none."""
+    code = (
+        "import sys; sys.modules['pyarrow'] = None; from cris.cli import main; "
+        "sys.exit(main(['eval', 'cris-scenes', 'scenes', '--limit', '2', '--processes', '1', '--json']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

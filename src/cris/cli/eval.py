@@ -89,7 +89,6 @@ class Command:
     def measure(self) -> "Evaluation":
         """Measures, with progress on stderr, and writes when asked to."""
         from cris.evaluation.results import Evaluation
-        from cris.evaluation.row_files import read_rows
         from cris.evaluation.run import Run
 
         examples = self._examples(self.split)
@@ -98,6 +97,8 @@ class Command:
         if self.out is None:
             rows = self._rows(run, range(run.parts), None, examples.sentences)
             return Evaluation(sorted(rows, key=lambda row: row.sample))
+        from cris.evaluation.row_files import read_rows  # here: only files need pyarrow
+
         identity = _identity(run)
         if self.resume and read_record(self.out).get("identity") == identity:
             return Evaluation(read_rows(self.out))

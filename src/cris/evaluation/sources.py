@@ -1,7 +1,6 @@
 """From what a user names to the pictures of a split."""
 
 from cris.evaluation.examples import Examples, SceneExamples
-from cris.evaluation.stored_examples import StoredExamples
 
 SCENES = "scenes"
 """What stands for rendered scenes where a folder could be named."""
@@ -13,4 +12,8 @@ def open_examples(data: str, split: str, limit: int | None = None) -> Examples:
     Raises:
         ValueError: the folder is no data set, or there is no such split, or nothing in it.
     """
-    return SceneExamples(split, limit) if data == SCENES else StoredExamples(data, split, limit)
+    if data == SCENES:
+        return SceneExamples(split, limit)
+    from cris.evaluation.stored_examples import StoredExamples  # scenes are measured without pyarrow
+
+    return StoredExamples(data, split, limit)
