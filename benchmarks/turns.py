@@ -27,8 +27,8 @@ class Measured:
         return statistics.median(self.seconds)
 
 
-def take_turns(engines: Mapping[str, Prepare], turns: int) -> dict[str, Measured]:
-    """Times every engine `turns` times, one after the other, after one turn that does not count."""
+def take_turns(engines: Mapping[str, Prepare], turns: int, uncounted: int = 1) -> dict[str, Measured]:
+    """Times every engine `turns` times, one after the other, after some turns that do not count."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []
@@ -40,11 +40,11 @@ def take_turns(engines: Mapping[str, Prepare], turns: int) -> dict[str, Measured
         pipes[name] = here
         here.recv()  # ready, before the next one starts
     seconds: dict[str, list[float]] = {name: [] for name in engines}
-    for turn in range(turns + 1):
+    for turn in range(uncounted + turns):
         for name, pipe in pipes.items():
             pipe.send(True)
             spent = pipe.recv()
-            if turn > 0:
+            if turn >= uncounted:
                 seconds[name].append(spent)
     peaks = {}
     for name, pipe in pipes.items():
