@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from cris.data.manifest import SourceInfo
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.writer import write_dataset
+from cris.data.store.manifest import SourceInfo
+from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle
 
 PICTURES, PICTURE_BYTES = 20_000, 20_000
 TIMES = 5
 OPEN = """
 import resource, sys, time
-from cris.data.store import StoredDataset
+from cris.data.store.reading import StoredDataset
 
 def anonymous_mib():
     with open("/proc/self/status") as status:

@@ -4,7 +4,7 @@ python -m benchmarks.loader_speed [TURNS]
 
 The plain pipeline does for each sample what training code commonly does: cv2.imdecode, a cubic warpAffine of
 the picture and a linear one of its PNG mask, conversion to normalised float32, CLIP's tokenizer in Python
-(with its cache of words). Ours is `cris.data.loader` on the stored form. Both end with batches.
+(with its cache of words). Ours is `cris.data.loading.loader` on the stored form. Both end with batches.
 """
 
 import html
@@ -24,8 +24,8 @@ import torch
 
 from benchmarks.turns import ratio, take_turns
 from cris.data.dataset import ReferringDataset
-from cris.data.loader import Loader, Prepare
-from cris.data.sampling import Stream
+from cris.data.loading.loader import Loader, Prepare
+from cris.data.loading.sampling import Stream
 from cris.letterbox import MEAN_RGB, STD_RGB
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import BYTES, CLIP_TABLE, END, START, WORD_END, Tokenizer

@@ -15,7 +15,7 @@ from functools import partial
 import torch
 
 from benchmarks.turns import ratio, take_turns
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.letterbox import CELL
 from cris.model import build_cris
 from cris.training.config import TrainConfig

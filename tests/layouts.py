@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pycocotools import mask as coco
 
-from cris.data.conversion import Conversion
-from cris.data.manifest import SourceInfo
 from cris.data.records import PictureRecord
-from cris.data.store import StoredDataset
-from cris.data.writer import write_dataset
+from cris.data.sources.conversion import Conversion
+from cris.data.store.manifest import SourceInfo
+from cris.data.store.reading import StoredDataset
+from cris.data.store.writing import write_dataset
 from cris.masks import decode_rle
 from tests.family import Family
 

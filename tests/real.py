@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from cris.data.manifest import SourceInfo
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.writer import write_dataset
+from cris.data.store.manifest import SourceInfo
+from cris.data.store.writing import write_dataset
 from cris.masks import Rle
 
 SENTENCES_EACH = 3

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.manifest import Manifest, SourceInfo
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.writer import write_dataset
+from cris.data.store.manifest import Manifest, SourceInfo
+from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle
 
 HEIGHT, WIDTH = 48, 64

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from lightning_fabric import Fabric
 
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.training.config import ObjectivesConfig, SamplingConfig, TrainConfig

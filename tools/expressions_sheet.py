@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Wishes, expressions_of
-from cris.data.instances import read_instances
 from cris.masks import decode_rle
 from cris.picture import read_picture
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cris.cli.data import COMMANDS
-from cris.data.store import StoredDataset
+from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
 from tests.stored import record, with_entry, write
 

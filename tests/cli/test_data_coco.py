@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cris.data.store import StoredDataset
+from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
 
 

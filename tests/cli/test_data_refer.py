@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cris.data import downloads
-from cris.data.manifest import read_manifest
-from cris.data.store import StoredDataset
+from cris.data.sources import downloads
+from cris.data.store.manifest import read_manifest
+from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
 from tests.family import make_family
 

@@ -281,7 +281,7 @@ def test_data_without_masks_is_one_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cris.data.writer.Validator.check", lambda self, record: None)
+    monkeypatch.setattr("cris.data.store.writing.Validator.check", lambda self, record: None)
     write(tmp_path / "data", list(broken(change)))
     outcome = cris("eval", checkpoint, "data", "--out", "out", "--processes", processes)
     assert outcome.is_short_error()

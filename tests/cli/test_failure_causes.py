@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cris.checkpoint import load_checkpoint
-from cris.data.selection import read_drop_list
+from cris.data.annotations.selection import read_drop_list
 from tests.cli.conftest import Cris
 
 PLANTED = ("audit", "scenes", "--plant", "0.3", "--limit", "12", "--show", "3", "--out", "audit")

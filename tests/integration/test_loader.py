@@ -10,12 +10,12 @@ import torch
 from pycocotools.coco import COCO
 
 from cris.data.dataset import ReferringDataset, SceneDataset
-from cris.data.decode import decode_picture
-from cris.data.loader import Loader, Prepare, grid_mask
-from cris.data.resample import quick_square
-from cris.data.sampling import Stream
+from cris.data.loading.loader import Loader, Prepare, grid_mask
+from cris.data.loading.resample import quick_square
+from cris.data.loading.sampling import Stream
+from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
 from cris.data.scenes import Scenes
-from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
+from cris.data.store.decode import decode_picture
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer

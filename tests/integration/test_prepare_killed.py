@@ -12,8 +12,8 @@ from tests.conftest import Proof
 PREPARE = """
 import sys
 from pathlib import Path
-import cris.data.writer as writer
-from cris.data.scene_records import SceneSet
+import cris.data.store.writing as writer
+from cris.data.sources.scenes import SceneSet
 from cris.data.scenes import SceneKnobs
 
 writer.SHARD_PICTURES = 8

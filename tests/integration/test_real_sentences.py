@@ -3,7 +3,7 @@
 from collections import Counter
 
 from benchmarks.loader_speed import PlainTokenizer
-from cris.data.flip import flip_sentence, refusal
+from cris.data.loading.flip import flip_sentence, refusal
 from cris.model.tokenizer import Tokenizer
 from tests.real import real_sentences
 

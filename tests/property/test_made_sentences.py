@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Expression, Wishes, expressions_of
-from cris.data.instances import read_instances
 from cris.data.records import ObjectRecord
 from cris.masks import encode_rle
 from cris.picture import read_picture

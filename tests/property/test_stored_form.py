@@ -9,10 +9,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cris.data.manifest import SourceInfo
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.store import StoredDataset
-from cris.data.writer import write_dataset
+from cris.data.store.manifest import SourceInfo
+from cris.data.store.reading import StoredDataset
+from cris.data.store.writing import write_dataset
 from cris.masks import decode_rle, encode_rle
 
 INT64 = st.integers(-(2**63), 2**63 - 1)

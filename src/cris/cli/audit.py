@@ -23,7 +23,7 @@ from cris.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from cris.data.dataset import Referring
+    from cris.data.samples import Referring
     from cris.evaluation.audit import Suspect
     from cris.evaluation.crossfit import FoldTraining
     from cris.evaluation.examples import Examples

@@ -113,7 +113,7 @@ class Command:
         """Which known data set it is, if it is one."""
         if self.data == "scenes":
             return self.data
-        from cris.data.manifest import read_manifest
+        from cris.data.store.manifest import read_manifest
         from cris.evaluation.paper import data_set_of
 
         return data_set_of(Path(self.data), read_manifest(Path(self.data)))

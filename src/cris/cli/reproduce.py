@@ -14,7 +14,7 @@ from cris.cli.experiment import check_out, split_options
 from cris.cli.output import written_together
 
 if TYPE_CHECKING:
-    from cris.data.manifest import Manifest
+    from cris.data.store.manifest import Manifest
     from cris.training.config import TrainConfig
 
 TABLES = {"table.md": False, "table.tex": True}
@@ -45,7 +45,7 @@ class Command:
 
     def run(self) -> int:
         """Runs what is not done yet, then writes tables and the card."""
-        from cris.data.manifest import read_manifest
+        from cris.data.store.manifest import read_manifest
         from cris.experiments.stages import run_stage
 
         if not 0 < self.scale <= 1:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cris.data.dataset import ReferringDataset, Sample, View
-from cris.data.sampling import SampleIndex
-from cris.data.store import StoredDataset
+from cris.data.dataset import ReferringDataset
+from cris.data.samples import Sample, SampleIndex, View
+from cris.data.store.reading import StoredDataset
 
 
 class UnionDataset:

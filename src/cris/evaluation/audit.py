@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from cris.data.selection import SAID_PREFIX
+from cris.data.annotations.selection import SAID_PREFIX
 from cris.evaluation.examples import Example, Truth
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.masks import Rle

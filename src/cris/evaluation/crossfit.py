@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
-from cris.data.dataset import Referring, Sample, View
-from cris.data.sampling import SampleIndex
+from cris.data.samples import Referring, Sample, SampleIndex, View
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import Outcome, train

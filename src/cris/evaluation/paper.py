@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from cris.data.manifest import Manifest
-from cris.data.references import SPLIT_SIZES
+from cris.data.annotations.references import SPLIT_SIZES
+from cris.data.store.manifest import Manifest
 from cris.model.config import BACKBONES, CrisConfig
 
 MEAN_IOU: Mapping[str, Mapping[tuple[str, str], float]] = {

@@ -9,8 +9,8 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 
 from cris.checkpoint import load_checkpoint, save_checkpoint
-from cris.data.manifest import Manifest
-from cris.data.selection import DOUBTFUL
+from cris.data.annotations.selection import DOUBTFUL
+from cris.data.store.manifest import Manifest
 from cris.training.config import TrainConfig
 
 LEAST_SAMPLES = 8

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from cris.data.resample import Target
-from cris.data.sampling import Rule
+from cris.data.loading.resample import Target
+from cris.data.loading.sampling import Rule
 from cris.model.config import CrisConfig, InferenceConfig
 
 

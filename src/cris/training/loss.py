@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cris.data.loader import Batch
-from cris.data.resample import Target
+from cris.data.loading.loader import Batch
+from cris.data.loading.resample import Target
 from cris.training.config import ObjectivesConfig
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Int, UInt8
 from torch import Tensor
 
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.letterbox import MEAN_RGB
 from cris.model.tokenizer import BYTES
 from cris.training.config import ObjectivesConfig

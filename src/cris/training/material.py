@@ -8,12 +8,13 @@ from pathlib import Path
 import torch
 
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, whole_checkpoint
-from cris.data.dataset import Referring, ReferringDataset, SceneDataset
-from cris.data.loader import Loader, Prepare
-from cris.data.manifest import read_manifest
-from cris.data.sampling import Stream
+from cris.data.dataset import ReferringDataset, SceneDataset
+from cris.data.loading.loader import Loader, Prepare
+from cris.data.loading.sampling import Stream
+from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
+from cris.data.samples import Referring
 from cris.data.scenes import SCENES_VERSION, Scenes
-from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
+from cris.data.store.manifest import read_manifest
 from cris.data.union import UnionDataset
 from cris.model.build import build_cris
 from cris.model.config import BACKBONES

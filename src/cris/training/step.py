@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.model.cris import Cris
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from lightning_fabric import Fabric
 
-from cris.data.dataset import Referring
+from cris.data.samples import Referring
 from cris.evaluation.metrics import Summary, iou, summarise
 from cris.letterbox import ceiling
 from cris.model.config import InferenceConfig

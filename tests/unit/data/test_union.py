@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from cris.data.dataset import Referring, ReferringDataset
-from cris.data.manifest import SourceInfo
-from cris.data.sampling import Stream
+from cris.data.dataset import ReferringDataset
+from cris.data.loading.sampling import Stream
+from cris.data.samples import Referring
+from cris.data.store.manifest import SourceInfo
 from cris.data.union import UnionDataset
 from tests.stored import record, write
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cris.data.selection import read_drop_list
+from cris.data.annotations.selection import read_drop_list
 from cris.evaluation.audit import Suspect, judge, precision_at_top, rank
 from cris.evaluation.audit_page import make_cards, render
 from cris.evaluation.examples import Example, Thing, Truth

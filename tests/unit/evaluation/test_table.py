@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cris.data.manifest import Counter, SourceInfo, make_manifest
+from cris.data.store.manifest import Counter, SourceInfo, make_manifest
 from cris.evaluation.paper import MEAN_IOU, backbone_of, data_set_of
 from cris.evaluation.table import make_sheet
 from cris.model.config import CRIS_RN50, CRIS_RN101

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.training.config import ObjectivesConfig
 from cris.training.loss import Objective, consistency_loss, dice_loss, text_to_pixel_loss
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.model.tokenizer import Tokenizer
 from cris.training.config import ObjectivesConfig
 from cris.training.masking import (

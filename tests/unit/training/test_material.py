@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from cris.checkpoint import save_checkpoint
-from cris.data.loader import Loader
-from cris.data.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
+from cris.data.loading.loader import Loader
+from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
 from cris.model.build import build_cris
 from cris.training.config import SamplingConfig
 from cris.training.material import build_loader, build_model, find_start, gather_material

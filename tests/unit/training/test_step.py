@@ -10,7 +10,7 @@ import torch
 from lightning_fabric import Fabric
 from lightning_fabric.plugins import MixedPrecision
 
-from cris.data.loader import Batch
+from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.step import Learner

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
-    from cris.data.findings import Finding
+    from cris.data.inspection.findings import Finding
 
 _SHOWN = 5
 
@@ -31,9 +31,9 @@ class Command:
         """Checks and tells."""
         from cris.cli.console import progress
         from cris.cli.output import to_json
-        from cris.data.check import check_dataset
-        from cris.data.findings import ERROR
-        from cris.data.store import StoredDataset
+        from cris.data.inspection.check import check_dataset
+        from cris.data.inspection.findings import ERROR
+        from cris.data.store.reading import StoredDataset
 
         dataset = StoredDataset(self.data)
         findings = check_dataset(
@@ -49,7 +49,7 @@ class Command:
 
 def _tell(findings: "list[Finding]") -> None:
     from cris.cli.console import show
-    from cris.data.findings import CHECKS
+    from cris.data.inspection.findings import CHECKS
 
     found = defaultdict(list)
     for finding in findings:

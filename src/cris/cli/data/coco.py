@@ -55,8 +55,8 @@ class Command:
             )
         if self.drop is not None and self.sentences is None:
             raise UsageError("--drop is of sentences that you wrote: pass --sentences, too")
-        from cris.data.coco import Deal, convert_coco
         from cris.data.expressions import Wishes
+        from cris.data.sources.coco import Deal, convert_coco
 
         conversion = convert_coco(
             self.instances,

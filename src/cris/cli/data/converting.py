@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Literal
 from cris.cli.output import sha256_of
 
 if TYPE_CHECKING:
-    from cris.data.conversion import Conversion
-    from cris.data.selection import Selection
+    from cris.data.annotations.selection import Selection
+    from cris.data.sources.conversion import Conversion
 
 Wrong = Literal["mark", "drop"]
 
 
 def selection_of(drop: Path | None, reviewed: Sequence[Path], wrong: Wrong) -> "Selection":
     """What the options --drop, --reviewed and --wrong say."""
-    from cris.data.selection import Selection, read_drop_list, read_review
+    from cris.data.annotations.selection import Selection, read_drop_list, read_review
 
     return Selection(
         dropped=frozenset() if drop is None else read_drop_list(drop),
@@ -37,8 +37,8 @@ def write_conversion(
     """Writes the data set and tells what is in it; `files` and `options` are what decides its rows."""
     from cris.cli.console import progress
     from cris.cli.data.told import command, tell
-    from cris.data.manifest import SourceInfo
-    from cris.data.writer import write_dataset
+    from cris.data.store.manifest import SourceInfo
+    from cris.data.store.writing import write_dataset
 
     source = SourceInfo(
         kind=kind,

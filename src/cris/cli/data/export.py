@@ -24,8 +24,8 @@ class Command:
         """Exports, and says how much."""
         from cris.cli.console import progress, show
         from cris.cli.output import RECORD, SCHEMA_VERSION, check_free, fingerprint, to_json, written_together
-        from cris.data.export import export
-        from cris.data.store import StoredDataset
+        from cris.data.store.export import export
+        from cris.data.store.reading import StoredDataset
 
         dataset = StoredDataset(self.data)
         shards = [shard.sha256 for shard in dataset.manifest.files]

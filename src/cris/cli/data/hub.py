@@ -9,7 +9,7 @@ import tyro
 from cris.cli.data.converting import Wrong, files_in, selection_of, write_conversion
 
 if TYPE_CHECKING:
-    from cris.data.hub.parquet import ColumnError
+    from cris.data.sources.hub.parquet import ColumnError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,9 @@ class Command:
 
     def run(self) -> int:
         """Reads, checks, writes, tells how much."""
-        from cris.data.hub import convert_hub, source_files
-        from cris.data.hub.fetch import locate
-        from cris.data.hub.parquet import ColumnError
+        from cris.data.sources.hub import convert_hub, source_files
+        from cris.data.sources.hub.fetch import locate
+        from cris.data.sources.hub.parquet import ColumnError
 
         folder = locate(self.source)
         try:

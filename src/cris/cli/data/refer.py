@@ -10,7 +10,7 @@ from cris.cli.data.converting import Wrong, files_in, selection_of, write_conver
 from cris.cli.errors import UsageError
 
 DataSet = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google"]
-"""The keys of cris.data.downloads.DATA_SETS, repeated because importing that takes a while."""
+"""The keys of cris.data.sources.downloads.DATA_SETS, repeated because importing that takes a while."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Command:
     def run(self) -> int:
         """Reads, checks, writes, tells how much."""
         refs, instances, images = self._sources()
-        from cris.data.refer import convert_refer
+        from cris.data.sources.refer import convert_refer
 
         conversion = convert_refer(
             refs,
@@ -77,7 +77,7 @@ class Command:
             return self.refs, self.instances, self.images
         if self.refs is not None or self.instances is not None:
             raise UsageError("--download stands in place of --refs and --instances: pass one or the others")
-        from cris.data.downloads import download_annotations, download_pictures
+        from cris.data.sources.downloads import download_annotations, download_pictures
 
         annotations = download_annotations(self.download)
         return annotations.refs, annotations.instances, self.images or download_pictures()

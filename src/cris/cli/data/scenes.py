@@ -43,9 +43,9 @@ class Command:
         """Renders, writes, tells how much."""
         from cris.cli.console import progress
         from cris.cli.data.told import command, tell
-        from cris.data.scene_records import SceneSet
         from cris.data.scenes import SceneKnobs
-        from cris.data.writer import write_dataset
+        from cris.data.sources.scenes import SceneSet
+        from cris.data.store.writing import write_dataset
 
         knobs = SceneKnobs(
             ambiguous=self.ambiguous,

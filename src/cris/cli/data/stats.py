@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 if TYPE_CHECKING:
-    from cris.data.stats import Statistics
+    from cris.data.inspection.stats import Statistics
 
 PAGE = "index.html"
 _SAMPLES = 24  # on the contact sheet
@@ -33,9 +33,9 @@ class Command:
         from cris.cli.console import progress, show
         from cris.cli.data.told import split_table
         from cris.cli.output import RECORD, SCHEMA_VERSION, check_free, fingerprint, to_json, written_together
-        from cris.data.stats import count
-        from cris.data.stats_page import contact_sheet, render
-        from cris.data.store import StoredDataset
+        from cris.data.inspection.stats import count
+        from cris.data.inspection.stats_page import contact_sheet, render
+        from cris.data.store.reading import StoredDataset
 
         dataset = StoredDataset(self.data)
         job = fingerprint(job="stats", shards=[shard.sha256 for shard in dataset.manifest.files])

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cris.cli.console import show
-from cris.data.manifest import Manifest
+from cris.data.store.manifest import Manifest
 
 
 def command() -> str:

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from cris.data.annotations.instances import Instances
 from cris.data.expressions.nouns import noun_of
-from cris.data.instances import Instances
 
 NUMEROUS = 2.4
 """Objects of a category in the pictures that show any, on average, from which on some are likely left out."""

@@ -1,0 +1,156 @@
+"""COCO's instances: pictures and what is drawn round in them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cris.data.annotations.fields import Box, Row, as_row, read_json
+from cris.data.annotations.polygons import check_size, rle_area, segmentation_rle
+from cris.data.paths import check_relative
+from cris.data.records import ObjectRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureInfo:
+    """What is said of a picture beside its file."""
+
+    id: int
+    file_name: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """An object as it is annotated; checked but for the shape of its mask."""
+
+    where: str
+    """File and row, as errors name them."""
+    id: int
+    picture_id: int
+    category: str
+    box: Box
+    area: float | None
+    """Pixels; None where the source does not say."""
+    is_crowd: bool
+    segmentation: Any
+
+    def object(self, picture: PictureInfo) -> ObjectRecord:
+        """The object with its mask.
+
+        Raises:
+            ValueError: the mask is not one of COCO's, or of another size than the picture.
+        """
+        try:
+            rle = segmentation_rle(self.segmentation, picture.height, picture.width)
+        except ValueError as error:
+            raise ValueError(f"{self.where}: {error}") from error
+        return ObjectRecord(
+            id=self.id,
+            category=self.category,
+            box=self.box,
+            rle=rle,
+            area=float(rle_area(rle)) if self.area is None else self.area,
+            is_crowd=self.is_crowd,
+        )
+
+
+class Instances:
+    """Pictures and annotations, found by their ids."""
+
+    def __init__(self, name: str, pictures: Iterable[PictureInfo], annotations: Iterable[Annotation]) -> None:
+        """Collects them; `name` is what errors call their source.
+
+        Raises:
+            ValueError: an id is there twice, or an annotation is of no picture or of another size than it.
+        """
+        self.name = name
+        self.pictures: dict[int, PictureInfo] = {}
+        self.annotations: dict[int, Annotation] = {}
+        self._ids: dict[int, list[int]] = {}
+        for picture in pictures:
+            if picture.id in self.pictures:
+                raise ValueError(f"{name}: picture id {picture.id} is there twice")
+            self.pictures[picture.id] = picture
+        for annotation in annotations:
+            self._add(annotation)
+
+    def of_picture(self, picture_id: int) -> list[Annotation]:
+        """A picture's annotations, by id."""
+        return [self.annotations[each] for each in sorted(self._ids.get(picture_id, ()))]
+
+    def _add(self, annotation: Annotation) -> None:
+        if annotation.id in self.annotations:
+            raise ValueError(f"{annotation.where}: id {annotation.id} is there twice")
+        picture = self.pictures.get(annotation.picture_id)
+        if picture is None:
+            raise ValueError(
+                f"{annotation.where}: image_id {annotation.picture_id} is no picture of {self.name}"
+            )
+        try:
+            check_size(annotation.segmentation, picture.height, picture.width)
+        except ValueError as error:
+            raise ValueError(f"{annotation.where}: {error}") from error
+        self.annotations[annotation.id] = annotation
+        self._ids.setdefault(annotation.picture_id, []).append(annotation.id)
+
+
+def read_instances(path: Path) -> Instances:
+    """The pictures and annotations of COCO's instances.json.
+
+    Raises:
+        ValueError: the file is not of that form.
+    """
+    content = as_row(str(path), read_json(path))
+    categories = {}
+    for number, fields in enumerate(content.rows("categories")):
+        row = as_row(f"{path}: categories row {number}", fields)
+        categories[row.whole("id")] = row.text("name")
+    pictures = [
+        picture_info(as_row(f"{path}: images row {number}", fields))
+        for number, fields in enumerate(content.rows("images"))
+    ]
+    annotations = (
+        annotation_of(as_row(f"{path}: annotations row {number}", fields), categories)
+        for number, fields in enumerate(content.rows("annotations"))
+    )
+    return Instances(str(path), pictures, annotations)
+
+
+def picture_info(row: Row) -> PictureInfo:
+    """A picture of COCO's `images`."""
+    file_name = row.text("file_name")
+    try:
+        check_relative(file_name)
+    except ValueError as error:
+        raise ValueError(f"{row.where}: file_name: {error}") from error
+    return PictureInfo(
+        id=row.whole("id"),
+        file_name=file_name,
+        height=row.whole("height", least=1),
+        width=row.whole("width", least=1),
+    )
+
+
+def annotation_of(row: Row, categories: dict[int, str]) -> Annotation:
+    """An annotation of COCO's `annotations`."""
+    category = row.whole("category_id")
+    if category not in categories:
+        raise row.error("category_id", "one of the categories", category)
+    area = row.finite("area", [row.fields["area"]])[0] if row.fields.get("area") is not None else None
+    if area is not None and area < 0:
+        raise row.error("area", "0 or more pixels", area)
+    segmentation = row.value("segmentation")
+    if not isinstance(segmentation, list | dict):
+        raise row.error("segmentation", "polygons or run lengths", segmentation)
+    return Annotation(
+        where=row.where,
+        id=row.whole("id"),
+        picture_id=row.whole("image_id"),
+        category=categories[category],
+        box=row.box("bbox"),
+        area=area,
+        is_crowd=row.flag("iscrowd") if "iscrowd" in row.fields else False,
+        segmentation=segmentation,
+    )

@@ -1,0 +1,163 @@
+"""Referring expressions as the RefCOCO family's files have them: which object of which picture is meant."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cris.data.annotations.fields import Row, as_row, as_text, read_json
+from cris.data.annotations.pickles import read_pickle
+
+SPLITS = ("train", "val", "test", "testA", "testB")
+SPLIT_SIZES = {
+    "refcoco": {"train": 42_404, "val": 3_811, "testA": 1_975, "testB": 1_810},
+    "refcoco+": {"train": 42_278, "val": 3_805, "testA": 1_975, "testB": 1_798},
+    "refcocog-umd": {"train": 42_226, "val": 2_573, "test": 5_023},
+    "refcocog-google": {"train": 44_822, "val": 5_000},
+}
+"""Data set → split → references, which are as many as referred objects, as published."""
+_NONE = -1
+"""gRefCOCO's annotation id for "nothing is meant"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sentence:
+    """One referring expression."""
+
+    text: str
+    id: str | None = None
+    """What the source calls it; None where it has no name for single sentences."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """What some sentences mean: none, one or several objects of a picture."""
+
+    where: str
+    """File and row, as errors name them."""
+    key: str
+    """What the source calls it, as a list of ids to drop does."""
+    id: int
+    picture_id: int
+    object_ids: tuple[int, ...]
+    split: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitSize:
+    """How many references a split has."""
+
+    split: str
+    found: int
+    published: int | None
+    """None where nothing is published."""
+
+    def __str__(self) -> str:
+        """Both numbers, or how many more or fewer there are."""
+        if self.published is None:
+            return f"{self.split}: {self.found:,} references"
+        if self.found == self.published:
+            return f"{self.split}: {self.found:,} references, as published"
+        more = self.found - self.published
+        return f"{self.split}: {self.found:,} references, {more:+,} against the published {self.published:,}"
+
+
+def read_references(path: Path) -> list[Reference]:
+    """The references in `refs(…).p` or `grefs(unc).json`.
+
+    Raises:
+        ValueError: the file is not of that form, or asks for more than plain values.
+    """
+    rows = read_json(path) if path.suffix == ".json" else read_pickle(path)
+    if not isinstance(rows, list | tuple):
+        raise ValueError(f"{path} must hold a list of references, got {type(rows).__name__}")
+    references = []
+    seen: dict[int, str] = {}
+    for number, fields in enumerate(rows):
+        reference = _reference(as_row(f"{path}: row {number}", fields))
+        if reference.id in seen:
+            raise ValueError(f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too")
+        seen[reference.id] = f"row {number}"
+        references.append(reference)
+    return references
+
+
+def split_of(row: Row, name: str = "split") -> str:
+    """The field that names a split."""
+    split = row.text(name)
+    if split not in SPLITS:
+        raise row.error(name, f"one of {', '.join(SPLITS)}", split)
+    return split
+
+
+def split_sizes(references: Iterable[Reference], data_set: str | None) -> list[SplitSize]:
+    """How many references each split has, beside what is published for that data set."""
+    found = Counter(reference.split for reference in references)
+    published = SPLIT_SIZES.get(data_set or "", {})
+    return [
+        SplitSize(split=split, found=found[split], published=published.get(split))
+        for split in sorted({*found, *published}, key=_split_order)
+    ]
+
+
+def data_set_of(path: Path, references: Sequence[Reference]) -> str | None:
+    """Which data set of the family the file is, by its name, its folder and its size; None if none fits."""
+    match = re.search(r"(g?refs)\((unc|umd|google)\)", path.name)
+    if match is None:
+        return None
+    kind, partition = match.groups()
+    folder = path.resolve().parent.name.lower()
+    if kind == "grefs":
+        return "grefcoco"
+    if partition == "umd":
+        return "refcocog-umd"
+    if partition == "google":  # RefCOCO has a google partition too, for which the table has no sizes
+        return None if folder == "refcoco" else "refcocog-google"
+    if folder in ("refcoco", "refcoco+"):
+        return folder
+    sizes = {name: sum(SPLIT_SIZES[name].values()) for name in ("refcoco", "refcoco+")}
+    return min(sizes, key=lambda name: abs(sizes[name] - len(references)))
+
+
+def _reference(row: Row) -> Reference:
+    number = row.whole("ref_id")
+    return Reference(
+        where=row.where,
+        key=str(number),
+        id=number,
+        picture_id=row.whole("image_id"),
+        object_ids=_object_ids(row),
+        split=split_of(row),
+        sentences=tuple(
+            sentence_of(as_row(f"{row.where}: sentences row {place}", fields))
+            for place, fields in enumerate(row.rows("sentences"))
+        ),
+    )
+
+
+def _object_ids(row: Row) -> tuple[int, ...]:
+    """RefCOCO gives one id, gRefCOCO a list of them, [-1] for none."""
+    given: Any = row.value("ann_id")
+    ids = tuple(given) if isinstance(given, list | tuple) else (given,)
+    for each in ids:
+        if not isinstance(each, int) or isinstance(each, bool):
+            raise row.error("ann_id", "an annotation's id or a list of them", given)
+    ids = tuple(each for each in ids if each != _NONE)
+    if len(set(ids)) < len(ids):
+        raise row.error("ann_id", "ids of which none is there twice", given)
+    if row.fields.get("no_target") and ids:
+        raise row.error("ann_id", "-1, as no_target is set", given)
+    return ids
+
+
+def sentence_of(row: Row) -> Sentence:
+    """One of a reference's sentences: `sent`, the cleaned text that every published figure is about."""
+    number = row.fields.get("sent_id")
+    return Sentence(text=row.text("sent").strip(), id=None if number is None else str(as_text(number)))
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    return (SPLITS.index(split) if split in SPLITS else len(SPLITS), split)

@@ -1,0 +1,104 @@
+"""The page of a data set's statistics: one HTML file that needs nothing but itself."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import pairwise
+
+import jinja2
+import numpy as np
+from PIL import Image
+
+from cris import __version__
+from cris.data.inspection.stats import CENTRE_CELLS, MOST_DISTRACTORS, MOST_WORDS, Statistics
+from cris.data.records import AREA_EDGES
+from cris.data.store.reading import StoredDataset
+from cris.masks import decode_rle
+from cris.picture import read_picture
+from cris.prediction import lit_up
+
+_SHOWN_SIDE = 360  # pixels; of the longer side of a picture on the sheet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A sample on the contact sheet."""
+
+    sentence: str
+    split: str
+    name: str
+    targets: int
+    """Objects that are meant."""
+    width: int
+    """In pixels, as the height."""
+    height: int
+    picture: str
+    """With the mask lit up; a data URI."""
+
+
+def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
+    """Samples spread evenly over the data set.
+
+    Raises:
+        ValueError: a picture or a mask is damaged.
+    """
+    samples = dataset.samples()
+    chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
+    return [
+        _card(dataset, int(samples.picture[place]), int(samples.entry[place]), int(samples.sentence[place]))
+        for place in chosen
+    ]
+
+
+def render(title: str, statistics: Statistics, cards: Sequence[Card]) -> str:
+    """The page."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = (files("cris.data.inspection") / "stats.html").read_text(encoding="utf-8")
+    edges = [f"{100 * edge:g}" for edge in AREA_EDGES]
+    areas = [f"{low}–{high} %" for low, high in pairwise(edges)]
+    return environment.from_string(template).render(
+        title=title,
+        version=__version__,
+        it=statistics,
+        cards=cards,
+        areas=list(zip(areas, statistics.areas, strict=True)),
+        lengths=_named(statistics.sentence_words, MOST_WORDS),
+        distractors=_named(statistics.distractors, MOST_DISTRACTORS),
+        most_central=max(map(max, statistics.centres)),
+        cells=CENTRE_CELLS,
+    )
+
+
+def _named(counts: Sequence[int], most: int) -> list[tuple[str, int]]:
+    """With what each place counts."""
+    return [(f"{place}" if place < most else f"{most} +", times) for place, times in enumerate(counts)]
+
+
+def _card(dataset: StoredDataset, picture: int, entry: int, sentence: int) -> Card:
+    record = dataset.picture(picture)
+    meant = record.entries[entry]
+    mask = np.zeros((record.height, record.width), dtype=bool)
+    for each in record.objects:
+        if each.id in meant.object_ids:
+            mask |= decode_rle(each.rle)
+    drawn = lit_up(read_picture(record.image), mask)
+    drawn.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+    return Card(
+        sentence=meant.sentences[sentence],
+        split=meant.split,
+        name=record.file_name,
+        targets=len(meant.object_ids),
+        width=drawn.width,
+        height=drawn.height,
+        picture=_data_uri(drawn),
+    )
+
+
+def _data_uri(image: Image.Image) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -1,0 +1,223 @@
+"""Batches for training: views of pictures, prepared in worker processes, at a position that can be saved."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32, Int, Int64, UInt8
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from cris.data.loading.resample import Target, cell_shares, quick_square
+from cris.data.loading.sampling import Group, Stream
+from cris.data.loading.transforms import SMALLEST_SHARE, Transform
+from cris.data.samples import Referring, View
+from cris.letterbox import CELL, Letterbox, normalisation
+from cris.model.config import InferenceConfig
+from cris.model.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N sentences about B pictures."""
+
+    images: UInt8[Tensor, "pictures 3 height width"]
+    """RGB in the network's square, channels last in memory; `inputs` is what the network reads."""
+    tokens: Int[Tensor, "sentences tokens"]
+    image_index: Int[Tensor, "sentences"]
+    """Which of the pictures each sentence is about."""
+    masks: Float[Tensor, "sentences 1 rows columns"]
+    """Share that each sentence's mask covers, on the grid of answers or finer."""
+    on_picture: Bool[Tensor, "pictures cells cells"]
+    """Cells of the grid of answers that lie on the picture, at least in part; the others are padding."""
+    samples: Int[Tensor, "sentences"]
+    """Index of each in the data set."""
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(**{name: part.to(device, non_blocking=True) for name, part in vars(self).items()})
+
+    def pin_memory(self) -> "Batch":
+        """The same where a GPU can fetch it; the loader calls this."""
+        return Batch(**{name: part.pin_memory() for name, part in vars(self).items()})
+
+    def inputs(self) -> Float[Tensor, "pictures 3 height width"]:
+        """The pictures normalised, on their device: a quarter of the bytes had to get there."""
+        scale, shift = (
+            torch.from_numpy(part).to(self.images.device)[:, None, None] for part in normalisation()
+        )
+        return self.images.float() * scale - shift
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One picture and its sentences, ready to be put into a batch."""
+
+    image: UInt8[np.ndarray, "size size 3"]
+    tokens: Int64[np.ndarray, "sentences tokens"]
+    masks: Float32[np.ndarray, "sentences rows columns"]
+    on_picture: Bool[np.ndarray, "cells cells"]
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepare:
+    """Brings a view into the network's square and its sentences into tokens."""
+
+    tokenizer: Tokenizer
+    inference: InferenceConfig
+    """Input size, sentence length and protocol of resampling."""
+    target: Target = "area"
+    transforms: Sequence[Transform] = ()
+    """Done to the view before, in this order."""
+
+    @property
+    def longest(self) -> int | None:
+        """Pixels that the longer side of a picture needs; None for all it has."""
+        if self.inference.protocol == "released":
+            return None
+        return round(
+            self.inference.input_size / SMALLEST_SHARE if self.transforms else self.inference.input_size
+        )
+
+    def __call__(self, view: View, samples: Sequence[int], random: np.random.Generator) -> Prepared:
+        """Everything that happens to a view on the processor."""
+        for transform in self.transforms:
+            view = transform(view, random)
+        size, protocol = self.inference.input_size, self.inference.protocol
+        height, width = view.image.shape[:2]
+        masks = np.stack([grid_mask(mask, size, protocol, self.target) for mask in view.masks])
+        letterbox = Letterbox(height, width, size, protocol)
+        on_picture = np.zeros((size // CELL, size // CELL), dtype=bool)
+        on_picture[letterbox.cells] = True
+        return Prepared(
+            image=quick_square(view.image, letterbox),
+            tokens=self.tokenizer.encode(view.sentences, self.inference.sentence_length),
+            masks=masks[list(view.meant)],
+            on_picture=on_picture,
+            samples=tuple(samples[: len(view.sentences)]),
+        )
+
+
+def grid_mask(
+    mask: Bool[np.ndarray, "height width"],
+    size: int,
+    protocol: Literal["default", "released"],
+    target: Target,
+) -> Float32[np.ndarray, "cells cells"]:
+    """The mask on the grid of answers: what the loss makes of `Letterbox.apply_mask`, or the exact shares."""
+    height, width = mask.shape
+    letterbox = Letterbox(height, width, size, protocol)
+    if target == "nearest":
+        return np.ascontiguousarray(letterbox.apply_mask(mask)[::CELL, ::CELL])
+    cells = size // CELL
+    rows, columns = (part.stop - part.start for part in letterbox.cells)
+    if protocol == "released" or rows > height or columns > width:
+        fine = letterbox.apply_mask(mask).reshape(cells, CELL, cells, CELL)
+        return np.asarray(fine.mean(axis=(1, 3), dtype=np.float32))
+    grid = np.zeros((cells, cells), dtype=np.float32)
+    # in one step: a cell's share of the mask's own pixels, not of resampled ones
+    grid[letterbox.cells] = cell_shares(mask, rows, columns)
+    return grid
+
+
+def collate(parts: Sequence[Prepared]) -> Batch:
+    """The batch of these pictures and all their sentences."""
+    counts = [len(part.tokens) for part in parts]
+    return Batch(
+        images=torch.from_numpy(np.stack([part.image for part in parts])).permute(0, 3, 1, 2),
+        tokens=torch.from_numpy(np.concatenate([part.tokens for part in parts])),
+        image_index=torch.arange(len(parts)).repeat_interleave(torch.tensor(counts)),
+        masks=torch.from_numpy(np.concatenate([part.masks for part in parts]))[:, None],
+        on_picture=torch.from_numpy(np.stack([part.on_picture for part in parts])),
+        samples=torch.tensor([sample for part in parts for sample in part.samples]),
+    )
+
+
+class Loader:
+    """Endless batches for one process of a run, from where it stands.
+
+    What a batch holds depends on the seed and the position alone: not on the number of workers, nor on the
+    processes beside this one. The position counts what was handed out, not what workers have read ahead.
+    """
+
+    def __init__(
+        self,
+        dataset: Referring,
+        stream: Stream,
+        prepare: Prepare,
+        *,
+        groups: int,
+        workers: int = 0,
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        """Takes `groups` groups a batch over all processes, of which this one is number `rank`."""
+        if groups < 1 or groups % processes:
+            raise ValueError(f"a batch must divide evenly over {processes} processes, got {groups} groups")
+        self.views = _Views(dataset, prepare, stream.seed)
+        self.stream = stream
+        self.groups = groups
+        self.workers = workers
+        self.rank, self.processes = rank, processes
+        self.position = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches from the position on."""
+        batches: DataLoader[Prepared] = DataLoader(
+            self.views,
+            batch_sampler=self.stream.batches(self.position, self.groups, self.rank, self.processes),
+            num_workers=self.workers,
+            collate_fn=collate,
+            worker_init_fn=_one_thread,
+            pin_memory=torch.cuda.is_available(),
+            generator=torch.Generator(),  # else the loader would draw from the one that dropout draws from
+        )
+        for batch in batches:
+            self.position += self.groups
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the run stands, and in what."""
+        return {"position": self.position, **self._identity()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there; the batch and the number of processes may be others.
+
+        Raises:
+            ValueError: it was saved with another seed, rule or data set.
+        """
+        saved = {name: value for name, value in state.items() if name != "position"}
+        if saved != self._identity():
+            raise ValueError(f"the position was saved in {saved}, it cannot be used in {self._identity()}")
+        self.position = state["position"]
+
+    def _identity(self) -> dict[str, Any]:
+        stream = self.stream
+        return {
+            "seed": stream.seed,
+            "rule": stream.rule,
+            "sentences": stream.sentences,
+            "samples": len(stream.index),
+        }
+
+
+class _Views(Dataset[Prepared]):
+    """Prepared groups, each with a generator of its own."""
+
+    def __init__(self, dataset: Referring, prepare: Prepare, seed: int) -> None:
+        self.dataset = dataset
+        self.prepare = prepare
+        self.seed = seed
+
+    def __getitem__(self, group: Group) -> Prepared:
+        random = np.random.default_rng((self.seed, group.position, len(group.samples)))
+        view = self.dataset.view(group.samples, self.prepare.longest)
+        return self.prepare(view, group.samples, random)
+
+
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(0)

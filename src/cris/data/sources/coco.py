@@ -1,0 +1,153 @@
+"""Your own pictures: COCO instances, with sentences that people wrote or with ones made from them."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from cris.data.annotations.instances import Instances, read_instances
+from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.selection import Selection
+from cris.data.annotations.sentences import Said, read_sentences
+from cris.data.expressions import Census, Wishes, expressions_of
+from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.sources.conversion import Conversion, PictureFiles, join, missing_remark, picture_record
+from cris.data.sources.pictures import Pictures
+from cris.data.sources.splits import split_pictures
+from cris.picture import read_picture
+
+_ENTRIES = 10_000
+"""Ids kept for each picture's entries, so that they do not depend on other pictures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deal:
+    """How pictures are dealt to splits."""
+
+    shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    """Of train, val and test."""
+    seed: int = 0
+
+
+def convert_coco(
+    instances: Path,
+    images: Path,
+    *,
+    sentences: Path | None = None,
+    deal: Deal | None = None,
+    wishes: Wishes | None = None,
+    selection: Selection | None = None,
+    is_skipping_missing: bool = False,
+) -> Conversion:
+    """The pictures that sentences are about.
+
+    Args:
+        instances: COCO's instances JSON
+        images: a folder or zip of the pictures, by their file_name
+        sentences: JSONL or CSV with image, annotation_id, sentence; None makes sentences from the annotations
+        deal: the splits, by picture
+        wishes: what to make when there are no sentences
+        selection: which of the sentences in the file are left out
+        is_skipping_missing: go on without pictures that are not there
+
+    Raises:
+        ValueError: a file is not of its form, or pictures are missing; names file, row and field.
+    """
+    annotated = read_instances(instances)
+    _check_names(annotated)
+    for annotation in annotated.annotations.values():
+        annotation.object(annotated.pictures[annotation.picture_id])  # draws it, so that errors come first
+    contents = PictureFiles(Pictures(images))
+    deal = deal or Deal()
+    if sentences is not None:
+        return join(
+            _references(read_sentences(sentences, annotated), deal, str(sentences)),
+            annotated,
+            contents,
+            data_set=None,
+            selection=selection or Selection(),
+            is_skipping_missing=is_skipping_missing,
+        )
+    return _made(annotated, contents, deal, wishes or Wishes(), is_skipping_missing=is_skipping_missing)
+
+
+def _check_names(instances: Instances) -> None:
+    """The same picture twice could come to train and to test."""
+    seen: dict[str, int] = {}
+    for info in instances.pictures.values():
+        if info.file_name in seen:
+            raise ValueError(
+                f"{instances.name}: file_name {info.file_name!r} is that of pictures {seen[info.file_name]} "
+                f"and {info.id}: give each file one id"
+            )
+        seen[info.file_name] = info.id
+
+
+def _references(said: Sequence[Said], deal: Deal, where: str) -> list[Reference]:
+    """Sentences that mean the same, together."""
+    splits = split_pictures({each.picture_id for each in said}, deal.shares, deal.seed)
+    grouped: dict[tuple[int, tuple[int, ...]], list[str]] = {}
+    for each in said:
+        texts = grouped.setdefault((each.picture_id, each.object_ids), [])
+        if each.sentence not in texts:
+            texts.append(each.sentence)
+    return [
+        Reference(
+            where=where,
+            key=str(number),
+            id=number,
+            picture_id=picture_id,
+            object_ids=object_ids,
+            split=splits[picture_id],
+            sentences=tuple(Sentence(text=text) for text in texts),
+        )
+        for number, ((picture_id, object_ids), texts) in enumerate(grouped.items())
+    ]
+
+
+def _made(
+    instances: Instances, contents: PictureFiles, deal: Deal, wishes: Wishes, *, is_skipping_missing: bool
+) -> Conversion:
+    infos = contents.ordered(instances.pictures.values())
+    remarks = []
+    if missing := contents.missing(infos):
+        remarks.append(missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
+        infos = [info for info in infos if info.file_name not in missing]
+    splits = split_pictures([info.id for info in infos], deal.shares, deal.seed)
+    census = Census.of(instances)
+
+    def make() -> Iterator[PictureRecord]:
+        for place, (info, content) in enumerate(zip(infos, contents.stream(infos), strict=True)):
+            record = picture_record(info, content, instances.of_picture(info.id), ())
+            entries = _entries(record, census, wishes, place, splits[info.id])
+            if entries:
+                yield replace(record, entries=entries)
+
+    order = json.dumps([(info.id, info.file_name) for info in infos])
+    return Conversion(
+        sizes=[],
+        remarks=remarks,
+        count=len(infos),
+        # Which pictures get sentences is known only once they are looked at, so the first are made again.
+        pictures=lambda start: islice(make(), start, None),
+        order=hashlib.sha256(order.encode()).hexdigest(),
+    )
+
+
+def _entries(
+    record: PictureRecord, census: Census, wishes: Wishes, place: int, split: str
+) -> tuple[ReferringEntry, ...]:
+    """What can be said of the picture, an entry for what is meant."""
+    grouped: dict[tuple[int, ...], list[str]] = {}
+    image = read_picture(record.image)
+    for expression in expressions_of(record.objects, image, census, wishes, record.picture_id):
+        grouped.setdefault(expression.object_ids, []).append(expression.sentence)
+    assert len(grouped) <= _ENTRIES
+    return tuple(
+        ReferringEntry(
+            ref_id=place * _ENTRIES + number, object_ids=object_ids, sentences=tuple(texts), split=split
+        )
+        for number, (object_ids, texts) in enumerate(grouped.items())
+    )

@@ -1,0 +1,233 @@
+"""References, instances and picture files joined into the pictures of a data set."""
+
+import hashlib
+import io
+import json
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
+
+from PIL import ExifTags, Image
+
+from cris.data.annotations.instances import Annotation, Instances, PictureInfo
+from cris.data.annotations.references import Reference, SplitSize, split_sizes
+from cris.data.annotations.selection import Selection, select
+from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.sources.pictures import Pictures
+from cris.picture import FORMATS
+
+_TURNED = (5, 6, 7, 8)
+"""EXIF orientations that swap height and width."""
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conversion:
+    """A source that was checked, ready to be written."""
+
+    sizes: list[SplitSize]
+    """Of all the source has, before anything is left out."""
+    remarks: list[str]
+    """What a person should know, a line each."""
+    count: int
+    """Pictures."""
+    pictures: Callable[[int], Iterator[PictureRecord]]
+    """Makes them anew, in the same order every time, without as many of the first as it is told."""
+    order: str
+    """Sha256 of the pictures' ids and names in their order."""
+
+
+@runtime_checkable
+class Contents(Protocol):
+    """Where the encoded pictures are."""
+
+    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
+        """The file names of the pictures that are not there."""
+        ...
+
+    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+        """The pictures in the order in which they are best read."""
+        ...
+
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
+        """The encoded pictures, one at a time; `infos` must be in that order."""
+        ...
+
+
+class PictureFiles:
+    """Encoded pictures in a folder or a zip, by their file names."""
+
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+
+    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
+        """The file names of the pictures that are not there."""
+        return set(self._pictures.missing([info.file_name for info in infos]))
+
+    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+        """The pictures by their ids."""
+        return sorted(infos, key=lambda info: info.id)
+
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
+        """The encoded pictures, one at a time."""
+        return (self._pictures.read(info.file_name) for info in infos)
+
+
+def join(
+    references: Sequence[Reference],
+    instances: Instances,
+    contents: Contents,
+    *,
+    data_set: str | None,
+    selection: Selection,
+    is_skipping_missing: bool,
+) -> Conversion:
+    """The pictures that anything refers to, with all their objects.
+
+    Raises:
+        ValueError: a reference is about what is not there, or pictures are missing and may not be skipped.
+    """
+    for reference in references:
+        check_reference(reference, instances)
+    sizes = split_sizes(references, data_set)
+    selected = select(references, instances, selection)
+    left, remarks = without_blanks(selected.references)
+    remarks = [*selected.remarks, *remarks, *_leaks(references)]
+    by_picture: dict[int, list[Reference]] = {}
+    for reference in left:
+        by_picture.setdefault(reference.picture_id, []).append(reference)
+    infos = contents.ordered(instances.pictures[picture_id] for picture_id in by_picture)
+    if missing := contents.missing(infos):
+        remarks.append(missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
+        infos = [info for info in infos if info.file_name not in missing]
+
+    def make(start: int) -> Iterator[PictureRecord]:
+        rest = infos[start:]
+        for info, content in zip(rest, contents.stream(rest), strict=True):
+            yield picture_record(info, content, instances.of_picture(info.id), by_picture[info.id])
+
+    order = json.dumps([(info.id, info.file_name) for info in infos])
+    return Conversion(
+        sizes=sizes,
+        remarks=remarks,
+        count=len(infos),
+        pictures=make,
+        order=hashlib.sha256(order.encode()).hexdigest(),
+    )
+
+
+def check_reference(reference: Reference, instances: Instances) -> None:
+    """Raises ValueError when the reference's picture or objects are not there."""
+    if reference.picture_id not in instances.pictures:
+        raise ValueError(
+            f"{reference.where}: image_id {reference.picture_id} is no picture of {instances.name}"
+        )
+    for object_id in reference.object_ids:
+        annotation = instances.annotations.get(object_id)
+        if annotation is None:
+            raise ValueError(f"{reference.where}: ann_id {object_id} is no annotation of {instances.name}")
+        if annotation.picture_id != reference.picture_id:
+            raise ValueError(
+                f"{reference.where}: ann_id {object_id} must be in picture {reference.picture_id}, "
+                f"it is in {annotation.picture_id}"
+            )
+
+
+def without_blanks(references: Sequence[Reference]) -> tuple[list[Reference], list[str]]:
+    """The references without sentences of nothing, and a remark when there were some."""
+    left: list[Reference] = []
+    for reference in references:
+        sentences = tuple(sentence for sentence in reference.sentences if sentence.text)
+        if sentences:
+            left.append(replace(reference, sentences=sentences))
+    before = sum(len(reference.sentences) for reference in references)
+    blank = before - sum(len(reference.sentences) for reference in left)
+    if not blank and len(left) == len(references):
+        return left, []
+    gone = len(references) - len(left)
+    return left, [f"{blank:,} blank sentences left out, and {gone:,} references that had no others"]
+
+
+def picture_record(
+    info: PictureInfo, content: bytes, annotations: Sequence[Annotation], references: Sequence[Reference]
+) -> PictureRecord:
+    """The picture with its objects and referring entries.
+
+    An object that cannot be drawn is left out with a warning, unless something refers to it.
+
+    Raises:
+        ValueError: the picture is damaged or of another size, or an object that is meant cannot be drawn.
+    """
+    check_picture(content, info.file_name, info.height, info.width)
+    meant = {object_id for reference in references for object_id in reference.object_ids}
+    return PictureRecord(
+        picture_id=info.id,
+        file_name=info.file_name,
+        height=info.height,
+        width=info.width,
+        image=content,
+        objects=tuple(_objects(info, annotations, meant)),
+        entries=tuple(
+            ReferringEntry(
+                ref_id=reference.id,
+                object_ids=reference.object_ids,
+                sentences=tuple(sentence.text for sentence in reference.sentences),
+                split=reference.split,
+            )
+            for reference in sorted(references, key=lambda reference: reference.id)
+        ),
+    )
+
+
+def check_picture(content: bytes, name: str, height: int, width: int) -> None:
+    """Raises ValueError when an encoded picture is damaged, or of another size once it is upright."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            size = image.size
+            if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
+                size = size[::-1]
+            image.draft("RGB", (1, 1))  # of a JPEG all is read, but only an eighth of it computed
+            image.load()
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
+        raise ValueError(f"{name}: damaged picture, or none ({error}); fetch it again") from error
+    if size != (width, height):
+        raise ValueError(
+            f"{name}: picture must have the annotated height and width {height}×{width}, "
+            f"got {size[1]}×{size[0]} once upright"
+        )
+
+
+def _objects(info: PictureInfo, annotations: Sequence[Annotation], meant: set[int]) -> Iterator[ObjectRecord]:
+    for annotation in annotations:
+        try:
+            yield annotation.object(info)
+        except ValueError as error:
+            if annotation.id in meant:
+                raise
+            warnings.warn(f"{error}; left out, as nothing refers to it", stacklevel=2)
+
+
+def _leaks(references: Sequence[Reference]) -> list[str]:
+    """Whether splits share pictures, which those of RefCOCOg's google partition do by design."""
+    pictures: dict[str, set[int]] = {}
+    for reference in references:
+        pictures.setdefault(reference.split, set()).add(reference.picture_id)
+    train = pictures.pop("train", set())
+    shared = {split: len(train & ids) for split, ids in pictures.items() if train & ids}
+    return [f"{count:,} pictures of {split} are in train too" for split, count in sorted(shared.items())]
+
+
+def missing_remark(missing: set[str], count: int, *, is_skipping_missing: bool) -> str:
+    """What to say of pictures that are not there; raises ValueError unless they may be skipped."""
+    if len(missing) == count:
+        raise ValueError(
+            f"none of the {count:,} pictures is there: --images must have {min(missing)} right inside"
+        )
+    some = ", ".join(sorted(missing)[:_NAMES_SHOWN]) + ("…" if len(missing) > _NAMES_SHOWN else "")
+    remark = f"{len(missing):,} of {count:,} pictures are missing: {some}"
+    if not is_skipping_missing:
+        raise ValueError(f"{remark}; pass --skip-missing to go on without them")
+    return f"{remark}; they and what refers to them are left out"

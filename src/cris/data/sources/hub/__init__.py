@@ -1,0 +1,102 @@
+"""Re-releases of the RefCOCO family: Parquet in three layouts, and MDETR's JSON."""
+
+from pathlib import Path
+
+from cris.data.annotations.instances import Instances
+from cris.data.annotations.references import Reference
+from cris.data.annotations.selection import Selection
+from cris.data.sources.conversion import Contents, Conversion, PictureFiles, join
+from cris.data.sources.hub import object_rows, picture_rows, reference_rows
+from cris.data.sources.hub.mdetr import mdetr_files, read_mdetr
+from cris.data.sources.hub.parquet import layout_of
+from cris.data.sources.pictures import Pictures
+
+LAYOUTS = (object_rows.LAYOUT, reference_rows.LAYOUT, picture_rows.LAYOUT)
+_DATA_SETS = {"refcoco": "refcoco", "refcocoplus": "refcoco+", "refcocog": "refcocog-umd"}
+"""Names of repositories → keys of SPLIT_SIZES."""
+
+
+def convert_hub(
+    folder: Path,
+    *,
+    images: Path | None = None,
+    instances: Path | None = None,
+    selection: Selection | None = None,
+    is_skipping_missing: bool = False,
+) -> Conversion:
+    """The pictures of a re-release that lies in a folder (or is one file).
+
+    Args:
+        folder: Parquet files, there or in folders inside, or MDETR's finetune_*.json; or one such file
+        images: a folder or zip of COCO's pictures of 2014, for releases that come without
+        instances: COCO's instances_train2014.json, for MDETR's files, which come without masks
+        selection: what to leave out or mark
+        is_skipping_missing: go on without pictures that are not there
+
+    Raises:
+        ColumnError: the columns are those of no known layout.
+        ValueError: a row is not as it must be; names file, row and field.
+    """
+    remarks: list[str] = []
+    contents: Contents
+    data_set = _data_set(folder)
+    references: list[Reference]
+    source: Instances
+    if not folder.exists():
+        raise ValueError(f"there is no file or folder {folder}")
+    if files := _parquet_files(folder):
+        layout = layout_of(files, LAYOUTS)
+        if layout is object_rows.LAYOUT:
+            objects = object_rows.read_object_rows(files)
+            references, source, contents = objects.references, objects.instances, objects.contents
+            remarks = objects.remarks
+        elif layout is picture_rows.LAYOUT:
+            pictures = picture_rows.read_picture_rows(files)
+            references, source, contents = pictures.references, pictures.instances, pictures.contents
+        else:
+            references, source = reference_rows.read_reference_rows(files)
+            contents = _picture_files(images, layout.name)
+    elif files := _mdetr_files(folder):
+        references, source, data_set = read_mdetr(files, instances)
+        contents = _picture_files(images, "MDETR")
+    else:
+        raise ValueError(f"{folder} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
+    conversion = join(
+        references,
+        source,
+        contents,
+        data_set=data_set,
+        selection=selection or Selection(),
+        is_skipping_missing=is_skipping_missing,
+    )
+    conversion.remarks.extend(remarks)
+    return conversion
+
+
+def source_files(folder: Path) -> list[Path]:
+    """The files in a folder, or the one file, that are read."""
+    return _parquet_files(folder) or _mdetr_files(folder)
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder] if folder.suffix == ".parquet" else []
+    return sorted(path for path in folder.rglob("*.parquet") if path.is_file())
+
+
+def _mdetr_files(folder: Path) -> list[Path]:
+    if folder.is_file():
+        return [folder] if folder.suffix == ".json" else []
+    return mdetr_files(folder)
+
+
+def _picture_files(images: Path | None, name: str) -> PictureFiles:
+    if images is None:
+        raise ValueError(f"files as those of {name} come without pictures: pass --images, COCO's of 2014")
+    return PictureFiles(Pictures(images))
+
+
+def _data_set(folder: Path) -> str | None:
+    """By the name of the folder, which is that of a repository, with or without its owner and revision."""
+    name = folder.name.lower().partition("@")[0].rpartition("--")[2]
+    return _DATA_SETS.get(name)

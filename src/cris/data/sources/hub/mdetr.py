@@ -1,0 +1,133 @@
+"""MDETR's re-release of the RefCOCO family: finetune_refcoco_train.json and its kin."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cris.data.annotations.fields import Row, as_row, read_json
+from cris.data.annotations.instances import (
+    Annotation,
+    Instances,
+    PictureInfo,
+    annotation_of,
+    picture_info,
+    read_instances,
+)
+from cris.data.annotations.references import SPLITS, Reference, Sentence
+
+_FILE = re.compile(r"finetune_(g?refcoco[+g]?)_(\w+)\.json")
+_DATA_SETS = {"refcocog": "refcocog-umd"}
+"""Where MDETR's name of a data set is not ours: its RefCOCOg is that of UMD's partition."""
+
+
+def mdetr_files(folder: Path) -> list[Path]:
+    """MDETR's annotation files in a folder, by name."""
+    return sorted(path for path in folder.glob("*.json") if _FILE.fullmatch(path.name))
+
+
+def read_mdetr(files: Sequence[Path], instances: Path | None) -> tuple[list[Reference], Instances, str]:
+    """References, annotations and the data set's name from files of one data set, one for each split.
+
+    A row is a sentence with its boxes; those about the same objects become one reference. MDETR's own
+    files have no masks: `instances`, COCO's file, has them.
+
+    Raises:
+        ValueError: a file is not of that form, or there are no masks.
+    """
+    names = {path: _names(path) for path in files}
+    data_sets = {data_set for data_set, _ in names.values()}
+    if len(data_sets) > 1:
+        raise ValueError(
+            f"files must be of one data set, got {', '.join(sorted(data_sets))}: move all but one away"
+        )
+    rows = [row for path in files for row in _sentences(path, names[path][1])]
+    if instances is not None:
+        source = read_instances(instances)
+    else:
+        source = _own_instances(rows)
+    data_set = data_sets.pop()
+    return _references(rows), source, _DATA_SETS.get(data_set, data_set)
+
+
+class _SentenceRow:
+    """A row of `images`, which is a sentence, and its boxes."""
+
+    def __init__(self, row: Row, split: str, categories: dict[int, str]) -> None:
+        self.row, self.split, self.categories = row, split, categories
+        self.id = row.whole("id")
+        self.picture = picture_info(Row(row.where, {**row.fields, "id": row.value("original_id")}))
+        self.caption = row.text("caption").strip()
+        self.boxes: list[Row] = []
+
+    def object_ids(self) -> tuple[int, ...]:
+        """Of COCO's annotations; gRefCOCO's `empty` boxes stand for none."""
+        return tuple(row.whole("original_id") for row in self.boxes if not row.fields.get("empty"))
+
+    def annotations(self) -> Iterator[Annotation]:
+        """The boxes with their masks, under COCO's ids."""
+        for row in self.boxes:
+            if row.fields.get("empty"):
+                continue
+            if "segmentation" not in row.fields:
+                raise ValueError(
+                    f"{row.where}: segmentation is missing: pass --instances, COCO's instances_train2014.json"
+                )
+            ids = {"id": row.whole("original_id"), "image_id": self.picture.id}
+            yield annotation_of(Row(row.where, {**row.fields, **ids}), self.categories)
+
+
+def _names(path: Path) -> tuple[str, str]:
+    match = _FILE.fullmatch(path.name)
+    if match is None or match[2] not in SPLITS:
+        raise ValueError(f"{path}: name must be finetune_DATASET_SPLIT.json, with one of {', '.join(SPLITS)}")
+    return match[1], match[2]
+
+
+def _sentences(path: Path, split: str) -> list[_SentenceRow]:
+    content = as_row(str(path), read_json(path))
+    categories = {}
+    for number, fields in enumerate(content.rows("categories")):
+        row = as_row(f"{path}: categories row {number}", fields)
+        categories[row.whole("id")] = row.text("name")
+    rows: dict[int, _SentenceRow] = {}
+    for number, fields in enumerate(content.rows("images")):
+        sentence = _SentenceRow(as_row(f"{path}: images row {number}", fields), split, categories)
+        if sentence.id in rows:
+            raise ValueError(f"{sentence.row.where}: id {sentence.id} is there twice")
+        rows[sentence.id] = sentence
+    for number, fields in enumerate(content.rows("annotations")):
+        row = as_row(f"{path}: annotations row {number}", fields)
+        if row.whole("image_id") not in rows:
+            raise row.error("image_id", "the id of one of the images", row.value("image_id"))
+        rows[row.whole("image_id")].boxes.append(row)
+    return list(rows.values())
+
+
+def _own_instances(rows: Sequence[_SentenceRow]) -> Instances:
+    pictures: dict[int, PictureInfo] = {}
+    annotations: dict[int, Annotation] = {}
+    for row in rows:
+        known = pictures.setdefault(row.picture.id, row.picture)
+        if known != row.picture:
+            raise row.row.error("height and width", f"{known.height}×{known.width} as before", row.picture)
+        for annotation in row.annotations():
+            annotations.setdefault(annotation.id, annotation)
+    return Instances(rows[0].row.where if rows else "", pictures.values(), annotations.values())
+
+
+def _references(rows: Sequence[_SentenceRow]) -> list[Reference]:
+    groups: dict[tuple[int, str, tuple[int, ...]], list[_SentenceRow]] = {}
+    for row in rows:
+        groups.setdefault((row.picture.id, row.split, row.object_ids()), []).append(row)
+    return [
+        Reference(
+            where=group[0].row.where,
+            key=str(number),
+            id=number,
+            picture_id=picture_id,
+            object_ids=object_ids,
+            split=split,
+            sentences=tuple(Sentence(text=row.caption, id=str(row.id)) for row in group),
+        )
+        for number, ((picture_id, split, object_ids), group) in enumerate(groups.items())
+    ]

@@ -1,0 +1,161 @@
+"""The layout of lmms-lab/RefCOCO, RefCOCOplus and RefCOCOg: a row is an object, with its picture."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cris.data.annotations.fields import Row
+from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.references import Reference, Sentence
+from cris.data.sources.hub.parquet import (
+    Column,
+    Layout,
+    ParquetPictures,
+    encoded_picture,
+    floats_as_written,
+    is_list,
+    is_number,
+    is_picture,
+    is_text,
+    is_whole,
+    picture_size,
+    rows,
+    split_of_file,
+)
+
+UNKNOWN_CATEGORY = "object"
+"""These files do not say what an object is."""
+LAYOUT = Layout(
+    name="lmms-lab/RefCOCO",
+    columns=(
+        Column(name="question_id", expected="text", fits=is_text),
+        Column(name="image", expected="picture (bytes, path)", fits=is_picture),
+        Column(name="answer", expected="list of text", fits=is_list(is_text)),
+        Column(name="segmentation", expected="list of numbers", fits=is_list(is_number)),
+        Column(name="bbox", expected="list of numbers", fits=is_list(is_number)),
+        Column(name="iscrowd", expected="whole number", fits=is_whole),
+        Column(name="file_name", expected="text", fits=is_text),
+    ),
+)
+_COCO_NAME = re.compile(r"(COCO_(?:train|val)2014_(\d{12}))(?:_\d+)?(\.\w+)")
+"""The family adds the number of the referred object to COCO's file names."""
+_SAME_BOX_PIXELS = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectRows:
+    """What the files hold."""
+
+    references: list[Reference]
+    instances: Instances
+    contents: ParquetPictures
+    remarks: list[str]
+
+
+def read_object_rows(files: Sequence[Path]) -> ObjectRows:
+    """The references, objects and pictures of files of that layout.
+
+    Rows of the same picture are found by its file name; COCO's picture ids are in the names, other pictures
+    get running numbers, as all objects and references do. A polygon that does not fill its box is one of
+    several, of which the others are lost: they are counted.
+
+    Raises:
+        ValueError: a row is not as it must be; names file, row and field.
+    """
+    table = _Table()
+    for path in files:
+        split = split_of_file(path)
+        for row in rows([path], [column.name for column in LAYOUT.columns]):
+            table.add(row, split)
+    remarks = []
+    if table.partial:
+        remarks.append(
+            f"{table.partial:,} of {len(table.annotations):,} objects have a polygon that does not fill "
+            "their box: these files keep one polygon of each, so masks of several parts are not whole"
+        )
+    return ObjectRows(
+        references=table.references,
+        instances=Instances(str(files[0].parent), table.pictures.values(), table.annotations.values()),
+        contents=ParquetPictures(files, table.places),
+        remarks=remarks,
+    )
+
+
+class _Table:
+    """Collects rows into pictures, objects and references."""
+
+    def __init__(self) -> None:
+        self.pictures: dict[str, PictureInfo] = {}
+        self.annotations: dict[tuple[object, ...], Annotation] = {}
+        self.references: list[Reference] = []
+        self.places: dict[int, int] = {}
+        self.partial = 0
+
+    def add(self, row: Row, split: str) -> None:
+        picture = self._picture(row)
+        annotation = self._annotation(row, picture)
+        self.references.append(
+            Reference(
+                where=row.where,
+                key=row.text("question_id"),
+                id=len(self.references),
+                picture_id=picture.id,
+                object_ids=(annotation.id,),
+                split=split,
+                sentences=tuple(Sentence(text=str(text or "").strip()) for text in row.rows("answer")),
+            )
+        )
+
+    def _picture(self, row: Row) -> PictureInfo:
+        name = row.text("file_name")
+        coco = _COCO_NAME.fullmatch(name)
+        file_name = coco[1] + coco[3] if coco else name
+        height, width = picture_size(row, encoded_picture(row))
+        info = self.pictures.get(file_name)
+        if info is None:
+            # beyond COCO's numbers, which have 12 digits, where a name has none
+            number = int(coco[2]) if coco else 10**12 + len(self.pictures)
+            fields = {"id": number, "file_name": file_name, "height": height, "width": width}
+            info = picture_info(Row(row.where, fields))
+            if number in self.places:
+                raise row.error("file_name", "another name for another picture", name)
+            self.pictures[file_name] = info
+            self.places[number] = len(self.references)
+        elif (height, width) != (info.height, info.width):
+            expected = f"of {info.height}×{info.width} pixels, as in an earlier row of {file_name}"
+            raise row.error("image", expected, f"{height}×{width}")
+        return info
+
+    def _annotation(self, row: Row, picture: PictureInfo) -> Annotation:
+        polygon = floats_as_written(row.numbers("segmentation"))
+        left, top, width, height = box = _box(row)
+        key = (picture.id, box, tuple(polygon))
+        if key not in self.annotations:
+            self.annotations[key] = Annotation(
+                where=row.where,
+                id=len(self.annotations),
+                picture_id=picture.id,
+                category=UNKNOWN_CATEGORY,
+                box=box,
+                area=None,
+                is_crowd=row.flag("iscrowd"),
+                segmentation=[polygon],
+            )
+            sides = (left, top, left + width, top + height)
+            self.partial += not _fills(polygon, sides)
+        return self.annotations[key]
+
+
+def _box(row: Row) -> tuple[float, float, float, float]:
+    left, top, width, height = floats_as_written(row.box("bbox"))
+    return left, top, width, height
+
+
+def _fills(polygon: Sequence[float], sides: Sequence[float]) -> bool:
+    """Whether the polygon reaches every side of the box."""
+    if len(polygon) < 2:
+        return False
+    x, y = polygon[::2], polygon[1::2]
+    reached = (min(x), min(y), max(x), max(y))
+    return all(abs(a - b) <= _SAME_BOX_PIXELS for a, b in zip(reached, sides, strict=True))

@@ -1,0 +1,121 @@
+"""The layout of moondream/refcoco-m: a row is a picture with its objects, masks and sentences."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cris.data.annotations.fields import Row, as_row
+from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.references import Reference, Sentence
+from cris.data.sources.hub.parquet import (
+    Column,
+    Layout,
+    ParquetPictures,
+    encoded_picture,
+    is_list,
+    is_number,
+    is_picture,
+    is_struct,
+    is_text,
+    is_whole,
+    picture_size,
+    rows,
+    split_of_file,
+)
+
+LAYOUT = Layout(
+    name="moondream/refcoco-m",
+    columns=(
+        Column(name="image", expected="picture (bytes, path)", fits=is_picture),
+        Column(name="image_id", expected="whole number", fits=is_whole, is_required=False),
+        Column(name="file_name", expected="text", fits=is_text, is_required=False),
+        Column(
+            name="samples",
+            expected="list of (id, category, sentences, bbox, mask (counts, size))",
+            fits=is_list(
+                is_struct(
+                    id=is_whole,
+                    category=is_text,
+                    sentences=is_list(is_text),
+                    bbox=is_list(is_number),
+                    mask=is_struct(counts=is_text, size=is_list(is_whole)),
+                )
+            ),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureRows:
+    """What the files hold."""
+
+    references: list[Reference]
+    instances: Instances
+    contents: ParquetPictures
+
+
+def read_picture_rows(files: Sequence[Path]) -> PictureRows:
+    """The references, objects and pictures of files of that layout.
+
+    A picture without an id of its own gets the number of its row, which names it too.
+
+    Raises:
+        ValueError: a row is not as it must be; names file, row and field.
+    """
+    pictures: list[PictureInfo] = []
+    annotations: list[Annotation] = []
+    references: list[Reference] = []
+    places: dict[int, int] = {}
+    for path in files:
+        split = split_of_file(path)
+        for row in rows([path], [column.name for column in LAYOUT.columns]):
+            picture = _picture(row, len(pictures))
+            places[picture.id] = len(pictures)
+            pictures.append(picture)
+            for number, fields in enumerate(row.rows("samples")):
+                sample = as_row(f"{row.where}: samples row {number}", fields)
+                annotations.append(_annotation(sample, picture))
+                references.append(_reference(sample, picture, split))
+    return PictureRows(
+        references=references,
+        instances=Instances(str(files[0].parent), pictures, annotations),
+        contents=ParquetPictures(files, places),
+    )
+
+
+def _picture(row: Row, number: int) -> PictureInfo:
+    height, width = picture_size(row, encoded_picture(row))
+    fields = {
+        "id": row.whole("image_id") if row.fields.get("image_id") is not None else number,
+        "file_name": row.text("file_name") if row.fields.get("file_name") else f"{number}",
+        "height": height,
+        "width": width,
+    }
+    return picture_info(Row(row.where, fields))
+
+
+def _annotation(sample: Row, picture: PictureInfo) -> Annotation:
+    return Annotation(
+        where=sample.where,
+        id=sample.whole("id"),
+        picture_id=picture.id,
+        category=sample.text("category"),
+        box=sample.box("bbox"),
+        area=None,
+        is_crowd=False,
+        segmentation=dict(as_row(f"{sample.where}: mask", sample.value("mask")).fields),
+    )
+
+
+def _reference(sample: Row, picture: PictureInfo, split: str) -> Reference:
+    number = sample.whole("id")
+    return Reference(
+        where=sample.where,
+        key=str(number),
+        id=number,
+        picture_id=picture.id,
+        object_ids=(number,),
+        split=split,
+        sentences=tuple(Sentence(text=str(text or "").strip()) for text in sample.rows("sentences")),
+    )

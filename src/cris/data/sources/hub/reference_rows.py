@@ -1,0 +1,86 @@
+"""The layout of jxu124/refcoco, refcocoplus and refcocog: a row is a reference; pictures lie apart."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cris.data.annotations.fields import Row, as_row
+from cris.data.annotations.instances import Annotation, Instances, PictureInfo, annotation_of, picture_info
+from cris.data.annotations.references import Reference, sentence_of, split_of
+from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
+from cris.data.sources.hub.parquet import Column, Layout, is_list, is_struct, is_text, is_whole, rows
+
+LAYOUT = Layout(
+    name="jxu124/refcoco",
+    columns=(
+        Column(
+            name="sentences",
+            expected="list of (sent, sent_id)",
+            fits=is_list(is_struct(sent=is_text, sent_id=is_whole)),
+        ),
+        Column(name="ref_id", expected="whole number", fits=is_whole),
+        Column(name="ann_id", expected="whole number", fits=is_whole),
+        Column(name="image_id", expected="whole number", fits=is_whole),
+        Column(name="split", expected="text", fits=is_text),
+        Column(name="raw_anns", expected="text", fits=is_text),
+        Column(name="raw_image_info", expected="text", fits=is_text),
+    ),
+)
+
+
+def read_reference_rows(files: Sequence[Path]) -> tuple[list[Reference], Instances]:
+    """The references of files of that layout, and the objects they mean; there are no others.
+
+    The box is that of the raw annotation, as the column `bbox` has corners.
+
+    Raises:
+        ValueError: a row is not as it must be; names file, row and field.
+    """
+    references: dict[int, Reference] = {}
+    pictures: dict[int, PictureInfo] = {}
+    annotations: dict[int, Annotation] = {}
+    for row in rows(files, [column.name for column in LAYOUT.columns]):
+        picture = picture_info(_inner(row, "raw_image_info"))
+        annotation = annotation_of(_inner(row, "raw_anns"), COCO_CATEGORIES)
+        if picture.id != row.whole("image_id"):
+            raise row.error("image_id", f"that of raw_image_info, {picture.id}", row.value("image_id"))
+        if annotation.id != row.whole("ann_id"):
+            raise row.error("ann_id", f"that of raw_anns, {annotation.id}", row.value("ann_id"))
+        if pictures.setdefault(picture.id, picture) != picture:
+            raise row.error("raw_image_info", "that of the earlier rows of its picture", picture)
+        annotations.setdefault(annotation.id, annotation)
+        reference = _reference(row, picture, annotation)
+        if reference.id in references:
+            raise ValueError(
+                f"{row.where}: ref_id {reference.id} is that of {references[reference.id].where} too"
+            )
+        references[reference.id] = reference
+    instances = Instances(str(files[0].parent), pictures.values(), annotations.values())
+    return list(references.values()), instances
+
+
+def _reference(row: Row, picture: PictureInfo, annotation: Annotation) -> Reference:
+    number = row.whole("ref_id")
+    return Reference(
+        where=row.where,
+        key=str(number),
+        id=number,
+        picture_id=picture.id,
+        object_ids=(annotation.id,),
+        split=split_of(row),
+        sentences=tuple(
+            sentence_of(as_row(f"{row.where}: sentences row {place}", fields))
+            for place, fields in enumerate(row.rows("sentences"))
+        ),
+    )
+
+
+def _inner(row: Row, name: str) -> Row:
+    """The fields inside a column of JSON text."""
+    try:
+        fields = json.loads(row.text(name))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise row.error(name, "JSON", row.value(name)) from error
+    if isinstance(fields, list) and len(fields) == 1:
+        fields = fields[0]
+    return as_row(f"{row.where}: {name}", fields)

@@ -1,0 +1,42 @@
+"""RefCOCO, RefCOCO+, RefCOCOg and gRefCOCO as their authors published them."""
+
+from pathlib import Path
+
+from cris.data.annotations.instances import read_instances
+from cris.data.annotations.references import data_set_of, read_references
+from cris.data.annotations.selection import Selection
+from cris.data.sources.conversion import Conversion, PictureFiles, join
+from cris.data.sources.pictures import Pictures
+
+
+def convert_refer(
+    refs: Path,
+    instances: Path,
+    images: Path,
+    *,
+    data_set: str | None = None,
+    selection: Selection | None = None,
+    is_skipping_missing: bool = False,
+) -> Conversion:
+    """The pictures of `refs(unc).p`, `refs(umd).p`, `refs(google).p` or `grefs(unc).json`.
+
+    Args:
+        refs: the references; of a pickle only plain values are read
+        instances: COCO's instances.json that lies beside them
+        images: a folder or zip of COCO's pictures of 2014
+        data_set: a key of SPLIT_SIZES to compare sizes with; by default told by the name of `refs`
+        selection: what to leave out or mark
+        is_skipping_missing: go on without pictures that are not there
+
+    Raises:
+        ValueError: a file is not of its form; names file, row and field.
+    """
+    references = read_references(refs)
+    return join(
+        references,
+        read_instances(instances),
+        PictureFiles(Pictures(images)),
+        data_set=data_set or data_set_of(refs, references),
+        selection=selection or Selection(),
+        is_skipping_missing=is_skipping_missing,
+    )

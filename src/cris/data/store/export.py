@@ -1,0 +1,113 @@
+"""Data sets for publishing and streaming: Parquet, and WebDataset's tars."""
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+from cris.data.records import PictureRecord
+from cris.data.store.reading import StoredDataset
+from cris.data.store.schema import SCHEMA
+from cris.picture import FORMATS
+
+ExportFormat = Literal["parquet", "webdataset"]
+TAR_BYTES = 256 * 2**20
+"""A tar ends with the picture that reaches it; readers take whole tars in turns."""
+_ROWS_TOGETHER = 64
+"""Of a Parquet file: what a reader takes in at once."""
+_SUFFIXES = {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2"}
+"""Formats whose usual suffix is not their name in lower case."""
+
+
+def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterator[int]:
+    """Writes the data set's files to a folder that is there; yields the place of each picture once written.
+
+    Raises:
+        ValueError: a picture is none, or a split has a name that no file can have.
+    """
+    assert format in get_args(ExportFormat), format
+    return _parquet(dataset, folder) if format == "parquet" else _webdataset(dataset, folder)
+
+
+def _parquet(dataset: StoredDataset, folder: Path) -> Iterator[int]:
+    """One file for each shard, with the same columns."""
+    shards = len(dataset.manifest.files)
+    written = 0
+    for number in range(shards):
+        batch = dataset.batch(number)
+        path = folder / f"pictures-{number:05d}-of-{shards:05d}.parquet"
+        with pq.ParquetWriter(path, SCHEMA, compression="zstd") as writer:
+            for start in range(0, len(batch), _ROWS_TOGETHER):
+                writer.write_batch(batch.slice(start, _ROWS_TOGETHER))
+        yield from range(written, written + len(batch))
+        written += len(batch)
+
+
+def _webdataset(dataset: StoredDataset, folder: Path) -> Iterator[int]:
+    """Tars of each split, in which a picture's file is followed by a JSON of the same name."""
+    tars = {split: _Tars(folder, split) for split in dataset.manifest.splits}
+    try:
+        for index, record in enumerate(dataset):
+            suffix = _suffix(record)
+            for split in dict.fromkeys(entry.split for entry in record.entries):
+                part = tuple(entry for entry in record.entries if entry.split == split)
+                tars[split].add(replace(record, entries=part), suffix)
+            yield index
+    finally:
+        for each in tars.values():
+            each.close()
+
+
+class _Tars:
+    """The tars of a split, a new one when the last is full."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        if not re.fullmatch(r"[\w+-]+", split):
+            raise ValueError(f"a split must have letters and digits only to name files, got {split!r}")
+        self._folder = folder
+        self._split = split
+        self._count = 0
+        self._tar: tarfile.TarFile | None = None
+
+    def add(self, record: PictureRecord, suffix: str) -> None:
+        """Writes a picture, then what is known of it."""
+        if self._tar is None:
+            path = self._folder / f"{self._split}-{self._count:05d}.tar"
+            self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115, closed below
+            self._count += 1
+        known = {name: value for name, value in asdict(replace(record, image=b"")).items() if name != "image"}
+        key = f"{record.picture_id:012d}"
+        _add(self._tar, f"{key}.{suffix}", record.image)
+        _add(self._tar, f"{key}.json", json.dumps(known).encode())
+        if self._tar.offset >= TAR_BYTES:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the tar that is being written, if any."""
+        if self._tar is not None:
+            self._tar.close()
+            self._tar = None
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    """With no time and no owner, so that the same data makes the same tar."""
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def _suffix(record: PictureRecord) -> str:
+    """By the bytes, as names may lie."""
+    try:
+        with Image.open(io.BytesIO(record.image), formats=FORMATS) as image:
+            format = image.format or ""
+    except OSError as error:
+        raise ValueError(f"{record.file_name} (picture {record.picture_id}): no picture ({error})") from error
+    return _SUFFIXES.get(format, format.lower())

@@ -1,0 +1,158 @@
+"""manifest.json: what a data set is, how it was made, and the sha256 of its shards."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cris import __version__
+from cris.data.records import PictureRecord
+from cris.data.store.schema import SCHEMA_VERSION
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceInfo:
+    """Where the rows come from: everything that decides what they are."""
+
+    kind: str
+    """The command that reads such sources: scenes, refer, hub, coco."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What was chosen; plain JSON values."""
+    files: dict[str, str] = field(default_factory=dict)
+    """Name of a file that was read → its sha256; pictures need not be among them."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of the data, a line each."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 of what decides the rows; two runs of the same one write the same shards."""
+        parts = [SCHEMA_VERSION, self.kind, self.options, self.files]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitCounts:
+    """How much there is in a split."""
+
+    pictures: int
+    entries: int
+    objects: int
+    """Different ones that are referred to."""
+    sentences: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardInfo:
+    """One Arrow IPC file."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What manifest.json holds."""
+
+    schema_version: int
+    cris_version: str
+    command: str
+    """What made the data set."""
+    source: SourceInfo
+    fingerprint: str
+    """The source's."""
+    pictures: int
+    objects: int
+    splits: dict[str, SplitCounts]
+    files: tuple[ShardInfo, ...]
+
+
+class Counter:
+    """Counts pictures, objects and splits while records go by."""
+
+    def __init__(self) -> None:
+        self.pictures = 0
+        self.objects = 0
+        self._splits: dict[str, dict[str, int]] = {}
+
+    def add(self, record: PictureRecord) -> None:
+        """Counts one more picture."""
+        self.pictures += 1
+        self.objects += len(record.objects)
+        for split in {entry.split for entry in record.entries}:
+            entries = [entry for entry in record.entries if entry.split == split]
+            counts = self._splits.setdefault(
+                split, {"pictures": 0, "entries": 0, "objects": 0, "sentences": 0}
+            )
+            counts["pictures"] += 1
+            counts["entries"] += len(entries)
+            counts["objects"] += len({each for entry in entries for each in entry.object_ids})
+            counts["sentences"] += sum(len(entry.sentences) for entry in entries)
+
+    @property
+    def splits(self) -> dict[str, SplitCounts]:
+        """What was counted, by the names of the splits."""
+        return {split: SplitCounts(**self._splits[split]) for split in sorted(self._splits)}
+
+
+def make_manifest(source: SourceInfo, command: str, counter: Counter, files: Iterable[ShardInfo]) -> Manifest:
+    """The manifest of shards that were just written."""
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        cris_version=__version__,
+        command=command,
+        source=source,
+        fingerprint=source.fingerprint,
+        pictures=counter.pictures,
+        objects=counter.objects,
+        splits=counter.splits,
+        files=tuple(files),
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes manifest.json, through to the disk."""
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
+        json.dump(asdict(manifest), file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """What manifest.json of a data set says.
+
+    Raises:
+        ValueError: the folder is no data set, one of another schema version, or its manifest is damaged.
+    """
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ValueError(f"{folder} is no data set: it has no {MANIFEST}; `cris data` makes one")
+    try:
+        content = json.loads(path.read_bytes())
+        version = content["schema_version"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged or no data set's: {error}") from error
+    if version != SCHEMA_VERSION:
+        raise ValueError(
+            f"{path}: schema version must be {SCHEMA_VERSION} for this cris, {__version__}, got {version!r}, "
+            f"written by cris {content.get('cris_version')}: use that one, or make the data set again: "
+            f"{content.get('command')}"
+        )
+    try:
+        source = content.pop("source")
+        files, splits = content.pop("files"), content.pop("splits")
+        return Manifest(
+            **content,
+            source=SourceInfo(**(source | {"remarks": tuple(source["remarks"])})),
+            files=tuple(ShardInfo(**each) for each in files),
+            splits={name: SplitCounts(**counts) for name, counts in splits.items()},
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error

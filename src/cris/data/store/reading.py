@@ -1,0 +1,138 @@
+"""Reads data sets: pictures at random, and samples by split without reading any picture."""
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Int32
+
+from cris.data.paths import inside
+from cris.data.records import PictureRecord
+from cris.data.store.manifest import Manifest, read_manifest
+from cris.data.store.shards import Row, open_shard, read_row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Every sentence of some entries, by where it is: three whole numbers a sample, in the stored order."""
+
+    picture: Int32[np.ndarray, "samples"]
+    """Index in the data set."""
+    entry: Int32[np.ndarray, "samples"]
+    """Index in the picture's entries."""
+    sentence: Int32[np.ndarray, "samples"]
+    """Index in the entry's sentences."""
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.picture)
+
+    def __iter__(self) -> Iterator[tuple[int, int, int]]:
+        """Picture, entry and sentence of each sample."""
+        return zip(self.picture.tolist(), self.entry.tolist(), self.sentence.tolist(), strict=True)
+
+
+class StoredDataset:
+    """A data set on the disk, mapped into memory; shards are opened when they are needed.
+
+    It can be sent to other processes, which map the same files.
+
+    Raises:
+        ValueError: the folder is no data set, or one of another schema version.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.manifest: Manifest = read_manifest(self.folder)
+        self._ends = list(accumulate(shard.rows for shard in self.manifest.files))
+        self._batches: dict[int, pa.RecordBatch] = {}
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return self._ends[-1] if self._ends else 0
+
+    def __iter__(self) -> Iterator[PictureRecord]:
+        """The pictures in their order."""
+        return (self.picture(index) for index in range(len(self)))
+
+    def __reduce__(self) -> tuple[type["StoredDataset"], tuple[Path]]:
+        """Another process opens the folder anew."""
+        return StoredDataset, (self.folder,)
+
+    def picture(self, index: int) -> PictureRecord:
+        """The picture at that place, with everything that is known of it."""
+        row = self.row(index)
+        return read_row(row.batch, row.index)
+
+    def row(self, index: int) -> Row:
+        """The picture at that place, to read parts of."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"index must be within {len(self)} pictures, got {index}")
+        shard = bisect.bisect_right(self._ends, index)
+        return Row(self.batch(shard), index - self._start(shard))
+
+    def samples(self, split: str | None = None) -> Samples:
+        """The samples of a split, or of all.
+
+        Raises:
+            ValueError: there is no such split.
+        """
+        if split is not None and split not in self.manifest.splits:
+            known = ", ".join(self.manifest.splits) or "none"
+            raise ValueError(f"split must be one of {known} in {self.folder}, got {split!r}")
+        parts = [_samples(self.batch(shard), self._start(shard), split) for shard in range(len(self._ends))]
+        pictures, entries, sentences = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Samples(pictures, entries, sentences)
+
+    def batch(self, shard: int) -> pa.RecordBatch:
+        """The rows of a shard, which stays open.
+
+        Raises:
+            ValueError: it is missing, damaged, or not as the manifest says.
+        """
+        if shard not in self._batches:
+            info = self.manifest.files[shard]
+            path = inside(self.folder, info.name)
+            if not path.is_file():
+                raise ValueError(f"{path} is missing: make the data set again")
+            if path.stat().st_size != info.bytes:
+                raise ValueError(
+                    f"{path} must have {info.bytes:,} bytes, got {path.stat().st_size:,}: it is damaged"
+                )
+            batch = open_shard(path)
+            if len(batch) != info.rows:
+                raise ValueError(f"{path} must have {info.rows:,} rows, got {len(batch):,}")
+            self._batches[shard] = batch
+        return self._batches[shard]
+
+    def _start(self, shard: int) -> int:
+        return self._ends[shard - 1] if shard else 0
+
+
+def _samples(
+    batch: pa.RecordBatch, start: int, split: str | None
+) -> tuple[Int32[np.ndarray, "n"], Int32[np.ndarray, "n"], Int32[np.ndarray, "n"]]:
+    """By Arrow's offsets, as going through rows in Python would take a thousand times as long."""
+    entries = batch.column("entries")
+    entry_counts = np.diff(entries.offsets.to_numpy())
+    flat = entries.flatten()
+    sentence_counts = pc.list_value_length(flat.field("sentences")).to_numpy(zero_copy_only=False)
+    picture = np.repeat(np.arange(start, start + len(batch), dtype=np.int32), entry_counts)
+    entry = _places(entry_counts)
+    if split is not None:
+        is_meant = pc.equal(flat.field("split"), split).to_numpy(zero_copy_only=False)
+        picture, entry, sentence_counts = picture[is_meant], entry[is_meant], sentence_counts[is_meant]
+    return np.repeat(picture, sentence_counts), np.repeat(entry, sentence_counts), _places(sentence_counts)
+
+
+def _places(counts: np.ndarray) -> Int32[np.ndarray, "n"]:
+    """0, 1, … up to each count in turn."""
+    total = int(counts.sum())
+    places: np.ndarray = np.arange(total, dtype=np.int32)
+    places -= np.repeat(np.cumsum(counts) - counts, counts).astype(np.int32)
+    return places

@@ -1,0 +1,76 @@
+"""Shards: Arrow IPC files of one batch of pictures each, mapped into memory."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.store.schema import SCHEMA, entry_from_fields, from_row
+from cris.masks import Rle
+
+
+def open_shard(path: Path) -> pa.RecordBatch:
+    """The rows of a shard; nothing is read before it is used.
+
+    Raises:
+        ValueError: it is damaged, or has other columns than the schema.
+    """
+    try:
+        with pa.memory_map(str(path)) as file:
+            reader = pa.ipc.open_file(file)
+            if not reader.schema.equals(SCHEMA):
+                raise ValueError(f"{path} has other columns than the schema: make the data set again")
+            if reader.num_record_batches != 1:
+                raise ValueError(f"{path} must hold one batch, got {reader.num_record_batches}")
+            return reader.get_batch(0)
+    except pa.ArrowException as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def read_row(batch: pa.RecordBatch, index: int) -> PictureRecord:
+    """The picture at that row of a shard."""
+    return from_row(batch.slice(index, 1).to_pylist()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The picture at a row of a shard, of which only what is asked for is read."""
+
+    batch: pa.RecordBatch
+    index: int
+
+    @property
+    def picture_id(self) -> int:
+        """See `PictureRecord`, as for all the others."""
+        return int(self._value("picture_id").as_py())
+
+    @property
+    def file_name(self) -> str:
+        """What the source calls it."""
+        return str(self._value("file_name").as_py())
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, in pixels."""
+        return self._value("height").as_py(), self._value("width").as_py()
+
+    @property
+    def image(self) -> bytes:
+        """The encoded file."""
+        return bytes(self._value("image").as_py())
+
+    def entry(self, place: int) -> ReferringEntry:
+        """The entry at that place."""
+        return entry_from_fields(self._value("entries").values[place].as_py())
+
+    def rles(self, object_ids: Collection[int]) -> list[Rle]:
+        """The masks of those of its objects that have these ids."""
+        objects = self._value("objects").values
+        masks = objects.field("rle")
+        ids = objects.field("id").to_pylist()
+        return [masks[place].as_py() for place, each in enumerate(ids) if each in object_ids]
+
+    def _value(self, column: str) -> pa.Scalar:
+        return self.batch.column(column)[self.index]

@@ -1,0 +1,242 @@
+"""Writes data sets: shards that are whole or not there, and nothing under the final name before the end."""
+
+import errno
+import hashlib
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import pyarrow as pa
+
+from cris.data.records import PictureRecord
+from cris.data.store.manifest import (
+    MANIFEST,
+    Counter,
+    Manifest,
+    ShardInfo,
+    SourceInfo,
+    make_manifest,
+    read_manifest,
+    write_manifest,
+)
+from cris.data.store.schema import SCHEMA, to_batch
+from cris.data.store.shards import open_shard, read_row
+
+SHARD_PICTURES = 512
+SHARD_BYTES = 64 * 2**20
+"""A shard ends with the picture that reaches either, so cuts depend on the pictures alone."""
+_JOB, _LOCK, _SUFFIX = "job.json", ".lock", ".arrow"
+
+
+def write_dataset(
+    out: Path,
+    pictures: Callable[[int], Iterable[PictureRecord]],
+    source: SourceInfo,
+    *,
+    command: str,
+    is_resuming: bool = False,
+    overwrite: bool = False,
+) -> Manifest:
+    """Writes the pictures to the folder `out`, which is there when all of it is.
+
+    Until then the shards gather in a folder .NAME.partial beside it, where a run that was interrupted goes on
+    when `is_resuming`; its shards come out the same, byte for byte, as those of an undisturbed run.
+
+    Args:
+        out: the folder to make
+        pictures: makes the records anew, always in the same order, without as many of the first as it is told
+        source: what decides the records
+        command: what made them, for the manifest
+        is_resuming: go on with what a run of the same source left; does nothing when it had ended
+        overwrite: replace the data set in `out`, and what another run left
+
+    Raises:
+        ValueError: `out` is there already, another run began it, records are not valid, or the disk is full.
+    """
+    out = out.resolve()
+    if is_resuming and _is_done(out, source):
+        return read_manifest(out)
+    _check_free(out, overwrite=overwrite)
+    partial = out.with_name(f".{out.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    with _locked(partial), _disk_full_explained(out):
+        _begin(partial, out, source, is_resuming=is_resuming, overwrite=overwrite)
+        try:
+            manifest = _write_shards(partial, pictures, source, command)
+        except BaseException:
+            if not _shards(partial):  # nothing to go on with
+                shutil.rmtree(partial, ignore_errors=True)
+            raise
+        write_manifest(partial, manifest)
+        (partial / _JOB).unlink()
+        (partial / _LOCK).unlink(missing_ok=True)
+        _replace(partial, out)
+    return manifest
+
+
+def _write_shards(
+    folder: Path, pictures: Callable[[int], Iterable[PictureRecord]], source: SourceInfo, command: str
+) -> Manifest:
+    counter, validator, files = Counter(), Validator(), []
+    for path in _shards(folder):
+        batch = open_shard(path)
+        for index in range(len(batch)):
+            record = read_row(batch, index)
+            validator.check(record)
+            counter.add(record)
+        files.append(_shard_info(path, len(batch)))
+    records = _checked(pictures(counter.pictures), validator, counter)
+    for group in _groups(records):
+        path = folder / f"pictures-{len(files):05d}{_SUFFIX}"
+        _write_shard(path, to_batch(group))
+        files.append(_shard_info(path, len(group)))
+    if not counter.pictures:
+        raise ValueError("the source has no picture that anything could be written of")
+    return make_manifest(source, command, counter, files)
+
+
+class Validator:
+    """Checks that records are fit to be stored, and their ids unique."""
+
+    def __init__(self) -> None:
+        self._pictures: set[int] = set()
+        self._objects: set[int] = set()
+        self._entries: set[int] = set()
+
+    def check(self, record: PictureRecord) -> None:
+        """Raises ValueError naming the picture and what is wrong of it."""
+        where = f"picture {record.picture_id} ({record.file_name})"
+        _add(self._pictures, record.picture_id, f"{where}: picture id")
+        for each in record.objects:
+            what = f"{where}: object {each.id}"
+            _add(self._objects, each.id, f"{where}: object id")
+            if not all(map(math.isfinite, (*each.box, each.area))):
+                raise ValueError(f"{what}: box and area must be finite, got {each.box} and {each.area}")
+            if list(each.rle["size"]) != [record.height, record.width]:
+                raise ValueError(
+                    f"{what}: rle must have the picture's size {[record.height, record.width]}, "
+                    f"got {list(each.rle['size'])}"
+                )
+        known = {each.id for each in record.objects}
+        for entry in record.entries:
+            what = f"{where}: entry {entry.ref_id}"
+            _add(self._entries, entry.ref_id, f"{where}: ref id")
+            if unknown := set(entry.object_ids) - known:
+                raise ValueError(f"{what}: object ids must be of the picture's objects, got {min(unknown)}")
+            if not entry.sentences or not all(map(str.strip, entry.sentences)):
+                raise ValueError(f"{what}: there must be sentences, and none empty, got {entry.sentences!r}")
+            if not entry.split:
+                raise ValueError(f"{what}: the split must have a name")
+
+
+def _add(known: set[int], number: int, what: str) -> None:
+    if number in known:
+        raise ValueError(f"{what} {number} is there twice")
+    known.add(number)
+
+
+def _checked(
+    records: Iterable[PictureRecord], validator: Validator, counter: Counter
+) -> Iterator[PictureRecord]:
+    for record in records:
+        validator.check(record)
+        counter.add(record)
+        yield record
+
+
+def _groups(records: Iterable[PictureRecord]) -> Iterator[list[PictureRecord]]:
+    group: list[PictureRecord] = []
+    size = 0
+    for record in records:
+        group.append(record)
+        size += len(record.image)
+        if len(group) >= SHARD_PICTURES or size >= SHARD_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _write_shard(path: Path, batch: pa.RecordBatch) -> None:
+    """Under a name of its own until all of it is on the disk."""
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("wb") as file:
+        with pa.ipc.new_file(file, SCHEMA) as writer:
+            writer.write_batch(batch)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+
+
+def _shard_info(path: Path, rows: int) -> ShardInfo:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return ShardInfo(name=path.name, rows=rows, bytes=path.stat().st_size, sha256=digest)
+
+
+def _shards(folder: Path) -> list[Path]:
+    return sorted(folder.glob(f"pictures-*{_SUFFIX}"))
+
+
+def _is_done(out: Path, source: SourceInfo) -> bool:
+    return (out / MANIFEST).is_file() and read_manifest(out).fingerprint == source.fingerprint
+
+
+def _check_free(out: Path, *, overwrite: bool) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise ValueError(f"--out must name a folder, {out} is a file")
+    if not (out / MANIFEST).is_file() and any(out.iterdir()):
+        raise ValueError(f"{out} holds other things than a data set: choose another --out")
+    if (out / MANIFEST).is_file() and not overwrite:
+        raise ValueError(f"{out} holds a data set: choose another --out, or pass --overwrite")
+
+
+def _begin(partial: Path, out: Path, source: SourceInfo, *, is_resuming: bool, overwrite: bool) -> None:
+    """Clears what an earlier run left, unless this one goes on with it."""
+    job = partial / _JOB
+    is_same = job.is_file() and job.read_text(encoding="utf-8") == json.dumps(source.fingerprint)
+    if _shards(partial) and not (is_resuming and is_same) and not overwrite:
+        if is_resuming:
+            raise ValueError(f"{out} was begun from another source: pass --overwrite to begin anew")
+        raise ValueError(f"{out} was begun: pass --resume to go on, or --overwrite to begin anew")
+    for path in partial.iterdir():
+        if path.name != _LOCK and not (is_resuming and is_same and path.suffix == _SUFFIX):
+            path.unlink()
+    job.write_text(json.dumps(source.fingerprint), encoding="utf-8")
+
+
+def _replace(partial: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if out.exists():
+        out.rename(old)
+    partial.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _locked(partial: Path) -> Iterator[None]:
+    try:
+        with filelock.FileLock(partial / _LOCK, timeout=0):
+            yield
+    except filelock.Timeout as error:
+        raise ValueError(f"another process is writing {partial}: wait for it, or stop it") from error
+
+
+@contextmanager
+def _disk_full_explained(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ValueError(
+                f"the disk is full at {out.parent}: free some space and run the same with --resume"
+            ) from error
+        raise

@@ -1,0 +1,62 @@
+"""The layout of refcoco-m: what goes in comes out, and what is wrong is named."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from cris.data.sources.hub import convert_hub
+from cris.masks import decode_rle
+from tests.family import make_family
+from tests.layouts import MOONDREAM, moondream_rows, stored, write
+
+FAMILY = make_family(36, seed=3)
+
+
+@pytest.mark.parametrize("has_ids", [True, False])
+def test_rows_of_pictures_come_back(tmp_path: Path, has_ids: bool) -> None:
+    names = ["image", "samples"] if not has_ids else MOONDREAM.names
+    schema = pa.schema([MOONDREAM.field(name) for name in names])
+    rows = [{name: row[name] for name in names} for row in moondream_rows(FAMILY)]
+    path = write(tmp_path / "refcoco-m" / "data" / "validation-00000-of-00001.parquet", rows, schema)
+    records = stored(convert_hub(path.parents[1]), tmp_path / "out")
+    assert len(records) == len(rows) == len(FAMILY.pictures)
+    masks = FAMILY.masks()
+    for record, row in zip(records, moondream_rows(FAMILY), strict=True):
+        assert record.image == row["image"]["bytes"]
+        assert (record.picture_id == row["image_id"]) == has_ids
+        assert [each.id for each in record.objects] == sorted(each["id"] for each in row["samples"])
+        by_id = {each.id: each for each in record.objects}
+        for sample, entry in zip(row["samples"], record.entries, strict=True):
+            assert np.array_equal(decode_rle(by_id[sample["id"]].rle), masks[sample["id"]])
+            assert by_id[sample["id"]].category == sample["category"]
+            assert (entry.object_ids, entry.split) == ((sample["id"],), "val")
+            assert list(entry.sentences) == sample["sentences"]
+
+
+def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
+    rows = moondream_rows(FAMILY)
+    rows[4]["samples"][0]["mask"]["size"] = [3, 4]
+    path = write(tmp_path / "validation-0.parquet", rows, MOONDREAM)
+    with pytest.raises(ValueError, match=r"row 4: samples row 0: segmentation must have the picture's size"):
+        convert_hub(path)
+
+
+@pytest.mark.parametrize(
+    "content", [None, {"bytes": None, "path": "a.jpg"}, {"bytes": b"x", "path": "a.jpg"}]
+)
+def test_a_picture_that_is_not_there_is_named(tmp_path: Path, content: Any) -> None:
+    rows = moondream_rows(FAMILY)
+    rows[2]["image"] = content
+    path = write(tmp_path / "validation-0.parquet", rows, MOONDREAM)
+    with pytest.raises(ValueError, match=r"validation-0.parquet: row 2: image"):
+        convert_hub(path)
+
+
+def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "val-0.parquet", moondream_rows(FAMILY), MOONDREAM)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match=r"val-0\.parquet is not a whole Parquet file"):
+        convert_hub(path)
