@@ -14,7 +14,8 @@ import tyro
 
 from cris.cli.errors import UsageError
 from cris.training.config import TrainConfig
-from cris.training.recipes import FINETUNE, RECIPES, finetune
+from cris.training.limits import check_limits
+from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +79,23 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     """The command with the recipe's own values as defaults.
 
     Raises:
-        UsageError: there is no such recipe, or it needs a model to begin with.
+        UsageError: there is no such recipe, or it needs a model to begin with, or a number makes no sense.
     """
     first = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
     first.add_argument("recipe", nargs="?")
     first.add_argument("--from", dest="start", default="")
     known, _ = first.parse_known_args([each for each in arguments if each not in ("-h", "--help")])
     if known.recipe is None and not {"-h", "--help"} & set(arguments):
-        raise UsageError(f"a run needs a recipe: {', '.join(_names())}")
+        raise UsageError(f"a run needs a recipe: {_all_names()}")
     default = Command(recipe=known.recipe or "", config=_recipe(known.recipe or "cris-scenes", known.start))
-    return tyro.cli(
+    command = tyro.cli(
         Command, prog=prog, args=list(arguments), default=default, config=(tyro.conf.FlagCreatePairsOff,)
     )
+    try:
+        check_limits(command.config)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return command
 
 
 def _recipe(name: str, start: str) -> TrainConfig:
@@ -103,11 +109,13 @@ def _recipe(name: str, start: str) -> TrainConfig:
             raise UsageError(f"finetune goes on with a trained model, got CLIP's weights {start}")
         return finetune(checkpoint)
     if name not in RECIPES:
-        close = difflib.get_close_matches(name, _names(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the recipes are {', '.join(_names())}"
+        close = difflib.get_close_matches(name, [*RECIPES, FINETUNE], n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"the recipes are {_all_names()}"
         raise UsageError(f"there is no recipe {name!r}: {hint}")
     return RECIPES[name]()
 
 
-def _names() -> list[str]:
-    return [*RECIPES, FINETUNE]
+def _all_names() -> str:
+    """In one line that can be read."""
+    families = " | ".join(FAMILIES)
+    return f"({' | '.join(WORDS)})-(rn50 | rn101)-({families}), cris-scenes, scenes-tiny-({families}), {FINETUNE}"

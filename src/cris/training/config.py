@@ -195,7 +195,7 @@ def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
     """The same with everything decided that depends on how much data there is.
 
     Raises:
-        ValueError: neither steps nor epochs are given, or a number makes no sense.
+        ValueError: neither steps nor epochs are given.
     """
     per_epoch = groups_per_epoch / config.sampling.pictures
     steps = config.steps
@@ -244,7 +244,7 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
     ours = json.loads(fingerprint(config))
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
-        name = different[0]
+        name = "recipe" if "recipe" in different else different[0]
         raise ValueError(
             f"{where} holds another run: its {name} is {theirs.get(name)!r}, not {ours.get(name)!r}"
             f"{f' ({len(different) - 1} more differ)' if len(different) > 1 else ''}: choose another --out"

@@ -1,0 +1,61 @@
+"""Which numbers make sense in a run's configuration, told before anything is built."""
+
+import math
+from collections.abc import Callable
+
+from cris.training.config import TrainConfig, flat
+
+LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    (
+        "at least 1",
+        lambda value: value >= 1,
+        (
+            *("steps", "max_steps", "accumulation", "processes", "checkpoint_every", "log_every"),
+            *("sampling.pictures", "sampling.sentences", "objectives.masked_patch"),
+            *("validation.every", "validation.samples", "inference.sentence_length"),
+        ),
+    ),
+    (
+        "0 or more",
+        lambda value: 0 <= value < math.inf,
+        (
+            *("seed", "keep", "skip_losses", "sampling.workers", "schedule.warmup_steps"),
+            *("objectives.dice_weight", "objectives.consistency_weight"),
+            *("optimizer.backbone_factor", "optimizer.weight_decay", "optimizer.gradient_clip"),
+            "schedule.milestone_factor",
+        ),
+    ),
+    ("above 0", lambda value: 0 < value < math.inf, ("epochs", "optimizer.learning_rate")),
+    (
+        "a share from 0 to 1",
+        lambda value: 0 <= value <= 1,
+        (
+            *("sampling.flip_probability", "sampling.colour_jitter", "inference.threshold"),
+            *("objectives.masked_regions", "objectives.masked_words", "optimizer.full_backbone_share"),
+            *("schedule.decay_share", "schedule.milestones"),
+        ),
+    ),
+    ("a share above 0 and at most 1", lambda value: 0 < value <= 1, ("sampling.smallest_crop",)),
+    (
+        "a share from 0 to below 1",
+        lambda value: 0 <= value < 1,
+        ("ema_decay", "optimizer.betas", "schedule.begin_share"),
+    ),
+    ("a multiple of 32", lambda value: value > 0 and value % 32 == 0, ("inference.input_size",)),
+)
+"""What a number must be, and of which fields; None, where it is allowed, is always right."""
+
+
+def check_limits(config: TrainConfig) -> None:
+    """ValueError names the first option whose number makes no sense."""
+    values = flat(config)
+    for expected, is_right, names in LIMITS:
+        for name in names:
+            value = values[name]
+            numbers = value if isinstance(value, tuple) else (value,)
+            if not all(number is None or is_right(number) for number in numbers):
+                raise ValueError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
+
+
+def _told(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
