@@ -117,5 +117,5 @@ def _recipe(name: str, start: str) -> TrainConfig:
 
 def _all_names() -> str:
     """In one line that can be read."""
-    families = " | ".join(FAMILIES)
-    return f"({' | '.join(WORDS)})-(rn50 | rn101)-({families}), cris-scenes, scenes-tiny-({families}), {FINETUNE}"
+    data, families = " | ".join(WORDS), " | ".join(FAMILIES)
+    return f"({data})-(rn50 | rn101)-({families}), cris-scenes, scenes-tiny-({families}), {FINETUNE}"
