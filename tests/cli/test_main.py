@@ -12,7 +12,7 @@ import pytest
 
 from cris import __version__
 from cris.cli import COMMANDS, main
-from cris.cli.errors import UsageError
+from cris.cli.errors import UsageError, explain
 from tests.cli.conftest import Cris
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -172,6 +172,33 @@ def test_debugging_keeps_every_traceback(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("CRIS_DEBUG", "1")
     with pytest.raises(UsageError):
         fail(monkeypatch, UsageError("one sentence at least"))
+
+
+@pytest.mark.parametrize(
+    ("command", "package", "extra"),
+    [
+        *[("data", "pyarrow", "data"), ("eval", "pyarrow", "eval"), ("train", "pyarrow", "train")],
+        *[("reproduce", "pyarrow", "train"), ("batch", "pyarrow", "batch"), ("train", "wandb", "track")],
+        *[("report", "matplotlib", "eval"), ("eval", "openvino", "export")],
+    ],
+)
+def test_the_extra_that_is_named_is_the_command_s_own_if_it_will_do(
+    command: str, package: str, extra: str
+) -> None:
+    line = explain(ModuleNotFoundError(name=package), command)
+    assert line == f"this needs {package}, which is not installed: pip install 'cris[{extra}]'"
+
+
+def test_training_with_the_base_install_names_the_extra_that_brings_all_of_it(tmp_path: Path) -> None:
+    code = (
+        "import sys; from cris.cli import main; from cris.cli.errors import EXTRAS\n"
+        "sys.modules.update(dict.fromkeys(EXTRAS))\n"
+        "sys.exit(main(['train', 'scenes-tiny-fixed', '--out', 'run']))"
+    )
+    done = python("-c", code, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.endswith("which is not installed: pip install 'cris[train]'\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_interruption_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import cris
+from cris.cli.errors import EXTRAS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -47,3 +48,15 @@ def test_every_direct_dependency_is_pinned_within_its_bounds(extra: str) -> None
 def test_every_extra_but_dev_is_part_of_dev() -> None:
     (ours,) = [Requirement(line) for line in project()["dev"] if line.startswith("cris[")]
     assert ours.extras == project().keys() - {"base", "dev"}
+
+
+def brought_by(extra: str) -> set[str]:
+    """Names of the packages that an extra brings, through other extras of ours too."""
+    listed = [Requirement(line) for line in project()[extra]]
+    ours = [name for requirement in listed if requirement.name == "cris" for name in requirement.extras]
+    return {canonicalize_name(each.name) for each in listed}.union(*map(brought_by, ours))
+
+
+@pytest.mark.parametrize("package", EXTRAS.keys() - {"onnx_ir"})  # onnxscript brings that
+def test_extras_that_errors_name_bring_the_package(package: str) -> None:
+    assert all(canonicalize_name(package) in brought_by(extra) for extra in EXTRAS[package])

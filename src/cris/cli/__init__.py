@@ -48,9 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # any file name can be printed
+    arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminable(), _short_warnings():
-            code = _dispatch(list(sys.argv[1:] if argv is None else argv))
+            code = _dispatch(arguments)
             sys.stdout.flush()
             return code
     except SystemExit as end:  # tyro ends so after --help and for unknown options
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
-        message = explain(error)
+        message = explain(error, next(iter(arguments), ""))
         if message is None or os.environ.get("CRIS_DEBUG"):
             raise
         _say(f"error: {message}")

@@ -3,34 +3,43 @@
 import errno
 from types import TracebackType
 
-EXTRAS = {
-    **{"pyarrow": "data", "jinja2": "data", "matplotlib": "eval"},
-    **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), "serve"),
-    **{"fsspec": "batch", "ray": "batch", "s3fs": "batch"},
-    **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), "export"),
-    **{"lightning_fabric": "train", "tensorboard": "track", "trackio": "track", "wandb": "track"},
+EXTRAS: dict[str, tuple[str, ...]] = {
+    **{"pyarrow": ("data", "eval", "train", "batch"), "jinja2": ("data", "eval", "train")},
+    **{"matplotlib": ("eval", "train"), "lightning_fabric": ("train",)},
+    **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), ("serve",)),
+    **dict.fromkeys(("fsspec", "ray", "s3fs"), ("batch",)),
+    **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), ("export",)),
+    **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
 }
-"""Package that the base install does without → the extra that brings it."""
+"""Package that the base install does without → the extras that bring it, the smallest first."""
+_TRAINING = ("ablate", "reproduce")
+"""Commands that need what `cris train` needs; others have an extra of their own name, or none."""
 
 
 class UsageError(ValueError):
     """Wrong use of the command line: exit code 2, not 1."""
 
 
-def explain(error: Exception) -> str | None:
-    """One line for the user; None for a bug, whose traceback we want to see."""
+def explain(error: Exception, command: str = "") -> str | None:
+    """One line for the user of that command; None for a bug, whose traceback we want to see."""
     match error:
         case OSError():
             line = _explain_os(error)
         case MemoryError():
             line = str(error) or "out of memory"
         case ModuleNotFoundError(name=str(name)) if name in EXTRAS:
-            line = f"this needs {name}, which is not installed: pip install 'cris[{EXTRAS[name]}]'"
+            line = f"this needs {name}, which is not installed: pip install 'cris[{_extra(name, command)}]'"
         case ValueError() if _is_raised_by_us(error.__traceback__):
             line = str(error)
         case _:
             return None
     return " ".join(line.split())
+
+
+def _extra(package: str, command: str) -> str:
+    """The command's own where that brings the package, so that nothing is missing after it."""
+    own = "train" if command in _TRAINING else command
+    return own if own in EXTRAS[package] else EXTRAS[package][0]
 
 
 def _explain_os(error: OSError) -> str:
