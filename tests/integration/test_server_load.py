@@ -60,7 +60,7 @@ def test_many_clients_all_get_the_direct_answer(server: Served, asked: list[Case
     assert len(got.seconds) >= CLIENTS
 
 
-def test_a_worker_killed_under_load_costs_503s_and_no_wrong_answer(
+def test_a_worker_killed_under_load_costs_503s_at_most_and_no_wrong_answer(
     server: Served, asked: list[Case], prove: Proof
 ):
     seconds = prove.count(full=30, quick=3)
@@ -73,7 +73,7 @@ def test_a_worker_killed_under_load_costs_503s_and_no_wrong_answer(
         server.wait_until_ready(client)
     after = run_load(server, asked, 1)
     prove.figure("server, worker killed under load: 503s", got.statuses.get(503, 0))
-    assert set(got.statuses) == {503}
+    assert set(got.statuses) <= {503}
     assert got.wrong == after.wrong == 0
     assert after.statuses == {}
     assert server.worker() != first

@@ -36,6 +36,8 @@ class Answered:
 class _Waiter:
     ask: Ask
     answered: asyncio.Future[Answered]
+    is_suspect: bool = False
+    """Whether a worker died that had it, and others: it is asked once more, alone."""
     since: float = field(default_factory=time.perf_counter)
 
 
@@ -151,12 +153,15 @@ class Batcher:
             await self._answer(worker, self._next_batch())
 
     def _next_batch(self) -> list[_Waiter]:
-        """The first in line, and those behind it as long as there are not too many sentences."""
+        """The first in line, and those behind it as long as there are not too many sentences.
+
+        Suspects, who are the first in line, go alone.
+        """
         batch: list[_Waiter] = []
         sentences = 0
         while self._waiting:
             sentences += len(self._waiting[0].ask.sentences)
-            if batch and sentences > self.settings.batch_size:
+            if batch and (batch[0].is_suspect or sentences > self.settings.batch_size):
                 break
             batch.append(self._waiting.popleft())
         return [waiter for waiter in batch if not waiter.answered.done()]
@@ -169,7 +174,10 @@ class Batcher:
             async with asyncio.timeout(self.limits.seconds):
                 reply = await worker.ask([waiter.ask for waiter in batch])
         except BaseException as error:  # whatever it is, nobody is left waiting
-            self._refuse(batch, unavailable("the worker that had this request died", error="worker_died"))
+            if isinstance(error, WorkerError) and len(batch) > 1:
+                self._ask_again_alone(batch)
+            else:
+                self._refuse(batch, unavailable("the worker that had this request died", error="worker_died"))
             if isinstance(error, TimeoutError):
                 raise WorkerError(f"no reply within {self.limits.seconds:g} s") from error
             raise
@@ -193,6 +201,13 @@ class Batcher:
                     batch_requests=len(batch),
                 )
             )
+
+    def _ask_again_alone(self, batch: list[_Waiter]) -> None:
+        """One of them may have killed the worker: only that one will do so again."""
+        for waiter in reversed(batch):
+            if not waiter.answered.done():
+                waiter.is_suspect = True
+                self._waiting.appendleft(waiter)
 
     def _set_worker(self, worker: Worker | None) -> None:
         self.worker = worker
