@@ -16,6 +16,13 @@ INFERENCE = (
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
 )
 NOT_INFERENCE = ("data", "training", "evaluation")
+FLOORS_OF_DATA = (
+    ("records", "paths", "scenes"),
+    ("store", "annotations"),
+    ("expressions", "inspection", "samples"),
+    ("dataset", "loading", "sources"),
+    ("union",),
+)
 HEAVY = (
     "torch",
     "numpy",
@@ -93,6 +100,15 @@ def test_model_knows_nothing_of_who_uses_it(module: str) -> None:
         assert not any(is_within(reached, part) for part in ("segmenter", "cli", "serving", "batch")), (
             " → ".join(chain)
         )
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if is_within(m, "data") and m != "cris.data"])
+def test_rooms_of_data_stand_on_those_below(module: str) -> None:
+    room = module.split(".")[2]
+    (floor,) = [number for number, rooms in enumerate(FLOORS_OF_DATA) if room in rooms]
+    below = {each for rooms in FLOORS_OF_DATA[:floor] for each in rooms}
+    used = {name.split(".")[2] for name in own_imports(module) if is_within(name, "data")}
+    assert used <= below | {room}
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if not is_within(m, "cli") and m != "cris.__main__"])
