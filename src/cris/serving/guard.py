@@ -22,6 +22,27 @@ ROUTES = ("/v1/segment", "/v1/models", "/metrics", "/openapi.json", *OPEN_PATHS)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LINGER_SECONDS = 2.0
 """A refused body is read on for so long: were the connection cut at once, its sender would not see why."""
+SAFETY_HEADERS = {
+    "content-security-policy": "; ".join(
+        [
+            "default-src 'self'",
+            # Gradio has its settings in scripts within the page, and evaluates its HTML's templates
+            "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "media-src 'self' data: blob:",  # the camera
+            "connect-src 'self' data: blob:",
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        ]
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+}
+"""Of every answer: whatever gets into a page, it loads nothing from elsewhere and sends nothing there."""
+_SAFETY = [(name.encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
 GONE = 499
 """In the log, for a client that left before its answer; as nginx counts them."""
 
@@ -164,6 +185,7 @@ class _Passage:
             return  # whatever the application makes of the refusal, ours is sent
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            message = {**message, "headers": [*message.get("headers", ()), *_SAFETY]}
         async with asyncio.timeout(self.guard.limits.seconds):
             await self.inner_send(message)
 

@@ -102,7 +102,8 @@ async def _from_form(request: Request, limits: Limits, model: str) -> Ask:
                 )
         image = form.get("image")
         if not isinstance(image, UploadFile):
-            raise _bad_request("image: expected a file", "send the picture as a file, not as a text field")
+            got = "nothing" if image is None else "text"
+            raise _bad_request(f"image: expected a file, got {got}", "send the picture as a file")
         words = {name: form.getlist(name) for name in _FORM_FIELDS[1:]}
         if any(isinstance(value, UploadFile) for values in words.values() for value in values):
             raise _bad_request("expected text, got a file", "send only the picture as a file")

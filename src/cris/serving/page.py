@@ -9,9 +9,11 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from PIL import Image
+from starlette.exceptions import HTTPException
 
 from cris import __version__
 from cris.demo.pictures import PHOTOGRAPH_SENTENCES, SCENE_SIDE, photograph
+from cris.serving.app import http_error
 from cris.serving.batcher import Batcher
 from cris.serving.drawing import Findings
 from cris.serving.intake import make_ask
@@ -62,6 +64,7 @@ def add_page(app: FastAPI, batcher: Batcher, folder: Path) -> None:
         app,
         blocks,
         path="/",
+        app_kwargs={"exception_handlers": {HTTPException: http_error}},
         footer_links=[],
         run_history=False,
         show_error=True,

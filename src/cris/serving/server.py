@@ -24,7 +24,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        # create_server tells the address in the reason
+        reason = (error.strerror or str(error)).partition(" (while ")[0].lower()
         raise ValueError(
             f"cannot listen on {host}:{port} ({reason}): choose another --host or --port"
         ) from error
@@ -53,19 +54,19 @@ async def serve(
     """
     configure()
     url = _url(at)
-    try:
-        with tempfile.TemporaryDirectory(prefix="cris-serve-") as folder:
-            async with Batcher(settings, limits, Metrics()) as batcher:
-                app = create_app(batcher, key)
-                if has_page:
-                    from cris.serving.page import add_page  # here, as Gradio takes seconds to import
+    with tempfile.TemporaryDirectory(prefix="cris-serve-") as folder:
+        async with Batcher(settings, limits, Metrics()) as batcher:
+            app = create_app(batcher, key)
+            if has_page:
+                from cris.serving.page import add_page  # here, as Gradio takes seconds to import
 
-                    add_page(app, batcher, Path(folder))
-                log("listening", url=url, model=settings.model, pid=os.getpid(), worker=batcher.worker_pid)
+                add_page(app, batcher, Path(folder))
+            log("listening", url=url, model=settings.model, pid=os.getpid(), worker=batcher.worker_pid)
+            try:
                 announce(url)
                 await _server(app, limits).serve(sockets=[at])
-    finally:
-        log("stopped", url=url)
+            finally:
+                log("stopped", url=url)
 
 
 def _server(app: FastAPI, limits: Limits) -> uvicorn.Server:
