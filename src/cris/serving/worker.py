@@ -1,42 +1,18 @@
 """The process that has the model: a crash here, by a picture or by want of memory, leaves the server up."""
 
-import base64
-import io
 import json
 import os
 import signal
 import sys
-import time
-from collections import OrderedDict
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import IO
 
-import cv2
 import numpy as np
-from jaxtyping import Bool
-from PIL import Image
 
 from cris.engines.engine import EngineName, Precision
-from cris.picture import FORMATS, read_picture
-from cris.prediction import Prediction
-from cris.segmenter import EncodedPicture, Segmenter
-from cris.serving.messages import (
-    HEADER,
-    Answer,
-    Ask,
-    Drawing,
-    Failed,
-    Ready,
-    Refusal,
-    Reply,
-    packed,
-    unpacked,
-)
-
-PREVIEW_SIDE = 1600
-"""Longest side of a picture as the page shows it, in pixels."""
+from cris.segmenter import Segmenter
+from cris.serving.answerer import Answerer, FeatureCache
+from cris.serving.messages import HEADER, Failed, Ready, packed, unpacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,149 +31,6 @@ class WorkerSettings:
     """Of the pictures' features to keep; the least recently asked go first."""
     pixels: int = 40_000_000
     """The most that a picture may have."""
-
-
-class FeatureCache:
-    """Encoded pictures by the digest of their bytes, as many as fit."""
-
-    def __init__(self, limit: int) -> None:
-        """Of at most `limit` bytes."""
-        self.limit = limit
-        self.nbytes = 0
-        self._kept: OrderedDict[bytes, EncodedPicture] = OrderedDict()
-
-    def get(self, digest: bytes) -> EncodedPicture | None:
-        """The picture, if it is there; it is then the last to go."""
-        if digest in self._kept:
-            self._kept.move_to_end(digest)
-        return self._kept.get(digest)
-
-    def put(self, digest: bytes, picture: EncodedPicture) -> None:
-        """Keeps it, unless it is larger than the whole cache."""
-        if picture.nbytes > self.limit or digest in self._kept:
-            return
-        self._kept[digest] = picture
-        self.nbytes += picture.nbytes
-        while self.nbytes > self.limit:
-            _, oldest = self._kept.popitem(last=False)
-            self.nbytes -= oldest.nbytes
-
-
-class Answerer:
-    """Answers the requests of a batch together, each as if it had come alone."""
-
-    def __init__(self, segmenter: Segmenter, cache: FeatureCache, pixels: int) -> None:
-        """Pictures of more than `pixels` are refused."""
-        self.segmenter = segmenter
-        self.cache = cache
-        self.pixels = pixels
-        self._readers = ThreadPoolExecutor(thread_name_prefix="reader")
-
-    def reply(self, asks: Sequence[Ask]) -> Reply:
-        """An answer, or the reason for none, to each."""
-        start = time.perf_counter()
-        answers = self._answers(asks)
-        return Reply(answers=answers, seconds=time.perf_counter() - start, cache_bytes=self.cache.nbytes)
-
-    def _answers(self, asks: Sequence[Ask]) -> list[Answer | Refusal]:
-        kept = {ask.digest: self.cache.get(ask.digest) for ask in asks}
-        new = {ask.digest: ask.picture for ask in asks if kept[ask.digest] is None}
-        read = dict(zip(new, self._readers.map(self._read, new.values()), strict=True))
-        answers: dict[int, Answer | Refusal] = {}
-        asked: dict[int, tuple[Ask, EncodedPicture | np.ndarray]] = {}
-        for place, ask in enumerate(asks):
-            picture = kept[ask.digest] or read[ask.digest]
-            if isinstance(picture, Refusal):
-                answers[place] = picture
-            else:
-                asked[place] = ask, picture
-        found = self._predict(list(asked.values()))
-        for (place, (ask, _)), predictions in zip(asked.items(), found, strict=True):
-            if isinstance(predictions, Refusal):
-                answers[place] = predictions
-            else:
-                answers[place] = _answer(ask, predictions, is_cached=ask.digest not in new)
-        return [answers[place] for place in range(len(asks))]
-
-    def _read(self, content: bytes) -> np.ndarray | Refusal:
-        """The picture's pixels; its size is read first, so that a bomb is never unpacked."""
-        try:
-            try:
-                with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                    width, height = image.size
-            except Exception:
-                return read_picture(content)  # which says what is wrong with it
-            if width * height > self.pixels:
-                raise ValueError(
-                    f"expected a picture of at most {self.pixels:,} pixels, got {width}×{height}: shrink it"
-                )
-            return read_picture(content)
-        except ValueError as error:
-            return Refusal(kind="picture", detail=str(error))
-        except MemoryError:
-            return Refusal(kind="memory", detail="no memory to read the picture")
-
-    def _predict(
-        self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]
-    ) -> Sequence[list[Prediction] | Refusal]:
-        """The predictions of each; where one spoils the batch, each is asked alone."""
-        try:
-            encoded = self._encoded(asked)
-            return self.segmenter.predict_batch(encoded, [ask.sentences for ask, _ in asked])
-        except (ValueError, MemoryError) as error:
-            if len(asked) > 1:
-                return [one for each in asked for one in self._predict([each])]
-            is_memory = isinstance(error, MemoryError)
-            return [Refusal(kind="memory" if is_memory else "sentence", detail=str(error))]
-
-    def _encoded(self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]) -> list[EncodedPicture]:
-        """Each picture encoded once, though several may ask of it; new ones are kept."""
-        pictures = {ask.digest: picture for ask, picture in asked}
-        encoded = dict(zip(pictures, self.segmenter.encode_batch(list(pictures.values())), strict=True))
-        for digest, picture in encoded.items():
-            self.cache.put(digest, picture)
-        return [encoded[ask.digest] for ask, _ in asked]
-
-
-def _answer(ask: Ask, predictions: list[Prediction], *, is_cached: bool) -> Answer:
-    height, width = predictions[0].picture.shape[:2]
-    return Answer(
-        width=width,
-        height=height,
-        results=[_result(prediction, ask.include) for prediction in predictions],
-        is_cached=is_cached,
-        drawing=_drawing(predictions) if ask.is_for_drawing else None,
-    )
-
-
-def _drawing(predictions: list[Prediction]) -> Drawing:
-    picture = predictions[0].picture
-    height, width = picture.shape[:2]
-    scale = min(1.0, PREVIEW_SIDE / max(height, width))
-    size = (max(1, round(scale * width)), max(1, round(scale * height)))
-    return Drawing(
-        preview=picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA),
-        grids=[prediction.grid for prediction in predictions],
-        letterbox=predictions[0].letterbox,
-    )
-
-
-def _result(prediction: Prediction, include: frozenset[str]) -> dict[str, Any]:
-    result = prediction.to_dict()
-    if "polygons" in include:
-        result["polygons"] = [outline.ravel().tolist() for outline in prediction.polygons()]
-    if "png" in include:
-        result["png"] = base64.b64encode(_png(prediction.mask)).decode("ascii")
-    if "ambiguity" in include:
-        result["ambiguity"] = prediction.ambiguity
-    return result
-
-
-def _png(mask: Bool[np.ndarray, "height width"]) -> bytes:
-    """255 where the sentence means the pixel, 0 elsewhere."""
-    buffer = io.BytesIO()
-    Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(buffer, format="PNG")
-    return buffer.getvalue()
 
 
 def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
