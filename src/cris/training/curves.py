@@ -64,6 +64,9 @@ def draw_curves(title: str, curves: Mapping[str, Points], *, is_log: bool = Fals
     def y(value: float) -> str:
         return f"{_HEIGHT - _BOTTOM - values.share(value) * (_HEIGHT - _TOP - _BOTTOM):.1f}"
 
+    def told(value: float) -> str:
+        return f"{value if is_log else round(value, 4):.4g}"
+
     template = (files("cris.training") / "curves.svg").read_text(encoding="utf-8")
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
     return environment.from_string(template).render(
@@ -75,9 +78,9 @@ def draw_curves(title: str, curves: Mapping[str, Points], *, is_log: bool = Fals
         bottom=_HEIGHT - _BOTTOM,
         legend=_HEIGHT,
         rows=[(y(value), f"{value:g}") for value in values.ticks()],
-        columns=[(x(step), f"{step:,.0f}") for step in steps.ticks()],
+        columns=[(x(step), f"{step:,}") for step in sorted({round(tick) for tick in steps.ticks()})],
         curves=[
-            (name, colour, [(x(step), y(value)) for step, value in points], f"{curves[name][-1][1]:.4g}")
+            (name, colour, [(x(step), y(value)) for step, value in points], told(curves[name][-1][1]))
             for (name, points), colour in zip(shown.items(), cycle(_COLOURS), strict=False)
         ],
     )

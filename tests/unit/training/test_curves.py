@@ -37,6 +37,12 @@ def test_learning_rates_are_drawn_by_their_logarithm_down_to_a_ten_thousandth():
     assert {"0.0001", "1e-05", "1e-06", "head, 0 at the end"} <= set(labels_of(drawing))
 
 
+def test_a_short_run_has_each_step_once_and_figures_to_four_places():
+    labels = labels_of(draw_curves("IoU", {"mean IoU": [(1, 0.3), (3, 7.8e-5)]}))
+    assert [labels.count(step) for step in ("1", "2", "3")] == [1, 1, 1]
+    assert "mean IoU, 0.0001 at the end" in labels
+
+
 @pytest.mark.parametrize("is_log", [False, True])
 def test_one_point_alone_is_a_dot(is_log):
     drawing = ElementTree.fromstring(draw_curves("Loss", {"loss": [(10, 0.5)]}, is_log=is_log))

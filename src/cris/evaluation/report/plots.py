@@ -13,7 +13,7 @@ from cris.evaluation.breakdowns import Group
 from cris.evaluation.results import Evaluation
 
 INK, ACCENT, SOFT = "#7d7a8c", "#d6336c", "#b9b5c6"  # read on white as on black
-WIDTH = 5.6
+WIDTH = 4.4
 """Of a plot, in inches."""
 MOST_GROUPS = 16
 _BINS = np.linspace(0, 1, 21).tolist()

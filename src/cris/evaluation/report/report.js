@@ -57,6 +57,7 @@ function card(row) {
     element("span", {}, `score ${shown("score", row.score)}`));
   if (hasAmbiguity) facts.append(element("span", {}, `ambiguity ${shown("ambiguity", row.ambiguity)}`));
   if (row.failure) facts.append(element("span", { className: "kind-of-failure" }, row.failure));
+  else if (row.area === 0) facts.append(element("span", {}, "rightly nothing"));
   const made = element("button", { type: "button", className: "card" }, element("span", { className: "stack" }, ...stack(row)),
     element("span", { className: "words" }, `“${row.sentence}”`), facts);
   made.addEventListener("click", () => enlarge(row));

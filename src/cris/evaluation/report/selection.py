@@ -46,14 +46,14 @@ def views(rows: Sequence[Row]) -> list[View]:
     """The views that these rows have samples for."""
     found = [
         _view("all", "Samples spread evenly over the split.", "sample"),
-        _view("worst", "The lowest IoU first.", "iou"),
+        _view("worst", "Misses, the lowest IoU first.", "iou", is_in=_is_miss, filters={"failure": "any"}),
         _view("best", "The highest IoU first.", "iou", is_descending=True),
         _view(
             "sure but wrong",
             f"IoU below {GOOD_IOU:g}, the highest score first.",
             "score",
             is_descending=True,
-            is_in=lambda row: row.failure is not None,
+            is_in=_is_miss,
             filters={"failure": "any"},
         ),
         _view(
@@ -94,6 +94,11 @@ def _view(
     return View(
         name=name, meaning=meaning, sort=sort, is_descending=is_descending, is_in=is_in, filters=filters or {}
     )
+
+
+def _is_miss(row: Row) -> bool:
+    """Not by its IoU, which is 0 where rightly nothing was found, too."""
+    return row.failure is not None
 
 
 def _fails(name: Failure) -> Callable[[Row], bool]:

@@ -190,13 +190,20 @@ def test_views_hold_what_they_say_and_every_row_is_in_the_table(
 ) -> None:
     rows = measured[1].rows
     found = {view.name: view.samples(rows) for view in views(rows)}
-    assert [row.iou for row in found["worst"]] == sorted(row.iou for row in rows)
+    assert [row.iou for row in found["worst"]] == sorted(row.iou for row in rows if row.failure is not None)
     assert found["best"][0].iou == max(row.iou for row in rows)
     assert all(row.failure == "missed" for row in found["missed"])
     assert found["most ambiguous"][0].ambiguity == 0.9
     assert all(row.failure is not None for row in found["sure but wrong"])
     text = (report / "index.html").read_text(encoding="utf-8")
     assert all(f'[{row.sample}, "' in text for row in rows)
+
+
+def test_rightly_nothing_is_not_among_the_worst_though_its_iou_is_0() -> None:
+    rows = [a_row(0, 0, 0, iou=0.0, is_no_target=True, failure=None), a_row(1, 4, 10, failure="bad mask")]
+    found = {view.name: view for view in views(rows)}
+    assert [row.sample for row in found["worst"].samples(rows)] == [1]
+    assert found["worst"].filters == {"failure": "any"}
 
 
 def test_pictures_are_bounded_and_no_view_goes_without() -> None:
