@@ -1,7 +1,7 @@
 """The threshold that turns probabilities into masks: chosen on validation, kept in the checkpoint."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -48,7 +48,8 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
         )
         for example, predictions in zip(batch, found, strict=True):
             for truth, prediction in zip(example.truths, predictions, strict=True):
-                ious.append(iou(*pixels_above(prediction.probability, example.mask(truth.targets))))
+                true = example.mask(truth.targets)
+                ious.append(iou(*pixels_above(prediction.probability, true, CANDIDATES)))
     if not ious:
         raise ValueError("a threshold is chosen on one sample or more, got none")
     means = np.mean(ious, axis=0)
@@ -56,10 +57,12 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
 
 
 def pixels_above(
-    probability: Float32[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"]
+    probability: Float32[np.ndarray, "height width"],
+    true: Bool[np.ndarray, "height width"],
+    candidates: Sequence[float],
 ) -> tuple[Int64[np.ndarray, "candidates"], Int64[np.ndarray, "candidates"]]:
-    """Intersections and unions of the masks at all candidates, each pixel looked at once."""
-    thresholds = np.array(CANDIDATES, dtype=np.float32)  # as masks compare: in the probability's precision
+    """Intersections and unions of the masks at rising thresholds, each pixel looked at once."""
+    thresholds = np.array(candidates, dtype=np.float32)  # as masks compare: in the probability's precision
     passed = np.searchsorted(thresholds, probability)  # candidates below the probability
     inside = np.bincount(passed[true], minlength=len(thresholds) + 1)
     outside = np.bincount(passed[~true], minlength=len(thresholds) + 1)

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from cris.data.samples import Referring
 from cris.evaluation.metrics import Summary, iou, summarise
+from cris.evaluation.threshold import CANDIDATES, pixels_above
 from cris.letterbox import ceiling
 from cris.model.config import InferenceConfig
 from cris.prediction import Prediction
@@ -19,8 +20,6 @@ from cris.training.config import ValidationConfig
 from cris.training.processes import gathered
 from cris.training.sheet import Shown
 
-THRESHOLDS = tuple(np.arange(0.2, 0.66, 0.05).round(2).tolist())
-"""What the threshold is chosen from."""
 SHOWN = 8
 """Samples drawn on the sheet of example masks."""
 
@@ -50,7 +49,7 @@ def validate(
 ) -> Validation:
     """Measures on this process's pictures, and brings all processes' figures together."""
     inference = segmenter.inference
-    thresholds = THRESHOLDS if config.choose_threshold else (inference.threshold,)
+    thresholds = CANDIDATES if config.choose_threshold else (inference.threshold,)
     places = validation_places(samples, config).tolist()
     pictures = [list(group) for _, group in groupby(places, key=samples.index.picture.__getitem__)]
     rows: list[np.ndarray] = []
@@ -101,9 +100,6 @@ def _figures(
     inference: InferenceConfig,
 ) -> Float64[np.ndarray, "figures"]:
     """Intersections and unions at each threshold, the score, and the ceiling."""
-    probability = prediction.probability
-    found = [probability > threshold for threshold in thresholds]
-    intersections = [np.count_nonzero(each & mask) for each in found]
-    unions = [np.count_nonzero(each | mask) for each in found]
+    intersections, unions = pixels_above(prediction.probability, mask, thresholds)
     best = ceiling(mask, inference.input_size, inference.protocol, inference.threshold)
     return np.array([*intersections, *unions, prediction.score, best], dtype=np.float64)

@@ -13,7 +13,7 @@ from cris.evaluation.threshold import CANDIDATES, Choice, choose_threshold, pixe
     arrays(bool, (6, 7)),
 )
 def test_pixels_are_those_of_masks_made_at_each_candidate(probability: np.ndarray, true: np.ndarray) -> None:
-    intersections, unions = pixels_above(probability, true)
+    intersections, unions = pixels_above(probability, true, CANDIDATES)
     for place, threshold in enumerate(CANDIDATES):
         found = probability > threshold
         assert intersections[place] == (found & true).sum()
@@ -35,5 +35,5 @@ def test_no_examples_are_refused() -> None:
 def test_iou_of_counts_is_that_of_masks() -> None:
     probability = np.linspace(0, 1, 40, dtype=np.float32).reshape(5, 8)
     true = probability > 0.6
-    ious = iou(*pixels_above(probability, true))
+    ious = iou(*pixels_above(probability, true, CANDIDATES))
     assert CANDIDATES[int(np.argmax(ious))] == 0.6

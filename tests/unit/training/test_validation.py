@@ -8,11 +8,12 @@ import pytest
 
 from cris.data.dataset import ReferringDataset
 from cris.evaluation.metrics import intersection_and_union, iou
+from cris.evaluation.threshold import CANDIDATES
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.segmenter import Segmenter
 from cris.training.config import ValidationConfig
-from cris.training.validation import THRESHOLDS, validate, validation_places
+from cris.training.validation import validate, validation_places
 from tests.small import SMALL, small_cris
 from tests.stored import records, write
 
@@ -69,7 +70,7 @@ def test_every_sample_counts_once_on_any_number_of_processes(samples, segmenter,
 def test_the_threshold_has_the_best_mean_iou_of_those_there_are(samples, segmenter) -> None:
     found = validate(Rank(0, 1), segmenter, samples, ValidationConfig())
     means = []
-    for threshold in THRESHOLDS:
+    for threshold in CANDIDATES:
         ious = []
         for place in range(len(samples)):
             sample = samples[place]
@@ -77,7 +78,7 @@ def test_the_threshold_has_the_best_mean_iou_of_those_there_are(samples, segment
             ious.append(iou(*intersection_and_union(mask, sample.mask)))
         means.append(np.mean(ious))
     assert found.summary.mean_iou == pytest.approx(max(means), rel=1e-6)
-    assert found.threshold == THRESHOLDS[int(np.argmax(means))]
+    assert found.threshold == CANDIDATES[int(np.argmax(means))]
 
 
 def test_a_recipe_may_keep_its_own_threshold(samples, segmenter) -> None:
