@@ -142,7 +142,7 @@ def test_the_page_shows_both_readings_and_escapes_what_the_data_says() -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_suspects_are_judged_with_the_keyboard(tmp_path: Path) -> None:
+def test_suspects_are_judged_with_the_keyboard_or_by_touch(tmp_path: Path) -> None:
     class Sources:
         def __getitem__(self, place: int) -> Example:
             return example((0,))
@@ -170,6 +170,8 @@ def test_suspects_are_judged_with_the_keyboard(tmp_path: Path) -> None:
         assert read_drop_list(saved) == {found[0].drop_id, found[1].drop_id}
         browser.page.reload()
         assert shown.text_content() == "2 to drop, 2 of 3 judged"
+        browser.page.locator("article button[value=keep]").last.click()
+        assert shown.text_content() == "2 to drop, 3 of 3 judged"
         assert browser.page.title() == "cris audit: d"
         assert browser.complaints == []
         assert all(address.startswith(("file:", "data:", "blob:")) for address in browser.requests)
