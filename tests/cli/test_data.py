@@ -148,7 +148,7 @@ def test_an_export_replaces_nothing_but_an_export(cris: Cris, tmp_path: Path) ->
 
 def test_a_missing_part_names_the_extra(cris: Cris, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    for module in [name for name in sys.modules if name.startswith("cris.data.") and "scenes" not in name]:
+    for module in [name for name in sys.modules if name.startswith("cris.data.store.")]:
         monkeypatch.delitem(sys.modules, module)
     outcome = cris(*SCENES, "--out", "scenes")
     assert outcome.is_short_error()
