@@ -1,0 +1,52 @@
+"""What the engines of exported models share: a graph of pictures, and one of sentences about them."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from cris.engines.engine import Engine, Features, only_cpu
+from cris.engines.exported import ENGINES, PICTURE_OUTPUTS, Format, graph_files
+from cris.model.config import CrisConfig
+
+
+class GraphEngine(Engine):
+    """The two graphs of an export on the runtime that a subclass knows."""
+
+    format: ClassVar[Format]
+    batch_size = 1
+
+    def __init__(self, folder: Path, config: CrisConfig, device: str = "auto") -> None:
+        self.device = only_cpu(device, ENGINES[self.format])
+        self.config = config
+        self._picture, self._sentence = map(self._open, graph_files(folder, self.format))
+
+    @abstractmethod
+    def _open(self, file: Path) -> Any:
+        """One graph, ready to run."""
+
+    @abstractmethod
+    def _run(
+        self, graph: Any, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> Sequence[np.ndarray]:
+        """The named outputs of a graph, in order; `inputs` are in the graph's own order."""
+
+    def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
+        """As `Engine.encode_image`."""
+        features = self._run(self._picture, {"images": images}, PICTURE_OUTPUTS)
+        return [tuple(feature[row : row + 1].copy() for feature in features) for row in range(len(images))]
+
+    def segment(
+        self,
+        pictures: Sequence[Features],
+        tokens: Int64[np.ndarray, "sentences tokens"],
+        index: Int64[np.ndarray, "sentences"],
+    ) -> Float32[np.ndarray, "sentences h4 w4"]:
+        """As `Engine.segment`."""
+        features = map(np.concatenate, zip(*pictures, strict=True))
+        inputs = dict(zip(PICTURE_OUTPUTS, features, strict=True)) | {"tokens": tokens, "image_index": index}
+        (logits,) = self._run(self._sentence, inputs, ["logits"])
+        return logits[:, 0]
