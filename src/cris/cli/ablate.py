@@ -9,7 +9,7 @@ import tyro
 
 from cris.cli.console import show
 from cris.cli.experiment import check_out, split_options
-from cris.cli.output import RECORD, SCHEMA_VERSION, fingerprint, to_json, written_together
+from cris.cli.output import fingerprint, new_record, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.experiments.ablation import Measured
@@ -82,21 +82,20 @@ class Command:
             {one.row: self._results(one.row) for one in measured},
         )
         rows = {one.row: one.total.to_dict() for one in measured}
-        record = {
-            "schema_version": SCHEMA_VERSION,
-            "job": "ablate",
-            "fingerprint": fingerprint(recipe=self.recipe, options=self.options, rows=rows),
-            "files": [TABLE, FIGURE],
-            "recipe": self.recipe,
-            "options": list(self.options),
-            "data": self.data,
-            "split": self.split,
-            "rows": rows,
-        }
+        record = new_record(
+            "ablate",
+            fingerprint(recipe=self.recipe, options=self.options, rows=rows),
+            [TABLE, FIGURE],
+            recipe=self.recipe,
+            options=list(self.options),
+            data=self.data,
+            split=self.split,
+            rows=rows,
+        )
         with written_together(self.out) as folder:
             (folder / TABLE).write_text(text, encoding="utf-8")
             drawn.save(folder / FIGURE, quality=90)
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            write_record(folder, record)
         show(text)
 
 

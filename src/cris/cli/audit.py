@@ -13,14 +13,7 @@ import tyro
 
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
-from cris.cli.output import (
-    RECORD,
-    SCHEMA_VERSION,
-    check_free,
-    fingerprint,
-    to_json,
-    written_together,
-)
+from cris.cli.output import check_free, fingerprint, new_record, to_json, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.data.samples import Referring
@@ -88,7 +81,7 @@ class Command:
         )
         job = fingerprint(runs=runs, show=self.show)
         files = [PAGE, RANKING, LIST]
-        check_free(self.out, [*files, RECORD], job, overwrite=self.overwrite)
+        check_free(self.out, files, job, overwrite=self.overwrite)
         judged = self._judge(training, examples, whole, runs)
         ranked = rank(progress(judged, total=examples.sentences, what="sentences"))
         top = ranked[: max(1, round(TOP * len(ranked)))]
@@ -103,27 +96,26 @@ class Command:
             count=len(ranked),
             fingerprint=job,
         )
-        record: dict[str, Any] = {
-            "schema_version": SCHEMA_VERSION,
-            "job": "audit",
-            "fingerprint": job,
-            "files": files,
-            "model": self.start,
-            "data": self.data,
-            "split": self.split,
-            "count": len(ranked),
-            "folds": self.folds if self.steps else 0,
-            "steps": self.steps,
-            "planted": self.plant,
-            "precision_at_top": precision,
-            "suspicion_at_top": top[-1].suspicion,
-        }
+        record = new_record(
+            "audit",
+            job,
+            files,
+            model=self.start,
+            data=self.data,
+            split=self.split,
+            count=len(ranked),
+            folds=self.folds if self.steps else 0,
+            steps=self.steps,
+            planted=self.plant,
+            precision_at_top=precision,
+            suspicion_at_top=top[-1].suspicion,
+        )
         with written_together(self.out) as folder:
             (folder / PAGE).write_text(page, encoding="utf-8")
             lines = (json.dumps(one.to_dict()) + "\n" for one in ranked)
             (folder / RANKING).write_text("".join(lines), encoding="utf-8")
             (folder / LIST).write_text(to_json([one.drop_id for one in top]), encoding="utf-8")
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            write_record(folder, record)
         self._tell(record, len(top))
         return 0
 

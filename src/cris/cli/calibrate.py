@@ -11,12 +11,12 @@ from rich.table import Table
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
 from cris.cli.output import (
-    RECORD,
-    SCHEMA_VERSION,
     check_free,
     fingerprint,
     model_sha256,
+    new_record,
     to_json,
+    write_record,
     written_together,
 )
 
@@ -73,7 +73,7 @@ class Command:
             job="calibrate", model=model_sha256(folder), data=examples.identity, check=self.check
         )
         if self.out is not None:
-            check_free(self.out, [RECORD, PLOT], job, overwrite=self.overwrite)
+            check_free(self.out, [PLOT], job, overwrite=self.overwrite)
         segmenter = Segmenter.from_pretrained(folder, self.device)
         asked = progress(examples, total=len(examples), what="pictures")
         scores, is_good = answers(segmenter, asked, is_raw=not self.check)
@@ -98,25 +98,24 @@ class Command:
     def _record(
         self, job: str, calibration: "Calibration", measured: "Reliability", before: "Reliability | None"
     ) -> dict[str, Any]:
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "job": "calibrate",
-            "fingerprint": job,
-            "files": [PLOT],
-            "model": self.model,
-            "data": self.data,
-            "split": self.split,
-            "calibration": asdict(calibration),
-            "ece_before": None if before is None else before.ece,
+        return new_record(
+            "calibrate",
+            job,
+            [PLOT],
+            model=self.model,
+            data=self.data,
+            split=self.split,
+            calibration=asdict(calibration),
+            ece_before=None if before is None else before.ece,
             **measured.to_dict(),
-        }
+        )
 
     def _write(self, out: Path, record: dict[str, Any], measured: "Reliability") -> None:
         from cris.evaluation.charts import draw_calibration
 
         with written_together(out) as folder:
             (folder / PLOT).write_text(draw_calibration(measured), encoding="utf-8")
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            write_record(folder, record)
 
     def _tell(self, measured: "Reliability", before: "Reliability | None") -> None:
         table = Table("scores", title=f"{measured.count:,} answers", title_justify="left")

@@ -12,13 +12,13 @@ import tyro
 from cris.cli.console import figures_table, in_words, progress, show
 from cris.cli.errors import UsageError
 from cris.cli.output import (
-    RECORD,
-    SCHEMA_VERSION,
     check_free,
     fingerprint,
     model_sha256,
+    new_record,
     read_record,
     to_json,
+    write_record,
     written_together,
 )
 
@@ -186,26 +186,25 @@ class Command:
             raise
         rows.sort(key=lambda row: row.sample)
         evaluation = Evaluation(rows)
-        record = {
-            "schema_version": SCHEMA_VERSION,
-            "job": "eval",
-            "fingerprint": job,
-            "identity": identity,
-            "files": [ROWS],
-            "model": self.model,
-            "backbone": backbone_of(read_config(run.checkpoint / CONFIG).model),
-            "data": self.data,
-            "data_set": self._data_set(),
-            "split": self.split,
-            "limit": self.limit,
-            "protocol": inference.protocol,
-            "threshold": inference.threshold,
-            "input_size": inference.input_size,
+        record = new_record(
+            "eval",
+            job,
+            [ROWS],
+            identity=identity,
+            model=self.model,
+            backbone=backbone_of(read_config(run.checkpoint / CONFIG).model),
+            data=self.data,
+            data_set=self._data_set(),
+            split=self.split,
+            limit=self.limit,
+            protocol=inference.protocol,
+            threshold=inference.threshold,
+            input_size=inference.input_size,
             **evaluation.to_dict(),
-        }
+        )
         with written_together(out) as folder:
             write_rows(folder / ROWS, rows)
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            write_record(folder, record)
         parts.remove()
         return evaluation
 
@@ -221,7 +220,7 @@ class Command:
                 raise ValueError(
                     f"{out} holds results of another {what}: choose another --out, or pass --overwrite"
                 )
-            check_free(out, [RECORD, ROWS], job, overwrite=False)
+            check_free(out, [ROWS], job, overwrite=False)
         elif not self.resume:
             raise ValueError(
                 f"{out} holds an interrupted evaluation: pass --resume to go on with it, or --overwrite"

@@ -12,12 +12,12 @@ import tyro
 from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.cli.output import (
-    RECORD,
-    SCHEMA_VERSION,
     check_free,
     fingerprint,
     model_sha256,
+    new_record,
     to_json,
+    write_record,
     written_together,
 )
 from cris.cli.pictures import find_pictures
@@ -84,23 +84,22 @@ class Command:
             precision=self.precision,
             calibration=[self.calibration, str(self.sentences), self.limit] if samples else None,
         )
-        check_free(self.out, [RECORD], job, overwrite=self.overwrite)
+        check_free(self.out, [], job, overwrite=self.overwrite)
         with written_together(self.out) as partial:
             written = export_model(
                 checkpoint, partial, format=self.format, precision=self.precision, samples=samples
             )
-            record = {
-                "schema_version": SCHEMA_VERSION,
-                "job": "export",
-                "fingerprint": job,
-                "files": written.files,
-                "model": self.model,
-                "format": self.format,
-                "precision": self.precision,
-                "agreement": written.agreement,
-                "differences": {str(batch): share for batch, share in written.differences.items()},
-            }
-            (partial / RECORD).write_text(to_json(record), encoding="utf-8")
+            record = new_record(
+                "export",
+                job,
+                written.files,
+                model=self.model,
+                format=self.format,
+                precision=self.precision,
+                agreement=written.agreement,
+                differences={str(batch): share for batch, share in written.differences.items()},
+            )
+            write_record(partial, record)
         if self.as_json:
             sys.stdout.write(to_json(record))
             return 0

@@ -12,12 +12,12 @@ from rich.table import Table
 
 from cris.cli.console import progress, show
 from cris.cli.output import (
-    RECORD,
-    SCHEMA_VERSION,
     check_free,
     fingerprint,
     model_sha256,
+    new_record,
     to_json,
+    write_record,
     written_together,
 )
 
@@ -77,19 +77,18 @@ class Command:
             job="occlusion", model=model_sha256(folder), data=examples.identity, options=options
         )
         if self.out is not None:
-            check_free(self.out, [RECORD, PLOT], job, overwrite=self.overwrite)
+            check_free(self.out, [PLOT], job, overwrite=self.overwrite)
         segmenter = Segmenter.from_pretrained(folder, self.device)
         levels = dict(self._levels(segmenter, examples))
-        record: dict[str, Any] = {
-            "schema_version": SCHEMA_VERSION,
-            "job": "occlusion",
-            "fingerprint": job,
-            "files": [PLOT],
-            "model": self.model,
-            "data": self.data,
-            "split": self.split,
+        record = new_record(
+            "occlusion",
+            job,
+            [PLOT],
+            model=self.model,
+            data=self.data,
+            split=self.split,
             **{name: [one.to_dict() for one in several] for name, several in levels.items()},
-        }
+        )
         if self.out is not None:
             self._write(self.out, record, levels)
         if self.as_json:
@@ -129,7 +128,7 @@ class Command:
         with written_together(out) as folder:
             plot = draw_levels({NAMES[name]: several for name, several in levels.items()})
             (folder / PLOT).write_text(plot, encoding="utf-8")
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            write_record(folder, record)
 
 
 def _table(levels: "dict[str, list[Level]]") -> Table:

@@ -41,7 +41,7 @@ def to_json(content: object) -> str:
 
 
 def check_free(out: Path, files: Iterable[str], job: str, *, overwrite: bool) -> None:
-    """Raises ValueError when writing these files to `out` would overwrite what the job did not make.
+    """Raises ValueError when writing these files and a record to `out` would overwrite what is not the job's.
 
     A job may always be run again over its own results.
     """
@@ -78,6 +78,22 @@ def written_together(out: Path) -> Iterator[Path]:
             with suppress(OSError):
                 folder.rmdir()
         raise
+
+
+def new_record(job: str, key: str, files: Iterable[str], **results: Any) -> dict[str, Any]:
+    """What a job's record says: of which job it is, its fingerprint, the files beside it, its results."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "job": job,
+        "fingerprint": key,
+        "files": list(files),
+        **results,
+    }
+
+
+def write_record(folder: Path, record: dict[str, Any]) -> None:
+    """Writes it where `written_together` wants it."""
+    (folder / RECORD).write_text(to_json(record), encoding="utf-8")
 
 
 def read_record(out: Path) -> dict[str, Any]:

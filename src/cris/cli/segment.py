@@ -13,13 +13,13 @@ from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
 from cris.cli.naming import result_names
 from cris.cli.output import (
-    RECORD,
-    SCHEMA_VERSION,
     check_free,
     fingerprint,
     model_sha256,
+    new_record,
     sha256_of,
     to_json,
+    write_record,
     written_together,
 )
 from cris.cli.pictures import find_pictures, is_picture_file
@@ -100,7 +100,7 @@ class Command:
             min_score=self.min_score,
         )
         files = sorted(file for name in names for file in _files(name).values())
-        check_free(self.out, [*files, RECORD], job, overwrite=self.overwrite)
+        check_free(self.out, files, job, overwrite=self.overwrite)
         entries, failures = [], []
         with written_together(self.out) as folder:
             for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):
@@ -124,22 +124,17 @@ class Command:
                 )
             if not entries:
                 raise ValueError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
-            record = {
-                "schema_version": SCHEMA_VERSION,
-                "job": "segment",
-                "fingerprint": job,
-                "files": [
-                    file
-                    for entry in entries
-                    for one in entry["results"]
-                    for file in (one["mask"], one["overlay"])
-                ],
-                "model": self.model,
-                "min_score": self.min_score,
-                "pictures": entries,
-                "failures": failures,
-            }
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            answers = [one for entry in entries for one in entry["results"]]
+            record = new_record(
+                "segment",
+                job,
+                [file for one in answers for file in (one["mask"], one["overlay"])],
+                model=self.model,
+                min_score=self.min_score,
+                pictures=entries,
+                failures=failures,
+            )
+            write_record(folder, record)
         return record
 
     def _predict(self, encoded: "EncodedPicture") -> Iterator["Prediction"]:

@@ -23,7 +23,14 @@ class Command:
     def run(self) -> int:
         """Exports, and says how much."""
         from cris.cli.console import progress, show
-        from cris.cli.output import RECORD, SCHEMA_VERSION, check_free, fingerprint, to_json, written_together
+        from cris.cli.output import (
+            RECORD,
+            check_free,
+            fingerprint,
+            new_record,
+            write_record,
+            written_together,
+        )
         from cris.data.store.export import export
         from cris.data.store.reading import StoredDataset
 
@@ -38,14 +45,8 @@ class Command:
                 pass
             files = sorted(path.name for path in folder.iterdir())
             size = sum(path.stat().st_size for path in folder.iterdir())
-            record = {
-                "schema_version": SCHEMA_VERSION,
-                "job": "export",
-                "fingerprint": job,
-                "files": files,
-                "format": self.format,
-                "manifest": asdict(dataset.manifest),
-            }
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            manifest = asdict(dataset.manifest)
+            record = new_record("export", job, files, format=self.format, manifest=manifest)
+            write_record(folder, record)
         show(f"{self.out}: {len(dataset):,} pictures in {len(files):,} files, {size / 1e6:,.1f} MB")
         return 0

@@ -32,27 +32,20 @@ class Command:
         """Counts, prints, draws."""
         from cris.cli.console import progress, show
         from cris.cli.data.told import split_table
-        from cris.cli.output import RECORD, SCHEMA_VERSION, check_free, fingerprint, to_json, written_together
+        from cris.cli.output import check_free, fingerprint, new_record, write_record, written_together
         from cris.data.inspection.stats import count
         from cris.data.inspection.stats_page import contact_sheet, render
         from cris.data.store.reading import StoredDataset
 
         dataset = StoredDataset(self.data)
         job = fingerprint(job="stats", shards=[shard.sha256 for shard in dataset.manifest.files])
-        check_free(self.out, [RECORD, PAGE], job, overwrite=self.overwrite)
+        check_free(self.out, [PAGE], job, overwrite=self.overwrite)
         statistics = count(progress(dataset, total=len(dataset), what="pictures"), dataset.manifest.splits)
         cards = contact_sheet(dataset, _SAMPLES)
         with written_together(self.out) as folder:
-            record = {
-                "schema_version": SCHEMA_VERSION,
-                "job": "stats",
-                "fingerprint": job,
-                "files": [PAGE],
-                **asdict(statistics),
-            }
             page = render(self.data.resolve().name, statistics, cards)
             (folder / PAGE).write_text(page, encoding="utf-8")
-            (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+            write_record(folder, new_record("stats", job, [PAGE], **asdict(statistics)))
         show(split_table(str(self.data), dataset.manifest))
         show(_summary(statistics))
         show(f"drawn: {self.out / PAGE}")
