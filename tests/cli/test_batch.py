@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from cris import Segmenter
 from tests.bulk import rows_of, shard_files, write_parquet, write_sentences
 from tests.cli.conftest import Cris
 from tests.cli.test_documented import fields, first_cells, section
@@ -105,6 +106,19 @@ def test_pictures_of_which_none_can_be_read_are_a_failure(batch: Cris) -> None:
     outcome = batch(source="photos/c.png")
     assert outcome.code == 1
     assert "2 of 2 rows have no answer" in outcome.err
+
+
+def test_an_exported_model_gives_its_own_rows(batch: Cris, cris: Cris, checkpoint: Path) -> None:
+    written = cris("export", checkpoint, "--format", "onnx", "--out", "exported")
+    assert written.code == 0, written.err
+    outcome = batch("--model", "exported", source="photos/a.png")
+    assert (outcome.code, outcome.out) == (0, "out: 1 pictures, 2 rows in 1 files, 1 of them new\n")
+    alone = Segmenter.from_pretrained("exported").predict("photos/a.png", ["the red ring", "the blue square"])
+    for row, prediction in zip(rows_of(Path("out")), alone, strict=True):
+        assert row["score"] == pytest.approx(prediction.score, abs=1e-5)
+        assert row["rle"] == prediction.to_rle()
+    Path("exported/config.json").write_text("{")
+    assert batch("--model", "exported", "--overwrite").is_short_error()
 
 
 def test_a_long_sentence_is_told_once(batch: Cris, asked: Path) -> None:

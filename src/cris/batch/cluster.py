@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cris import __version__
-from cris.batch.job import MODEL_FILES, Shard
+from cris.batch.job import Shard, model_files
 from cris.batch.processes import ATTEMPTS
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class RayEngine:
             gpus = 1 if self.device != "cpu" and resources.get("GPU", 0) >= 1 else 0
             if not _has_room(ray, self.cpus):
                 raise ValueError(f"no node of the Ray cluster has {self.cpus:g} cores: take fewer --cpus")
-            files = ray.put({name: (self.checkpoint / name).read_bytes() for name in MODEL_FILES})
+            names = model_files(self.checkpoint)
+            files = ray.put({name: (self.checkpoint / name).read_bytes() for name in names})
             segment = ray.remote(
                 num_cpus=self.cpus,
                 num_gpus=gpus,

@@ -9,11 +9,10 @@ from pathlib import Path
 from cris.batch import SHARD_ROWS
 from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
+from cris.engines.exported import is_exported
 
 SCHEMA_VERSION = 1
 """Of shards and manifest; goes up when a column or field changes its meaning or goes away."""
-MODEL_FILES = ("config.json", "model.safetensors", "tokenizer.json")
-"""What a checkpoint's answers depend on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +57,15 @@ class Job:
     def rows(self) -> int:
         """Over all shards."""
         return sum(shard.rows for shard in self.shards)
+
+
+def model_files(model: Path) -> list[str]:
+    """Names of what a model's answers depend on, be it a checkpoint or a folder of `cris export`."""
+    if is_exported(model):
+        return sorted(
+            path.name for path in model.glob("[!.]*") if path.is_file() and path.name != "README.md"
+        )
+    return ["config.json", "model.safetensors", "tokenizer.json"]
 
 
 def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows: int = SHARD_ROWS) -> Job:
@@ -121,7 +129,7 @@ def _groups(tasks: Iterable[Task], shard_rows: int) -> Iterator[tuple[Task, ...]
 
 def _sha256s(checkpoint: Path) -> list[str]:
     digests = []
-    for name in MODEL_FILES:
+    for name in model_files(checkpoint):
         with (checkpoint / name).open("rb") as file:
             digests.append(hashlib.file_digest(file, "sha256").hexdigest())
     return digests

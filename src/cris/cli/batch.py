@@ -33,7 +33,7 @@ class Command:
     sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
     """One sentence a line, asked of all pictures; or .jsonl or .csv with rows of picture and sentence."""
     model: str = "cris-scenes"
-    """Registered name or checkpoint folder; `cris models` lists the names."""
+    """Registered name, checkpoint folder, or folder of cris export; `cris models` lists the names."""
     engine: Literal["local", "ray"] = "local"
     """local: processes of this machine; ray: a Ray cluster."""
     processes: Annotated[
@@ -70,6 +70,7 @@ class Command:
         from cris.batch.sentences import read_sentences
         from cris.checkpoint import whole_checkpoint
         from cris.cli.console import progress, show
+        from cris.engines.exported import is_exported
         from cris.registry import resolve
 
         checkpoint = whole_checkpoint(resolve(self.model))
@@ -79,7 +80,9 @@ class Command:
         about = {"model": self.model, "source": self.source, "sentences": self.sentences}
         output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
         left = [shard for shard in job.shards if shard.number not in output.finished]
-        engine = self._engine(checkpoint)
+        # an exported model runs on the CPU alone, so that is what auto means
+        device = "cpu" if self.device == "auto" and is_exported(checkpoint) else self.device
+        engine = self._engine(checkpoint, device)
         if left:
             for number, content in progress(engine.run(left), total=len(left), what="shards"):
                 output.add(number, content)
@@ -95,14 +98,14 @@ class Command:
             )
         return 1 if manifest["errors"] == job.rows else 0
 
-    def _engine(self, checkpoint: Path) -> "_Engine":
+    def _engine(self, checkpoint: Path, device: str) -> "_Engine":
         if self.engine == "local":
             from cris.batch.processes import LocalEngine
 
-            return LocalEngine(checkpoint=checkpoint, device=self.device, processes=self.processes)
+            return LocalEngine(checkpoint=checkpoint, device=device, processes=self.processes)
         from cris.batch.cluster import RayEngine
 
-        return RayEngine(checkpoint=checkpoint, device=self.device, address=self.address, cpus=self.cpus)
+        return RayEngine(checkpoint=checkpoint, device=device, address=self.address, cpus=self.cpus)
 
 
 class _Engine(Protocol):
@@ -110,13 +113,13 @@ class _Engine(Protocol):
 
 
 def _check(checkpoint: Path, sentences: list[str]) -> None:
-    """Before any work: the checkpoint is whole; tells which sentences will be cut."""
-    from cris.checkpoint import load_checkpoint
+    """Before any work: the model is whole; tells which sentences will be cut."""
+    from cris.engines.opening import open_model
 
-    loaded = load_checkpoint(checkpoint)
-    limit = loaded.inference.sentence_length
+    opened = open_model(checkpoint, "cpu")
+    limit = opened.inference.sentence_length
     for sentence in sentences:
-        cut = loaded.tokenizer.cut(sentence, limit)
+        cut = opened.tokenizer.cut(sentence, limit)
         if cut is not None:
             warnings.warn(
                 f"the sentence {sentence!r} is longer than the model's {limit} tokens: {cut!r} is not read",
