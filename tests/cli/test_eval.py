@@ -97,6 +97,12 @@ def test_every_sentence_of_a_stored_split_is_measured(cris: Cris, checkpoint: Pa
 def test_a_limit_takes_the_first_sentences(cris: Cris, checkpoint: Path, stored: Path) -> None:
     assert cris("eval", checkpoint, stored, "--split", "train", "--limit", "6", "--out", "out").code == 0
     assert [row.sample for row in read_rows(Path("out"))] == [*range(6)]
+    assert json.loads(Path("out/results.json").read_text())["limit"] == 6
+
+
+def test_a_limit_beyond_the_split_is_none(cris: Cris, checkpoint: Path, stored: Path) -> None:
+    assert cris("eval", checkpoint, stored, "--split", "val", "--limit", "900", "--out", "out").code == 0
+    assert json.loads(Path("out/results.json").read_text())["limit"] is None
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ class Command:
             data=self.data,
             data_set=self._data_set(),
             split=self.split,
-            limit=self.limit,
+            limit=self.limit if run.examples.sentences == self.limit else None,  # there may be fewer
             protocol=inference.protocol,
             threshold=inference.threshold,
             input_size=inference.input_size,
