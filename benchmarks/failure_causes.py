@@ -36,7 +36,7 @@ class Options:
     """Registered name or checkpoint folder."""
     share: float = 1.0
     """Of the samples."""
-    steps: int = 150
+    steps: int = 100
     """Optimiser steps of each of the two models that audit labels."""
 
 

@@ -45,8 +45,8 @@ class Command:
     """Judge, and learn from, the first N samples only; a sample is a sentence about a picture."""
     folds: int = 3
     """Parts that the pictures are dealt to; as many models are trained."""
-    steps: int = 300
-    """Optimiser steps of each model; 0 trains none and judges everything by MODEL."""
+    steps: int = 100
+    """Optimiser steps of each model, 32 sentences each; 0 trains none and judges everything by MODEL."""
     show: Annotated[int, tyro.conf.arg(metavar="N")] = 200
     """Suspects on the page, the most suspicious ones."""
     plant: float = 0.0

@@ -16,6 +16,8 @@ from cris.training.material import Material, Start, build_model
 from cris.training.recipes import finetune
 from cris.training.state import last_checkpoint
 
+_LEARNING_RATE = 5e-5
+
 
 class Part:
     """Some samples of a data set, as a data set of its own; samples of one picture must stand together."""
@@ -51,10 +53,17 @@ class FoldTraining:
     seed: int
     device: Literal["cpu", "cuda", "auto"]
 
-    def config(self, fold: int, fingerprint: str) -> TrainConfig:
-        """The finetune recipe, shortened, without looks at a validation split."""
+    def config(self, index: SampleIndex, fold: int, fingerprint: str) -> TrainConfig:
+        """The finetune recipe, shortened and gentle, without looks at a validation split.
+
+        A step takes as many sentences as the recipe's, but of no more to a picture than most pictures have:
+        more would be the same ones again. At the recipe's own rate a good model learns the wrong labels, too.
+        """
         assert self.start.checkpoint is not None
         recipe = finetune(self.start.checkpoint)
+        usual = int(np.median(np.unique(index.picture, return_counts=True)[1]))
+        sentences = min(usual, recipe.sampling.sentences)
+        pictures = recipe.sampling.pictures * recipe.sampling.sentences // sentences
         return replace(
             recipe,
             steps=self.steps,
@@ -63,6 +72,8 @@ class FoldTraining:
             data=(f"{fingerprint}, all but fold {fold}",),
             start_sha256=self.start.fingerprint,
             keep=0,
+            sampling=replace(recipe.sampling, pictures=pictures, sentences=sentences, flip_probability=0.5),
+            optimizer=replace(recipe.optimizer, learning_rate=_LEARNING_RATE),
             schedule=replace(recipe.schedule, warmup_steps=min(50, self.steps // 5)),
             validation=replace(recipe.validation, every=self.steps, samples=1, choose_threshold=False),
         )
@@ -103,7 +114,7 @@ def fit_fold(
         tokenizer=training.start.checkpoint.tokenizer,
         fingerprints=(fingerprint,),
     )
-    config = training.config(fold, fingerprint)
+    config = training.config(part.index, fold, fingerprint)
     outcome = train(config, build_model(config, training.start), material, out)
     return Segmenter.from_pretrained(last_checkpoint(out), training.device), outcome
 

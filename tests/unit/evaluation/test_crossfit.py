@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from cris.data.dataset import SceneDataset
+from cris.data.samples import SampleIndex
 from cris.data.scenes import Scenes
 from cris.evaluation.crossfit import FoldTraining, Part, deal_folds, fit_fold
 from cris.training.material import find_start
@@ -58,3 +59,11 @@ def test_a_fold_is_trained_on_the_others_and_kept(tmp_path: Path) -> None:
     assert again.predict(image, "the star").score == segmenter.predict(image, "the star").score
     with pytest.raises(ValueError, match="another"):
         fit_fold(training, watched, np.flatnonzero(folds != 0), 0, "other data", tmp_path)
+
+
+def test_a_step_takes_as_many_sentences_whatever_a_picture_has() -> None:
+    training = FoldTraining(start=find_start("cris-scenes"), steps=1, seed=0, device="cpu")
+    for each, expected in ((1, (32, 1)), (2, (16, 2)), (9, (8, 4))):
+        picture = np.repeat(np.arange(40), each)
+        sampling = training.config(SampleIndex(picture=picture, entry=picture), 0, "data").sampling
+        assert (sampling.pictures, sampling.sentences) == expected
