@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from cris.evaluation.examples import Examples
 from cris.evaluation.failures import explain
@@ -159,7 +160,7 @@ def test_filters_narrow_and_clear(browser: Opened) -> None:
     assert column(browser, 2) == []
     assert "clear the filters" in str(browser.page.text_content("#told"))
     browser.page.get_by_role("button", name="Clear").click()
-    browser.page.wait_for_function("document.querySelectorAll('#table tbody tr').length === 20")
+    expect(browser.page.locator("#table tbody tr")).to_have_count(20)
     browser.page.fill("input[name=low]", "0.5")
     assert all(float(cell) >= 0.5 for cell in column(browser, 1))
     browser.page.get_by_role("button", name="Clear").click()
@@ -169,9 +170,8 @@ def test_a_card_enlarges_its_picture_with_its_masks(browser: Opened) -> None:
     browser.page.get_by_role("button", name="best", exact=True).click()
     browser.page.locator("#gallery .card").first.click()
     browser.page.wait_for_selector("dialog[open] img.layer")
-    browser.page.wait_for_function(
-        "[...document.querySelectorAll('dialog img')].every(one => one.complete && one.naturalWidth === 64)"
-    )
+    for image in browser.page.locator("dialog img").all():
+        expect(image).to_have_js_property("naturalWidth", 64)
     assert browser.page.text_content("dialog dd") == "1.000"
     browser.page.get_by_role("button", name="Close").click()
     assert browser.page.locator("dialog[open]").count() == 0
