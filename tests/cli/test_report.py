@@ -55,7 +55,7 @@ def test_data_that_moved_or_changed_is_told(cris: Cris, results: Path, tmp_path:
     shutil.move("data", "moved")
     outcome = cris("report", results, "--out", "page")
     assert outcome.is_short_error()
-    assert "data is no data set" in outcome.err
+    assert "was measured on data, which is not there: say with --data" in outcome.err
     assert cris("report", results, "--out", "page", "--data", "moved").code == 0
     write(tmp_path / "other", records(12))
     outcome = cris("report", results, "--out", "page", "--data", "other")

@@ -38,6 +38,10 @@ class Results:
 
         measured = self.record["data"]
         named = measured if data is None or measured == SCENES else str(data)
+        if named != SCENES and not Path(named).is_dir():
+            raise ValueError(
+                f"{self.folder} was measured on {named}, which is not there: say with --data where it is now"
+            )
         examples = open_examples(named, self.record["split"], self.record["limit"])
         if examples.identity != self.record["identity"]["data"]:
             raise ValueError(
