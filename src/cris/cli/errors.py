@@ -12,7 +12,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
 }
 """Package that the base install does without → the extras that bring it, the smallest first."""
-_TRAINING = ("ablate", "reproduce")
+_TRAINING = ("ablate", "audit", "reproduce")
 """Commands that need what `cris train` needs; others have an extra of their own name, or none."""
 
 
