@@ -54,7 +54,7 @@ def draw_levels(levels: Mapping[str, Sequence[Level]]) -> str:
                 linewidth=1.4,
                 label=name,
             )
-        axes.legend(frameon=False, loc="upper left", ncols=len(levels))
+        axes.legend(frameon=False, loc="upper left")
         axes.set(xlim=(0, 1.02), ylim=(0, 1), xlabel="visible share of the target", ylabel="mean IoU")
         return to_svg(figure)
 
