@@ -3,6 +3,7 @@
 python -m benchmarks.predict_cpu [--turns 7] [--engines torch-fp32 openvino-int8 …] [--at-a-time 2]
 
 RN50 with random weights at 416×416. Checkpoint and exports are made once, in some minutes, and kept.
+What needs torch is imported where it is used: processes of engines that do without it must not hold it.
 """
 
 import argparse
@@ -11,16 +12,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from benchmarks.models import NAMES, random_checkpoint, random_model
 from benchmarks.turns import Prepare, ratio, take_turns
-from cris.checkpoint import load_checkpoint
 from cris.config_file import StoredConfig
 from cris.engines.engine import EngineName, Precision
 from cris.engines.opening import open_model
 from cris.export.samples import noise_samples
-from tests.straightforward import predict_plainly
 
 ENGINES: dict[str, tuple[EngineName, Precision]] = {
     "torch-fp32": ("torch", "fp32"),
@@ -37,6 +34,11 @@ BARS: dict[Precision, dict[int, float]] = {"fp32": {1: 0.75, 8: 0.50}, "int8": {
 
 def prepare_plain(checkpoint: Path, sentences: int) -> Callable[[], object]:
     """The straightforward path, which encodes the picture again for each sentence."""
+    import torch
+
+    from cris.checkpoint import load_checkpoint
+    from tests.straightforward import predict_plainly
+
     loaded = load_checkpoint(checkpoint)
     samples = noise_samples(sentences, StoredConfig(model=loaded.model.config, inference=loaded.inference))
     image = torch.from_numpy(samples[0].image)
@@ -72,6 +74,10 @@ def prepare_engine(
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Prints the table for the docs."""
+    import torch
+
+    from benchmarks.models import NAMES, random_checkpoint, random_model
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=[*ENGINES])
