@@ -371,11 +371,13 @@ def test_a_full_line_is_a_429_and_a_server_killed_hard_leaves_no_worker():
         ]
         for thread in threads:
             thread.start()
-        wait_for(lambda: len(answers) == 3)  # one is with the worker, one waits
+        wait_for(lambda: len(answers) >= 3)  # one is with the worker, one waits
         os.kill(server.worker(), signal.SIGCONT)
         for thread in threads:
             thread.join()
-        assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429, 429]
+        served_count = sum(answer.status_code == 200 for answer in answers)
+        assert served_count in (1, 2)  # nobody waits when all came before the worker took the first
+        assert sum(answer.status_code == 429 for answer in answers) == 5 - served_count
         assert all(answer.headers["retry-after"] == "1" for answer in answers if answer.status_code == 429)
         worker = server.worker()
         server.process.kill()
