@@ -369,15 +369,22 @@ def test_a_full_line_is_a_429_and_a_server_killed_hard_leaves_no_worker():
             threading.Thread(target=lambda: answers.append(server.segment(client, PICTURE, "a")))
             for _ in range(5)
         ]
-        for thread in threads:
+
+        def waiting(count: int) -> bool:
+            lines = client.get("/metrics").text.splitlines()
+            return f"cris_waiting_requests {count}.0" in lines and "cris_held_bytes 0.0" not in lines
+
+        threads[0].start()
+        wait_for(lambda: waiting(0))  # the first is with the worker
+        threads[1].start()
+        wait_for(lambda: waiting(1))
+        for thread in threads[2:]:
             thread.start()
-        wait_for(lambda: len(answers) >= 3)  # one is with the worker, one waits
+        wait_for(lambda: len(answers) == 3)
         os.kill(server.worker(), signal.SIGCONT)
         for thread in threads:
             thread.join()
-        served_count = sum(answer.status_code == 200 for answer in answers)
-        assert served_count in (1, 2)  # nobody waits when all came before the worker took the first
-        assert sum(answer.status_code == 429 for answer in answers) == 5 - served_count
+        assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429, 429]
         assert all(answer.headers["retry-after"] == "1" for answer in answers if answer.status_code == 429)
         worker = server.worker()
         server.process.kill()
