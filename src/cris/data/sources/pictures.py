@@ -54,7 +54,7 @@ class Pictures:
             )
         try:
             return self._zip.read(member)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise ValueError(f"{self.source}: {name!r} cannot be unpacked: {error}") from error
 
     def _has(self, name: str) -> bool:
