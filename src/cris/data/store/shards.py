@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.records import PictureRecord, ReferringEntry
-from cris.data.store.schema import SCHEMA, entry_from_fields, from_row
+from cris.data.store.schema import SCHEMA, entry_from_fields, from_row, with_added_columns
 from cris.masks import Rle
 
 
@@ -20,11 +20,12 @@ def open_shard(path: Path) -> pa.RecordBatch:
     try:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)
-            if not reader.schema.equals(SCHEMA):
-                raise ValueError(f"{path} has other columns than the schema: make the data set again")
             if reader.num_record_batches != 1:
                 raise ValueError(f"{path} must hold one batch, got {reader.num_record_batches}")
-            return reader.get_batch(0)
+            batch = with_added_columns(reader.get_batch(0))
+            if not batch.schema.equals(SCHEMA):
+                raise ValueError(f"{path} has other columns than the schema: make the data set again")
+            return batch
     except pa.ArrowException as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
