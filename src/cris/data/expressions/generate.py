@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from cris.data.expressions import rules
 from cris.data.expressions.census import Census
 from cris.data.expressions.colours import Palette, clear_colour
-from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable
+from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable, noun_of
 from cris.data.expressions.view import Thing, things_of
 from cris.data.expressions.wording import can_be_counted, forms_of
 from cris.data.records import ObjectRecord
@@ -85,12 +85,25 @@ def expressions_of(
     census: Census,
     wishes: Wishes,
     picture_id: int,
+    annotated: Sequence[str] | None = None,
 ) -> list[Expression]:
-    """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture."""
+    """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture.
+
+    Where only some categories are `annotated` completely, sentences name things of these alone, and none is
+    said to be absent.
+    """
     groups: dict[str, list[Thing]] = {}
     for thing in things_of(objects):
         groups.setdefault(thing.noun, []).append(thing)
     groups.pop("", None)
+    if annotated is not None:
+        nouns = {noun_of(category) for category in annotated}
+        unsure = census.known - nouns
+        groups = {
+            noun: group
+            for noun, group in groups.items()
+            if noun in nouns and not confusable_with(noun, unsure)
+        }
     picture = Picture(groups=groups, palette=Palette.of(image), census=census)
     expressions: list[Expression] = []
     for noun in sorted(groups):
@@ -104,7 +117,7 @@ def expressions_of(
     draw = random.Random(f"{wishes.seed} {picture_id}")
     if wishes.is_plural_wanted:
         expressions.extend(_plurals(picture, draw))
-    if wishes.is_no_target_wanted:
+    if wishes.is_no_target_wanted and annotated is None:
         expressions.extend(_no_targets(picture, draw))
     return expressions
 
