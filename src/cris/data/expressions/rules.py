@@ -27,6 +27,9 @@ LONGEST_ROW = 6
 ROW_RATIO = 4.0
 """How many times larger the largest thing of a row may be than the smallest."""
 
+DEPTH, DEPTH_RATIO = 0.06, 1.4
+"""How far apart the lower ends of things lie in the image, and their areas, if one stands nearer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -107,6 +110,20 @@ def sizes(group: Sequence[Thing], *, is_numerous: bool) -> Iterator[tuple[str, T
         and abs(smallest.bottom - others[0].bottom) < 0.15
     ):
         yield "smallest", smallest
+
+
+def depths(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+    """The nearest and the farthest, where both the ground and the sizes say so."""
+    if not 2 <= len(group) <= LONGEST_ROW:
+        return
+    row = sorted(group, key=lambda thing: thing.bottom)
+    for kind, thing, other in (("front", row[-1], row[-2]), ("back", row[0], row[1])):
+        others = [each for each in group if each is not thing]
+        if abs(thing.bottom - other.bottom) < DEPTH or any(each.is_cut for each in (thing, other)):
+            continue
+        ratios = [thing.area / each.area for each in others]
+        if min(ratios) >= DEPTH_RATIO if kind == "front" else max(ratios) <= 1 / DEPTH_RATIO:
+            yield kind, thing
 
 
 def neighbours(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple[str, Thing, Thing]]:
