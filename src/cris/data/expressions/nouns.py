@@ -47,9 +47,24 @@ _IRREGULAR = {
     "foot": "feet",
     "tooth": "teeth",
     "goose": "geese",
+    "luggage": "luggage",
+    "food": "food",
+    "fruit": "fruit",
 }
 UNCOUNTED = frozenset(
-    {"skis", "scissors", "broccoli", "sheep", "fish", "aircraft", "glasses", "trousers", "pants", "shorts"}
+    {
+        "skis",
+        "scissors",
+        "broccoli",
+        "sheep",
+        "fish",
+        "aircraft",
+        "glasses",
+        "trousers",
+        "pants",
+        "shorts",
+        "luggage",
+    }
 )
 """Nouns that are one and many, of which numbers and plurals say too little."""
 ILL_DRAWN = frozenset({"apple", "banana", "carrot", "orange", "dining table", "potted plant"})

@@ -88,6 +88,14 @@ _TEMPLATES = {
             "{a} in the center",
         ),
     ),
+    "center": (
+        *("{the} in the middle", "{noun} in middle", "{a} in the middle of the picture", "center {noun}"),
+        *("{the} in the center", "middle {noun}", "{a} in the center of the image", "{noun} in center"),
+    ),
+    "corner": (
+        *("{the} in the {side} corner", "{side} {noun}", "the {side} {noun}", "{noun} at {side}"),
+        *("{noun} on the {side}", "{a} on the {side}", "{noun} {side}", "{the} in the {side}"),
+    ),
     "biggest": (
         *("the biggest {noun}", "the largest {noun}", "biggest {noun}", "largest {noun}", "the big {noun}"),
         *(
@@ -201,7 +209,7 @@ _TEMPLATES = {
 }
 """Kind → its templates: {the}, {a} and {noun} stand for the noun with and without an article."""
 _GARMENTS = ("shirt", "shirt", "shirt", "shirt", "top", "jacket", "t-shirt", "sweater", "clothes")
-_UNARTICLED = UNCOUNTED - {"sheep", "aircraft"} | {"luggage"}
+_UNARTICLED = UNCOUNTED - {"sheep", "aircraft"}
 """Nouns that "a" does not stand before."""
 
 
@@ -236,7 +244,7 @@ def draw_phrase(
         colour=colour,
         garment=garment,
         ordinal=first,
-        side=first if last in ("side", "of") else last.removesuffix("most"),
+        side=first if last in ("side", "of", "corner") else last.removesuffix("most"),
         number=number,
     )
     return phrase.replace("a orange", "an orange")
@@ -266,4 +274,6 @@ def _templates(kind: str) -> tuple[str, ...]:
         return _WHOLE_SIDE
     if last == "of":
         return _BESIDE
+    if last == "corner":
+        return _TEMPLATES[last]
     return _TEMPLATES["ordinal"]

@@ -1,6 +1,7 @@
 """Words that people use for COCO's categories, and words kept out of training to measure what is new."""
 
 import random
+from collections.abc import Sequence
 
 from cris.data.expressions.nouns import plural_of
 
@@ -37,9 +38,9 @@ SYNONYMS = {
     "baseball bat": ("bat",),
     "baseball glove": ("glove", "mitt", "baseball mitt"),
     "bench": ("park bench",),
-    "bicycle": ("pushbike", "pedal bike"),
+    "bicycle": ("cycle", "pedal bike"),
     "cell phone": ("phone", "mobile phone", "cellphone", "smartphone"),
-    "cow": ("bull", "ox"),
+    "cow": ("bull",),
     "cup": ("coffee cup",),
     "dining table": ("table",),
     "donut": ("doughnut",),
@@ -63,7 +64,7 @@ SYNONYMS = {
     "skis": ("pair of skis",),
     "sports ball": ("ball",),
     "stop sign": ("sign", "red sign"),
-    "suitcase": ("luggage", "travel case"),
+    "suitcase": ("travel case", "luggage"),
     "surfboard": ("surf board",),
     "teddy bear": ("stuffed animal", "toy bear", "teddy", "stuffed bear"),
     "tennis racket": ("racket", "racquet", "tennis racquet"),
@@ -77,9 +78,9 @@ SYNONYMS = {
     "vase": ("flower vase",),
     "boat": ("vessel",),
     "couch": ("sofa",),
-    "wine glass": ("glass of wine", "wineglass"),
+    "wine glass": ("wineglass",),
 }
-"""Category → other words for its things and for no others."""
+"""Category → other words for its things and for no others, the most frequent one first."""
 
 BROADER = {
     "animal": ("dog", "cat", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "bird"),
@@ -155,7 +156,7 @@ def draw_word(noun: str, draw: random.Random, *, is_alone: bool) -> str:
         words = _LONE_PERSON if is_alone else _AMONG_PEOPLE
         return draw.choices(list(words), list(words.values()))[0]
     others = SYNONYMS.get(noun, ())
-    return draw.choice(others) if others and draw.random() < 0.45 else noun
+    return _draw_synonym(others, draw) if others and draw.random() < 0.45 else noun
 
 
 def draw_plural(noun: str, draw: random.Random) -> str:
@@ -171,7 +172,11 @@ def draw_absent(noun: str, draw: random.Random) -> str:
         words = _LONE_PERSON
         return draw.choices(list(words), list(words.values()))[0]
     others = [word for word in SYNONYMS.get(noun, ()) if word not in _UNSURE_WHEN_ABSENT]
-    return draw.choice(others) if others and draw.random() < 0.3 else noun
+    return _draw_synonym(others, draw) if others and draw.random() < 0.3 else noun
+
+
+def _draw_synonym(words: Sequence[str], draw: random.Random) -> str:
+    return draw.choices(words, [1 / (place + 1) for place in range(len(words))])[0]
 
 
 def broader_words(noun: str) -> list[str]:

@@ -24,7 +24,14 @@ CLARITY = Clarity(
     max_covered=0.4,
 )
 """A model may learn from things that are harder to see than those it is measured on."""
-MOST_ALIKE = 15
+MARGINS = rules.Margins(
+    aside={"x": 0.04, "y": 0.08},
+    max_overlap={"x": 0.75, "y": 0.5},
+    area_ratio=1.5,
+    box_ratio=1.25,
+    row_ratio=8.0,
+)
+MOST_ALIKE = 20
 """Things of a word in an image beyond which annotators tire and leave some out."""
 MOST_TOGETHER = 12
 """Things that one plural means at most."""
@@ -138,9 +145,10 @@ def _ways(named: Named, groups: Mapping[str, list[Thing]], palette: Palette) -> 
     group = named.things
     for kind, thing in (
         *rules.only(group),
-        *rules.extremes(group),
-        *rules.rows(group),
-        *rules.sizes(group, is_numerous=False),
+        *rules.extremes(group, MARGINS),
+        *rules.places(group),
+        *rules.rows(group, MARGINS),
+        *rules.sizes(group, MARGINS, is_numerous=False),
         *rules.depths(group),
     ):
         if thing.is_clear:
