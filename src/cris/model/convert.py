@@ -14,10 +14,10 @@ from cris.model.build import build_cris
 from cris.model.config import (
     CrisConfig,
     DecoderConfig,
-    ImageEncoderConfig,
+    ClipResnetConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
+    ClipTextConfig,
 )
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
@@ -146,6 +146,8 @@ def load_clip(path: str | Path, config: CrisConfig) -> Cris:
     """
     tensors = read_tensors(path)
     positions = tensors.get("visual.attnpool.positional_embedding")
+    if not isinstance(config.image, ClipResnetConfig):
+        raise ValueError(f"{path} is for a CLIP ResNet, and the model's image encoder is {config.image.kind}")
     if positions is not None and positions.ndim == 2:
         grid = math.isqrt(max(len(positions) - 1, 1))
         config = replace(config, image=replace(config.image, position_grid=grid))
@@ -189,7 +191,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
         raise KeyError("proj.txt.weight")
     return CrisConfig(
         joint_dim=size("backbone.text_projection", 1),
-        image=ImageEncoderConfig(
+        image=ClipResnetConfig(
             layers=(stages[0], stages[1], stages[2], stages[3]),
             stem=(
                 size("backbone.visual.conv1.weight"),
@@ -199,7 +201,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
             width=size("backbone.visual.layer1.0.conv1.weight"),
             position_grid=math.isqrt(max(size("backbone.visual.attnpool.positional_embedding") - 1, 1)),
         ),
-        text=TextEncoderConfig(
+        text=ClipTextConfig(
             vocabulary=size("backbone.token_embedding.weight"),
             context_length=size("backbone.positional_embedding"),
             width=size("backbone.token_embedding.weight", 1),

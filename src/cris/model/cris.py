@@ -4,10 +4,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cris.model.clip_resnet import ClipResnet
-from cris.model.clip_text import ClipText, TextFeatures
+from cris.model.clip_text import TextFeatures
 from cris.model.config import CrisConfig
 from cris.model.decoder import Decoder
+from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck, PictureFeatures
 from cris.model.projector import Projector
 
@@ -19,8 +19,8 @@ class Cris(nn.Module):
         self,
         config: CrisConfig,
         *,
-        image_encoder: ClipResnet,
-        text_encoder: ClipText,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
         neck: CrossModalNeck,
         decoder: Decoder | None,
         projector: Projector,

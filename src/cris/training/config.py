@@ -67,6 +67,10 @@ class OptimizerConfig:
     """The backbone's (CLIP's image and text encoders) learning rate, as a share of the others'."""
     full_backbone_share: float = 0.0
     """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
+    frozen_image_blocks: int = 0
+    """Blocks of the image encoder, counted from the image on, that do not learn."""
+    freeze_text: bool = False
+    """Whether the text encoder does not learn."""
     positions: Literal["backbone", "head"] = "backbone"
     """What CLIP's two positional embeddings learn with (as released: with the head)."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -143,6 +147,8 @@ class TrainConfig:
     """Memory of the moving average of the weights, which is what gets measured and saved; 0: none."""
     freeze_norms: bool = False
     """Whether BatchNorm keeps its statistics instead of taking those of each batch."""
+    freeze_encoder_norms: bool = False
+    """Whether BatchNorm keeps its statistics in the image encoder."""
     gradient_checkpointing: bool = False
     """Whether features are computed again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True
