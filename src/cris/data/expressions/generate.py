@@ -1,8 +1,8 @@
 """Every expression that surely means one thing of a picture; on request several things, or none."""
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -86,15 +86,17 @@ def expressions_of(
     wishes: Wishes,
     picture_id: int,
     annotated: Sequence[str] | None = None,
+    obscured: Collection[int] = (),
 ) -> list[Expression]:
     """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture.
 
     Where only some categories are `annotated` completely, sentences name things of these alone, and none is
-    said to be absent.
+    said to be absent. Things whose ids are `obscured` are there, but no sentence means them.
     """
     groups: dict[str, list[Thing]] = {}
     for thing in things_of(objects):
-        groups.setdefault(thing.noun, []).append(thing)
+        seen = replace(thing, is_clear=False) if thing.id in obscured else thing
+        groups.setdefault(thing.noun, []).append(seen)
     groups.pop("", None)
     if annotated is not None:
         nouns = {noun_of(category) for category in annotated}

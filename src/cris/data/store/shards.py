@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import PictureRecord, ReferringEntry
-from cris.data.store.schema import SCHEMA, entry_from_fields, from_row, with_added_columns
+from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.store.schema import (
+    SCHEMA,
+    entry_from_fields,
+    from_row,
+    object_from_fields,
+    with_added_columns,
+)
 from cris.masks import Rle
 
 
@@ -61,6 +67,22 @@ class Row:
     def image(self) -> bytes:
         """The encoded file."""
         return bytes(self._value("image").as_py())
+
+    @property
+    def objects(self) -> list[ObjectRecord]:
+        """All its objects."""
+        return [object_from_fields(each.as_py()) for each in self._value("objects").values]
+
+    @property
+    def entries(self) -> list[ReferringEntry]:
+        """All its entries."""
+        return [entry_from_fields(each.as_py()) for each in self._value("entries").values]
+
+    @property
+    def annotated(self) -> tuple[str, ...] | None:
+        """Categories of which every object is annotated."""
+        categories = self._value("annotated").as_py()
+        return None if categories is None else tuple(categories)
 
     def entry(self, place: int) -> ReferringEntry:
         """The entry at that place."""

@@ -1,0 +1,75 @@
+"""A photograph with cut-outs pasted into it, and what is then seen of every object."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cris.data.collages.cutouts import Cutout, Photograph
+from cris.data.collages.paste import paste
+from cris.data.records import ObjectRecord
+from cris.data.scenes.draws import Draws
+from cris.masks import box_of, encode_rle
+
+Mask = Bool[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Composition:
+    """An image and its objects, whose ids are their places."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    objects: tuple[ObjectRecord, ...]
+    """Those of the photograph below as far as they are seen, then those that were pasted."""
+    visible: tuple[float, ...]
+    """Share of each that nothing pasted later covers."""
+    pasted: tuple[int, ...]
+    """Ids of the pasted ones."""
+
+
+def compose(below: Photograph, cutouts: Sequence[Cutout], draws: Draws) -> Composition:
+    """Paste the cut-outs one after the other: later ones cover earlier ones and all that is below."""
+    image = below.image.copy()
+    layers = [(cutout.category, paste(image, cutout, draws)) for cutout in cutouts]
+    covered = np.zeros(image.shape[:2], dtype=bool)
+    pasted: list[tuple[ObjectRecord, float]] = []
+    for category, mask in reversed(layers):
+        if seen := _seen(category, mask, covered):
+            pasted.insert(0, seen)
+        covered |= mask
+    found = [*_below(below, covered), *pasted]
+    return Composition(
+        image=image,
+        objects=tuple(replace(each, id=place) for place, (each, _) in enumerate(found)),
+        visible=tuple(visible for _, visible in found),
+        pasted=tuple(range(len(found) - len(pasted), len(found))),
+    )
+
+
+def _below(below: Photograph, covered: Mask) -> Iterator[tuple[ObjectRecord, float]]:
+    for each in below.record.objects:
+        mask = below.mask(each)
+        if below.reduction == 1 and mask.any() and not (mask & covered).any():
+            yield each, 1.0
+        elif seen := _seen(each.category, mask, covered):
+            record, visible = seen
+            yield replace(record, is_crowd=each.is_crowd), visible
+
+
+def _seen(category: str, mask: Mask, covered: Mask) -> tuple[ObjectRecord, float] | None:
+    """Return what is left of an object, and how much of it; None when nothing is."""
+    left = mask & ~covered
+    box = box_of(left)
+    if box is None:
+        return None
+    pixels = np.count_nonzero(left)
+    record = ObjectRecord(
+        id=0,
+        category=category,
+        box=(float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])),
+        rle=encode_rle(left),
+        area=float(pixels),
+        is_crowd=False,
+    )
+    return record, pixels / np.count_nonzero(mask)
