@@ -50,8 +50,9 @@ def compose(below: Photograph, cutouts: Sequence[Cutout], draws: Draws) -> Compo
 def _below(below: Photograph, covered: Mask) -> Iterator[tuple[ObjectRecord, float]]:
     for each in below.record.objects:
         mask = below.mask(each)
-        if below.reduction == 1 and mask.any() and not (mask & covered).any():
-            yield each, 1.0
+        box = box_of(mask)
+        if below.reduction == 1 and box is not None and not (mask & covered).any():
+            yield replace(each, box=_xywh(box)), 1.0
         elif seen := _seen(each.category, mask, covered):
             record, visible = seen
             yield replace(record, is_crowd=each.is_crowd), visible
@@ -67,9 +68,14 @@ def _seen(category: str, mask: Mask, covered: Mask) -> tuple[ObjectRecord, float
     record = ObjectRecord(
         id=0,
         category=category,
-        box=(float(box[0]), float(box[1]), float(box[2] - box[0]), float(box[3] - box[1])),
+        box=_xywh(box),
         rle=encode_rle(left),
         area=float(pixels),
         is_crowd=False,
     )
     return record, pixels / np.count_nonzero(mask)
+
+
+def _xywh(box: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
+    left, top, right, bottom = map(float, box)
+    return left, top, right - left, bottom - top

@@ -16,7 +16,7 @@ from cris.data.store.reading import StoredDataset
 from cris.masks import box_of, decode_rle
 
 MAX_SIDE = 640
-"""Pixels that the longer side of a photograph keeps at least where a JPEG is decoded at a fraction of its size."""
+"""Pixels that the longer side of a photograph keeps, at least, where a JPEG is decoded at a fraction."""
 MIN_SIDE = 48
 """Pixels of the shorter side of an object's box from which on it is cut out."""
 MIN_WHOLENESS = 0.9
@@ -98,8 +98,8 @@ class Photographs:
     def fitting(self, background: Categories) -> dict[str, list[_Candidate]]:
         """Return the candidates for a background on which only these categories are annotated.
 
-        They are of these categories, and come from photographs on which at least these are annotated: what
-        else a cut-out brings along, such as a tie, would be unknown in the collage where it is known elsewhere.
+        They are of these categories, and come from photographs on which at least these are annotated: else
+        a cut-out could bring along what nobody told of, such as a person's tie.
         """
         if background not in self._fitting:
             found: dict[str, list[_Candidate]] = {}
@@ -144,11 +144,6 @@ class Photographs:
         return Cutout(meant.category, photograph.image[inside], mask[inside])
 
 
-def crowded_categories(objects: Sequence[ObjectRecord]) -> set[str]:
-    """Return those of which a region holds more than is drawn one by one."""
-    return {each.category for each in objects if each.is_crowd}
-
-
 def _is_candidate(each: ObjectRecord, height: int, width: int) -> bool:
     noun = noun_of(each.category)
     left, top, across, down = each.box
@@ -176,9 +171,7 @@ def _annotation(each: ObjectRecord, info: PictureInfo, number: int) -> Annotatio
     )
 
 
-def _do_boxes_meet(
-    one: tuple[float, float, float, float], other: tuple[float, float, float, float]
-) -> bool:
+def _do_boxes_meet(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
     return all(
         one[axis] < other[axis] + other[axis + 2] and other[axis] < one[axis] + one[axis + 2]
         for axis in (0, 1)
@@ -187,5 +180,5 @@ def _do_boxes_meet(
 
 def _shared(mask: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "height width"]) -> float:
     """Return the pixels that both have, as a share of the smaller one's."""
-    smaller = min(np.count_nonzero(mask), np.count_nonzero(other))
-    return float(np.count_nonzero(mask & other) / max(1, smaller))
+    shared, *sizes = (int(np.count_nonzero(each)) for each in (mask & other, mask, other))
+    return shared / max(1, min(sizes))

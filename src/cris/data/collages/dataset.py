@@ -102,7 +102,7 @@ class Collages:
         )
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """As many sentences about a collage as its sample is named times, different ones while it has them."""
+        """As many sentences about a collage as its sample is named times, different while it has them."""
         collage = self.collage(samples[0])
         chosen = list(islice(cycle(collage.expressions), len(samples)))
         distinct = list(dict.fromkeys(expression.object_ids for expression in chosen))

@@ -121,7 +121,8 @@ def _inside_share(
     opacity: UInt8[np.ndarray, "height width"], across: int, down: int, shape: tuple[int, ...]
 ) -> float:
     seen = opacity[max(0, -down) : shape[0] - down, max(0, -across) : shape[1] - across]
-    return float(np.count_nonzero(seen >= HALF) / max(1, np.count_nonzero(opacity >= HALF)))
+    inside, whole = (int(np.count_nonzero(each >= HALF)) for each in (seen, opacity))
+    return inside / max(1, whole)
 
 
 def _blended(
@@ -130,5 +131,4 @@ def _blended(
     opacity: UInt8[np.ndarray, "height width"],
 ) -> UInt8[np.ndarray, "height width 3"]:
     alpha = opacity[..., None].astype(np.uint32)
-    mixed = (alpha * above + (255 - alpha) * below + 127) // 255
-    return mixed.astype(np.uint8)
+    return np.asarray((alpha * above + (255 - alpha) * below + 127) // 255, dtype=np.uint8)
