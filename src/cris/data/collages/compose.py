@@ -25,25 +25,25 @@ class Composition:
     visible: tuple[float, ...]
     """Share of each that nothing pasted later covers."""
     pasted: tuple[int, ...]
-    """Ids of the pasted ones."""
+    """Ids of the pasted ones, and of what lies on them."""
 
 
 def compose(below: Photograph, cutouts: Sequence[Cutout], draws: Draws) -> Composition:
     """Paste the cut-outs one after the other: later ones cover earlier ones and all that is below."""
     image = below.image.copy()
-    layers = [(cutout.category, paste(image, cutout, draws)) for cutout in cutouts]
+    layers = [(cutout.categories, paste(image, cutout, draws)) for cutout in cutouts]
     covered = np.zeros(image.shape[:2], dtype=bool)
     pasted: list[tuple[ObjectRecord, float]] = []
-    for category, mask in reversed(layers):
-        if seen := _seen(category, mask, covered):
-            pasted.insert(0, seen)
-        covered |= mask
-    found = [*_below(below, covered), *pasted]
+    for categories, masks in reversed(layers):
+        found = [_seen(*each, covered) for each in zip(categories, masks, strict=True)]
+        pasted = [*(each for each in found if each is not None), *pasted]
+        covered |= masks[0]
+    seen = [*_below(below, covered), *pasted]
     return Composition(
         image=image,
-        objects=tuple(replace(each, id=place) for place, (each, _) in enumerate(found)),
-        visible=tuple(visible for _, visible in found),
-        pasted=tuple(range(len(found) - len(pasted), len(found))),
+        objects=tuple(replace(each, id=place) for place, (each, _) in enumerate(seen)),
+        visible=tuple(visible for _, visible in seen),
+        pasted=tuple(range(len(seen) - len(pasted), len(seen))),
     )
 
 

@@ -175,7 +175,7 @@ class Collages:
                 cutout = None if candidate.row in taken else self.photographs.cut(candidate)
                 if cutout is not None:
                     taken.add(candidate.row)
-                    there.append(category)
+                    there.extend(cutout.categories)
                     yield cutout
                     break
 

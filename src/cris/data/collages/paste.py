@@ -25,13 +25,13 @@ HALF = 128
 
 def paste(
     image: UInt8[np.ndarray, "height width 3"], cutout: Cutout, draws: Draws
-) -> Bool[np.ndarray, "height width"]:
-    """Draw the cut-out onto the image, in place, and return the mask of what is seen of it.
+) -> list[Bool[np.ndarray, "height width"]]:
+    """Draw the cut-out onto the image, in place, and return the masks of what is seen of it.
 
     All arithmetic on pixels is of whole numbers, or one that OpenCV defines to the bit.
     """
     height, width = image.shape[:2]
-    patch, opacity = _sized(cutout, (height + width) / 2, draws)
+    patch, opacity, *carried = _sized(cutout, (height + width) / 2, draws)
     patch = _lit(patch, opacity, image)
     across = _place(width, patch.shape[1], draws)
     down = _place(height, patch.shape[0], draws)
@@ -45,24 +45,23 @@ def paste(
         slice(columns.start - across, columns.stop - across),
     )
     image[rows, columns] = _blended(image[rows, columns], patch[seen], opacity[seen])
-    mask = np.zeros((height, width), dtype=bool)
-    mask[rows, columns] = opacity[seen] >= HALF
-    return mask
+    masks = []
+    for part in (opacity, *carried):
+        mask = np.zeros((height, width), dtype=bool)
+        mask[rows, columns] = np.minimum(part, opacity)[seen] >= HALF
+        masks.append(mask)
+    return masks
 
 
-def _sized(
-    cutout: Cutout, mean_side: float, draws: Draws
-) -> tuple[UInt8[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]:
-    """Return pixels and opacity at the size and side that are drawn."""
-    sides = cutout.mask.shape
+def _sized(cutout: Cutout, mean_side: float, draws: Draws) -> list[Pixels]:
+    """Return pixels, opacity and the masks of what lies on it, at the size and side that are drawn."""
+    sides = cutout.image.shape[:2]
     wanted = draws.between(MIN_SCALE, MAX_SCALE) * mean_side
     scale = min(wanted / max(sides), MAX_ENLARGEMENT)
     height, width = (max(1, round(scale * side)) for side in sides)
-    patch = _resized(cutout.image, height, width)
-    opacity = _softened(_resized(cutout.mask.astype(np.uint8) * 255, height, width) >= HALF)
-    if draws.chance(MIRRORED_SHARE):
-        patch, opacity = patch[:, ::-1], opacity[:, ::-1]
-    return patch, opacity
+    own, *carried = (_resized(mask.astype(np.uint8) * 255, height, width) for mask in cutout.masks)
+    parts = [_resized(cutout.image, height, width), _softened(own >= HALF), *carried]
+    return [part[:, ::-1] for part in parts] if draws.chance(MIRRORED_SHARE) else parts
 
 
 def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
