@@ -9,7 +9,7 @@ from jaxtyping import Bool, UInt8
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo
 from cris.data.expressions.census import Census
 from cris.data.expressions.nouns import ILL_DRAWN, noun_of
-from cris.data.expressions.view import BORDER, LEAST_WHOLENESS, wholeness
+from cris.data.expressions.view import BORDER, wholeness
 from cris.data.records import ObjectRecord, PictureRecord
 from cris.data.store.decode import Reduction
 from cris.data.store.reading import StoredDataset
@@ -19,6 +19,8 @@ MAX_SIDE = 640
 """Pixels that the longer side of a photograph keeps, at least, where a JPEG is decoded at a fraction."""
 MIN_SIDE = 40
 """Pixels of the shorter side of an object's box from which on it is cut out."""
+MIN_WHOLENESS = 0.85
+"""Share of a cut-out that is in one piece."""
 MAX_SLIVER, MIN_CARRIED = 0.2, 0.8
 """Shares of a smaller object that lie within the cut-out: up to the first nobody would see that it is one, from
 the second on it comes along; between them the cut-out is left alone."""
@@ -168,7 +170,7 @@ def _is_whole(mask: Bool[np.ndarray, "height width"]) -> bool:
         min(right - left, bottom - top) >= MIN_SIDE
         and min(left, width - right) > BORDER * width
         and min(top, height - bottom) > BORDER * height
-        and wholeness(mask[top:bottom, left:right]) >= LEAST_WHOLENESS
+        and wholeness(mask[top:bottom, left:right]) >= MIN_WHOLENESS
     )
 
 

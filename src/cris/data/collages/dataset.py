@@ -28,6 +28,8 @@ COMPLETE_SHARE = 0.6
 """Share of collages on backgrounds that are annotated completely, where there are others, too."""
 ABSENT_SHARE = 0.2
 """Chance that a sentence means nothing, where anything is known to be absent."""
+OF_THE_WORLD = frozenset({"on", "riding", "sitting", "with", "holding", "wearing", "role", "front", "back"})
+"""Kinds of sentences that masks tell of photographs, as people touch what they have, but not of collages."""
 _TRIES = 12
 """Cut-outs looked at for one that is whole, and collages begun for one that something can be said of."""
 
@@ -73,7 +75,7 @@ class Collages:
         ]
         self.photographs = Photographs.of(rows)
         self.seed = seed
-        self.wishes = wishes or Wishes(is_plural_wanted=True, is_no_target_wanted=True)
+        self.wishes = wishes or Wishes(is_for_training=True)
         self._backgrounds = _backgrounds(self.photographs)
         if not self._backgrounds:
             raise ValueError(
@@ -146,6 +148,7 @@ class Collages:
             annotated,
             {place for place, share in enumerate(visible) if share < MIN_VISIBLE},
         )
+        expressions = [each for each in expressions if each.kind not in OF_THE_WORLD]
         if not any(set(composition.pasted) & set(expression.object_ids) for expression in expressions):
             return None
         return Collage(

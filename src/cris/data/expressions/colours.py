@@ -24,7 +24,7 @@ _COLOURLESS = frozenset(
     }
 )
 """What is seen of them is clothes, a screen, print, glass or contents, not the thing's own colour."""
-_NEAR = {
+NEAR = {
     "red": ("red", "orange", "brown", "pink"),
     "orange": ("red", "orange", "brown", "yellow"),
     "yellow": ("orange", "yellow", "brown"),
@@ -35,6 +35,7 @@ _NEAR = {
     "white": ("white", "grey"),
     "black": ("black", "dark"),
 }
+"""Colour → those that may be taken for it."""
 _HUES = (
     *(("red", 0, 6), ("orange", 9, 19), ("yellow", 23, 33), ("green", 38, 84)),
     *(("blue", 100, 126), ("purple", 131, 147), ("pink", 151, 170), ("red", 173, 179)),
@@ -74,15 +75,17 @@ class Palette:
         return float(counts[[NAMES.index(name) for name in names]].sum() / max(1, counts.sum()))
 
 
-def clear_colour(palette: Palette, thing: Thing, others: Sequence[Thing]) -> str | None:
+def clear_colour(
+    palette: Palette, thing: Thing, others: Sequence[Thing], clear_share: float = CLEAR_SHARE
+) -> str | None:
     """The colour that is surely the thing's and surely none of the others'; None when there is none."""
     if thing.noun in _COLOURLESS:
         return None
     inside = _inside(thing.mask)
-    for name, near in _NEAR.items():
-        if palette.share(inside, [name]) < CLEAR_SHARE:
+    for name, near in NEAR.items():
+        if palette.share(inside, [name]) < clear_share:
             continue
-        around = _ring(thing.mask) if name in ("black", "white") else ~thing.mask
+        around = ring(thing.mask) if name in ("black", "white") else ~thing.mask
         if palette.share(around, near) > AROUND_SHARE:
             return None
         if all(palette.share(other.mask, near) <= OTHER_SHARE for other in others):
@@ -90,7 +93,7 @@ def clear_colour(palette: Palette, thing: Thing, others: Sequence[Thing]) -> str
     return None
 
 
-def _ring(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+def ring(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
     """What is right around the mask."""
     reach = max(3, round(RING * sum(mask.shape) / 2))
     wider = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), dtype=np.uint8))
