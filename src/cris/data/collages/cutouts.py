@@ -22,8 +22,8 @@ MIN_SIDE = 40
 MIN_WHOLENESS = 0.85
 """Share of a cut-out that is in one piece."""
 MAX_SLIVER, MIN_CARRIED = 0.2, 0.8
-"""Shares of a smaller object that lie within the cut-out: up to the first nobody would see that it is one, from
-the second on it comes along; between them the cut-out is left alone."""
+"""Shares of a smaller object that lie within the cut-out: up to the first nobody would see that it is one,
+from the second on it comes along; between them the cut-out is left alone."""
 
 Categories = tuple[str, ...] | None
 """Those that are annotated completely; None: all."""

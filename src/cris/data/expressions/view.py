@@ -105,7 +105,7 @@ def _thing(record: ObjectRecord, mask: Mask, covered: float, clarity: Clarity) -
         and all(depth >= clarity.min_depth_at_border for depth in depths)
         and min(box[2] - box[0], box[3] - box[1]) >= clarity.min_side * mean_side
         and covered <= clarity.max_covered
-        and wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= clarity.minwholeness
+        and wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= clarity.min_wholeness
     )
     return Thing(
         id=record.id,
