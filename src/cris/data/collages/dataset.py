@@ -1,9 +1,10 @@
 """Collages as samples: each follows from the photographs, the seed and its index."""
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from itertools import cycle, islice
+from itertools import cycle, islice, zip_longest
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -28,8 +29,6 @@ COMPLETE_SHARE = 0.6
 """Share of collages on backgrounds that are annotated completely, where there are others, too."""
 ABSENT_SHARE = 0.2
 """Chance that a sentence means nothing, where anything is known to be absent."""
-OF_THE_WORLD = frozenset({"on", "riding", "sitting", "with", "holding", "wearing", "role", "front", "back"})
-"""Kinds of sentences that masks tell of photographs, as people touch what they have, but not of collages."""
 _TRIES = 12
 """Cut-outs looked at for one that is whole, and collages begun for one that something can be said of."""
 
@@ -44,7 +43,7 @@ class Collage:
     pasted: tuple[int, ...]
     """Ids of the pasted ones."""
     expressions: tuple[Expression, ...]
-    """Different sentences, in random order."""
+    """Different sentences in the order in which they are taken."""
     background: str
     """File name of the photograph below."""
     annotated: tuple[str, ...] | None
@@ -143,19 +142,18 @@ class Collages:
             composition.objects,
             composition.image,
             self.photographs.census,
-            replace(self.wishes, seed=self.seed),
+            replace(self.wishes, seed=self.seed, is_composed=True),
             index,
             annotated,
             {place for place, share in enumerate(visible) if share < MIN_VISIBLE},
         )
-        expressions = [each for each in expressions if each.kind not in OF_THE_WORLD]
         if not any(set(composition.pasted) & set(expression.object_ids) for expression in expressions):
             return None
         return Collage(
             image=composition.image,
             objects=composition.objects,
             pasted=composition.pasted,
-            expressions=tuple(_ordered(expressions, draws)),
+            expressions=tuple(_ordered(expressions, composition.pasted, draws)),
             background=below.record.file_name,
             annotated=annotated,
         )
@@ -201,10 +199,34 @@ def _different(rows: Sequence[tuple[StoredDataset, int]]) -> Iterator[tuple[Stor
             yield stored, row
 
 
-def _ordered(expressions: Sequence[Expression], draws: Draws) -> Iterator[Expression]:
-    """Yield different sentences in random order, some that mean nothing among the others."""
+def _ordered(
+    expressions: Sequence[Expression], pasted: Collection[int], draws: Draws
+) -> Iterator[Expression]:
+    """Yield different sentences: on what was pasted and on the rest in turns, and some that mean nothing."""
     different = list({expression.sentence: expression for expression in expressions}.values())
-    meant = draws.shuffled([expression for expression in different if expression.object_ids])
-    absent = draws.shuffled([expression for expression in different if not expression.object_ids])
-    while meant:
-        yield (absent if absent and draws.chance(ABSENT_SHARE) else meant).pop()
+    absent = draws.shuffled([each for each in different if not each.object_ids])
+    new, old = (
+        _in_rounds(
+            [
+                each
+                for each in different
+                if each.object_ids and set(pasted).isdisjoint(each.object_ids) is is_old
+            ],
+            draws,
+        )
+        for is_old in (False, True)
+    )
+    while new or old:
+        if absent and draws.chance(ABSENT_SHARE):
+            yield absent.pop()
+        else:
+            yield (new if not old or (new and draws.chance(0.5)) else old).popleft()
+
+
+def _in_rounds(expressions: Sequence[Expression], draws: Draws) -> deque[Expression]:
+    """Return one sentence on everything that any of them means, then another one, as long as there are."""
+    by_meaning: dict[tuple[int, ...], list[Expression]] = {}
+    for each in draws.shuffled(expressions):
+        by_meaning.setdefault(each.object_ids, []).append(each)
+    rounds = zip_longest(*by_meaning.values())
+    return deque(each for together in rounds for each in together if each is not None)

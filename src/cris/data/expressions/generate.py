@@ -43,6 +43,8 @@ class Wishes:
     """Whether to make a sentence that means nothing in its picture, one a picture, too."""
     is_for_training: bool = False
     """Whether to make varied sentences, of several and of no things too, with less strict limits."""
+    is_composed: bool = False
+    """Whether things come from several photographs, so that neither touch nor size tells how they relate."""
     seed: int = 0
     """Of the choice between forms and kinds."""
 
@@ -146,6 +148,7 @@ def _for_training(
             draw,
             most=wishes.sentences_per_object,
             is_complete=is_complete,
+            is_composed=wishes.is_composed,
         )
     ]
     if is_complete:

@@ -94,18 +94,25 @@ class Said:
 
 
 def said_for_training(
-    groups: Mapping[str, list[Thing]], palette: Palette, draw: random.Random, *, most: int, is_complete: bool
+    groups: Mapping[str, list[Thing]],
+    palette: Palette,
+    draw: random.Random,
+    *,
+    most: int,
+    is_complete: bool,
+    is_composed: bool = False,
 ) -> list[Said]:
     """Return sentences about single things, `most` of each at most, and about several.
 
-    `groups` are things by category; words broader than these are used where all categories are complete.
+    `groups` are things by category; words broader than these are used where all categories are complete. In
+    an image that is composed, nothing is said of depth, nor of what things are on or people have with them.
     """
     ways: dict[int, list[tuple[Named, list[Way]]]] = {}
     things: dict[int, Thing] = {}
     said: list[Said] = []
     for named in _named(groups, is_complete=is_complete):
         found: dict[int, list[Way]] = {}
-        for way, thing in _ways(named, groups, palette):
+        for way, thing in _ways(named, groups, palette, is_composed=is_composed):
             found.setdefault(thing.id, []).append(way)
             things[thing.id] = thing
         for thing_id, each in found.items():
@@ -139,7 +146,9 @@ def _is_usable(named: Named) -> bool:
     )
 
 
-def _ways(named: Named, groups: Mapping[str, list[Thing]], palette: Palette) -> Iterator[tuple[Way, Thing]]:
+def _ways(
+    named: Named, groups: Mapping[str, list[Thing]], palette: Palette, *, is_composed: bool
+) -> Iterator[tuple[Way, Thing]]:
     if not _is_usable(named):
         return
     group = named.things
@@ -149,7 +158,7 @@ def _ways(named: Named, groups: Mapping[str, list[Thing]], palette: Palette) -> 
         *rules.places(group),
         *rules.rows(group, MARGINS),
         *rules.sizes(group, MARGINS, is_numerous=False),
-        *rules.depths(group),
+        *(() if is_composed else rules.depths(group)),
     ):
         if thing.is_clear:
             yield Way(kind), thing
@@ -172,6 +181,8 @@ def _ways(named: Named, groups: Mapping[str, list[Thing]], palette: Palette) -> 
                 yield Way("colour", colour=colour), thing
             if named.noun == "person" and (colour := clothing_colour(palette, thing, rest)):
                 yield Way("clothing", colour=colour), thing
+    if is_composed:
+        return
     for kind, thing, noun in contacts.on_top(group, others):
         if thing.is_clear:
             yield from ((way, thing) for way in _on(named.noun, kind, noun))
