@@ -10,6 +10,10 @@ from cris.data.expressions.view import Mask, Thing
 
 UPPER_BODY = (0.2, 0.55)
 """Shares of a person's height between which clothes are seen: below the head, above the legs."""
+HEAD = (0.0, 0.14)
+LIKE_SKIN = ("orange", "yellow", "pink")
+HEAD_SHARE = 0.35
+"""Share of the head from which on a colour like it is taken for skin."""
 MIN_PIXELS = 120
 """Pixels of the upper body from which on its colour is told."""
 CLEAR_SHARE, OTHER_SHARE, AROUND_SHARE = 0.5, 0.2, 0.5
@@ -30,6 +34,8 @@ def clothing_colour(palette: Palette, person: Thing, others: Sequence[Thing]) ->
         near = _NEAR[name]
         if palette.share(body, [name]) < CLEAR_SHARE:
             continue
+        if name in LIKE_SKIN and palette.share(_part(person, HEAD), near) > HEAD_SHARE:
+            return None
         if name in ("black", "white", "grey") and palette.share(ring(person.mask), near) > AROUND_SHARE:
             return None
         shares = [
@@ -55,8 +61,15 @@ def _upper_body(person: Thing) -> Mask | None:
     height, width = person.mask.shape
     if person.width * width > 1.3 * person.height * height:
         return None
-    top, bottom = (person.top + share * person.height for share in UPPER_BODY)
-    body = np.zeros_like(person.mask)
-    rows = slice(round(top * height), round(bottom * height))
-    body[rows] = cv2.erode(person.mask.astype(np.uint8), np.ones((3, 3), dtype=np.uint8))[rows] > 0
+    body = _part(person, UPPER_BODY)
     return body if np.count_nonzero(body) >= MIN_PIXELS else None
+
+
+def _part(person: Thing, shares: tuple[float, float]) -> Mask:
+    """Return the mask between two shares of the person's height, without its rim."""
+    top, bottom = (round((person.top + share * person.height) * len(person.mask)) for share in shares)
+    part = np.zeros_like(person.mask)
+    part[top:bottom] = (
+        cv2.erode(person.mask.astype(np.uint8), np.ones((3, 3), dtype=np.uint8))[top:bottom] > 0
+    )
+    return part

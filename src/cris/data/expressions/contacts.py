@@ -20,6 +20,16 @@ SUPPORTS = frozenset(
     }
 )
 """Categories that other things are on."""
+PEOPLE_ON = SUPPORTS - {"dining table", "book", "suitcase", "car", "oven"}
+"""Those of them that people are on."""
+GROUNDED = frozenset(
+    {
+        *("dining table", "couch", "bed", "bench", "chair", "refrigerator", "oven", "toilet", "sink"),
+        *("car", "truck", "bus", "train", "airplane", "boat", "motorcycle", "bicycle", "parking meter"),
+        *("traffic light", "stop sign", "fire hydrant", "elephant", "giraffe", "zebra", "horse", "cow"),
+    }
+)
+"""Categories that stand on the ground, whatever their masks touch."""
 CARRIED = frozenset(
     {
         *("umbrella", "backpack", "handbag", "tie", "suitcase", "frisbee", "sports ball", "kite"),
@@ -33,9 +43,10 @@ CARRIED = frozenset(
 
 def on_top(group: Sequence[Thing], others: Mapping[str, Sequence[Thing]]) -> Iterator[tuple[str, Thing, str]]:
     """Yield the one of the group that is on a thing of another category, with that category's noun."""
-    for noun in sorted(SUPPORTS & others.keys()):
-        if any(thing.noun == noun for thing in group):
-            continue
+    if any(thing.noun in GROUNDED for thing in group):
+        return
+    supports = PEOPLE_ON if any(thing.noun == "person" for thing in group) else SUPPORTS
+    for noun in sorted(supports & others.keys()):
         gaps = _gaps([thing.mask for thing in group], others[noun])
         lower_gaps = _gaps([_lower_half(thing) for thing in group], others[noun])
         found = [
