@@ -27,6 +27,11 @@ class SamplingConfig:
     """Least share of each side that a crop keeps; 1 crops nothing. Targets stay whole."""
     colour_jitter: float = 0.0
     """Largest share by which brightness, contrast and saturation change."""
+    collage_share: float = 0.0
+    """Share of the pictures that are collages of cut-outs from the training split."""
+    repeat_threshold: float = 0.0
+    """Share of the pictures below which a category is rare: pictures of rare ones are repeated, by the square
+    root of how much rarer they are (LVIS). 0 repeats none."""
     workers: int = 0
     """Processes that prepare batches, beside each process that trains."""
 

@@ -177,6 +177,7 @@ def picture_record(
             )
             for reference in sorted(references, key=lambda reference: reference.id)
         ),
+        annotated=info.annotated,
     )
 
 
