@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
+from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
 SCHEMA_VERSION = 2
@@ -29,23 +30,23 @@ def write_config(path: Path, config: StoredConfig) -> None:
 
 
 def read_config(path: Path) -> StoredConfig:
-    """What a config.json holds, older versions migrated; ValueError names what is missing or foreign."""
+    """What a config.json holds, older versions migrated; InputError names what is missing or foreign."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        raise InputError(f"{path} is not valid JSON: {error}") from error
     version = content.pop("schema_version", None) if isinstance(content, dict) else None
     if type(version) is not int:
-        raise ValueError(f"{path} has no schema_version: the folder is not a cris checkpoint")
+        raise InputError(f"{path} has no schema_version: the folder is not a cris checkpoint")
     if not 1 <= version <= SCHEMA_VERSION:
         what = "update cris" if version > SCHEMA_VERSION else "no cris ever wrote it"
-        raise ValueError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
+        raise InputError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
     for step in range(version, SCHEMA_VERSION):
         content = MIGRATIONS[step](content)
     try:
         return _parsed(StoredConfig, content, "")  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (InputError, OverflowError) as error:  # a whole number that is no float is the latter
+        raise InputError(f"{path}: {error}") from error
 
 
 def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _parsed(kind: Any, value: object, name: str) -> Any:
         return float(value)
     if kind in (int, str) and type(value) is kind:
         return value
-    raise ValueError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
+    raise InputError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
 
 
 def _parsed_fields(kind: type, value: object, name: str) -> Any:
@@ -81,5 +82,5 @@ def _parsed_fields(kind: type, value: object, name: str) -> Any:
     given = value if isinstance(value, dict) else {}
     if given.keys() != kinds.keys():
         missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())
-        raise ValueError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
+        raise InputError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
     return kind(**{key: _parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})

@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from cris.errors import InputError
+
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 """A file, its bytes, a Pillow image, or uint8 RGB (height, width, 3)."""
 
@@ -40,11 +42,11 @@ def read_picture(source: PictureSource) -> UInt8[np.ndarray, "height width 3"]:
     `PIL.Image.MAX_IMAGE_PIXELS`.
 
     Raises:
-        ValueError: no such file, not a picture, incomplete, too large, or an array of another kind.
+        InputError: no such file, not a picture, incomplete, too large, or an array of another kind.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
-            raise ValueError(
+            raise InputError(
                 f"expected a uint8 RGB array (height, width, 3), got {source.dtype} {source.shape}"
             )
         return np.ascontiguousarray(source)
@@ -53,43 +55,43 @@ def read_picture(source: PictureSource) -> UInt8[np.ndarray, "height width 3"]:
     if isinstance(source, bytes):
         return _read(io.BytesIO(source), "the bytes", len(source))
     if not isinstance(source, str | Path):
-        raise ValueError(
+        raise InputError(
             f"expected a path, bytes, a Pillow image or a uint8 RGB array, got {type(source).__name__}"
         )
     path = Path(source)
     if not path.exists():
-        raise ValueError(f"{path}: expected a picture, found no such file")
+        raise InputError(f"{path}: expected a picture, found no such file")
     if not path.is_file():
-        raise ValueError(f"{path}: expected a picture, found {'a folder' if path.is_dir() else 'no file'}")
+        raise InputError(f"{path}: expected a picture, found {'a folder' if path.is_dir() else 'no file'}")
     try:
         with path.open("rb") as file:
             return _read(file, str(path), path.stat().st_size)
     except OSError as error:
-        raise ValueError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _read(
     file: io.BufferedReader | io.BytesIO, name: str, length: int
 ) -> UInt8[np.ndarray, "height width 3"]:
     if not length:
-        raise ValueError(f"{name}: expected a picture, found nothing (0 bytes)")
+        raise InputError(f"{name}: expected a picture, found nothing (0 bytes)")
     try:
         with warnings.catch_warnings():
             # it comes at half the size of the error; other categories stay, as filters belong to all threads
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(file, formats=FORMATS)
     except Image.DecompressionBombError as error:
-        raise ValueError(
+        raise InputError(
             f"{name}: too large a picture ({error}); shrink it or raise PIL.Image.MAX_IMAGE_PIXELS"
         ) from error
     except UnidentifiedImageError as error:
-        raise ValueError(
+        raise InputError(
             f"{name}: expected a picture ({', '.join(FORMATS)}), found something else"
         ) from error
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
-        raise ValueError(f"{name}: damaged picture ({error})") from error
+        raise InputError(f"{name}: damaged picture ({error})") from error
     with image:
         return _decode(image, name)
 
@@ -100,10 +102,10 @@ def _decode(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"
     except MemoryError:
         raise
     except Exception as error:  # as above; a picture that is half there is no picture
-        raise ValueError(f"{name}: damaged or incomplete picture ({error})") from error
+        raise InputError(f"{name}: damaged or incomplete picture ({error})") from error
     width, height = image.size
     if not width or not height:
-        raise ValueError(f"{name}: expected a picture, found no pixels ({width}×{height})")
+        raise InputError(f"{name}: expected a picture, found no pixels ({width}×{height})")
     is_transposed, down, right = _TURNS.get(_orientation(image), _TURNS[1])
     upright = np.empty((width, height, 3) if is_transposed else (height, width, 3), dtype=np.uint8)
     stored = (upright.swapaxes(0, 1) if is_transposed else upright)[::down, ::right]
@@ -123,12 +125,12 @@ def _rgb(image: Image.Image, name: str) -> UInt8[np.ndarray, "height width 3"]:
     if image.mode.startswith("I"):
         levels = np.asarray(image)
         if levels.min() < 0 or levels.max() > 0xFFFF:
-            raise ValueError(
+            raise InputError(
                 f"{name}: expected a picture of 8 or 16 bits, found levels beyond 65535; convert it"
             )
         return np.repeat((levels >> 8).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("F", "LAB", "HSV"):
-        raise ValueError(
+        raise InputError(
             f"{name}: expected a picture of 8 or 16 bits, found mode {image.mode}; convert it to RGB"
         )
     if not image.has_transparency_data:

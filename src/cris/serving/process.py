@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from cris.errors import InputError
 from cris.serving.messages import HEADER, Ask, Failed, Ready, Reply, packed, unpacked
 from cris.serving.worker import WorkerSettings, command
 
@@ -36,8 +37,9 @@ class Worker:
         """A worker, once its model is loaded.
 
         Raises:
-            ValueError: the model cannot be loaded.
+            InputError: the model cannot be loaded.
             ModuleNotFoundError: it needs a package that is not installed.
+            RuntimeError: a bug kept it from loading.
             WorkerError: it ended without saying why.
         """
         worker = cls(settings)
@@ -46,7 +48,9 @@ class Worker:
             if isinstance(first, Failed):
                 if first.missing is not None:
                     raise ModuleNotFoundError(first.detail, name=first.missing)
-                raise ValueError(first.detail)
+                if first.is_bug:
+                    raise RuntimeError(f"the worker failed:\n{first.detail}")
+                raise InputError(first.detail)
             assert isinstance(first, Ready), first
         except BaseException:
             await worker.kill()

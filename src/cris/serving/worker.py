@@ -4,12 +4,14 @@ import json
 import os
 import signal
 import sys
+import traceback
 from dataclasses import asdict, dataclass
 from typing import IO
 
 import numpy as np
 
 from cris.engines.engine import EngineName, Precision
+from cris.errors import BUG, InputError
 from cris.segmenter import Segmenter
 from cris.serving.answerer import Answerer, FeatureCache
 from cris.serving.messages import HEADER, Failed, Ready, packed, unpacked
@@ -50,10 +52,13 @@ def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
             is_strict=True,
         )
         segmenter.predict(np.zeros((32, 32, 3), dtype=np.uint8), "warm")  # ready means warm
-    except (ValueError, MemoryError, OSError, ModuleNotFoundError) as error:
+    except (InputError, MemoryError, OSError, ModuleNotFoundError) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         say(Failed(detail=str(error), missing=missing))
         return 1
+    except Exception:
+        say(Failed(detail=traceback.format_exc(), is_bug=True))
+        return BUG
     inference = segmenter.inference
     say(
         Ready(

@@ -16,6 +16,7 @@ from cris.data.samples import Referring
 from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import read_manifest
 from cris.data.union import UnionDataset
+from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
@@ -45,7 +46,7 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
     """Opens data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
-        ValueError: one of them cannot be read or lacks a split, or the tokenizer does not fit the model.
+        InputError: one of them cannot be read or lacks a split, or the tokenizer does not fit the model.
     """
     looked_at = [config.validation.data] if config.validation.data else sources
     return Material(
@@ -60,7 +61,7 @@ def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
     if list(sources) == [SCENES]:
         return SceneDataset(Scenes(split, seed=seed))
     if SCENES in sources:
-        raise ValueError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
+        raise InputError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
     return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
 
 
@@ -124,7 +125,7 @@ def find_start(name: str) -> Start:
     """A registered name of a model or of CLIP's weights, a checkpoint folder, the folder of a run, or a file.
 
     Raises:
-        ValueError: there is no such thing, or it is damaged.
+        InputError: there is no such thing, or it is damaged.
     """
     is_clip = name in REGISTRY and REGISTRY[name].kind == "clip"
     path = resolve(name, "clip" if is_clip else "model")
@@ -140,7 +141,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
     """The model as it is before its first step; fresh weights follow from the seed.
 
     Raises:
-        ValueError: the weights to begin with have other sizes.
+        InputError: the weights to begin with have other sizes.
     """
     torch.manual_seed(config.seed)
     if start is None:
@@ -152,7 +153,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
         theirs = weights.get(name)
         if theirs is None or theirs.shape != ours.shape:
             found = "none" if theirs is None else list(theirs.shape)
-            raise ValueError(
+            raise InputError(
                 f"{start.path} must have the recipe's sizes: {name} is {list(ours.shape)}, there {found}"
             )
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
@@ -169,5 +170,5 @@ def _tokenizer(config: TrainConfig, start: Start | None) -> Tokenizer:
     else:
         tokenizer = scenes_tokenizer()
     if tokenizer.vocab_size != size:
-        raise ValueError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
+        raise InputError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
     return tokenizer

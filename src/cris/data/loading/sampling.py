@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from cris.data.samples import SampleIndex
+from cris.errors import InputError
 
 Rule = Literal["one sentence per object", "all sentences", "k sentences per picture"]
 """What an epoch holds, see `epoch_groups`."""
@@ -53,9 +54,9 @@ class Stream:
 
     def __init__(self, index: SampleIndex, rule: Rule, *, sentences: int = 1, seed: int = 0) -> None:
         if sentences < 1 or (sentences > 1 and rule != "k sentences per picture"):
-            raise ValueError(f"{rule} takes at least one sentence at a time, one of them, got {sentences}")
+            raise InputError(f"{rule} takes at least one sentence at a time, one of them, got {sentences}")
         if not len(index):
-            raise ValueError("there is nothing to sample: expected one sentence or more, got none")
+            raise InputError("there is nothing to sample: expected one sentence or more, got none")
         self.index = index
         self.rule: Rule = rule
         self.sentences = sentences

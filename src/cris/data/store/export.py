@@ -15,6 +15,7 @@ from PIL import Image
 from cris.data.records import PictureRecord
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
+from cris.errors import InputError
 from cris.picture import FORMATS
 
 ExportFormat = Literal["parquet", "webdataset"]
@@ -30,7 +31,7 @@ def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterat
     """Writes the data set's files to a folder that is there; yields the place of each picture once written.
 
     Raises:
-        ValueError: a picture is none, or a split has a name that no file can have.
+        InputError: a picture is none, or a split has a name that no file can have.
     """
     assert format in get_args(ExportFormat), format
     return _parquet(dataset, folder) if format == "parquet" else _webdataset(dataset, folder)
@@ -70,7 +71,7 @@ class _Tars:
 
     def __init__(self, folder: Path, split: str) -> None:
         if not re.fullmatch(r"[\w+-]+", split):
-            raise ValueError(f"a split must have letters and digits only to name files, got {split!r}")
+            raise InputError(f"a split must have letters and digits only to name files, got {split!r}")
         self._folder = folder
         self._split = split
         self._count = 0
@@ -109,5 +110,5 @@ def _suffix(record: PictureRecord) -> str:
         with Image.open(io.BytesIO(record.image), formats=FORMATS) as image:
             format = image.format or ""
     except OSError as error:
-        raise ValueError(f"{record.file_name} (picture {record.picture_id}): no picture ({error})") from error
+        raise InputError(f"{record.file_name} (picture {record.picture_id}): no picture ({error})") from error
     return _SUFFIXES.get(format, format.lower())

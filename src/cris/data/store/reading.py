@@ -15,6 +15,7 @@ from cris.data.paths import inside
 from cris.data.records import PictureRecord
 from cris.data.store.manifest import Manifest, read_manifest
 from cris.data.store.shards import Row, open_shard, read_row
+from cris.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,7 @@ class StoredDataset:
     It can be sent to other processes, which map the same files.
 
     Raises:
-        ValueError: the folder is no data set, or one of another schema version.
+        InputError: the folder is no data set, or one of another schema version.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -80,11 +81,11 @@ class StoredDataset:
         """The samples of a split, or of all.
 
         Raises:
-            ValueError: there is no such split.
+            InputError: there is no such split.
         """
         if split is not None and split not in self.manifest.splits:
             known = ", ".join(self.manifest.splits) or "none"
-            raise ValueError(f"split must be one of {known} in {self.folder}, got {split!r}")
+            raise InputError(f"split must be one of {known} in {self.folder}, got {split!r}")
         parts = [_samples(self.batch(shard), self._start(shard), split) for shard in range(len(self._ends))]
         pictures, entries, sentences = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Samples(pictures, entries, sentences)
@@ -93,20 +94,20 @@ class StoredDataset:
         """The rows of a shard, which stays open.
 
         Raises:
-            ValueError: it is missing, damaged, or not as the manifest says.
+            InputError: it is missing, damaged, or not as the manifest says.
         """
         if shard not in self._batches:
             info = self.manifest.files[shard]
             path = inside(self.folder, info.name)
             if not path.is_file():
-                raise ValueError(f"{path} is missing: make the data set again")
+                raise InputError(f"{path} is missing: make the data set again")
             if path.stat().st_size != info.bytes:
-                raise ValueError(
+                raise InputError(
                     f"{path} must have {info.bytes:,} bytes, got {path.stat().st_size:,}: it is damaged"
                 )
             batch = open_shard(path)
             if len(batch) != info.rows:
-                raise ValueError(f"{path} must have {info.rows:,} rows, got {len(batch):,}")
+                raise InputError(f"{path} must have {info.rows:,} rows, got {len(batch):,}")
             self._batches[shard] = batch
         return self._batches[shard]
 

@@ -14,6 +14,7 @@ from PIL import Image
 from cris.data.annotations.fields import Row
 from cris.data.annotations.instances import PictureInfo
 from cris.data.annotations.references import SPLITS
+from cris.errors import InputError
 from cris.picture import FORMATS
 
 _ROWS_AT_ONCE = 64
@@ -48,7 +49,7 @@ class ColumnCheck:
     is_right: bool
 
 
-class ColumnError(ValueError):
+class ColumnError(InputError):
     """The columns are those of no known layout; `checks` has them side by side."""
 
     def __init__(self, path: Path, layout: Layout, checks: list[ColumnCheck]) -> None:
@@ -101,7 +102,7 @@ def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
 
     Raises:
         ColumnError: a file has another one.
-        ValueError: a file is no Parquet.
+        InputError: a file is no Parquet.
     """
     nearest = min(layouts, key=lambda layout: _distance(_schema(files[0]), layout))
     for path in files:
@@ -127,12 +128,12 @@ def split_of_file(path: Path) -> str:
     """The split that a file's name (val-00000-of-00004.parquet) or its folder's (val/0000.parquet) tells.
 
     Raises:
-        ValueError: neither names one.
+        InputError: neither names one.
     """
     for name in (path.stem.split("-")[0], path.parent.name):
         if name in _SPLIT_NAMES:
             return _SPLIT_NAMES[name]
-    raise ValueError(
+    raise InputError(
         f"{path}: name must begin with one of {', '.join(_SPLIT_NAMES)} and a hyphen, to tell the split"
     )
 
@@ -141,7 +142,7 @@ def encoded_picture(row: Row, name: str = "image") -> bytes:
     """The bytes of a picture column."""
     content = (row.value(name) or {}).get("bytes")
     if not content:
-        raise ValueError(f"{row.where}: {name} must have its bytes inside, got none")
+        raise InputError(f"{row.where}: {name} must have its bytes inside, got none")
     return bytes(content)
 
 
@@ -149,7 +150,7 @@ def picture_size(row: Row, content: bytes) -> tuple[int, int]:
     """Height and width, without decoding.
 
     Raises:
-        ValueError: it is no picture.
+        InputError: it is no picture.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
@@ -157,7 +158,7 @@ def picture_size(row: Row, content: bytes) -> tuple[int, int]:
     except MemoryError:
         raise
     except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
-        raise ValueError(f"{row.where}: image is damaged, or none ({error})") from error
+        raise InputError(f"{row.where}: image is damaged, or none ({error})") from error
     return height, width
 
 
@@ -188,7 +189,7 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except pa.ArrowException as error:
-        raise ValueError(f"{path} is not a whole Parquet file: fetch it again") from error
+        raise InputError(f"{path} is not a whole Parquet file: fetch it again") from error
 
 
 def _schema(path: Path) -> pa.Schema:
