@@ -84,7 +84,9 @@ def main() -> None:
     vectors = [sentence_vectors(text_encoder, tokenizer, texts) for texts in names]
     targets = F.normalize(classifier - classifier.mean(dim=0), dim=1)
     named, among_ten = measure(vectors, targets)
-    print(f"of {HELD_OUT} classes left out: {named:.3f} named among them, {among_ten:.3f} in ten of all 1,000")
+    print(
+        f"of {HELD_OUT} classes left out: {named:.3f} named among them, {among_ten:.3f} in ten of all 1,000"
+    )
     with torch.no_grad():
         text_encoder.projection.copy_(fit(vectors, targets, range(len(targets))))
 

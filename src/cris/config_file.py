@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
+from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
 SCHEMA_VERSION = 3
@@ -30,23 +31,23 @@ def write_config(path: Path, config: StoredConfig) -> None:
 
 
 def read_config(path: Path) -> StoredConfig:
-    """What a config.json holds, older versions migrated; ValueError names what is missing or foreign."""
+    """What a config.json holds, older versions migrated; InputError names what is missing or foreign."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        raise InputError(f"{path} is not valid JSON: {error}") from error
     version = content.pop("schema_version", None) if isinstance(content, dict) else None
     if type(version) is not int:
-        raise ValueError(f"{path} has no schema_version: the folder is not a cris checkpoint")
+        raise InputError(f"{path} has no schema_version: the folder is not a cris checkpoint")
     if not 1 <= version <= SCHEMA_VERSION:
         what = "update cris" if version > SCHEMA_VERSION else "no cris ever wrote it"
-        raise ValueError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
+        raise InputError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
     for step in range(version, SCHEMA_VERSION):
         content = MIGRATIONS[step](content)
     try:
         return _parsed(StoredConfig, content, "")  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (InputError, OverflowError) as error:  # a whole number that is no float is the latter
+        raise InputError(f"{path}: {error}") from error
 
 
 def to_json(config: Any) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 added kinds of encoders, alignment and the peak's threshold; before it CLIP's were the only ones."""
+    """Version 3 added kinds of encoders, the neck's alignment and the peak's threshold; before it all was CLIP."""
     model, inference = content.get("model"), content.get("inference")
     if not isinstance(model, dict) or not isinstance(inference, dict):
         return content
@@ -90,7 +91,7 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 
 
 def _parsed(kind: Any, value: object, name: str) -> Any:
-    """A value from JSON as `kind`: a dataclass, several that their own kind tells apart, tuple, Literal, or plain."""
+    """A value from JSON as `kind`: dataclass, several told apart by their kind, tuple, Literal, or plain."""
     if isinstance(kind, UnionType):
         return _parsed_kind(kind, value, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
@@ -104,7 +105,7 @@ def _parsed(kind: Any, value: object, name: str) -> Any:
         return float(value)
     if kind in (int, str, bool) and type(value) is kind:
         return value
-    raise ValueError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
+    raise InputError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
 
 
 def _parsed_kind(kinds: UnionType, value: object, name: str) -> Any:
@@ -112,7 +113,7 @@ def _parsed_kind(kinds: UnionType, value: object, name: str) -> Any:
     given = dict(value) if isinstance(value, dict) else {}
     found, known = given.pop("kind", None), {each.kind: each for each in get_args(kinds)}
     if found not in known:
-        raise ValueError(f"{name}.kind must be one of {', '.join(known)}, got {found!r}")
+        raise InputError(f"{name}.kind must be one of {', '.join(known)}, got {found!r}")
     return _parsed_fields(known[found], given, name)
 
 
@@ -122,5 +123,5 @@ def _parsed_fields(kind: type, value: object, name: str) -> Any:
     given = value if isinstance(value, dict) else {}
     if given.keys() != kinds.keys():
         missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())
-        raise ValueError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
+        raise InputError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
     return kind(**{key: _parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})

@@ -13,6 +13,7 @@ from PIL import Image
 
 from cris.ambiguity import Check, ambiguity, gather
 from cris.calibration import IDENTITY, Calibration
+from cris.errors import InputError
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
 
@@ -61,10 +62,10 @@ class Prediction:
     ) -> "Prediction":
         """The prediction that a model's answer amounts to.
 
-        Raises ValueError for logits that are not finite.
+        Raises InputError for logits that are not finite.
         """
         if not np.isfinite(logits).all():
-            raise ValueError(
+            raise InputError(
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
         grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
@@ -132,7 +133,7 @@ class Prediction:
     def to_detections(self) -> "Detections":
         """As `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
 
-        Raises ValueError when supervision is not installed.
+        Raises InputError when supervision is not installed.
         """
         from cris.conversions import to_detections
 
@@ -162,12 +163,12 @@ class Prediction:
         """Writes the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.
 
         Raises:
-            ValueError: the path does not end in .png.
+            InputError: the path does not end in .png.
             OSError: it cannot be written.
         """
         path = Path(path)
         if path.suffix.lower() != ".png":
-            raise ValueError(
+            raise InputError(
                 f"a mask is saved as .png, got {path}: for a picture of it use overlay().save(path)"
             )
         partial = path.with_name(f".{os.getpid()}-{path.name}")

@@ -21,6 +21,7 @@ from cris.cli.output import (
     write_record,
     written_together,
 )
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples
@@ -126,10 +127,10 @@ class Command:
 
         folder = whole_checkpoint(resolve(self.model))
         if not (folder / CONFIG).is_file():
-            raise ValueError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
+            raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
         inference = read_config(folder / CONFIG).inference
         if self.protocol not in (None, inference.protocol):
-            raise ValueError(
+            raise InputError(
                 f"{self.model} is a checkpoint for the {inference.protocol} protocol, not for "
                 f"{self.protocol}: leave out --protocol, or name another model"
             )
@@ -209,7 +210,7 @@ class Command:
         return evaluation
 
     def _check(self, out: Path, parts: "Parts", job: str) -> None:
-        """Raises ValueError where `out` holds what this job may not touch."""
+        """Raises InputError where `out` holds what this job may not touch."""
         earlier = parts.earlier()
         if self.overwrite:
             check_free(out, [], job, overwrite=True)
@@ -217,16 +218,16 @@ class Command:
         elif earlier is None:
             recorded = read_record(out).get("identity")
             if isinstance(recorded, dict) and (what := _difference(recorded, parts.identity)):
-                raise ValueError(
+                raise InputError(
                     f"{out} holds results of another {what}: choose another --out, or pass --overwrite"
                 )
             check_free(out, [ROWS], job, overwrite=False)
         elif not self.resume:
-            raise ValueError(
+            raise InputError(
                 f"{out} holds an interrupted evaluation: pass --resume to go on with it, or --overwrite"
             )
         elif what := _difference(earlier, parts.identity):
-            raise ValueError(
+            raise InputError(
                 f"{out} holds an interrupted evaluation of another {what}: "
                 "only the same one can go on; choose another --out, or pass --overwrite"
             )

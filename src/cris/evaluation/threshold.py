@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from cris.checkpoint import CONFIG
 from cris.config_file import read_config, write_config
+from cris.errors import InputError
 from cris.evaluation.examples import Example
 from cris.evaluation.metrics import iou
 from cris.model.config import InferenceConfig
@@ -37,7 +38,7 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
     """Tries all candidates on examples, which must be of a validation split for figures to be fair.
 
     Raises:
-        ValueError: there are no examples.
+        InputError: there are no examples.
     """
     ious = []
     remaining = iter(examples)
@@ -51,7 +52,7 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
                 true = example.mask(truth.targets)
                 ious.append(iou(*pixels_above(prediction.probability, true, CANDIDATES)))
     if not ious:
-        raise ValueError("a threshold is chosen on one sample or more, got none")
+        raise InputError("a threshold is chosen on one sample or more, got none")
     means = np.mean(ious, axis=0)
     return Choice({threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)})
 
@@ -74,7 +75,7 @@ def store_threshold(checkpoint: Path, threshold: float) -> None:
     """Writes the threshold into a checkpoint's config.json, whole or not at all.
 
     Raises:
-        ValueError: the folder holds no checkpoint.
+        InputError: the folder holds no checkpoint.
     """
     store_inference(checkpoint, lambda inference: replace(inference, threshold=threshold))
 
@@ -83,7 +84,7 @@ def store_inference(checkpoint: Path, change: Callable[[InferenceConfig], Infere
     """Changes how a checkpoint is to be asked, whole or not at all.
 
     Raises:
-        ValueError: the folder holds no checkpoint.
+        InputError: the folder holds no checkpoint.
     """
     path = checkpoint / CONFIG
     config = read_config(path)

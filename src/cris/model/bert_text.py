@@ -1,10 +1,11 @@
-"""BERT as a sentence encoder (Devlin et al., 2019; MiniLM: Wang et al., 2020; mean pooling: Sentence-BERT)."""
+"""BERT as a sentence encoder, by mean pooling (BERT 2019, Sentence-BERT 2019, MiniLM 2020)."""
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from cris.errors import InputError
 from cris.model.blocks import Attention
 from cris.model.config import BertTextConfig
 from cris.model.encoders import TextEncoder
@@ -51,11 +52,11 @@ class BertText(TextEncoder):
         """Returns the words, and the sentence: their mean, projected, its components around 1.
 
         Raises:
-            ValueError: sentences are longer than the context.
+            InputError: sentences are longer than the context.
         """
         length, longest = tokens.shape[1], self.positions.shape[0]
         if length > longest:
-            raise ValueError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
+            raise InputError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
         is_padding = torch.arange(length, device=tokens.device) > tokens.argmax(dim=1, keepdim=True)
         x = self.embedding_norm(self.token_embedding(tokens) + self.positions[:length])
         for block in self.blocks:

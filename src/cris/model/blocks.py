@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from cris.errors import InputError
+
 
 class ConvNorm(nn.Module):
     """Convolution without bias and BatchNorm."""
@@ -67,7 +69,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"{heads} heads do not divide {dim} channels: choose a divisor of the width")
+            raise InputError(f"{heads} heads do not divide {dim} channels: choose a divisor of the width")
         self.heads = heads
         self.dropout = dropout
         self.query = nn.Linear(dim, dim)

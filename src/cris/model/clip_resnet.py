@@ -81,7 +81,11 @@ class ClipResnet(ImageEncoder):
     @property
     def blocks(self) -> list[nn.Module]:
         """All parts from the image on, in order: what is frozen, or recomputed, one by one."""
-        return [self.stem, *(block for stage in self.stages for block in stage.children()), self.attention_pool]
+        return [
+            self.stem,
+            *(block for stage in self.stages for block in stage.children()),
+            self.attention_pool,
+        ]
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]

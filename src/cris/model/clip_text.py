@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from cris.errors import InputError
 from cris.model.blocks import Attention
 from cris.model.config import ClipTextConfig
 from cris.model.encoders import TextEncoder
@@ -60,7 +61,7 @@ class ClipText(TextEncoder):
         """Returns the words and the sentence: the word at the end token (the largest id), projected."""
         length, longest = tokens.shape[1], self.positions.shape[0]
         if length > longest:
-            raise ValueError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
+            raise InputError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
         x = self.token_embedding(tokens) + self.positions[:length]
         for block in self.blocks:
             x = block(x)

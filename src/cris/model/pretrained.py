@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from cris.errors import InputError
 from cris.model.archive import read_tensors
 from cris.model.bert_text import BertText
 from cris.model.config import BertTextConfig, EfficientNetLiteConfig
@@ -50,7 +51,7 @@ def load_efficientnet_lite(path: str | Path) -> tuple[EfficientNetLiteConfig, Ef
     The classifier is left out. No code from the file is run.
 
     Raises:
-        ValueError: it is another model; names the tensors that do not fit.
+        InputError: it is another model; names the tensors that do not fit.
     """
     tensors = read_tensors(path)
     blocks = len({key.split(".")[1] for key in tensors if key.startswith("_blocks.")})
@@ -60,7 +61,7 @@ def load_efficientnet_lite(path: str | Path) -> tuple[EfficientNetLiteConfig, Ef
         if len(encoder.blocks) - 2 == blocks and config.channels[2] == last.shape[1]:
             break
     else:
-        raise ValueError(
+        raise InputError(
             f"{path} must hold an EfficientNet-Lite0, 1 or 2 with tensors named _conv_stem, _blocks.N… and "
             f"_conv_head, found {blocks} blocks"
         )
@@ -97,7 +98,7 @@ def load_bert(
         joint_dim: width of the joint space.
 
     Raises:
-        ValueError: it is another model; names the tensors that do not fit.
+        InputError: it is another model; names the tensors that do not fit.
     """
     tensors = dict(read_tensors(path))
     embedding = tensors.get("embeddings.word_embeddings.weight")
@@ -106,7 +107,7 @@ def load_bert(
         for name in ("token_type_embeddings", "position_embeddings")
     )
     if embedding is None or segments is None or positions is None or len(embedding) != len(pieces):
-        raise ValueError(f"{path} must hold a BERT with {len(pieces)} word pieces in Hugging Face's names")
+        raise InputError(f"{path} must hold a BERT with {len(pieces)} word pieces in Hugging Face's names")
     layers = 1 + max(int(key.split(".")[2]) for key in tensors if key.startswith("encoder.layer."))
     config = BertTextConfig(vocabulary=tokenizer.vocab_size, width=embedding.shape[1], layers=layers)
     encoder = BertText(config, joint_dim)

@@ -12,6 +12,8 @@ import tokenizers
 from jaxtyping import Int64
 from tokenizers import Regex, models, normalizers, pre_tokenizers
 
+from cris.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
@@ -47,9 +49,9 @@ class Tokenizer:
         self.start_id, self.end_id = self.vocab_size - 2, self.vocab_size - 1
         if [self._table.id_to_token(each) for each in (self.start_id, self.end_id)] not in CONTROL:
             names = " or ".join(" and ".join(pair) for pair in CONTROL)
-            raise ValueError(f"the last two tokens must be {names}")
+            raise InputError(f"the last two tokens must be {names}")
         if self._table.get_added_tokens_decoder():
-            raise ValueError("added tokens are not allowed: a sentence could then contain control tokens")
+            raise InputError("added tokens are not allowed: a sentence could then contain control tokens")
 
     @classmethod
     def from_merges(cls, merges: Sequence[Merge]) -> "Tokenizer":
@@ -91,15 +93,15 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
-        """The tokenizer of a `tokenizer.json` file; ValueError when it is not one of ours."""
+        """The tokenizer of a `tokenizer.json` file; InputError when it is not one of ours."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot read the tokenizer {path}: {error}") from error
+            raise InputError(f"cannot read the tokenizer {path}: {error}") from error
         try:
             return cls(tokenizers.Tokenizer.from_str(text))
         except Exception as error:  # the library raises plain Exception for every malformed file
-            raise ValueError(f"{path} is no tokenizer.json of CLIP's or BERT's kind: {error}") from error
+            raise InputError(f"{path} is no tokenizer.json of CLIP's or BERT's kind: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Writes the `tokenizer.json` that `load` reads."""
@@ -118,17 +120,17 @@ class Tokenizer:
     ) -> Int64[np.ndarray, "batch length"]:
         """Ids of each sentence, cut to `length` tokens with the end token kept, or padded with zeros.
 
-        Raises ValueError for a blank sentence and, when strict, for one that is too long.
+        Raises InputError for a blank sentence and, when strict, for one that is too long.
         """
         if isinstance(sentences, str):
-            raise ValueError(f"sentences must be a list of strings, got one string {sentences!r}")
+            raise InputError(f"sentences must be a list of strings, got one string {sentences!r}")
         if length < 3:
-            raise ValueError(f"length must be at least 3 (start, one token, end), got {length}")
+            raise InputError(f"length must be at least 3 (start, one token, end), got {length}")
         rows = np.zeros((len(sentences), length), dtype=np.int64)
         for row, sentence in zip(rows, sentences, strict=True):
             ids = self._encode(clean(sentence)).ids
             if is_strict and len(ids) > length - 2:
-                raise ValueError(
+                raise InputError(
                     f"sentence must fit {length} tokens, got {len(ids) + 2}: {sentence!r}; "
                     f"shorten it by {self.cut(sentence, length)!r}"
                 )
@@ -172,10 +174,10 @@ class Tokenizer:
 def clean(sentence: str) -> str:
     """CLIP's cleaning: mended text, HTML entities read twice, single spaces, lower case.
 
-    Raises ValueError when nothing is left.
+    Raises InputError when nothing is left.
     """
     text = html.unescape(html.unescape(ftfy.fix_text(sentence)))
     text = " ".join(text.split()).lower()
     if not text:
-        raise ValueError(f"a sentence must name something to find, got the blank {sentence!r}")
+        raise InputError(f"a sentence must name something to find, got the blank {sentence!r}")
     return text

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+from cris.errors import InputError
 from cris.training.config import TrainConfig, flat
 
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
@@ -47,14 +48,14 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 
 
 def check_limits(config: TrainConfig) -> None:
-    """ValueError names the first option whose number makes no sense."""
+    """InputError names the first option whose number makes no sense."""
     values = flat(config)
     for expected, is_right, names in LIMITS:
         for name in names:
             value = values[name]
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(number is None or is_right(number) for number in numbers):
-                raise ValueError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
+                raise InputError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
 
 
 def _told(value: object) -> str:

@@ -15,9 +15,7 @@ HIDDEN_COLOUR = tuple(round(255 * mean) for mean in MEAN_RGB)
 """As around the picture: next to 0 once normalised."""
 
 
-def mask_batch(
-    batch: Batch, config: ObjectivesConfig, hidden_word: int, generator: torch.Generator
-) -> Batch:
+def mask_batch(batch: Batch, config: ObjectivesConfig, hidden_word: int, generator: torch.Generator) -> Batch:
     """The batch with some of each picture's patches and some of each sentence's words hidden.
 
     Args:

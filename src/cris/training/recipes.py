@@ -10,13 +10,13 @@ from cris.data.scenes import vocabulary
 from cris.model.config import (
     BACKBONES,
     BertTextConfig,
+    ClipResnetConfig,
+    ClipTextConfig,
     CrisConfig,
     DecoderConfig,
-    ClipResnetConfig,
     InferenceConfig,
     NeckConfig,
     ProjectorConfig,
-    ClipTextConfig,
 )
 from cris.model.pretrained import LITE
 from cris.model.tokenizer import Tokenizer

@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from cris.data.loading.loader import Batch
+from cris.errors import InputError
 from cris.model.cris import Cris
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig
@@ -28,10 +29,10 @@ class Learner:
         """Prepares the model, which is then the one that learns, and its optimiser.
 
         Raises:
-            ValueError: the configuration asks for two things that exclude each other.
+            InputError: the configuration asks for two things that exclude each other.
         """
         if config.compile and config.gradient_checkpointing:
-            raise ValueError("compile and gradient_checkpointing exclude each other: leave one out")
+            raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
         self.objective = Objective(config.objectives)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
@@ -54,7 +55,7 @@ class Learner:
         """One step on the parts of a batch that this process has; returns its figures.
 
         Raises:
-            ValueError: the loss is no finite number, oftener than may be passed over.
+            InputError: the loss is no finite number, oftener than may be passed over.
         """
         rates = self.set_learning_rates()
         before = [buffer.clone() for buffer in self.model.buffers()] if self.config.skip_losses else []
@@ -141,7 +142,7 @@ class Learner:
         """Leaves the step out, statistics too, or ends the run."""
         if self.skipped == self.config.skip_losses:
             samples = [batch.samples.tolist() for batch in batches]
-            raise ValueError(
+            raise InputError(
                 f"the loss of step {self.step + 1}, or its gradient, is no finite number, on samples "
                 f"{', '.join(str(each) for each in gathered(self.fabric, samples))} of the split: look at "
                 "them, lower --optimizer.learning-rate, or pass over such steps with --skip-losses N"
