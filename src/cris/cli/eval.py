@@ -71,8 +71,8 @@ class Command:
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
     choose_threshold: bool = False
-    """First choose, on split val, the threshold with the best mean IoU and the peak threshold that tells absent
-    things best, and store both in MODEL, a folder."""
+    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold that tells
+    what is absent, and store both in MODEL, a folder."""
     resume: bool = False
     """Go on with the same evaluation in DIR where it was interrupted."""
     overwrite: bool = False

@@ -30,7 +30,7 @@ class Choice:
     mean_ious: dict[float, float]
     """Threshold → mean IoU."""
     peaks: dict[float, float]
-    """Peak threshold → mean of two shares: of present things that get a mask, and of absent ones that get none.
+    """Peak threshold → mean share of present things that get a mask, and of absent ones that get none.
 
     Empty where no sentence means nothing, as there is then nothing to choose by.
     """
@@ -42,7 +42,7 @@ class Choice:
 
     @property
     def best_peak(self) -> float:
-        """The peak threshold that tells present from absent best, the lowest of equals; 0 without absent ones."""
+        """The peak threshold that tells absent things best, the lowest of equals; 0 without any."""
         return max(self.peaks, key=lambda peak: self.peaks[peak], default=0.0)
 
 
