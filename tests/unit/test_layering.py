@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
 INFERENCE = (
-    *("model", "segmenter", "picture", "letterbox", "prediction", "masks"),
+    *("errors", "model", "segmenter", "picture", "letterbox", "prediction", "masks"),
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
 )
 NOT_INFERENCE = ("data", "training", "evaluation")
@@ -20,8 +20,8 @@ FLOORS_OF_DATA = (
     ("records", "paths", "scenes"),
     ("store", "annotations"),
     ("expressions", "inspection", "samples"),
-    ("dataset", "loading", "sources"),
-    ("union",),
+    ("dataset", "loading", "collages"),
+    ("union", "sources"),
 )
 HEAVY = (
     "torch",

@@ -5,17 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, whole_checkpoint
+from cris.data.collages import COLLAGES_VERSION, Collages, MixedDataset
 from cris.data.dataset import ReferringDataset, SceneDataset
 from cris.data.loading.loader import Loader, Prepare
+from cris.data.loading.repeats import repeats_of
 from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
-from cris.data.samples import Referring
+from cris.data.samples import Referring, Stored
 from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import read_manifest
 from cris.data.union import UnionDataset
+from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
@@ -38,29 +43,49 @@ class Material:
     validation: Referring
     tokenizer: Tokenizer
     fingerprints: tuple[str, ...]
-    """What the samples are, one for each data set."""
+    """What the samples are, one for each data set, and one for collages where there are some."""
+    repeats: Int64[np.ndarray, "pictures"] | None = None
+    """How often each picture comes in an epoch; None: once."""
 
 
 def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
     """Opens data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
-        ValueError: one of them cannot be read or lacks a split, or the tokenizer does not fit the model.
+        ValueError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
+            the sampling asks for cannot be made of these samples.
     """
     looked_at = [config.validation.data] if config.validation.data else sources
+    sampling = config.sampling
+    samples = _samples(sources, "train", config.seed)
+    training, repeats = samples, None
+    if sampling.collage_share:
+        training = MixedDataset(samples, Collages(_stored(samples, "collage_share"), seed=config.seed))
+    if sampling.repeat_threshold:
+        repeats = repeats_of(_stored(samples, "repeat_threshold"), sampling.repeat_threshold, config.seed)
     return Material(
-        training=_samples(sources, "train", config.seed),
+        training=training,
         validation=_samples(looked_at, config.validation.split, 0),
         tokenizer=_tokenizer(config, start),
-        fingerprints=tuple(map(_fingerprint, sources)),
+        fingerprints=(
+            *map(_fingerprint, sources),
+            *([f"collages {COLLAGES_VERSION}"] if sampling.collage_share else []),
+        ),
+        repeats=repeats,
     )
+
+
+def _stored(samples: Referring, option: str) -> Stored:
+    if not isinstance(samples, Stored):
+        raise InputError(f"sampling.{option} needs photographs and must be 0 for scenes: pass --data FOLDER")
+    return samples
 
 
 def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
     if list(sources) == [SCENES]:
         return SceneDataset(Scenes(split, seed=seed))
     if SCENES in sources:
-        raise ValueError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
+        raise InputError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
     return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
 
 
@@ -90,7 +115,16 @@ def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, proc
 def build_stream(config: TrainConfig, material: Material) -> Stream:
     """Which samples come in what order."""
     sampling = config.sampling
-    return Stream(material.training.index, sampling.rule, sentences=sampling.sentences, seed=config.seed)
+    index = material.training.index
+    return Stream(
+        index,
+        sampling.rule,
+        sentences=sampling.sentences,
+        seed=config.seed,
+        repeats=material.repeats,
+        collages=len(material.training) - len(index),
+        collage_share=sampling.collage_share,
+    )
 
 
 def _transforms(sampling: SamplingConfig) -> list[Transform]:
@@ -124,7 +158,7 @@ def find_start(name: str) -> Start:
     """A registered name of a model or of CLIP's weights, a checkpoint folder, the folder of a run, or a file.
 
     Raises:
-        ValueError: there is no such thing, or it is damaged.
+        InputError: there is no such thing, or it is damaged.
     """
     is_clip = name in REGISTRY and REGISTRY[name].kind == "clip"
     path = resolve(name, "clip" if is_clip else "model")
@@ -140,7 +174,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
     """The model as it is before its first step; fresh weights follow from the seed.
 
     Raises:
-        ValueError: the weights to begin with have other sizes.
+        InputError: the weights to begin with have other sizes.
     """
     torch.manual_seed(config.seed)
     if start is None:
@@ -152,7 +186,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
         theirs = weights.get(name)
         if theirs is None or theirs.shape != ours.shape:
             found = "none" if theirs is None else list(theirs.shape)
-            raise ValueError(
+            raise InputError(
                 f"{start.path} must have the recipe's sizes: {name} is {list(ours.shape)}, there {found}"
             )
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
@@ -169,5 +203,5 @@ def _tokenizer(config: TrainConfig, start: Start | None) -> Tokenizer:
     else:
         tokenizer = scenes_tokenizer()
     if tokenizer.vocab_size != size:
-        raise ValueError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
+        raise InputError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
     return tokenizer

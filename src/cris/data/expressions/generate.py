@@ -1,8 +1,8 @@
 """Every expression that surely means one thing of a picture; on request several things, or none."""
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
@@ -43,6 +43,8 @@ class Wishes:
     """Whether to make a sentence that means nothing in its picture, one a picture, too."""
     is_for_training: bool = False
     """Whether to make varied sentences, of several and of no things too, with less strict limits."""
+    is_composed: bool = False
+    """Whether things come from several photographs, so that neither touch nor size tells how they relate."""
     seed: int = 0
     """Of the choice between forms and kinds."""
 
@@ -82,15 +84,17 @@ def expressions_of(
     wishes: Wishes,
     picture_id: int,
     annotated: Sequence[str] | None = None,
+    obscured: Collection[int] = (),
 ) -> list[Expression]:
     """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture.
 
     Where only some categories are `annotated` completely, sentences name things of these alone, and none is
-    said to be absent.
+    said to be absent. Things whose ids are `obscured` are there, but no sentence means them.
     """
     groups: dict[str, list[Thing]] = {}
     for thing in things_of(objects, training.CLARITY if wishes.is_for_training else Clarity()):
-        groups.setdefault(thing.noun, []).append(thing)
+        seen = replace(thing, is_clear=False) if thing.id in obscured else thing
+        groups.setdefault(thing.noun, []).append(seen)
     groups.pop("", None)
     if annotated is not None:
         nouns = {noun_of(category) for category in annotated}
@@ -125,7 +129,13 @@ def _for_training(
 ) -> list[Expression]:
     draw = random.Random(f"{wishes.seed} {picture_id}")
     vocabulary = Vocabulary(picture.census.known)
-    scene = training.Scene(picture.groups, picture.palette, vocabulary, is_complete=is_complete)
+    scene = training.Scene(
+        groups=picture.groups,
+        palette=picture.palette,
+        vocabulary=vocabulary,
+        is_complete=is_complete,
+        is_composed=wishes.is_composed,
+    )
     expressions = training.varied_expressions(scene, draw, most=wishes.sentences_per_object)
     if is_complete:
         count = max(LEAST_ABSENT, round(ABSENT_SHARE * len(expressions)))

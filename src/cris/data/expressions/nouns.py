@@ -1,6 +1,7 @@
 """What categories are called, one and many, and which of them people mix up."""
 
 from collections.abc import Collection
+from functools import cache
 
 _GROUPS = (
     ("car", "truck", "bus", "train"),
@@ -80,6 +81,7 @@ def plural_of(noun: str) -> str:
     return before + space + _plural_word(last)
 
 
+@cache
 def is_confusable(noun: str, other: str) -> bool:
     """Whether a thing of the second category may be called by the first one's name, or the reverse."""
     if noun == other:

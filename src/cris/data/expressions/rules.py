@@ -205,6 +205,10 @@ def beside(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple
 
 def overlap(thing: Thing, other: Thing) -> float:
     """Pixels that both masks have, as a share of the smaller one's."""
+    if max(thing.left, other.left) >= min(thing.right, other.right):
+        return 0.0
+    if max(thing.top, other.top) >= min(thing.bottom, other.bottom):
+        return 0.0
     shared = np.count_nonzero(thing.mask & other.mask)
     return float(shared / min(np.count_nonzero(thing.mask), np.count_nonzero(other.mask)))
 

@@ -65,7 +65,7 @@ ROLES = {
 """Category that a person has or is on → words for that person."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
     """What is known of an image, and the words for it."""
 
@@ -75,6 +75,8 @@ class Scene:
     vocabulary: Vocabulary
     is_complete: bool
     """Whether things of all categories are annotated, so that a word for several of them may be used."""
+    is_composed: bool
+    """Whether things come from several photographs, so that neither depth nor contact is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def varied_expressions(scene: Scene, draw: random.Random, *, most: int) -> list[
     expressions: list[Expression] = []
     for named in _named(scene):
         found: dict[Thing, list[Way]] = {}
-        for way, thing in (*_places(named), *_relations(named, scene), *_colours(named, scene)):
+        for way, thing in (*_places(named, scene), *_relations(named, scene), *_colours(named, scene)):
             if thing.is_clear:
                 found.setdefault(thing, []).append(way)
         for thing, each in found.items():
@@ -134,7 +136,7 @@ def _named(scene: Scene) -> Iterator[Named]:
             yield named
 
 
-def _places(named: Named) -> Iterator[tuple[Way, Thing]]:
+def _places(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
     """Yield what stands out by its place or size."""
     group = named.things
     for kind, thing in (
@@ -143,7 +145,7 @@ def _places(named: Named) -> Iterator[tuple[Way, Thing]]:
         *rules.places(group),
         *rules.rows(group, MARGINS),
         *rules.sizes(group, MARGINS, is_numerous=False),
-        *rules.depths(group),
+        *(() if scene.is_composed else rules.depths(group)),
     ):
         yield Way(kind), thing
 
@@ -162,6 +164,8 @@ def _relations(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
     )
     for kind, thing, landmark in (*rules.neighbours(group, landmarks), *rules.beside(group, landmarks)):
         yield Way(kind, landmark.noun), thing
+    if scene.is_composed:
+        return
     is_person = named.noun == "person"
     for thing, noun in contacts.on_top(group, others):
         if is_person and noun in ROLES:

@@ -105,7 +105,7 @@ def _thing(record: ObjectRecord, mask: Mask, covered: float, clarity: Clarity) -
         and all(depth >= clarity.min_depth_at_border for depth in depths)
         and min(box[2] - box[0], box[3] - box[1]) >= clarity.min_side * mean_side
         and covered <= clarity.max_covered
-        and _wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= clarity.min_wholeness
+        and wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= clarity.min_wholeness
     )
     return Thing(
         id=record.id,
@@ -129,7 +129,7 @@ def _cuts(left: float, top: float, right: float, bottom: float) -> list[float]:
     return [depth for gap, depth in gaps if gap <= BORDER]
 
 
-def _wholeness(mask: Mask) -> float:
-    """The largest connected part's share of the mask."""
+def wholeness(mask: Mask) -> float:
+    """Return the largest connected part's share of the mask."""
     _, _, sizes, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask, dtype=np.uint8))
     return float(sizes[1:, cv2.CC_STAT_AREA].max() / mask.sum())

@@ -74,13 +74,14 @@ def from_row(row: Mapping[str, Any]) -> PictureRecord:
         height=row["height"],
         width=row["width"],
         image=row["image"],
-        objects=tuple(map(_object, row["objects"])),
+        objects=tuple(map(object_from_fields, row["objects"])),
         entries=tuple(map(entry_from_fields, row["entries"])),
         annotated=None if row["annotated"] is None else tuple(row["annotated"]),
     )
 
 
-def _object(fields: Mapping[str, Any]) -> ObjectRecord:
+def object_from_fields(fields: Mapping[str, Any]) -> ObjectRecord:
+    """Return one of a row's objects, as pyarrow gives it."""
     left, top, width, height = fields["box"]
     rle = fields["rle"]
     return ObjectRecord(

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import PictureRecord, ReferringEntry
-from cris.data.store.schema import SCHEMA, entry_from_fields, from_row, with_added_columns
+from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.store.schema import (
+    SCHEMA,
+    entry_from_fields,
+    from_row,
+    object_from_fields,
+    with_added_columns,
+)
+from cris.errors import InputError
 from cris.masks import Rle
 
 
@@ -15,19 +22,19 @@ def open_shard(path: Path) -> pa.RecordBatch:
     """The rows of a shard; nothing is read before it is used.
 
     Raises:
-        ValueError: it is damaged, or has other columns than the schema.
+        InputError: it is damaged, or has other columns than the schema.
     """
     try:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)
             if reader.num_record_batches != 1:
-                raise ValueError(f"{path} must hold one batch, got {reader.num_record_batches}")
+                raise InputError(f"{path} must hold one batch, got {reader.num_record_batches}")
             batch = with_added_columns(reader.get_batch(0))
             if not batch.schema.equals(SCHEMA):
-                raise ValueError(f"{path} has other columns than the schema: make the data set again")
+                raise InputError(f"{path} has other columns than the schema: make the data set again")
             return batch
     except pa.ArrowException as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise InputError(f"{path} is damaged: {error}") from error
 
 
 def read_row(batch: pa.RecordBatch, index: int) -> PictureRecord:
@@ -61,6 +68,22 @@ class Row:
     def image(self) -> bytes:
         """The encoded file."""
         return bytes(self._value("image").as_py())
+
+    @property
+    def objects(self) -> list[ObjectRecord]:
+        """All its objects."""
+        return [object_from_fields(each.as_py()) for each in self._value("objects").values]
+
+    @property
+    def entries(self) -> list[ReferringEntry]:
+        """All its entries."""
+        return [entry_from_fields(each.as_py()) for each in self._value("entries").values]
+
+    @property
+    def annotated(self) -> tuple[str, ...] | None:
+        """Categories of which every object is annotated."""
+        categories = self._value("annotated").as_py()
+        return None if categories is None else tuple(categories)
 
     def entry(self, place: int) -> ReferringEntry:
         """The entry at that place."""
