@@ -227,7 +227,8 @@ def draw_phrase(
     first, _, last = kind.rpartition(" ")
     templates = _templates(kind)
     if noun in PRONOUNS:
-        templates = tuple(each for each in templates if "{noun}" not in each) or ("{a}",)
+        plain = tuple(each for each in templates if "{noun}" not in each)
+        noun, templates = (noun, plain) if plain else ("person", templates)  # no one is "the biggest someone"
     template = draw.choice(templates)
     if noun in PRONOUNS:
         template = template.replace("{the}", "{a}")
