@@ -1,5 +1,6 @@
 """Collages follow from the photographs, the seed and the index, and sentences hold of them."""
 
+import hashlib
 import multiprocessing
 import pickle
 from dataclasses import replace
@@ -8,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cris.data.collages import Collages, MixedDataset
+from cris.data.collages import COLLAGES_VERSION, Collages, MixedDataset
 from cris.data.dataset import ReferringDataset
 from cris.data.expressions import Census, Wishes, expressions_of
 from cris.data.samples import Referring
@@ -56,6 +57,16 @@ def test_an_index_gives_the_same_collage_again_and_in_another_process(collages):
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.apply(contents_elsewhere, (pickle.dumps(collages), 2)) == first[2]
     assert all(one[0] != other[0] for one, other in pairwise(first))
+
+
+@pytest.mark.parametrize(
+    ("index", "digest"), [(0, "27605d333abb1e02"), (1, "1973e08b9d47c583"), (2, "892f2e2385a6830b")]
+)
+def test_pixels_and_masks_change_with_the_version_alone(collages, index, digest):
+    assert COLLAGES_VERSION == 1
+    collage = collages.collage(index)
+    found = collage.image.tobytes() + repr([each.rle for each in collage.objects]).encode()
+    assert hashlib.sha256(found).hexdigest().startswith(digest)
 
 
 def test_another_seed_gives_other_collages(photographs, collages):
