@@ -1,6 +1,7 @@
 """The many ways in which people say what stands out, for training."""
 
 import random
+from collections.abc import Sequence
 
 from cris.data.expressions.nouns import UNCOUNTED
 from cris.data.expressions.synonyms import PRONOUNS
@@ -227,10 +228,9 @@ def draw_phrase(
     first, _, last = kind.rpartition(" ")
     templates = _templates(kind)
     if noun in PRONOUNS:
-        templates = tuple(each for each in templates if "{noun}" not in each) or ("{a}",)
+        bare = [each.replace("{the}", "{a}") for each in templates if "{noun}" not in each]
+        templates, noun = (bare, noun) if bare else (templates, "person")
     template = draw.choice(templates)
-    if noun in PRONOUNS:
-        template = template.replace("{the}", "{a}")
     colour = draw.choice(("grey", "gray")) if colour == "grey" else colour
     garment = draw.choice(_GARMENTS)
     if garment == "clothes":
@@ -262,7 +262,7 @@ def with_article(noun: str) -> str:
     return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"
 
 
-def _templates(kind: str) -> tuple[str, ...]:
+def _templates(kind: str) -> Sequence[str]:
     if kind in _TEMPLATES:
         return _TEMPLATES[kind]
     last = kind.rpartition(" ")[2]
