@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from cris.batch.storage import explained, is_local, open_url
 from cris.errors import InputError
-from cris.picture import suffixes
+from cris.picture import suffixes, warn_of_unread
 
 IMAGE = "image"
 """The Parquet column of encoded pictures: binary, or a struct with `bytes` as `datasets` writes it."""
@@ -54,6 +54,7 @@ def find_pictures(source: str) -> list[PictureRef]:
         found: list[PictureRef] = []
         for path in sorted(files):
             found += _pictures(filesystem, path, _id(path, root), _version(files[path]))
+        warn_of_unread(_id(path, root) for path in sorted(files))
     if not found:
         kinds = ", ".join(sorted({*suffixes(), ".parquet", ".tar"}))
         raise InputError(f"expected pictures or shards of them ({kinds}) in {source}, found none")
@@ -127,15 +128,13 @@ def _members(file: Any, url: str) -> dict[str, tuple[int, int]]:
     spans = {}
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                if (
-                    member.isreg()
-                    and not member.issparse()
-                    and Path(member.name).suffix.lower() in suffixes()
-                ):
-                    spans[member.name] = (member.offset_data, member.offset_data + member.size)
+            members = [member for member in tar if member.isreg() and not member.issparse()]
+        for member in members:
+            if Path(member.name).suffix.lower() in suffixes():
+                spans[member.name] = (member.offset_data, member.offset_data + member.size)
     except tarfile.TarError as error:
         raise InputError(f"{url} is no plain tar, or a damaged one ({error})") from error
+    warn_of_unread(f"{url}#{_text(member.name)}" for member in members)
     return {_text(name) or "": span for name, span in spans.items()}
 
 

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from cris.errors import InputError
-from cris.picture import suffixes
+from cris.picture import suffixes, warn_of_unread
 
 
 def find_pictures(named: str) -> list[Path]:
@@ -39,7 +39,9 @@ def is_picture_file(named: str) -> bool:
 
 def _in_folder(folder: Path) -> list[Path]:
     found = []
-    for file in sorted(folder.iterdir()):
+    files = sorted(folder.iterdir())
+    warn_of_unread(file.name for file in files if not file.name.startswith("."))
+    for file in files:
         if file.name.startswith(".") or not is_picture_file(str(file)):
             continue
         if file.resolve().is_relative_to(folder.resolve()):

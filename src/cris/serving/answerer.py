@@ -15,7 +15,7 @@ from jaxtyping import Bool
 from PIL import Image
 
 from cris.errors import InputError
-from cris.picture import FORMATS, read_picture
+from cris.picture import read_picture
 from cris.prediction import Prediction
 from cris.segmenter import EncodedPicture, Segmenter
 from cris.serving.messages import Answer, Ask, Drawing, Refusal, Reply
@@ -92,16 +92,7 @@ class Answerer:
     def _read(self, content: bytes) -> np.ndarray | Refusal:
         """The picture's pixels; its size is read first, so that a bomb is never unpacked."""
         try:
-            try:
-                with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                    width, height = image.size
-            except Exception:
-                return read_picture(content)  # which says what is wrong with it
-            if width * height > self.pixels:
-                raise InputError(
-                    f"expected a picture of at most {self.pixels:,} pixels, got {width}×{height}: shrink it"
-                )
-            return read_picture(content)
+            return read_picture(content, max_pixels=self.pixels)
         except Exception as error:
             return _refusal(error, "picture")
 

@@ -1,14 +1,11 @@
 """References, instances and picture files joined into the pictures of a data set."""
 
 import hashlib
-import io
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
-
-from PIL import ExifTags, Image
 
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo
 from cris.data.annotations.references import Reference, SplitSize, split_sizes
@@ -16,7 +13,7 @@ from cris.data.annotations.selection import Selection, select
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
 from cris.data.sources.pictures import Pictures
 from cris.errors import InputError
-from cris.picture import FORMATS
+from cris.picture import open_picture, orientation_of, read_picture
 
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap height and width."""
@@ -184,16 +181,21 @@ def picture_record(
 def check_picture(content: bytes, name: str, height: int, width: int) -> None:
     """Raises InputError when an encoded picture is damaged, or of another size once it is upright."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with open_picture(content, name) as image:
             size = image.size
-            if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
-                size = size[::-1]
             image.draft("RGB", (1, 1))  # of a JPEG all is read, but only an eighth of it computed
             image.load()
+            if (
+                orientation_of(image) in _TURNED
+            ):  # asked once loaded: Pillow turns TIFF itself
+                size = size[::-1]
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
-        raise InputError(f"{name}: damaged picture, or none ({error}); fetch it again") from error
+    except Exception:
+        try:
+            size = read_picture(content).shape[1::-1]
+        except InputError as error:
+            raise InputError(f"{name}: damaged picture, or none ({error}); fetch it again") from error
     if size != (width, height):
         raise InputError(
             f"{name}: picture must have the annotated height and width {height}×{width}, "

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pyarrow.parquet as pq
-from PIL import Image
 
 from cris.data.records import PictureRecord
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
 from cris.errors import InputError
-from cris.picture import FORMATS
+from cris.picture import open_picture
 
 ExportFormat = Literal["parquet", "webdataset"]
 TAR_BYTES = 256 * 2**20
@@ -106,9 +105,6 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _suffix(record: PictureRecord) -> str:
     """By the bytes, as names may lie."""
-    try:
-        with Image.open(io.BytesIO(record.image), formats=FORMATS) as image:
-            format = image.format or ""
-    except OSError as error:
-        raise InputError(f"{record.file_name} (picture {record.picture_id}): no picture ({error})") from error
+    with open_picture(record.image, f"{record.file_name} (picture {record.picture_id})") as image:
+        format = image.format or ""
     return _SUFFIXES.get(format, format.lower())

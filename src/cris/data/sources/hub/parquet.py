@@ -1,6 +1,5 @@
 """Parquet files of referring data: which layout they have, and their rows."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from cris.data.annotations.fields import Row
 from cris.data.annotations.instances import PictureInfo
 from cris.data.annotations.references import SPLITS
 from cris.errors import InputError
-from cris.picture import FORMATS
+from cris.picture import open_picture
 
 _ROWS_AT_ONCE = 64
 _SPLIT_NAMES = {**{split: split for split in SPLITS}, "validation": "val"}
@@ -152,13 +150,8 @@ def picture_size(row: Row, content: bytes) -> tuple[int, int]:
     Raises:
         InputError: it is no picture.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
-        raise InputError(f"{row.where}: image is damaged, or none ({error})") from error
+    with open_picture(content, f"{row.where}: image") as image:
+        width, height = image.size
     return height, width
 
 
