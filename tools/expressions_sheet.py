@@ -29,8 +29,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--plural", action="store_true")
     parser.add_argument("--no-target", action="store_true")
+    parser.add_argument("--for-training", action="store_true")
     arguments = parser.parse_args()
-    wishes = Wishes(is_plural_wanted=arguments.plural, is_no_target_wanted=arguments.no_target)
+    wishes = Wishes(
+        sentences_per_object=12 if arguments.for_training else 5,
+        is_plural_wanted=arguments.plural,
+        is_no_target_wanted=arguments.no_target,
+        is_for_training=arguments.for_training,
+    )
     instances = read_instances(arguments.instances)
     census = Census.of(instances)
     made: list[tuple[np.ndarray, np.ndarray, str]] = []
@@ -38,7 +44,7 @@ def main() -> None:
         objects = [each.object(info) for each in instances.of_picture(picture_id)]
         image = read_picture(arguments.images / info.file_name)
         masks = {each.id: decode_rle(each.rle) for each in objects}
-        for expression in expressions_of(objects, image, census, wishes, picture_id):
+        for expression in expressions_of(objects, image, census, wishes, picture_id, info.annotated):
             mask = np.zeros(image.shape[:2], dtype=bool)
             for object_id in expression.object_ids:
                 mask |= masks[object_id]

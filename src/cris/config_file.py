@@ -6,13 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
 from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class StoredConfig:
 
 def write_config(path: Path, config: StoredConfig) -> None:
     """Writes the config.json that `read_config` reads."""
-    content = {"schema_version": SCHEMA_VERSION} | dataclasses.asdict(config)
+    content = {"schema_version": SCHEMA_VERSION} | to_json(config)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
@@ -49,6 +50,15 @@ def read_config(path: Path) -> StoredConfig:
         raise InputError(f"{path}: {error}") from error
 
 
+def to_json(config: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON has it: its fields, after its `kind` where it has one."""
+    fields = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    kind = {"kind": config.kind} if hasattr(config, "kind") else {}
+    return kind | {
+        name: to_json(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
+    }
+
+
 def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
     """Version 2 added the calibration of scores; before it there was none."""
     inference = content.get("inference")
@@ -57,12 +67,33 @@ def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"inference": inference | {"calibration": dataclasses.asdict(IDENTITY)}}
 
 
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_identity_calibration}
+def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 added kinds of encoders, the neck's alignment and the peak's threshold; before it all was CLIP."""
+    model, inference = content.get("model"), content.get("inference")
+    if not isinstance(model, dict) or not isinstance(inference, dict):
+        return content
+    added: dict[str, dict[str, Any]] = {
+        "image": {"kind": "clip_resnet"},
+        "text": {"kind": "clip_text"},
+        "neck": {"alignment": False},
+    }
+    parts = {
+        name: model[name] | fields for name, fields in added.items() if isinstance(model.get(name), dict)
+    }
+    return content | {"model": model | parts, "inference": inference | {"peak_threshold": 0.0}}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _with_identity_calibration,
+    2: _with_kinds_of_encoders,
+}
 """Version of config.json → what turns its content into the next version's."""
 
 
 def _parsed(kind: Any, value: object, name: str) -> Any:
-    """A value from JSON as `kind`: a dataclass, tuple, Literal, float, int or str."""
+    """A value from JSON as `kind`: dataclass, several told apart by their kind, tuple, Literal, or plain."""
+    if isinstance(kind, UnionType):
+        return _parsed_kind(kind, value, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _parsed_fields(kind, value, name)
     origin, parts = get_origin(kind), get_args(kind)
@@ -72,13 +103,23 @@ def _parsed(kind: Any, value: object, name: str) -> Any:
         return value
     if kind is float and isinstance(value, int | float) and math.isfinite(value):
         return float(value)
-    if kind in (int, str) and type(value) is kind:
+    if kind in (int, str, bool) and type(value) is kind:
         return value
     raise InputError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
 
 
+def _parsed_kind(kinds: UnionType, value: object, name: str) -> Any:
+    """The one of several dataclasses that `value` says it is."""
+    given = dict(value) if isinstance(value, dict) else {}
+    found, known = given.pop("kind", None), {each.kind: each for each in get_args(kinds)}
+    if found not in known:
+        raise InputError(f"{name}.kind must be one of {', '.join(known)}, got {found!r}")
+    return _parsed_fields(known[found], given, name)
+
+
 def _parsed_fields(kind: type, value: object, name: str) -> Any:
-    kinds = get_type_hints(kind)
+    hints = get_type_hints(kind)
+    kinds = {each.name: hints[each.name] for each in dataclasses.fields(kind)}
     given = value if isinstance(value, dict) else {}
     if given.keys() != kinds.keys():
         missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())

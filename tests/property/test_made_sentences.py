@@ -77,6 +77,23 @@ def test_plural_and_no_target_sentences_come_when_asked_for(of_photographs):
     assert counts[2] >= 10
 
 
+def test_of_partly_annotated_photographs_only_complete_categories_are_named(shared_real):
+    instances = read_instances(shared_real / "instances.json")
+    census = Census.of(instances)
+    wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True)
+    named = set()
+    for info in instances.pictures.values():
+        objects = [each.object(info) for each in instances.of_picture(info.id)]
+        image = read_picture(shared_real / "images" / info.file_name)
+        people = {each.id for each in objects if each.category == "person"}
+        for expression in expressions_of(objects, image, census, wishes, info.id, ("person", "car")):
+            assert expression.object_ids, expression
+            assert set(expression.object_ids) <= people, "a car may be taken for a bus that is not annotated"
+            named.add(expression.kind)
+    assert {"only", "left"} <= named
+    assert not named & {"next to", "left of", "right of"}, "no landmark is known to be alone"
+
+
 def rectangles() -> st.SearchStrategy[list[tuple[int, int, int, int, int, int]]]:
     """Noun, colour, left, top, width, height."""
     return st.lists(

@@ -63,6 +63,7 @@ def pictures(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[PictureRecor
                 image=draw(st.binary()),
                 objects=objects,
                 entries=entries,
+                annotated=draw(st.none() | st.lists(TEXT, max_size=2).map(tuple)),
             )
         )
     return records

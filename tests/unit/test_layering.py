@@ -20,8 +20,8 @@ FLOORS_OF_DATA = (
     ("records", "paths", "scenes"),
     ("store", "annotations"),
     ("expressions", "inspection", "samples"),
-    ("dataset", "loading", "sources"),
-    ("union",),
+    ("dataset", "loading", "collages"),
+    ("union", "sources"),
 )
 HEAVY = (
     "torch",

@@ -10,10 +10,8 @@ from jaxtyping import Bool
 from cris.data.records import ReferringEntry
 from cris.data.samples import Sample, SampleIndex, View
 from cris.data.scenes import Scenes
-from cris.data.store.decode import decode_picture
 from cris.data.store.reading import StoredDataset
 from cris.data.store.shards import Row
-from cris.errors import InputError
 from cris.masks import decode_rle
 
 
@@ -52,6 +50,10 @@ class ReferringDataset:
             ref_id=self._entry(row, place).ref_id,
         )
 
+    def rows(self) -> list[tuple[StoredDataset, int]]:
+        """Return where the pictures of the samples are, in the order of the index."""
+        return [(self.stored, row) for row in np.unique(self.index.picture).tolist()]
+
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
         """Samples of one picture, which is decoded once (see `Referring`).
 
@@ -61,17 +63,7 @@ class ReferringDataset:
         return self._view(self._row(samples[0]), samples, longest)
 
     def _view(self, row: Row, samples: Sequence[int], longest: int | None = None) -> View:
-        try:
-            image, reduction = decode_picture(row.image, longest)
-        except InputError as error:
-            raise InputError(f"{self.stored.folder}, picture {row.file_name}: {error}") from error
-        size = (reduction * image.shape[0], reduction * image.shape[1])
-        if size != row.size:
-            (stored_height, stored_width), (height, width) = row.size, size
-            raise InputError(
-                f"{self.stored.folder}, picture {row.file_name}: expected {stored_width}×{stored_height} "
-                f"pixels, found {width}×{height}; run cris data check"
-            )
+        image, reduction = self.stored.decode(row, longest)
         entries = [self._entry(row, sample) for sample in samples]
         distinct = list(dict.fromkeys(entry.object_ids for entry in entries))
         return View(

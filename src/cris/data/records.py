@@ -51,3 +51,5 @@ class PictureRecord:
     """The encoded file, untouched."""
     objects: tuple[ObjectRecord, ...]
     entries: tuple[ReferringEntry, ...]
+    annotated: tuple[str, ...] | None = None
+    """Categories of which every object is annotated; None: all that the data set knows."""

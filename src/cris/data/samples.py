@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int64, UInt8
 
 from cris.data.store.decode import Reduction
+from cris.data.store.reading import StoredDataset
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -73,4 +74,16 @@ class Referring(Protocol):
             samples: their indices.
             longest: pixels that the longer side needs; what has twice as many or more may come reduced.
         """
+        ...
+
+
+@runtime_checkable
+class Stored(Protocol):
+    """Samples whose pictures are rows of stored data sets."""
+
+    split: str
+    index: SampleIndex
+
+    def rows(self) -> list[tuple[StoredDataset, int]]:
+        """Return the data set and row of each picture, in the order of the index."""
         ...

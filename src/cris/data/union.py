@@ -27,6 +27,7 @@ class UnionDataset:
         if not having:
             known = sorted({name for each in stored for name in each.manifest.splits})
             raise InputError(f"split must be one of {', '.join(known)}, got {split!r}")
+        self.split = split
         self.parts = [ReferringDataset(each.folder, split) for each in having]
         held_out = set().union(*map(_held_out, stored)) if split == "train" else set()
         self._part, self._place = _kept(self.parts, held_out)
@@ -45,6 +46,14 @@ class UnionDataset:
         """The sample at that place; negative ones count from the end."""
         part: ReferringDataset = self.parts[self._part[place]]
         return part[int(self._place[place])]
+
+    def rows(self) -> list[tuple[StoredDataset, int]]:
+        """Return where the pictures of the samples are, in the order of the index."""
+        return [
+            (part.stored, row)
+            for number, part in enumerate(self.parts)
+            for row in np.unique(part.index.picture[self._place[self._part == number]]).tolist()
+        ]
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
         """Samples of one picture, which is read once (see `Referring`)."""

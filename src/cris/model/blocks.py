@@ -11,11 +11,22 @@ from cris.errors import InputError
 class ConvNorm(nn.Module):
     """Convolution without bias and BatchNorm."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel_size: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         padding = kernel_size // 2
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel_size, stride, padding, bias=False)
-        self.norm = nn.BatchNorm2d(channels_out)
+        self.conv = nn.Conv2d(
+            channels_in, channels_out, kernel_size, stride, padding, groups=groups, bias=False
+        )
+        self.norm = nn.BatchNorm2d(channels_out, eps=eps)
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
         return self.norm(self.conv(x))  # type: ignore[no-any-return]

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from cris.errors import InputError
 from cris.model.blocks import Attention
-from cris.model.config import TextEncoderConfig
+from cris.model.config import ClipTextConfig
+from cris.model.encoders import TextEncoder
 
 
 class TextFeatures(NamedTuple):
@@ -42,10 +43,10 @@ class TextBlock(nn.Module):
         return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
 
 
-class ClipText(nn.Module):
+class ClipText(TextEncoder):
     """Turns token ids into word features and a sentence feature."""
 
-    def __init__(self, config: TextEncoderConfig, joint_dim: int) -> None:
+    def __init__(self, config: ClipTextConfig, joint_dim: int) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(config.vocabulary, config.width)
         self.positions = nn.Parameter(torch.empty(config.context_length, config.width).normal_(std=0.01))

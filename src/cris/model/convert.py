@@ -13,12 +13,12 @@ from cris.errors import InputError
 from cris.model.archive import read_tensors
 from cris.model.build import build_cris
 from cris.model.config import (
+    ClipResnetConfig,
+    ClipTextConfig,
     CrisConfig,
     DecoderConfig,
-    ImageEncoderConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
 )
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
@@ -147,6 +147,8 @@ def load_clip(path: str | Path, config: CrisConfig) -> Cris:
     """
     tensors = read_tensors(path)
     positions = tensors.get("visual.attnpool.positional_embedding")
+    if not isinstance(config.image, ClipResnetConfig):
+        raise InputError(f"{path} is for a CLIP ResNet, and the model's image encoder is {config.image.kind}")
     if positions is not None and positions.ndim == 2:
         grid = math.isqrt(max(len(positions) - 1, 1))
         config = replace(config, image=replace(config.image, position_grid=grid))
@@ -190,7 +192,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
         raise KeyError("proj.txt.weight")
     return CrisConfig(
         joint_dim=size("backbone.text_projection", 1),
-        image=ImageEncoderConfig(
+        image=ClipResnetConfig(
             layers=(stages[0], stages[1], stages[2], stages[3]),
             stem=(
                 size("backbone.visual.conv1.weight"),
@@ -200,7 +202,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
             width=size("backbone.visual.layer1.0.conv1.weight"),
             position_grid=math.isqrt(max(size("backbone.visual.attnpool.positional_embedding") - 1, 1)),
         ),
-        text=TextEncoderConfig(
+        text=ClipTextConfig(
             vocabulary=size("backbone.token_embedding.weight"),
             context_length=size("backbone.positional_embedding"),
             width=size("backbone.token_embedding.weight", 1),

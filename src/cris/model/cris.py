@@ -5,10 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from cris.errors import InputError
-from cris.model.clip_resnet import ClipResnet
-from cris.model.clip_text import ClipText, TextFeatures
+from cris.model.clip_text import TextFeatures
 from cris.model.config import CrisConfig
 from cris.model.decoder import Decoder
+from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck, PictureFeatures
 from cris.model.projector import Projector
 
@@ -20,8 +20,8 @@ class Cris(nn.Module):
         self,
         config: CrisConfig,
         *,
-        image_encoder: ClipResnet,
-        text_encoder: ClipText,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
         neck: CrossModalNeck,
         decoder: Decoder | None,
         projector: Projector,

@@ -4,10 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from cris.errors import InputError
-from cris.model.cris import Cris
 
 
 class Source(NamedTuple):
@@ -18,7 +17,7 @@ class Source(NamedTuple):
 
 
 def fill(
-    model: Cris,
+    model: nn.Module,
     tensors: Mapping[str, Tensor],
     sources: Mapping[str, Source],
     *,

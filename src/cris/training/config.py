@@ -28,6 +28,11 @@ class SamplingConfig:
     """Least share of each side that a crop keeps; 1 crops nothing. Targets stay whole."""
     colour_jitter: float = 0.0
     """Largest share by which brightness, contrast and saturation change."""
+    collage_share: float = 0.0
+    """Share of the pictures that are collages of cut-outs from the training split."""
+    repeat_threshold: float = 0.0
+    """Share of the pictures below which a category is rare: pictures of rare ones are repeated, by the square
+    root of how much rarer they are (LVIS). 0 repeats none."""
     workers: int = 0
     """Processes that prepare batches, beside each process that trains."""
 
@@ -68,6 +73,10 @@ class OptimizerConfig:
     """The backbone's (CLIP's image and text encoders) learning rate, as a share of the others'."""
     full_backbone_share: float = 0.0
     """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
+    frozen_image_blocks: int = 0
+    """Blocks of the image encoder, counted from the image on, that do not learn."""
+    freeze_text: bool = False
+    """Whether the text encoder does not learn."""
     positions: Literal["backbone", "head"] = "backbone"
     """What CLIP's two positional embeddings learn with (as released: with the head)."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -144,6 +153,8 @@ class TrainConfig:
     """Memory of the moving average of the weights, which is what gets measured and saved; 0: none."""
     freeze_norms: bool = False
     """Whether BatchNorm keeps its statistics instead of taking those of each batch."""
+    freeze_encoder_norms: bool = False
+    """Whether BatchNorm keeps its statistics in the image encoder."""
     gradient_checkpointing: bool = False
     """Whether features are computed again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True

@@ -23,7 +23,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             *("seed", "keep", "skip_losses", "sampling.workers", "schedule.warmup_steps"),
             *("objectives.dice_weight", "objectives.consistency_weight"),
             *("optimizer.backbone_factor", "optimizer.weight_decay", "optimizer.gradient_clip"),
-            "schedule.milestone_factor",
+            *("optimizer.frozen_image_blocks", "schedule.milestone_factor"),
         ),
     ),
     ("above 0", lambda value: 0 < value < math.inf, ("epochs", "optimizer.learning_rate")),

@@ -5,14 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Int64
 
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, whole_checkpoint
+from cris.data.collages import COLLAGES_VERSION, Collages, MixedDataset
 from cris.data.dataset import ReferringDataset, SceneDataset
 from cris.data.loading.loader import Loader, Prepare
+from cris.data.loading.repeats import repeats_of
 from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
-from cris.data.samples import Referring
+from cris.data.samples import Referring, Stored
 from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import read_manifest
 from cris.data.union import UnionDataset
@@ -39,22 +43,42 @@ class Material:
     validation: Referring
     tokenizer: Tokenizer
     fingerprints: tuple[str, ...]
-    """What the samples are, one for each data set."""
+    """What the samples are, one for each data set, and one for collages where there are some."""
+    repeats: Int64[np.ndarray, "pictures"] | None = None
+    """How often each picture comes in an epoch; None: once."""
 
 
 def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
     """Opens data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
-        InputError: one of them cannot be read or lacks a split, or the tokenizer does not fit the model.
+        ValueError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
+            the sampling asks for cannot be made of these samples.
     """
     looked_at = [config.validation.data] if config.validation.data else sources
+    sampling = config.sampling
+    samples = _samples(sources, "train", config.seed)
+    training, repeats = samples, None
+    if sampling.collage_share:
+        training = MixedDataset(samples, Collages(_stored(samples, "collage_share"), seed=config.seed))
+    if sampling.repeat_threshold:
+        repeats = repeats_of(_stored(samples, "repeat_threshold"), sampling.repeat_threshold, config.seed)
     return Material(
-        training=_samples(sources, "train", config.seed),
+        training=training,
         validation=_samples(looked_at, config.validation.split, 0),
         tokenizer=_tokenizer(config, start),
-        fingerprints=tuple(map(_fingerprint, sources)),
+        fingerprints=(
+            *map(_fingerprint, sources),
+            *([f"collages {COLLAGES_VERSION}"] if sampling.collage_share else []),
+        ),
+        repeats=repeats,
     )
+
+
+def _stored(samples: Referring, option: str) -> Stored:
+    if not isinstance(samples, Stored):
+        raise InputError(f"sampling.{option} needs photographs and must be 0 for scenes: pass --data FOLDER")
+    return samples
 
 
 def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
@@ -91,7 +115,16 @@ def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, proc
 def build_stream(config: TrainConfig, material: Material) -> Stream:
     """Which samples come in what order."""
     sampling = config.sampling
-    return Stream(material.training.index, sampling.rule, sentences=sampling.sentences, seed=config.seed)
+    index = material.training.index
+    return Stream(
+        index,
+        sampling.rule,
+        sentences=sampling.sentences,
+        seed=config.seed,
+        repeats=material.repeats,
+        collages=len(material.training) - len(index),
+        collage_share=sampling.collage_share,
+    )
 
 
 def _transforms(sampling: SamplingConfig) -> list[Transform]:

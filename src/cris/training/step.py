@@ -17,7 +17,7 @@ from cris.training.config import TrainConfig
 from cris.training.loss import Objective
 from cris.training.masking import mask_batch
 from cris.training.norms import average_statistics, is_synchronised, prepare_norms
-from cris.training.optim import build_optimizer, learning_rate
+from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
 from cris.training.processes import gathered, seed_step, summed
 from cris.training.recompute import recompute_features
 
@@ -37,7 +37,10 @@ class Learner:
         self.objective = Objective(config.objectives)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.train().to(memory_format=self.layout)  # type: ignore[call-overload]
-        prepare_norms(model, fabric, is_frozen=config.freeze_norms)
+        prepare_norms(
+            model, fabric, is_frozen=config.freeze_norms, is_encoder_frozen=config.freeze_encoder_norms
+        )
+        freeze_encoders(model, config.optimizer)
         if config.gradient_checkpointing:
             recompute_features(model)
         self.model = model
@@ -112,7 +115,9 @@ class Learner:
         device = self.fabric.device
         masked = None
         if self.config.objectives.consistency_weight:
-            masked = self._cut(mask_batch(batch, self.config.objectives, generator)).to(device)
+            hidden_word = self.model.config.text.hidden_word
+            masked = mask_batch(batch, self.config.objectives, hidden_word, generator)
+            masked = self._cut(masked).to(device)
         batch = self._cut(batch).to(device)
         logits = self._answer(batch)
         terms = self.objective(logits, batch)

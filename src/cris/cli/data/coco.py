@@ -40,6 +40,10 @@ class Command:
     """Make sentences that mean several objects, too: "both horses"."""
     no_target: bool = False
     """Make sentences that mean nothing in their picture, too, one a picture at most."""
+    for_training: bool = False
+    """Make many varied sentences to train on: more words and phrasings, clothes, plurals, absent things."""
+    sentences_per_object: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Made sentences of one object, at most; 5, or 12 with --for-training."""
     skip_missing: bool = False
     """Go on without pictures that are not there."""
     resume: bool = False
@@ -49,10 +53,18 @@ class Command:
 
     def run(self) -> int:
         """Reads, checks, writes, tells how much."""
-        if self.sentences is not None and (self.plural or self.no_target):
+        if self.sentences is not None and (self.plural or self.no_target or self.for_training):
             raise UsageError(
-                "--plural and --no-target are of made sentences: leave them out with --sentences"
+                "--plural, --no-target and --for-training are of made sentences: "
+                "leave them out with --sentences"
             )
+        if self.for_training and (self.plural or self.no_target):
+            raise UsageError(
+                "--for-training makes all kinds of sentences: leave out --plural and --no-target"
+            )
+        most = self.sentences_per_object
+        if most is not None and (most < 1 or self.sentences is not None):
+            raise UsageError("--sentences-per-object must be 1 or more, and is of made sentences only")
         if self.drop is not None and self.sentences is None:
             raise UsageError("--drop is of sentences that you wrote: pass --sentences, too")
         from cris.data.expressions import Wishes
@@ -63,7 +75,13 @@ class Command:
             self.images,
             sentences=self.sentences,
             deal=Deal(shares=self.split_shares, seed=self.seed),
-            wishes=Wishes(is_plural_wanted=self.plural, is_no_target_wanted=self.no_target, seed=self.seed),
+            wishes=Wishes(
+                sentences_per_object=most or (12 if self.for_training else 5),
+                is_plural_wanted=self.plural,
+                is_no_target_wanted=self.no_target,
+                is_for_training=self.for_training,
+                seed=self.seed,
+            ),
             selection=selection_of(self.drop, (), "drop"),
             is_skipping_missing=self.skip_missing,
         )
@@ -78,6 +96,8 @@ class Command:
                 "seed": self.seed,
                 "plural": self.plural,
                 "no_target": self.no_target,
+                **({"for_training": True} if self.for_training else {}),
+                **({} if most is None else {"sentences_per_object": most}),
             },
             is_resuming=self.resume,
             overwrite=self.overwrite,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Box, Row, as_row, read_json
+from cris.data.annotations.fields import Box, Row, as_row, as_text, read_json
 from cris.data.annotations.polygons import check_size, rle_area, segmentation_rle
 from cris.data.paths import check_relative
 from cris.data.records import ObjectRecord
@@ -20,6 +20,8 @@ class PictureInfo:
     file_name: str
     height: int
     width: int
+    annotated: tuple[str, ...] | None = None
+    """Categories of which every object is annotated; None: all of the source's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +110,12 @@ def read_instances(path: Path) -> Instances:
     for number, fields in enumerate(content.rows("categories")):
         row = as_row(f"{path}: categories row {number}", fields)
         categories[row.whole("id")] = row.text("name")
-    pictures = [
-        picture_info(as_row(f"{path}: images row {number}", fields))
-        for number, fields in enumerate(content.rows("images"))
-    ]
+    pictures = []
+    for number, fields in enumerate(content.rows("images")):
+        row = as_row(f"{path}: images row {number}", fields)
+        pictures.append(picture_info(row))
+        if unknown := set(pictures[-1].annotated or ()) - set(categories.values()):
+            raise row.error("annotated", '"all" or some of the categories', min(unknown))
     annotations = (
         annotation_of(as_row(f"{path}: annotations row {number}", fields), categories)
         for number, fields in enumerate(content.rows("annotations"))
@@ -131,7 +135,19 @@ def picture_info(row: Row) -> PictureInfo:
         file_name=file_name,
         height=row.whole("height", least=1),
         width=row.whole("width", least=1),
+        annotated=_annotated(row),
     )
+
+
+def _annotated(row: Row) -> tuple[str, ...] | None:
+    """Return the categories that are annotated completely: a name or a list of them; None for all."""
+    value = row.fields.get("annotated")
+    if value is None or as_text(value) == "all":
+        return None
+    names = tuple(as_text(name) for name in (value if isinstance(value, list | tuple) else [value]))
+    if not all(isinstance(name, str) for name in names):
+        raise row.error("annotated", '"all", a category or a list of categories', value)
+    return names
 
 
 def annotation_of(row: Row, categories: dict[int, str]) -> Annotation:

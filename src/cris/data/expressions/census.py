@@ -21,6 +21,8 @@ class Census:
     """Those that come in numbers or crowds: small ones in a picture may well not be annotated."""
     noticed: tuple[str, ...]
     """Those whose things are large and few: where none is annotated, there is none."""
+    known: frozenset[str] = frozenset()
+    """All of them."""
 
     @classmethod
     def of(cls, instances: Instances) -> "Census":
@@ -37,7 +39,11 @@ class Census:
             if each.is_crowd:
                 crowded.add(noun)
         numerous = crowded | {noun for noun in areas if len(areas[noun]) >= NUMEROUS * len(pictures[noun])}
-        return cls(numerous=frozenset(numerous), noticed=tuple(sorted(_noticed(areas, numerous))))
+        return cls(
+            numerous=frozenset(numerous),
+            noticed=tuple(sorted(_noticed(areas, numerous))),
+            known=frozenset(areas),
+        )
 
 
 def _noticed(areas: dict[str, list[float]], numerous: set[str]) -> Iterable[str]:

@@ -1,13 +1,13 @@
 """Colours that an object's pixels are clear about."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Int64, UInt8
 
-from cris.data.expressions.view import Thing
+from cris.data.expressions.view import Mask, Thing
 
 CLEAR_SHARE = 0.6
 """Share of an object's pixels that have its colour."""
@@ -24,7 +24,7 @@ _COLOURLESS = frozenset(
     }
 )
 """What is seen of them is clothes, a screen, print, glass or contents, not the thing's own colour."""
-_NEAR = {
+NEAR = {
     "red": ("red", "orange", "brown", "pink"),
     "orange": ("red", "orange", "brown", "yellow"),
     "yellow": ("orange", "yellow", "brown"),
@@ -35,6 +35,7 @@ _NEAR = {
     "white": ("white", "grey"),
     "black": ("black", "dark"),
 }
+"""Colour → those that may be taken for it."""
 _HUES = (
     *(("red", 0, 6), ("orange", 9, 19), ("yellow", 23, 33), ("green", 38, 84)),
     *(("blue", 100, 126), ("purple", 131, 147), ("pink", 151, 170), ("red", 173, 179)),
@@ -52,6 +53,10 @@ class Palette:
 
     names: UInt8[np.ndarray, "height width"]
     """Indices into NAMES."""
+    _counted: dict[int, tuple[Mask, Int64[np.ndarray, "names"]]] = field(default_factory=dict, repr=False)
+    """Identity of a mask → the mask, which so stays alive, and how many of its pixels have each name."""
+    _insides: dict[int, tuple[Mask, Mask]] = field(default_factory=dict, repr=False)
+    """Identity of a mask → the mask, and what is inside of it."""
 
     @classmethod
     def of(cls, image: UInt8[np.ndarray, "height width 3"]) -> "Palette":
@@ -70,19 +75,30 @@ class Palette:
 
     def share(self, mask: Bool[np.ndarray, "height width"], names: Sequence[str]) -> float:
         """How many of the mask's pixels have one of these colours, as a share of them."""
-        counts = np.bincount(self.names[mask], minlength=len(NAMES))
+        if id(mask) not in self._counted:
+            self._counted[id(mask)] = mask, np.bincount(self.names[mask], minlength=len(NAMES))
+        _, counts = self._counted[id(mask)]
         return float(counts[[NAMES.index(name) for name in names]].sum() / max(1, counts.sum()))
 
+    def inside(self, mask: Mask) -> Mask:
+        """Return the mask without its rim, which mixes with what is around; all of it when that is all."""
+        if id(mask) not in self._insides:
+            inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), dtype=np.uint8)).astype(bool)
+            self._insides[id(mask)] = mask, inner if inner.any() else mask
+        return self._insides[id(mask)][1]
 
-def clear_colour(palette: Palette, thing: Thing, others: Sequence[Thing]) -> str | None:
+
+def clear_colour(
+    palette: Palette, thing: Thing, others: Sequence[Thing], clear_share: float = CLEAR_SHARE
+) -> str | None:
     """The colour that is surely the thing's and surely none of the others'; None when there is none."""
     if thing.noun in _COLOURLESS:
         return None
-    inside = _inside(thing.mask)
-    for name, near in _NEAR.items():
-        if palette.share(inside, [name]) < CLEAR_SHARE:
+    inside = palette.inside(thing.mask)
+    for name, near in NEAR.items():
+        if palette.share(inside, [name]) < clear_share:
             continue
-        around = _ring(thing.mask) if name in ("black", "white") else ~thing.mask
+        around = ring(thing.mask) if name in ("black", "white") else ~thing.mask
         if palette.share(around, near) > AROUND_SHARE:
             return None
         if all(palette.share(other.mask, near) <= OTHER_SHARE for other in others):
@@ -90,14 +106,8 @@ def clear_colour(palette: Palette, thing: Thing, others: Sequence[Thing]) -> str
     return None
 
 
-def _ring(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
+def ring(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
     """What is right around the mask."""
     reach = max(3, round(RING * sum(mask.shape) / 2))
     wider = cv2.dilate(mask.astype(np.uint8), np.ones((2 * reach + 1, 2 * reach + 1), dtype=np.uint8))
     return np.asarray((wider > 0) & ~mask)
-
-
-def _inside(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    """The mask without its rim, which mixes with what is around; all of it when nothing else is left."""
-    inner = cv2.erode(mask.astype(np.uint8), np.ones((5, 5), dtype=np.uint8)).astype(bool)
-    return inner if inner.any() else mask

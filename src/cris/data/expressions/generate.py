@@ -1,17 +1,18 @@
 """Every expression that surely means one thing of a picture; on request several things, or none."""
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import UInt8
 
-from cris.data.expressions import rules
+from cris.data.expressions import rules, training
+from cris.data.expressions.absent import absent_for_training
 from cris.data.expressions.census import Census
 from cris.data.expressions.colours import Palette, clear_colour
-from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable
-from cris.data.expressions.view import Thing, things_of
+from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable, noun_of
+from cris.data.expressions.view import Clarity, Thing, things_of
 from cris.data.expressions.wording import can_be_counted, forms_of
 from cris.data.records import ObjectRecord
 
@@ -25,6 +26,9 @@ MOST_ALIKE = 8
 """Things of a noun in a picture beyond which annotators tire and leave some out."""
 MOST_TOGETHER = 6
 """Things that one plural means at most."""
+ABSENT_SHARE = 0.25
+"""Sentences for training that mean nothing, as a share of an image's others."""
+LEAST_ABSENT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,10 @@ class Wishes:
     """Whether to make sentences that mean several things, too."""
     is_no_target_wanted: bool = False
     """Whether to make a sentence that means nothing in its picture, one a picture, too."""
+    is_for_training: bool = False
+    """Whether to make varied sentences, of several and of no things too, with less strict limits."""
+    is_composed: bool = False
+    """Whether things come from several photographs, so that neither touch nor size tells how they relate."""
     seed: int = 0
     """Of the choice between forms and kinds."""
 
@@ -85,13 +93,30 @@ def expressions_of(
     census: Census,
     wishes: Wishes,
     picture_id: int,
+    annotated: Sequence[str] | None = None,
+    obscured: Collection[int] = (),
 ) -> list[Expression]:
-    """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture."""
+    """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture.
+
+    Where only some categories are `annotated` completely, sentences name things of these alone, and none is
+    said to be absent. Things whose ids are `obscured` are there, but no sentence means them.
+    """
     groups: dict[str, list[Thing]] = {}
-    for thing in things_of(objects):
-        groups.setdefault(thing.noun, []).append(thing)
+    for thing in things_of(objects, training.CLARITY if wishes.is_for_training else Clarity()):
+        seen = replace(thing, is_clear=False) if thing.id in obscured else thing
+        groups.setdefault(thing.noun, []).append(seen)
     groups.pop("", None)
+    if annotated is not None:
+        nouns = {noun_of(category) for category in annotated}
+        unsure = census.known - nouns
+        groups = {
+            noun: group
+            for noun, group in groups.items()
+            if noun in nouns and not confusable_with(noun, unsure)
+        }
     picture = Picture(groups=groups, palette=Palette.of(image), census=census)
+    if wishes.is_for_training:
+        return _for_training(picture, wishes, picture_id, is_complete=annotated is None)
     expressions: list[Expression] = []
     for noun in sorted(groups):
         found: dict[int, list[tuple[str, list[str]]]] = {}
@@ -104,8 +129,33 @@ def expressions_of(
     draw = random.Random(f"{wishes.seed} {picture_id}")
     if wishes.is_plural_wanted:
         expressions.extend(_plurals(picture, draw))
-    if wishes.is_no_target_wanted:
+    if wishes.is_no_target_wanted and annotated is None:
         expressions.extend(_no_targets(picture, draw))
+    return expressions
+
+
+def _for_training(
+    picture: Picture, wishes: Wishes, picture_id: int, *, is_complete: bool
+) -> list[Expression]:
+    draw = random.Random(f"{wishes.seed} {picture_id}")
+    expressions = [
+        Expression(
+            object_ids=tuple(thing.id for thing in each.things), kind=each.kind, sentence=each.sentence
+        )
+        for each in training.said_for_training(
+            picture.groups,
+            picture.palette,
+            draw,
+            most=wishes.sentences_per_object,
+            is_complete=is_complete,
+            is_composed=wishes.is_composed,
+        )
+    ]
+    if is_complete:
+        count = max(LEAST_ABSENT, round(ABSENT_SHARE * len(expressions)))
+        known = sorted(picture.census.known)
+        for sentence in absent_for_training(picture.groups, picture.palette, known, draw, count):
+            expressions.append(Expression(object_ids=(), kind="no target", sentence=sentence))
     return expressions
 
 

@@ -1,6 +1,7 @@
 """What categories are called, one and many, and which of them people mix up."""
 
 from collections.abc import Collection
+from functools import cache
 
 _GROUPS = (
     ("car", "truck", "bus", "train"),
@@ -47,9 +48,24 @@ _IRREGULAR = {
     "foot": "feet",
     "tooth": "teeth",
     "goose": "geese",
+    "luggage": "luggage",
+    "food": "food",
+    "fruit": "fruit",
 }
 UNCOUNTED = frozenset(
-    {"skis", "scissors", "broccoli", "sheep", "fish", "aircraft", "glasses", "trousers", "pants", "shorts"}
+    {
+        "skis",
+        "scissors",
+        "broccoli",
+        "sheep",
+        "fish",
+        "aircraft",
+        "glasses",
+        "trousers",
+        "pants",
+        "shorts",
+        "luggage",
+    }
 )
 """Nouns that are one and many, of which numbers and plurals say too little."""
 ILL_DRAWN = frozenset({"apple", "banana", "carrot", "orange", "dining table", "potted plant"})
@@ -68,13 +84,19 @@ def plural_of(noun: str) -> str:
     return before + space + _plural_word(last)
 
 
+@cache
 def is_confusable(noun: str, other: str) -> bool:
     """Whether a thing of the second category may be called by the first one's name, or the reverse."""
     if noun == other:
         return False
-    if f" {noun}".endswith(f" {other}") or f" {other}".endswith(f" {noun}"):  # a police car is a car
+    if is_kind_of(noun, other) or is_kind_of(other, noun):
         return True
     return any(noun in group and other in group for group in _GROUPS)
+
+
+def is_kind_of(noun: str, other: str) -> bool:
+    """Whether the second noun names things of the first one, too, as a police car is a car."""
+    return noun != other and f" {noun}".endswith(f" {other}")
 
 
 def confusable_with(noun: str, nouns: Collection[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Which things of a group stand out, and by what, with limits that no eye would argue with."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import cv2
@@ -9,23 +9,38 @@ import numpy as np
 
 from cris.data.expressions.view import Thing
 
-ASIDE = {"x": 0.06, "y": 0.12}
-"""How far centres lie apart along an axis, at least, as shares of the picture."""
-MOST_OVERLAP = {"x": 0.5, "y": 0.25}
-"""How much the shorter of two things may lie beside the longer one along an axis."""
 ON_SIDE = {"x": 0.37, "y": 0.3}
 """Where centres lie at most, from a side, of what is surely on it."""
-AREA_RATIO = 1.9
-"""How many times larger the biggest of them is than the next."""
-BOX_RATIO = 1.5
 NEAR, FAR = 0.03, 0.2
 """Distances that are surely "next to" something and surely not, as shares of the picture's mean side."""
 LEAST_BESIDE, MOST_BESIDE = 0.12, 0.5
 """How far centres lie apart at least, and ends at most, where one is left or right of the other."""
 LONGEST_ROW = 6
 """Things in a row that people count."""
-ROW_RATIO = 4.0
-"""How many times larger the largest thing of a row may be than the smallest."""
+
+CENTRAL = 0.1
+"""How far the centre of what is in the middle lies from the picture's, across, at most."""
+DEPTH, DEPTH_RATIO = 0.06, 1.4
+"""How far apart the lower ends of things lie in the image, and their areas, if one stands nearer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margins:
+    """By how much things differ at least, along "x" and "y", if one of them stands out."""
+
+    aside: Mapping[str, float] = field(default_factory=lambda: {"x": 0.06, "y": 0.12})
+    """How far centres lie apart along an axis, at least, as shares of the picture."""
+    max_overlap: Mapping[str, float] = field(default_factory=lambda: {"x": 0.5, "y": 0.25})
+    """How much the shorter of two things may lie beside the longer one along an axis."""
+    area_ratio: float = 1.9
+    """How many times larger the biggest of them is than the next."""
+    box_ratio: float = 1.5
+    """How many times larger its box is than that of the next."""
+    row_ratio: float = 4.0
+    """How many times larger the largest thing of a row may be than the smallest."""
+
+
+STRICT = Margins()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,7 @@ def only(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
         yield "only", group[0]
 
 
-def extremes(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+def extremes(group: Sequence[Thing], margins: Margins = STRICT) -> Iterator[tuple[str, Thing]]:
     """The first thing from each side: of two "left", of more "leftmost"; and the only one on a side."""
     for side, axis, is_from_end in (
         ("left", "x", False),
@@ -54,7 +69,7 @@ def extremes(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
         spans = {thing.id: _span(thing, axis, is_from_end=is_from_end) for thing in group}
         first, *others = sorted(group, key=lambda thing: spans[thing.id].centre)
         span = spans[first.id]
-        is_apart = all(_is_before(span, spans[other.id], axis) for other in others)
+        is_apart = all(_is_before(span, spans[other.id], axis, margins) for other in others)
         if len(group) > 2 and is_apart:
             yield f"{side}most", first
         if len(group) == 2 and is_apart and span.centre < 0.5:
@@ -67,7 +82,35 @@ def extremes(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
             yield f"{side} side", first
 
 
-def rows(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+def places(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+    """The only thing in a corner of the picture, and the only one in its middle."""
+    for high, is_low in (("top", False), ("bottom", True)):
+        for side, is_from_end in (("left", False), ("right", True)):
+            spans = [
+                (_span(thing, "x", is_from_end=is_from_end), _span(thing, "y", is_from_end=is_low))
+                for thing in group
+            ]
+            first = min(range(len(group)), key=lambda place: sum(each.centre for each in spans[place]))
+            across, down = spans[first]
+            if (
+                across.centre <= ON_SIDE["x"]
+                and down.centre <= ON_SIDE["x"]
+                and max(across.high, down.high) <= 0.6
+                and all(
+                    max(x.centre, y.centre) >= 0.55 for place, (x, y) in enumerate(spans) if place != first
+                )
+            ):
+                yield f"{high} {side} corner", group[first]
+    near = sorted(group, key=lambda thing: abs(thing.x - 0.5))
+    if (
+        abs(near[0].x - 0.5) <= CENTRAL
+        and near[0].width <= 0.6
+        and all(abs(thing.x - 0.5) >= 2.5 * CENTRAL for thing in near[1:])
+    ):
+        yield "center", near[0]
+
+
+def rows(group: Sequence[Thing], margins: Margins = STRICT) -> Iterator[tuple[str, Thing]]:
     """The middle one of three in a row, and those that are counted from the nearer side, as "second left"."""
     if not 3 <= len(group) <= LONGEST_ROW or not all(thing.is_clear for thing in group):
         return
@@ -75,8 +118,8 @@ def rows(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
     spans = [_span(thing, "x", is_from_end=False) for thing in row]
     areas = [thing.area for thing in row]
     if (
-        max(areas) > ROW_RATIO * min(areas)
-        or not all(_is_before(a, b, "x") for a, b in pairwise(spans))
+        max(areas) > margins.row_ratio * min(areas)
+        or not all(_is_before(a, b, "x", margins) for a, b in pairwise(spans))
         or not all(_overlap(_span(a, "y"), _span(b, "y")) >= 0.5 for a, b in pairwise(row))
     ):
         return
@@ -91,22 +134,40 @@ def rows(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
             yield f"{_ORDINALS[from_end]} right", row[place]
 
 
-def sizes(group: Sequence[Thing], *, is_numerous: bool) -> Iterator[tuple[str, Thing]]:
+def sizes(
+    group: Sequence[Thing], margins: Margins = STRICT, *, is_numerous: bool
+) -> Iterator[tuple[str, Thing]]:
     """The biggest and the smallest, by what is seen of them."""
     if len(group) < 2:
         return
     *_, next_biggest, biggest = sorted(group, key=lambda thing: thing.area)
-    if _is_bigger(biggest, next_biggest) and all(_is_bigger(biggest, o) for o in group if o is not biggest):
+    if _is_bigger(biggest, next_biggest, margins) and all(
+        _is_bigger(biggest, o, margins) for o in group if o is not biggest
+    ):
         yield "biggest", biggest
     smallest, *others = sorted(group, key=lambda thing: thing.area)
     # What is cut or far off looks small without being it, and smaller ones are left out by annotators.
     if is_numerous or len(group) > 3 or any(thing.is_cut or not thing.is_clear for thing in group):
         return
     if (
-        all(_is_bigger(other, smallest) for other in others)
+        all(_is_bigger(other, smallest, margins) for other in others)
         and abs(smallest.bottom - others[0].bottom) < 0.15
     ):
         yield "smallest", smallest
+
+
+def depths(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
+    """The nearest and the farthest, where both the ground and the sizes say so."""
+    if not 2 <= len(group) <= LONGEST_ROW:
+        return
+    row = sorted(group, key=lambda thing: thing.bottom)
+    for kind, thing, other in (("front", row[-1], row[-2]), ("back", row[0], row[1])):
+        others = [each for each in group if each is not thing]
+        if abs(thing.bottom - other.bottom) < DEPTH or any(each.is_cut for each in (thing, other)):
+            continue
+        ratios = [thing.area / each.area for each in others]
+        if min(ratios) >= DEPTH_RATIO if kind == "front" else max(ratios) <= 1 / DEPTH_RATIO:
+            yield kind, thing
 
 
 def neighbours(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple[str, Thing, Thing]]:
@@ -142,6 +203,10 @@ def beside(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple
 
 def overlap(thing: Thing, other: Thing) -> float:
     """Pixels that both masks have, as a share of the smaller one's."""
+    if max(thing.left, other.left) >= min(thing.right, other.right):
+        return 0.0
+    if max(thing.top, other.top) >= min(thing.bottom, other.bottom):
+        return 0.0
     shared = np.count_nonzero(thing.mask & other.mask)
     return float(shared / min(np.count_nonzero(thing.mask), np.count_nonzero(other.mask)))
 
@@ -156,14 +221,14 @@ def _span(thing: Thing, axis: str, *, is_from_end: bool = False) -> Span:
     return Span(1 - high, 1 - low, 1 - centre) if is_from_end else Span(low, high, centre)
 
 
-def _is_before(span: Span, other: Span, axis: str) -> bool:
+def _is_before(span: Span, other: Span, axis: str, margins: Margins) -> bool:
     """Whether centre and both ends say so, and the two hardly lie beside each other."""
     return (
-        other.centre - span.centre >= ASIDE[axis]
-        and (span.centre + 0.5 * ASIDE[axis] <= (other.low + other.high) / 2)
+        other.centre - span.centre >= margins.aside[axis]
+        and (span.centre + 0.5 * margins.aside[axis] <= (other.low + other.high) / 2)
         and span.low < other.low
         and span.high < other.high
-        and _overlap(span, other) <= MOST_OVERLAP[axis]
+        and _overlap(span, other) <= margins.max_overlap[axis]
     )
 
 
@@ -173,10 +238,10 @@ def _overlap(span: Span, other: Span) -> float:
     return max(0.0, shared) / min(span.high - span.low, other.high - other.low)
 
 
-def _is_bigger(thing: Thing, other: Thing) -> bool:
+def _is_bigger(thing: Thing, other: Thing, margins: Margins) -> bool:
     return (
-        thing.area >= AREA_RATIO * other.area
-        and thing.width * thing.height >= BOX_RATIO * other.width * other.height
+        thing.area >= margins.area_ratio * other.area
+        and thing.width * thing.height >= margins.box_ratio * other.width * other.height
         and thing.width >= 0.9 * other.width
         and thing.height >= 0.9 * other.height
     )

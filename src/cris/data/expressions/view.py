@@ -13,24 +13,30 @@ from cris.masks import box_of, decode_rle
 
 Mask = Bool[np.ndarray, "height width"]
 
-LEAST_AREA = 0.008
-"""Share of the picture that an object covers at least, if a sentence is to mean it."""
-LEAST_SIDE = 0.06
-"""Share of the picture's mean side that its box has at least, both ways."""
-LEAST_AREA_AT_BORDER = 0.015
-"""As LEAST_AREA, for objects that one side of the picture cuts."""
-LEAST_AREA_AT_CORNER = 0.105
-"""As LEAST_AREA, for objects that two sides or more cut: a sleeve is hardly a person."""
-LEAST_DEPTH_AT_BORDER = 0.1
-"""How far into the picture, as a share of its side, objects reach that a side cuts: slivers do not."""
 BORDER = 0.012
 """Share of the picture's side within which an object is at the border."""
-LEAST_WHOLENESS = 0.85
-"""Share of an object that is in one piece."""
-MOST_AREA = 0.75
-"""Beyond it a mask is the picture's ground rather than a thing in it."""
-MOST_COVERED = 0.12
-"""Share of a mask that smaller masks may claim: tables are often drawn with all that lies on them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clarity:
+    """Limits within which anybody would see an object and take its mask for the whole of it."""
+
+    min_area: float = 0.008
+    """Share of the picture that an object covers at least, if a sentence is to mean it."""
+    min_area_at_border: float = 0.015
+    """As min_area, for objects that one side of the picture cuts."""
+    min_area_at_corner: float = 0.105
+    """As min_area, for objects that two sides or more cut: a sleeve is hardly a person."""
+    max_area: float = 0.75
+    """Beyond it a mask is the picture's ground rather than a thing in it."""
+    min_side: float = 0.06
+    """Share of the picture's mean side that its box has at least, both ways."""
+    min_depth_at_border: float = 0.1
+    """How far into the picture, as a share of its side, objects reach that a side cuts: slivers do not."""
+    min_wholeness: float = 0.85
+    """Share of an object that is in one piece."""
+    max_covered: float = 0.12
+    """Share of a mask that smaller masks may claim: tables are often drawn with all that lies on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +74,7 @@ class Thing:
         return bool(_cuts(self.left, self.top, self.right, self.bottom))
 
 
-def things_of(objects: Sequence[ObjectRecord]) -> list[Thing]:
+def things_of(objects: Sequence[ObjectRecord], clarity: Clarity) -> list[Thing]:
     """The objects whose masks have any pixels."""
     masks = {each.id: decode_rle(each.rle) for each in objects}
     things: list[Thing] = []
@@ -76,13 +82,14 @@ def things_of(objects: Sequence[ObjectRecord]) -> list[Thing]:
     for each in sorted(objects, key=lambda each: np.count_nonzero(masks[each.id])):
         mask = masks[each.id]
         if mask.any():
-            things.append(_thing(each, mask, float(np.broadcast_to(claimed, mask.shape)[mask].mean())))
+            covered = float(np.broadcast_to(claimed, mask.shape)[mask].mean())
+            things.append(_thing(each, mask, covered, clarity))
             if not each.is_crowd:
                 claimed = claimed | mask
     return sorted(things, key=lambda thing: thing.id)
 
 
-def _thing(record: ObjectRecord, mask: Mask, covered: float) -> Thing:
+def _thing(record: ObjectRecord, mask: Mask, covered: float, clarity: Clarity) -> Thing:
     height, width = mask.shape
     box = box_of(mask)
     assert box is not None
@@ -91,13 +98,14 @@ def _thing(record: ObjectRecord, mask: Mask, covered: float) -> Thing:
     area = len(rows) / mask.size
     depths = _cuts(left, top, right, bottom)
     mean_side = (height + width) / 2
+    min_areas = (clarity.min_area, clarity.min_area_at_border, clarity.min_area_at_corner)
     is_clear = (
         not record.is_crowd
-        and (LEAST_AREA, LEAST_AREA_AT_BORDER, LEAST_AREA_AT_CORNER)[min(len(depths), 2)] <= area <= MOST_AREA
-        and all(depth >= LEAST_DEPTH_AT_BORDER for depth in depths)
-        and min(box[2] - box[0], box[3] - box[1]) >= LEAST_SIDE * mean_side
-        and covered <= MOST_COVERED
-        and _wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= LEAST_WHOLENESS
+        and min_areas[min(len(depths), 2)] <= area <= clarity.max_area
+        and all(depth >= clarity.min_depth_at_border for depth in depths)
+        and min(box[2] - box[0], box[3] - box[1]) >= clarity.min_side * mean_side
+        and covered <= clarity.max_covered
+        and wholeness(mask[box[1] : box[3], box[0] : box[2]]) >= clarity.min_wholeness
     )
     return Thing(
         id=record.id,
@@ -121,7 +129,7 @@ def _cuts(left: float, top: float, right: float, bottom: float) -> list[float]:
     return [depth for gap, depth in gaps if gap <= BORDER]
 
 
-def _wholeness(mask: Mask) -> float:
-    """The largest connected part's share of the mask."""
+def wholeness(mask: Mask) -> float:
+    """Return the largest connected part's share of the mask."""
     _, _, sizes, _ = cv2.connectedComponentsWithStats(np.ascontiguousarray(mask, dtype=np.uint8))
     return float(sizes[1:, cv2.CC_STAT_AREA].max() / mask.sum())

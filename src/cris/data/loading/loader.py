@@ -205,6 +205,8 @@ class Loader:
             "rule": stream.rule,
             "sentences": stream.sentences,
             "samples": len(stream.index),
+            "groups_per_epoch": stream.groups_per_epoch,
+            "collage_share": stream.collage_share,
         }
 
 

@@ -143,7 +143,9 @@ def _entries(
     """What can be said of the picture, an entry for what is meant."""
     grouped: dict[tuple[int, ...], list[str]] = {}
     image = read_picture(record.image)
-    for expression in expressions_of(record.objects, image, census, wishes, record.picture_id):
+    for expression in expressions_of(
+        record.objects, image, census, wishes, record.picture_id, record.annotated
+    ):
         grouped.setdefault(expression.object_ids, []).append(expression.sentence)
     assert len(grouped) <= _ENTRIES
     return tuple(

@@ -175,6 +175,7 @@ def picture_record(
             )
             for reference in sorted(references, key=lambda reference: reference.id)
         ),
+        annotated=info.annotated,
     )
 
 
@@ -185,9 +186,7 @@ def check_picture(content: bytes, name: str, height: int, width: int) -> None:
             size = image.size
             image.draft("RGB", (1, 1))  # of a JPEG all is read, but only an eighth of it computed
             image.load()
-            if (
-                orientation_of(image) in _TURNED
-            ):  # asked once loaded: Pillow turns TIFF itself
+            if orientation_of(image) in _TURNED:  # asked once loaded: Pillow turns TIFF itself
                 size = size[::-1]
     except MemoryError:
         raise

@@ -21,7 +21,7 @@ class SourceInfo:
     """Where the rows come from: everything that decides what they are."""
 
     kind: str
-    """The command that reads such sources: scenes, refer, hub, coco."""
+    """The command that reads such sources: scenes, refer, hub, coco, collages."""
     options: dict[str, Any] = field(default_factory=dict)
     """What was chosen; plain JSON values."""
     files: dict[str, str] = field(default_factory=dict)

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Int32
+from jaxtyping import Int32, UInt8
 
 from cris.data.paths import inside
 from cris.data.records import PictureRecord
+from cris.data.store.decode import Reduction, decode_picture
 from cris.data.store.manifest import Manifest, read_manifest
 from cris.data.store.shards import Row, open_shard, read_row
 from cris.errors import InputError
@@ -76,6 +77,27 @@ class StoredDataset:
             raise IndexError(f"index must be within {len(self)} pictures, got {index}")
         shard = bisect.bisect_right(self._ends, index)
         return Row(self.batch(shard), index - self._start(shard))
+
+    def decode(
+        self, row: Row, longest: int | None = None
+    ) -> tuple[UInt8[np.ndarray, "height width 3"], Reduction]:
+        """Return the image of a row, perhaps reduced, and its reduction (see `decode_picture`).
+
+        Raises:
+            InputError: it is damaged or has another size than is stored.
+        """
+        try:
+            image, reduction = decode_picture(row.image, longest)
+        except InputError as error:
+            raise InputError(f"{self.folder}, picture {row.file_name}: {error}") from error
+        size = (reduction * image.shape[0], reduction * image.shape[1])
+        if size != row.size:
+            (stored_height, stored_width), (height, width) = row.size, size
+            raise InputError(
+                f"{self.folder}, picture {row.file_name}: expected {stored_width}×{stored_height} "
+                f"pixels, found {width}×{height}; run cris data check"
+            )
+        return image, reduction
 
     def samples(self, split: str | None = None) -> Samples:
         """The samples of a split, or of all.

@@ -40,9 +40,22 @@ SCHEMA = pa.schema(
         ("image", pa.binary()),
         ("objects", pa.list_(_OBJECT)),
         ("entries", pa.list_(_ENTRY)),
+        ("annotated", pa.list_(pa.string())),
     ],
     metadata={"cris_schema_version": str(SCHEMA_VERSION)},
 )
+
+_ADDED = ("annotated",)
+"""Columns that data sets made before them lack, with null in every row."""
+
+
+def with_added_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows with the columns that the schema gained since they were written."""
+    for name in _ADDED:
+        if name not in batch.schema.names:
+            column = SCHEMA.field(name)
+            batch = batch.append_column(column, pa.nulls(len(batch), column.type))
+    return batch
 
 
 def to_batch(records: Sequence[PictureRecord]) -> pa.RecordBatch:
@@ -61,12 +74,14 @@ def from_row(row: Mapping[str, Any]) -> PictureRecord:
         height=row["height"],
         width=row["width"],
         image=row["image"],
-        objects=tuple(map(_object, row["objects"])),
+        objects=tuple(map(object_from_fields, row["objects"])),
         entries=tuple(map(entry_from_fields, row["entries"])),
+        annotated=None if row["annotated"] is None else tuple(row["annotated"]),
     )
 
 
-def _object(fields: Mapping[str, Any]) -> ObjectRecord:
+def object_from_fields(fields: Mapping[str, Any]) -> ObjectRecord:
+    """Return one of a row's objects, as pyarrow gives it."""
     left, top, width, height = fields["box"]
     rle = fields["rle"]
     return ObjectRecord(

@@ -6,8 +6,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import PictureRecord, ReferringEntry
-from cris.data.store.schema import SCHEMA, entry_from_fields, from_row
+from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.store.schema import (
+    SCHEMA,
+    entry_from_fields,
+    from_row,
+    object_from_fields,
+    with_added_columns,
+)
 from cris.errors import InputError
 from cris.masks import Rle
 
@@ -21,11 +27,12 @@ def open_shard(path: Path) -> pa.RecordBatch:
     try:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)
-            if not reader.schema.equals(SCHEMA):
-                raise InputError(f"{path} has other columns than the schema: make the data set again")
             if reader.num_record_batches != 1:
                 raise InputError(f"{path} must hold one batch, got {reader.num_record_batches}")
-            return reader.get_batch(0)
+            batch = with_added_columns(reader.get_batch(0))
+            if not batch.schema.equals(SCHEMA):
+                raise InputError(f"{path} has other columns than the schema: make the data set again")
+            return batch
     except pa.ArrowException as error:
         raise InputError(f"{path} is damaged: {error}") from error
 
@@ -61,6 +68,22 @@ class Row:
     def image(self) -> bytes:
         """The encoded file."""
         return bytes(self._value("image").as_py())
+
+    @property
+    def objects(self) -> list[ObjectRecord]:
+        """All its objects."""
+        return [object_from_fields(each.as_py()) for each in self._value("objects").values]
+
+    @property
+    def entries(self) -> list[ReferringEntry]:
+        """All its entries."""
+        return [entry_from_fields(each.as_py()) for each in self._value("entries").values]
+
+    @property
+    def annotated(self) -> tuple[str, ...] | None:
+        """Categories of which every object is annotated."""
+        categories = self._value("annotated").as_py()
+        return None if categories is None else tuple(categories)
 
     def entry(self, place: int) -> ReferringEntry:
         """The entry at that place."""

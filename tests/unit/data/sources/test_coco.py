@@ -168,6 +168,23 @@ def test_bad_files_of_sentences_are_refused(content, images, name, text, error):
         converted(content, images, sentences=path)
 
 
+@pytest.mark.parametrize(
+    ("said", "annotated"),
+    [
+        ("all", None),
+        (None, None),
+        ("dog", ("dog",)),
+        (["dog", "small_tree"], ("dog", "small_tree")),
+        ([], ()),
+    ],
+)
+def test_how_far_an_image_is_annotated_is_kept(content, images, said, annotated):
+    path = images.parent / "sentences.jsonl"
+    path.write_text('{"image": "1.png", "annotation_id": 100, "sentence": "left dog"}')
+    (record,) = converted(change(content, "images", 1, "annotated", said), images, sentences=path)
+    assert record.annotated == annotated
+
+
 def change(content: dict[str, Any], what: str, number: int, name: str, value: object) -> dict[str, Any]:
     content[what][number][name] = value
     return content
@@ -191,6 +208,8 @@ def change(content: dict[str, Any], what: str, number: int, name: str, value: ob
         ("annotations", "segmentation", {"size": [60, 80], "counts": [5]}, "annotations row 5: .*add up"),
         ("images", "file_name", "0.png", "file_name '0.png' is that of pictures 0 and 5"),
         ("images", "file_name", "../0.png", r"\.\."),
+        ("images", "annotated", "cat", "images row 5: annotated must be .*got 'cat'"),
+        ("images", "annotated", [1], "images row 5: annotated must be"),
         ("images", "file_name", "away.png", "1 of 10 pictures are missing: away.png; pass --skip-missing"),
     ],
 )

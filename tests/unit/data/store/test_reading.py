@@ -12,7 +12,7 @@ import pytest
 
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
-from cris.data.store.shards import open_shard
+from cris.data.store.shards import open_shard, read_row
 from tests.stored import record, records, write
 
 
@@ -148,6 +148,21 @@ def test_a_shard_of_another_kind_is_named(folder: Path) -> None:
     shard.unlink()
     with pa.ipc.new_file(shard, pa.schema([("a", pa.int64())])) as writer:
         writer.write_batch(pa.record_batch({"a": [1]}))
+    with pytest.raises(ValueError, match="has other columns than the schema"):
+        open_shard(shard)
+
+
+def test_shards_made_before_a_column_was_added_are_read_with_none_in_it(folder: Path) -> None:
+    shard = folder / "pictures-00001.arrow"
+    batch = open_shard(shard).drop_columns(["annotated"])
+    shard.unlink()  # what is mapped may not be written over
+    with pa.ipc.new_file(shard, batch.schema) as writer:
+        writer.write_batch(batch)
+    assert open_shard(shard).schema.equals(SCHEMA)
+    assert read_row(open_shard(shard), 1) == record(4)
+    shard.unlink()
+    with pa.ipc.new_file(shard, batch.schema.remove(0)) as writer:
+        writer.write_batch(batch.drop_columns(["picture_id"]))
     with pytest.raises(ValueError, match="has other columns than the schema"):
         open_shard(shard)
 

@@ -1,0 +1,58 @@
+"""`cris data collages`: collages of a data set's photographs, as a data set."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """Pastes objects of photographs into others, with sentences about the result, as training does.
+
+    The same data set and options give the same collages. To train on them, pass
+    --sampling.collage-share to cris train: it makes as many as it needs, and stores none.
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """Data set of photographs."""
+    count: Annotated[int, tyro.conf.arg(metavar="N")]
+    """Collages to make."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder to make."""
+    split: str = "train"
+    """Split whose photographs are used, and that the collages are of."""
+    sentences: int = 8
+    """The most for a collage."""
+    seed: int = 0
+    """Another one gives other collages."""
+    resume: bool = False
+    """Go on with a run of these options that was interrupted."""
+    overwrite: bool = False
+    """Replace the data set in DIR."""
+
+    def run(self) -> int:
+        """Makes, writes, tells how much."""
+        from cris.cli.console import progress
+        from cris.cli.data.told import command, tell
+        from cris.data.sources.collages import CollageSet
+        from cris.data.store.writing import write_dataset
+
+        collages = CollageSet(
+            folder=self.folder,
+            split=self.split,
+            count=self.count,
+            sentences=self.sentences,
+            seed=self.seed,
+        )
+        manifest = write_dataset(
+            self.out,
+            lambda start: progress(collages.records(start), total=self.count - start, what="collages"),
+            collages.source,
+            command=command(),
+            is_resuming=self.resume,
+            overwrite=self.overwrite,
+        )
+        tell(self.out, manifest)
+        return 0

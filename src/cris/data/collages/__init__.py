@@ -1,0 +1,6 @@
+"""Collages: objects cut out of photographs, pasted into others, with sentences made about the result."""
+
+from cris.data.collages.dataset import COLLAGES_VERSION, Collage, Collages
+from cris.data.collages.mixed import MixedDataset
+
+__all__ = ["COLLAGES_VERSION", "Collage", "Collages", "MixedDataset"]

@@ -1,0 +1,233 @@
+"""Collages as samples: each follows from the photographs, the seed and its index."""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import cycle, islice, zip_longest
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+
+from cris.data.collages.compose import compose
+from cris.data.collages.cutouts import Cutout, Photographs
+from cris.data.expressions import Expression, Wishes, expressions_of
+from cris.data.records import ObjectRecord
+from cris.data.samples import Sample, SampleIndex, Stored, View
+from cris.data.scenes.draws import Draws
+from cris.data.store.reading import StoredDataset
+from cris.errors import InputError
+from cris.masks import decode_rle
+
+COLLAGES_VERSION = 1
+"""Goes up when the same photographs, seed and index give another collage."""
+MAX_CUTOUTS = 3
+MIN_VISIBLE = 0.6
+"""Share of an object that is seen, if a sentence is to mean it."""
+ALIKE_SHARE = 0.4
+"""Chance that a cut-out is of a category that is there already, so that a sentence has to tell them apart."""
+COMPLETE_SHARE = 0.6
+"""Share of collages on backgrounds that are annotated completely, where there are others, too."""
+ABSENT_SHARE = 0.2
+"""Chance that a sentence means nothing, where anything is known to be absent."""
+_TRIES = 12
+"""Cut-outs looked at for one that is whole, and collages begun for one that something can be said of."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Collage:
+    """An image with objects pasted into it, and what can be said of it."""
+
+    image: UInt8[np.ndarray, "height width 3"]
+    objects: tuple[ObjectRecord, ...]
+    """Those of the background as far as they are seen, then the pasted ones; ids are their places."""
+    pasted: tuple[int, ...]
+    """Ids of the pasted ones."""
+    expressions: tuple[Expression, ...]
+    """Different sentences in the order in which they are taken."""
+    background: str
+    """File name of the photograph below."""
+    annotated: tuple[str, ...] | None
+    """Categories of which every object is annotated; None: all."""
+
+    def mask(self, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
+        """Return everything that these objects cover."""
+        empty = np.zeros(self.image.shape[:2], dtype=bool)
+        return reduce(np.logical_or, (decode_rle(self.objects[each].rle) for each in object_ids), empty)
+
+
+class Collages:
+    """Collages of one split's photographs; those that another split has, too, are never looked at.
+
+    It can be sent to other processes.
+
+    Raises:
+        InputError: there is nothing that can be cut out.
+    """
+
+    def __init__(
+        self, dataset: Stored, *, seed: int = 0, count: int = 1_000_000, wishes: Wishes | None = None
+    ) -> None:
+        rows = [
+            (stored, row)
+            for stored, row in _different(dataset.rows())
+            if all(entry.split == dataset.split for entry in stored.row(row).entries)
+        ]
+        self.photographs = Photographs.of(rows)
+        self.seed = seed
+        self.wishes = wishes or Wishes(is_for_training=True)
+        self._backgrounds = _backgrounds(self.photographs)
+        if not self._backgrounds:
+            raise InputError(
+                f"collages need photographs that only split {dataset.split} has, with whole objects of 48 "
+                f"pixels and more: found none in {len(rows):,} pictures"
+            )
+        places = np.arange(count)
+        self.index = SampleIndex(picture=places, entry=places)
+
+    def __len__(self) -> int:
+        """How many collages there are."""
+        return len(self.index)
+
+    def __getitem__(self, place: int) -> Sample:
+        """The sample at that place; negative ones count from the end."""
+        if not -len(self) <= place < len(self):
+            raise IndexError(f"index must be within {len(self)} collages, got {place}")
+        place %= len(self)
+        view = self.view([place])
+        return Sample(
+            image=view.image,
+            sentence=view.sentences[0],
+            mask=view.masks[0],
+            picture_id=place,
+            ref_id=place,
+        )
+
+    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
+        """As many sentences about a collage as its sample is named times, different while it has them."""
+        collage = self.collage(samples[0])
+        chosen = list(islice(cycle(collage.expressions), len(samples)))
+        distinct = list(dict.fromkeys(expression.object_ids for expression in chosen))
+        return View(
+            image=collage.image,
+            sentences=tuple(expression.sentence for expression in chosen),
+            masks=tuple(map(collage.mask, distinct)),
+            meant=tuple(distinct.index(expression.object_ids) for expression in chosen),
+        )
+
+    def collage(self, index: int) -> Collage:
+        """Make the collage of that index.
+
+        Raises:
+            InputError: a photograph is damaged, or they hold too little that anything can be said of.
+        """
+        for attempt in range(_TRIES):
+            draws = Draws("collages", COLLAGES_VERSION, self.seed, index, attempt)
+            collage = self._attempt(draws, index)
+            if collage is not None:
+                return collage
+        raise InputError(
+            f"expected to find something to say of collage {index}, failed {_TRIES} times: the photographs "
+            "hold too little that stands out, leave collages out"
+        )
+
+    def _attempt(self, draws: Draws, index: int) -> Collage | None:
+        """Return a collage, or None when nothing can be said of what is pasted."""
+        row = draws.pick(self._backgrounds[draws.chance(1 - COMPLETE_SHARE) and len(self._backgrounds) > 1])
+        below = self.photographs.read(row)
+        cutouts = list(self._cutouts(draws, row, below.record.objects))
+        composition = compose(below, cutouts, draws)
+        annotated = below.record.annotated
+        visible = composition.visible
+        expressions = expressions_of(
+            composition.objects,
+            composition.image,
+            self.photographs.census,
+            replace(self.wishes, seed=self.seed, is_composed=True),
+            index,
+            annotated,
+            {place for place, share in enumerate(visible) if share < MIN_VISIBLE},
+        )
+        if not any(set(composition.pasted) & set(expression.object_ids) for expression in expressions):
+            return None
+        return Collage(
+            image=composition.image,
+            objects=composition.objects,
+            pasted=composition.pasted,
+            expressions=tuple(_ordered(expressions, composition.pasted, draws)),
+            background=below.record.file_name,
+            annotated=annotated,
+        )
+
+    def _cutouts(self, draws: Draws, row: int, objects: Sequence[ObjectRecord]) -> Iterator[Cutout]:
+        """Draw what to paste, of as many photographs; nothing of which a region holds an unknown number."""
+        crowded = {each.category for each in objects if each.is_crowd}
+        fitting = self.photographs.fitting(self.photographs.annotated[row])
+        categories = [category for category in fitting if category not in crowded]
+        there = list(dict.fromkeys(each.category for each in objects))
+        taken = {row}
+        for _ in range(1 + draws.below(MAX_CUTOUTS)):
+            alike = [category for category in there if category in categories]
+            wanted = alike if alike and draws.chance(ALIKE_SHARE) else categories
+            if not wanted:
+                return
+            category = draws.pick(wanted)
+            for _ in range(_TRIES):
+                candidate = draws.pick(fitting[category])
+                cutout = None if candidate.row in taken else self.photographs.cut(candidate)
+                if cutout is not None:
+                    taken.add(candidate.row)
+                    there.extend(cutout.categories)
+                    yield cutout
+                    break
+
+
+def _backgrounds(photographs: Photographs) -> list[list[int]]:
+    """Return rows to paste into: those that are annotated completely, then the others; neither is empty."""
+    usable = [row for row, known in enumerate(photographs.annotated) if photographs.fitting(known)]
+    complete = [row for row in usable if photographs.annotated[row] is None]
+    others = [row for row in usable if photographs.annotated[row] is not None]
+    return [rows for rows in (complete, others) if rows]
+
+
+def _different(rows: Sequence[tuple[StoredDataset, int]]) -> Iterator[tuple[StoredDataset, int]]:
+    """Yield each picture once, by its id; several data sets may hold the same."""
+    seen: set[int] = set()
+    for stored, row in rows:
+        picture_id = stored.row(row).picture_id
+        if picture_id not in seen:
+            seen.add(picture_id)
+            yield stored, row
+
+
+def _ordered(
+    expressions: Sequence[Expression], pasted: Collection[int], draws: Draws
+) -> Iterator[Expression]:
+    """Yield different sentences: on what was pasted and on the rest in turns, and some that mean nothing."""
+    different = list({expression.sentence: expression for expression in expressions}.values())
+    absent = draws.shuffled([each for each in different if not each.object_ids])
+    new, old = (
+        _in_rounds(
+            [
+                each
+                for each in different
+                if each.object_ids and set(pasted).isdisjoint(each.object_ids) is is_old
+            ],
+            draws,
+        )
+        for is_old in (False, True)
+    )
+    while new or old:
+        if absent and draws.chance(ABSENT_SHARE):
+            yield absent.pop()
+        else:
+            yield (new if not old or (new and draws.chance(0.5)) else old).popleft()
+
+
+def _in_rounds(expressions: Sequence[Expression], draws: Draws) -> deque[Expression]:
+    """Return one sentence on everything that any of them means, then another one, as long as there are."""
+    by_meaning: dict[tuple[int, ...], list[Expression]] = {}
+    for each in draws.shuffled(expressions):
+        by_meaning.setdefault(each.object_ids, []).append(each)
+    rounds = zip_longest(*by_meaning.values())
+    return deque(each for together in rounds for each in together if each is not None)
