@@ -68,7 +68,7 @@ def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 added kinds of encoders, the neck's alignment and the peak's threshold; before it all was CLIP."""
+    """Version 3 added kinds of encoders, alignment and the peak's threshold; before it all was CLIP."""
     model, inference = content.get("model"), content.get("inference")
     if not isinstance(model, dict) or not isinstance(inference, dict):
         return content

@@ -87,7 +87,7 @@ def _lite_sources(encoder: EfficientNetLite) -> dict[str, Source]:
 def load_bert(
     path: str | Path, pieces: list[str], tokenizer: Tokenizer, joint_dim: int
 ) -> tuple[BertTextConfig, BertText]:
-    """Return the text encoder of a BERT file in Hugging Face's names, its vocabulary reduced to the tokenizer's.
+    """Return the text encoder of a BERT file in Hugging Face's names, with the tokenizer's vocabulary alone.
 
     The projection into the joint space, which BERT has not, is fresh.
 

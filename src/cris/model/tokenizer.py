@@ -1,4 +1,4 @@
-"""Sentences to token ids: CLIP's byte pairs or BERT's word pieces, with all of the vocabulary or a reduced one."""
+"""Sentences to token ids: CLIP's byte pairs or BERT's word pieces, whole vocabularies or reduced ones."""
 
 import html
 import json

@@ -30,7 +30,7 @@ def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
 
 
 def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Group the weights that learn by part and by whether they decay: those with two or more dimensions, if any."""
+    """Group the weights that learn by part and decay: those with two or more dimensions decay, if any."""
     groups: dict[tuple[Part, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:

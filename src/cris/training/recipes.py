@@ -165,7 +165,8 @@ def cris_photos() -> TrainConfig:
     return TrainConfig(
         recipe="cris-photos",
         start="cris-photos",
-        steps=2400,
+        steps=1800,
+        precision="bf16",
         ema_decay=0.998,
         freeze_encoder_norms=True,
         model=CrisConfig(
@@ -178,12 +179,13 @@ def cris_photos() -> TrainConfig:
         ),
         inference=InferenceConfig(input_size=320, sentence_length=32, threshold=0.5),
         sampling=SamplingConfig(
-            pictures=16,
-            sentences=5,
+            pictures=12,
+            sentences=4,
             flip_probability=0.5,
             smallest_crop=0.65,
             colour_jitter=0.25,
-            # collage_share=0.5,
+            collage_share=0.5,
+            repeat_threshold=0.05,
         ),
         objectives=ObjectivesConfig(dice_weight=1.0),
         optimizer=OptimizerConfig(
