@@ -37,6 +37,7 @@ def first_cells(text: str) -> Iterator[str]:
         ("cris demo", [("demo",)]),
         ("cris convert", [("convert", "released"), ("convert", "clip")]),
         ("cris data collages", [("data", "collages")]),
+        ("cris data coco", [("data", "coco")]),
         ("cris eval", [("eval",)]),
         ("cris export", [("export",)]),
         ("cris audit", [("audit",)]),
