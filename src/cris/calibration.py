@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from cris.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
@@ -23,7 +25,7 @@ class Calibration:
         """Refuses what would not rise."""
         is_finite = all(map(math.isfinite, (self.low, self.high, self.offset)))
         if not (is_finite and self.low > 0 and self.high > 0):
-            raise ValueError(f"a calibration needs a finite offset, and low and high above 0, got {self}")
+            raise InputError(f"a calibration needs a finite offset, and low and high above 0, got {self}")
 
     def __call__(self, raw: float) -> float:
         """The calibrated score of a raw one, both from 0 to 1."""

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from cris.config_file import StoredConfig, read_config, write_config
+from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
@@ -51,10 +52,10 @@ def save_checkpoint(
     """Writes a checkpoint that is either whole or not there, also when the machine stops halfway.
 
     `train_state` is what a run needs to go on; it is stored beside the weights with `torch.save`. Raises
-    ValueError when the folder is in use: `overwrite` replaces a checkpoint, never anything else.
+    InputError when the folder is in use: `overwrite` replaces a checkpoint, never anything else.
     """
     if tokenizer.vocab_size != model.config.text.vocabulary:
-        raise ValueError(
+        raise InputError(
             f"the tokenizer must have the model's {model.config.text.vocabulary} tokens, "
             f"got {tokenizer.vocab_size}"
         )
@@ -78,31 +79,31 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
-    """Reads a checkpoint folder; ValueError names the file that is missing, damaged or foreign."""
+    """Reads a checkpoint folder; InputError names the file that is missing, damaged or foreign."""
     folder = whole_checkpoint(folder)
     if not folder.is_dir():
-        raise ValueError(f"{folder} must be a checkpoint folder, but there is no folder of that name")
+        raise InputError(f"{folder} must be a checkpoint folder, but there is no folder of that name")
     config = read_config(_file(folder, CONFIG))
     tokenizer = Tokenizer.load(_file(folder, TOKENIZER))
     if tokenizer.vocab_size != config.model.text.vocabulary:
-        raise ValueError(
+        raise InputError(
             f"{folder / TOKENIZER} must have the {config.model.text.vocabulary} tokens that {CONFIG} names, "
             f"got {tokenizer.vocab_size}: the two are from different checkpoints"
         )
     try:
         model = build_cris(config.model)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
-        raise ValueError(f"{folder / CONFIG} describes a model that cannot be built: {error}") from error
+        raise InputError(f"{folder / CONFIG} describes a model that cannot be built: {error}") from error
     weights = _file(folder, WEIGHTS)
     try:
         tensors = load_file(weights)
     except SafetensorError as error:
-        raise ValueError(f"{weights} is cut short or damaged ({error}): copy it again") from error
+        raise InputError(f"{weights} is cut short or damaged ({error}): copy it again") from error
     fill(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
     try:
         card = _file(folder, CARD).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{folder / CARD} must be text in UTF-8: {error}") from error
+        raise InputError(f"{folder / CARD} must be text in UTF-8: {error}") from error
     return Checkpoint(model=model.eval(), tokenizer=tokenizer, inference=config.inference, card=card)
 
 
@@ -120,7 +121,7 @@ def _save_weights(path: Path, model: Cris, dtype: torch.dtype) -> None:
         # BatchNorm's statistics keep their type: variances go beyond float16, and are few
         stored = tensor.detach().to("cpu", dtype if name in parameters else tensor.dtype).contiguous()
         if not stored.isfinite().all():
-            raise ValueError(f"{name} has values that are not finite as {dtype}: not saved")
+            raise InputError(f"{name} has values that are not finite as {dtype}: not saved")
         weights[name] = stored
     try:
         save_file(weights, path, metadata={"format": "pt"})
@@ -134,9 +135,9 @@ def _file(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
         needed = ", ".join((CONFIG, WEIGHTS, TOKENIZER, CARD))
-        raise ValueError(f"{folder} has no {name}: a checkpoint is a folder with {needed}")
+        raise InputError(f"{folder} has no {name}: a checkpoint is a folder with {needed}")
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{path} is a link that leads out of its folder: put the file itself there")
+        raise InputError(f"{path} is a link that leads out of its folder: put the file itself there")
     return path
 
 
@@ -148,12 +149,12 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
     if not folder.exists():
         return
     if not folder.is_dir():
-        raise ValueError(f"{folder} must be a folder, but it is a file: choose another name")
+        raise InputError(f"{folder} must be a folder, but it is a file: choose another name")
     names = {path.name for path in folder.iterdir()}
     if foreign := sorted(names - {CONFIG, WEIGHTS, TOKENIZER, CARD, TRAIN_STATE}):
-        raise ValueError(f"{folder} holds other files ({foreign[0]}, for one): choose a new folder")
+        raise InputError(f"{folder} holds other files ({foreign[0]}, for one): choose a new folder")
     if names and not overwrite:
-        raise ValueError(f"{folder} already holds a checkpoint: choose another folder, or overwrite it")
+        raise InputError(f"{folder} already holds a checkpoint: choose another folder, or overwrite it")
 
 
 def _sync(folder: Path) -> None:

@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
+from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,28 +26,37 @@ class StoredConfig:
 
 def write_config(path: Path, config: StoredConfig) -> None:
     """Writes the config.json that `read_config` reads."""
-    content = {"schema_version": SCHEMA_VERSION} | dataclasses.asdict(config)
+    content = {"schema_version": SCHEMA_VERSION} | to_json(config)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def read_config(path: Path) -> StoredConfig:
-    """What a config.json holds, older versions migrated; ValueError names what is missing or foreign."""
+    """What a config.json holds, older versions migrated; InputError names what is missing or foreign."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from error
+        raise InputError(f"{path} is not valid JSON: {error}") from error
     version = content.pop("schema_version", None) if isinstance(content, dict) else None
     if type(version) is not int:
-        raise ValueError(f"{path} has no schema_version: the folder is not a cris checkpoint")
+        raise InputError(f"{path} has no schema_version: the folder is not a cris checkpoint")
     if not 1 <= version <= SCHEMA_VERSION:
         what = "update cris" if version > SCHEMA_VERSION else "no cris ever wrote it"
-        raise ValueError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
+        raise InputError(f"{path} must have schema_version 1 to {SCHEMA_VERSION}, got {version}: {what}")
     for step in range(version, SCHEMA_VERSION):
         content = MIGRATIONS[step](content)
     try:
         return _parsed(StoredConfig, content, "")  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (InputError, OverflowError) as error:  # a whole number that is no float is the latter
+        raise InputError(f"{path}: {error}") from error
+
+
+def to_json(config: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON has it: its fields, after its `kind` where it has one."""
+    fields = {each.name: getattr(config, each.name) for each in dataclasses.fields(config)}
+    kind = {"kind": config.kind} if hasattr(config, "kind") else {}
+    return kind | {
+        name: to_json(value) if dataclasses.is_dataclass(value) else value for name, value in fields.items()
+    }
 
 
 def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
@@ -56,12 +67,33 @@ def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"inference": inference | {"calibration": dataclasses.asdict(IDENTITY)}}
 
 
-MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _with_identity_calibration}
+def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
+    """Version 3 added kinds of encoders, alignment and the peak's threshold; before it all was CLIP."""
+    model, inference = content.get("model"), content.get("inference")
+    if not isinstance(model, dict) or not isinstance(inference, dict):
+        return content
+    added: dict[str, dict[str, Any]] = {
+        "image": {"kind": "clip_resnet"},
+        "text": {"kind": "clip_text"},
+        "neck": {"alignment": False},
+    }
+    parts = {
+        name: model[name] | fields for name, fields in added.items() if isinstance(model.get(name), dict)
+    }
+    return content | {"model": model | parts, "inference": inference | {"peak_threshold": 0.0}}
+
+
+MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: _with_identity_calibration,
+    2: _with_kinds_of_encoders,
+}
 """Version of config.json → what turns its content into the next version's."""
 
 
 def _parsed(kind: Any, value: object, name: str) -> Any:
-    """A value from JSON as `kind`: a dataclass, tuple, Literal, float, int or str."""
+    """A value from JSON as `kind`: dataclass, several told apart by their kind, tuple, Literal, or plain."""
+    if isinstance(kind, UnionType):
+        return _parsed_kind(kind, value, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _parsed_fields(kind, value, name)
     origin, parts = get_origin(kind), get_args(kind)
@@ -71,15 +103,25 @@ def _parsed(kind: Any, value: object, name: str) -> Any:
         return value
     if kind is float and isinstance(value, int | float) and math.isfinite(value):
         return float(value)
-    if kind in (int, str) and type(value) is kind:
+    if kind in (int, str, bool) and type(value) is kind:
         return value
-    raise ValueError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
+    raise InputError(f"{name} must be {kind if origin else kind.__name__}, got {value!r}")
+
+
+def _parsed_kind(kinds: UnionType, value: object, name: str) -> Any:
+    """The one of several dataclasses that `value` says it is."""
+    given = dict(value) if isinstance(value, dict) else {}
+    found, known = given.pop("kind", None), {each.kind: each for each in get_args(kinds)}
+    if found not in known:
+        raise InputError(f"{name}.kind must be one of {', '.join(known)}, got {found!r}")
+    return _parsed_fields(known[found], given, name)
 
 
 def _parsed_fields(kind: type, value: object, name: str) -> Any:
-    kinds = get_type_hints(kind)
+    hints = get_type_hints(kind)
+    kinds = {each.name: hints[each.name] for each in dataclasses.fields(kind)}
     given = value if isinstance(value, dict) else {}
     if given.keys() != kinds.keys():
         missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())
-        raise ValueError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
+        raise InputError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
     return kind(**{key: _parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Int32
 
+from cris.errors import InputError
 from cris.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
     The class id is the sentence's place in `predictions`, `data["class_name"]` the sentence itself.
 
     Raises:
-        ValueError: supervision is not installed, or the predictions are of pictures of different sizes.
+        InputError: supervision is not installed, or the predictions are of pictures of different sizes.
     """
     try:
         import supervision
     except ModuleNotFoundError as error:
-        raise ValueError("this needs supervision, which is not installed: pip install supervision") from error
+        raise InputError("this needs supervision, which is not installed: pip install supervision") from error
     _check_alike(predictions)
     found = [(place, each) for place, each in enumerate(predictions) if each.box is not None]
     if not found:
@@ -162,4 +163,4 @@ def label_studio_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
 def _check_alike(predictions: Sequence[Prediction]) -> None:
     sizes = sorted({each.mask.shape for each in predictions})
     if len(sizes) > 1:
-        raise ValueError(f"the predictions must be of one picture, got masks of the sizes {sizes}")
+        raise InputError(f"the predictions must be of one picture, got masks of the sizes {sizes}")

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
+from cris.errors import InputError
+
 Protocol = Literal["default", "released"]
 
 MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)
@@ -45,11 +47,11 @@ class Letterbox:
         """Refuses sizes that cannot be."""
         assert self.protocol in get_args(Protocol), self.protocol
         if self.size < 32 or self.size % 32:
-            raise ValueError(f"the input size must be a positive multiple of 32 pixels, got {self.size}")
+            raise InputError(f"the input size must be a positive multiple of 32 pixels, got {self.size}")
         if self.height < 1 or self.width < 1:
-            raise ValueError(f"a picture has at least one pixel, got {self.height}×{self.width}")
+            raise InputError(f"a picture has at least one pixel, got {self.height}×{self.width}")
         if self.protocol == "released" and max(self.height, self.width) > _LONGEST_WARPED:
-            raise ValueError(
+            raise InputError(
                 f"the released protocol reads pictures of at most {_LONGEST_WARPED} pixels a side, "
                 f"got {self.height}×{self.width}: shrink the picture or use the default protocol"
             )

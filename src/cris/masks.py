@@ -8,6 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Int64
 from pycocotools import mask as coco
 
+from cris.errors import InputError
+
 
 class Rle(TypedDict):
     """A mask as COCO stores it."""
@@ -30,7 +32,7 @@ def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
     Not by pycocotools, which leaves pixels beyond the last run uninitialised.
 
     Raises:
-        ValueError: this is no run-length encoding, or its runs do not fill its size.
+        InputError: this is no run-length encoding, or its runs do not fill its size.
     """
     try:
         height, width = (int(side) for side in rle["size"])
@@ -42,9 +44,9 @@ def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
             min(height, width) > 0 and runs.ndim == 1 and 0 <= runs.min() <= runs.max() <= height * width
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"expected a COCO run-length encoding, got {_shortened(rle)}") from error
+        raise InputError(f"expected a COCO run-length encoding, got {_shortened(rle)}") from error
     if not is_possible or int(runs.sum()) != height * width:
-        raise ValueError(f"runs must add up to height × width, got {_shortened(rle)}")
+        raise InputError(f"runs must add up to height × width, got {_shortened(rle)}")
     values = (np.arange(len(runs)) % 2).astype(np.uint8)
     columns = np.repeat(values, runs).reshape(width, height)
     return cv2.transpose(columns).view(np.bool_)  # several times as fast as NumPy's
@@ -63,10 +65,10 @@ def _runs(counts: bytes) -> Int64[np.ndarray, "runs"]:
     groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero((groups & 0x20) == 0) + 1
     if not len(groups) or groups.min() < 0 or groups.max() > 63 or not len(ends) or ends[-1] < len(groups):
-        raise ValueError("not COCO's text")
+        raise InputError("not COCO's text")
     lengths = np.diff(ends, prepend=0)
     if lengths.max() > 12:  # 60 bits
-        raise ValueError("a run is too long")
+        raise InputError("a run is too long")
     starts = ends - lengths
     places = 5 * (np.arange(len(groups)) - np.repeat(starts, lengths))
     runs = np.add.reduceat((groups & 0x1F) << places, starts)

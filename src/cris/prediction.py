@@ -13,6 +13,7 @@ from PIL import Image
 
 from cris.ambiguity import Check, ambiguity, gather
 from cris.calibration import IDENTITY, Calibration
+from cris.errors import InputError
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
 
@@ -37,7 +38,7 @@ class Prediction:
     score: float
     """How sure the model is of the mask, from 0 to 1: once calibrated, the chance that its IoU is above 0.5.
 
-    0 when the model finds nothing.
+    0 when no pixel is above the model's threshold; low, but kept, when a mask is empty for want of a peak.
     """
     picture: UInt8[np.ndarray, "height width 3"]
     """What was segmented, in RGB; shared by all predictions of one picture."""
@@ -57,19 +58,22 @@ class Prediction:
         picture: UInt8[np.ndarray, "height width 3"],
         letterbox: Letterbox,
         threshold: float,
+        peak_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
     ) -> "Prediction":
-        """The prediction that a model's answer amounts to.
+        """The prediction that a model's answer amounts to; thresholds are those of `InferenceConfig`.
 
-        Raises ValueError for logits that are not finite.
+        Raises InputError for logits that are not finite.
         """
         if not np.isfinite(logits).all():
-            raise ValueError(
+            raise InputError(
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
         grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
         mask = letterbox.restore(grid) > threshold
         raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
+        if grid[letterbox.cells].max() <= peak_threshold:
+            mask = np.zeros_like(mask)
         return cls(
             sentence=sentence,
             mask=mask,
@@ -132,7 +136,7 @@ class Prediction:
     def to_detections(self) -> "Detections":
         """As `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
 
-        Raises ValueError when supervision is not installed.
+        Raises InputError when supervision is not installed.
         """
         from cris.conversions import to_detections
 
@@ -162,12 +166,12 @@ class Prediction:
         """Writes the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.
 
         Raises:
-            ValueError: the path does not end in .png.
+            InputError: the path does not end in .png.
             OSError: it cannot be written.
         """
         path = Path(path)
         if path.suffix.lower() != ".png":
-            raise ValueError(
+            raise InputError(
                 f"a mask is saved as .png, got {path}: for a picture of it use overlay().save(path)"
             )
         partial = path.with_name(f".{os.getpid()}-{path.name}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from cris.errors import InputError
 from cris.weights import cache_folder, download, download_from_hub
 
 Kind = Literal["model", "clip"]
@@ -72,14 +73,14 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
     It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM).
 
     Raises:
-        ValueError: there is no such name or path, or it is of the other kind.
+        InputError: there is no such name or path, or it is of the other kind.
         ConnectionError: a download failed.
     """
     name = str(name_or_path)
     if isinstance(name_or_path, str) and name in REGISTRY:
         entry = REGISTRY[name]
         if entry.kind != kind:
-            raise ValueError(f"{name} is {entry.description}; {_known(kind)}")
+            raise InputError(f"{name} is {entry.description}; {_known(kind)}")
         return _place(entry)
     if name.startswith("hf:"):
         return _from_hub(name)
@@ -88,7 +89,7 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
         return path
     close = difflib.get_close_matches(name.lower(), [known.lower() for known in _names(kind)], n=1)
     hint = next((f"; did you mean {known}?" for known in _names(kind) if [known.lower()] == close), "")
-    raise ValueError(f"there is no model and no path {name!r}{hint}; {_known(kind)}")
+    raise InputError(f"there is no model and no path {name!r}{hint}; {_known(kind)}")
 
 
 def stored_at(entry: Entry) -> Path:
@@ -106,7 +107,7 @@ def _place(entry: Entry) -> Path:
 def _from_hub(address: str) -> Path:
     match = _HUB_ADDRESS.fullmatch(address)
     if match is None or ".." in address:
-        raise ValueError(f"an address on the hub must be {HUB_FORM}, got {address!r}")
+        raise InputError(f"an address on the hub must be {HUB_FORM}, got {address!r}")
     repository, revision, file = match.groups()
     if file is None:
         return download_from_hub(repository, revision, CHECKPOINT_FILES)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cris.engines.engine import Engine, EngineName, Features, Precision
+from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -49,18 +50,18 @@ class Segmenter:
             is_strict: whether a sentence that is too long is an error; else it is cut, with a warning.
 
         Raises:
-            ValueError: no such device here, or model, tokenizer and inference do not fit each other.
+            InputError: no such device here, or model, tokenizer and inference do not fit each other.
         """
         if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+            raise InputError(f"batch_size must be at least 1, got {batch_size}")
         text = model.config.text
         if tokenizer.vocab_size != text.vocabulary:
-            raise ValueError(
+            raise InputError(
                 f"the model knows {text.vocabulary} tokens, the tokenizer {tokenizer.vocab_size}: "
                 "use the one it was trained with"
             )
         if not 3 <= inference.sentence_length <= text.context_length:
-            raise ValueError(
+            raise InputError(
                 f"sentence_length must be from 3 to the model's {text.context_length} tokens, "
                 f"got {inference.sentence_length}"
             )
@@ -98,7 +99,7 @@ class Segmenter:
             is_strict: as above.
 
         Raises:
-            ValueError: no such model, the folder holds none that can be read, or it is of another engine or
+            InputError: no such model, the folder holds none that can be read, or it is of another engine or
                 precision; otherwise as above.
         """
         from cris.engines.opening import open_model
@@ -123,7 +124,7 @@ class Segmenter:
             sentences: one referring expression, or a list of them.
 
         Raises:
-            ValueError: not a whole picture, or a blank sentence.
+            InputError: not a whole picture, or a blank sentence.
             MemoryError: with advice.
         """
         return self.predict_batch([picture], [sentences])[0]
@@ -146,12 +147,12 @@ class Segmenter:
         """Like `predict` for many pictures: for each its sentence, or its list of them, in the same shape.
 
         Pictures that were encoded before are not encoded again.
-        Raises ValueError also when there are not as many entries in `sentences` as there are pictures.
+        Raises InputError also when there are not as many entries in `sentences` as there are pictures.
         """
         if isinstance(pictures, str | bytes | Path) or isinstance(sentences, str):
-            raise ValueError("pictures and sentences must be lists; for one picture use predict")
+            raise InputError("pictures and sentences must be lists; for one picture use predict")
         if len(pictures) != len(sentences):
-            raise ValueError(
+            raise InputError(
                 f"expected one sentence, or one list of them, for each picture, "
                 f"got {len(pictures)} pictures and {len(sentences)} entries of sentences"
             )
@@ -221,6 +222,7 @@ class Segmenter:
                         picture=encoded[row].picture,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        peak_threshold=self.inference.peak_threshold,
                         calibration=self.inference.calibration,
                     )
                     for row, sentence, answer in zip(rows, texts, logits, strict=True)
@@ -231,7 +233,7 @@ class Segmenter:
         ]
 
     def _check(self, sentences: str | list[str]) -> None:
-        """Before any work: raises ValueError for what is no sentence, and tells what will be cut."""
+        """Before any work: raises InputError for what is no sentence, and tells what will be cut."""
         for sentence in [sentences] if isinstance(sentences, str) else sentences:
             cut = self.tokenizer.cut(sentence, self.inference.sentence_length)
             if cut is None:
@@ -239,7 +241,7 @@ class Segmenter:
             limit = self.inference.sentence_length
             message = f"the sentence {sentence!r} is longer than the model's {limit} tokens"
             if self.is_strict:
-                raise ValueError(f"{message}: shorten it by {cut!r}")
+                raise InputError(f"{message}: shorten it by {cut!r}")
             warnings.warn(f"{message}: {cut!r} is not read", stacklevel=3)
 
 

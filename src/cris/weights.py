@@ -12,6 +12,8 @@ from urllib.error import HTTPError, URLError
 
 from filelock import FileLock
 
+from cris.errors import InputError
+
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
 """Longest wait for a server that says nothing."""
@@ -32,7 +34,7 @@ def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
 
     Raises:
         ConnectionError: no server, or no such file there; the message says which file to put where.
-        ValueError: the file at `path`, or the one that came, is another one.
+        InputError: the file at `path`, or the one that came, is another one.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +43,7 @@ def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
                 _download(url, path, sha256, size)
                 return path
     if (digest := _sha256(path)) != sha256:
-        raise ValueError(
+        raise InputError(
             f"{path} must have sha256 {sha256}, got {digest}: delete it to have it fetched again"
         )
     return path
@@ -57,7 +59,7 @@ def _download(url: str, path: Path, sha256: str, size: int) -> None:
         ) from error
     if (digest := _sha256(partial)) != sha256:
         partial.unlink()
-        raise ValueError(
+        raise InputError(
             f"{url} must have sha256 {sha256}, but what came has {digest} and was deleted: try again"
         )
     partial.replace(path)
@@ -111,7 +113,7 @@ def download_from_hub(
 
     Raises:
         ConnectionError: no connection; the message says which file to put where.
-        ValueError: no such repository, revision or file.
+        InputError: no such repository, revision or file.
     """
     import huggingface_hub
     from huggingface_hub import errors
@@ -128,7 +130,7 @@ def download_from_hub(
             )
         except Exception as error:  # the library lets the errors of its network client through
             if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
-                raise ValueError(f"the hub has no {address}: check repository, revision and file") from error
+                raise InputError(f"the hub has no {address}: check repository, revision and file") from error
             reason = type(error).__name__  # the library's texts fill several lines
             raise ConnectionError(
                 f"cannot download {address} ({reason}): get it elsewhere and put it at {folder / name}"

@@ -13,6 +13,7 @@ import pytest
 from cris import __version__
 from cris.cli import COMMANDS, main
 from cris.cli.errors import UsageError, explain
+from cris.errors import BUG, InputError
 from tests.cli.conftest import Cris
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -122,15 +123,10 @@ def fail(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
     return main([])
 
 
-def from_our_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes `Boom` pass for code of the package, whose ValueErrors are for users."""
-    monkeypatch.setitem(globals(), "__name__", "cris.boom")
-
-
 @pytest.mark.parametrize(
     ("error", "code", "line"),
     [
-        (ValueError("expected a cat,\n got a dog"), 1, "expected a cat, got a dog"),
+        (InputError("expected a cat,\n got a dog"), 1, "expected a cat, got a dog"),
         (UsageError("one sentence at least"), 2, "one sentence at least"),
         (FileNotFoundError(2, "No such file or directory", "a.jpg"), 1, "a.jpg: no such file or directory"),
         (PermissionError(13, "Permission denied", "/out"), 1, "/out: permission denied"),
@@ -148,30 +144,33 @@ def test_what_users_cause_is_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from_our_package(monkeypatch)
     assert fail(monkeypatch, error) == code
     said = capsys.readouterr().err
     assert said.startswith(f"cris: error: {line}")
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("error", [KeyError("x"), AssertionError(), RuntimeError("bug"), TypeError("x")])
-def test_bugs_keep_their_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    from_our_package(monkeypatch)
-    with pytest.raises(type(error)):
-        fail(monkeypatch, error)
+@pytest.mark.parametrize(
+    "error", [ValueError("x"), KeyError("x"), AssertionError(), RuntimeError("bug"), ModuleNotFoundError("x")]
+)
+def test_bugs_keep_their_traceback_and_ask_to_be_reported(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fail(monkeypatch, error) == BUG
+    first, *_, raised, last = capsys.readouterr().err.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert raised.startswith(type(error).__name__)
+    assert last == "cris: this is a bug in cris: please report it with the traceback above"
 
 
-def test_a_library_s_value_error_is_a_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ValueError, match="shapes"):
-        fail(monkeypatch, ValueError("shapes do not match"))
-
-
-def test_debugging_keeps_every_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    from_our_package(monkeypatch)
+def test_debugging_keeps_every_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("CRIS_DEBUG", "1")
-    with pytest.raises(UsageError):
-        fail(monkeypatch, UsageError("one sentence at least"))
+    assert fail(monkeypatch, UsageError("one sentence at least")) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Traceback")
+    assert said.endswith("\ncris: error: one sentence at least\n")
 
 
 @pytest.mark.parametrize(

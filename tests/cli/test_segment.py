@@ -113,6 +113,13 @@ def test_pattern_that_the_shell_resolved_is_wrong_use(segment: Cris, photos: Pat
     assert "put the pattern in quotes" in outcome.err
 
 
+def test_pictures_of_the_folder_that_are_not_read_are_named(segment: Cris, photos: Path) -> None:
+    (photos / "d.jxl").touch()
+    outcome = segment(photos, "the red ring")
+    assert outcome.code == 0
+    assert "cris: warning: left out 1 of a kind that cris does not read: d.jxl; convert them\n" in outcome.err
+
+
 def test_links_out_of_the_folder_are_left_out(segment: Cris, photos: Path, picture: Path) -> None:
     (photos / "link.jpg").symlink_to(picture)
     outcome = segment(photos, RED)

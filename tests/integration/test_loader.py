@@ -16,6 +16,7 @@ from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
 from cris.data.scenes import Scenes
 from cris.data.store.decode import decode_picture
+from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -127,6 +128,17 @@ def test_views_of_one_picture_differ_from_epoch_to_epoch(real):
     again = type(group)(group.position + stream.stream.groups_per_epoch, group.samples)
     assert np.array_equal(views[group].image, views[group].image)
     assert not np.array_equal(views[group].image, views[again].image)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_picture_is_the_same_one_line_from_a_worker(workers, monkeypatch):
+    def view(self, samples, longest=None):
+        raise InputError("the picture is damaged")
+
+    monkeypatch.setattr(SceneDataset, "view", view)
+    scenes = SceneDataset(Scenes(split="val"))
+    with pytest.raises(InputError, match=r"^the picture is damaged$"):
+        next(iter(loader(scenes, workers)))
 
 
 SHAPES = pytest.mark.parametrize("shape", [(20, 30), (150, 90), (120, 207)])

@@ -78,6 +78,23 @@ def test_json_gets_what_a_form_gets(server, client):
     assert answer.json() == server.segment(client, PICTURE, *SENTENCES).json()
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda data: base64.encodebytes(data).decode(),
+        lambda data: base64.b64encode(data).decode() + "\r\n",
+        lambda data: base64.urlsafe_b64encode(data).decode(),
+        lambda data: base64.b64encode(data).decode().rstrip("="),
+        lambda data: f"data:image/png;base64,{base64.b64encode(data).decode()}",
+    ],
+    ids=["lines", "line end", "url-safe", "no padding", "data url"],
+)
+def test_base64_is_taken_as_anything_writes_it(server, client, write):
+    data = png(seed=2) + b"\xff\xfe\xfb\xef"  # so that + and / are in it, and padding at its end
+    answer = client.post("/v1/segment", json={"image": write(data), "sentences": ["the red ring"]})
+    assert answer.json() == server.segment(client, data, "the red ring").json()
+
+
 def test_extras_come_on_request(server, client, tmp_path):
     extras = ["polygons", "png", "ambiguity", "timings"]
     content = server.segment(client, PICTURE, SENTENCES[1], include=extras).json()

@@ -1,5 +1,7 @@
 import io
 import os
+import struct
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -7,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from cris.picture import read_picture
+from cris.errors import InputError
+from cris.picture import open_picture, read_picture, suffixes, warn_of_unread
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -51,12 +54,75 @@ def test_a_pillow_image_is_turned_too():
     np.testing.assert_array_equal(read_picture(image), np.rot90(RGB, -1))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize(
-    "exif", [b"Exif\0\0rubbish", b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x02ab\0\0"]
+    "exif",
+    [
+        b"Exif\0\0rubbish",
+        b"Exif\0\0II",
+        b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x02\0\0\0\x02ab\0\0",
+    ],
 )
-def test_damaged_exif_does_not_matter(exif):
-    data = encoded(Image.fromarray(SMOOTH), "JPEG", exif=exif)
+def test_damaged_exif_does_not_matter(exif, form):
+    # a JPEG with a density of its own is one whose EXIF Pillow does not look at when it opens it
+    data = encoded(Image.fromarray(SMOOTH), form, exif=exif, dpi=(72, 72))
     assert read_picture(data).shape == SMOOTH.shape
+    assert open_picture(data, "it").size == SMOOTH.shape[1::-1]
+
+
+def png_with(*chunks: tuple[bytes, bytes], checksum: int | None = None) -> bytes:
+    """A PNG that lies on its side by its EXIF, and has these chunks before it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(RGB), "PNG", exif=exif)
+    made = (
+        len(content).to_bytes(4)
+        + kind
+        + content
+        + (zlib.crc32(kind + content) if checksum is None else checksum).to_bytes(4)
+        for kind, content in chunks
+    )
+    return data[:33] + b"".join(made) + data[33:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        png_with((b"zTXt", b"workflow\0\0" + zlib.compress(bytes(2**21)))),
+        png_with((b"iCCP", b"profile\0\0" + zlib.compress(bytes(2**21)))),
+        png_with((b"tEXt", b"workflow\0text"), checksum=7),
+        png_with((b"gAMA", bytes(4)), checksum=7),
+    ],
+    ids=["text of 2 MB", "profile of 2 MB", "damaged text", "damaged gamma"],
+)
+def test_metadata_that_pillow_refuses_cost_neither_pixels_nor_orientation(data):
+    with pytest.raises((ValueError, OSError)):
+        Image.open(io.BytesIO(data))
+    np.testing.assert_array_equal(read_picture(data), np.rot90(RGB, -1))
+    assert open_picture(data, "it").size == RGB.shape[1::-1]
+
+
+def test_damaged_pixels_are_still_refused():
+    whole = png_with()
+    place = whole.index(b"IDAT") + 20
+    with pytest.raises(InputError, match="damaged"):
+        read_picture(whole[:place] + b"\0" * 40 + whole[place + 40 :])
+
+
+@pytest.mark.parametrize("work", ["load", "getexif", "crop"])
+@pytest.mark.parametrize("error", [SyntaxError, struct.error, RecursionError, ZeroDivisionError])
+def test_whatever_pillow_raises_concerns_the_picture(work, error, monkeypatch):
+    def fail(*_):
+        raise error("inside")
+
+    monkeypatch.setattr(f"PIL.PngImagePlugin.PngImageFile.{work}", fail)
+    data = png_with()
+    if work == "getexif":
+        np.testing.assert_array_equal(read_picture(data), RGB)
+    else:
+        with pytest.raises(InputError, match=r"the bytes: damaged or incomplete picture \(inside\)"):
+            read_picture(data)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr", "RGBX"])
@@ -78,6 +144,65 @@ def test_16_bit_colour_keeps_its_upper_bits(tmp_path):
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), levels[..., ::-1])
     np.testing.assert_array_equal(read_picture(path), RGB)
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["<u2", ">u2"])
+def test_grey_of_fewer_bits_than_16_is_not_black(bits, kind, monkeypatch):
+    monkeypatch.setattr("cris.picture._PIXELS_AT_ONCE", 4)  # so that the brightest level is in another band
+    levels = np.linspace(0, 2**bits - 1, 12).astype(kind).reshape(3, 4)
+    got = read_picture(encoded(Image.fromarray(levels), "TIFF"))
+    np.testing.assert_array_equal(got[..., 0], levels >> (bits - 8))
+
+
+def test_colour_of_12_bits_in_16_is_told_to_be_nearly_black(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path / "deep.png"
+    cv2.imwrite(str(path), RGB.astype(np.uint16) * 16)
+    with pytest.warns(UserWarning, match=r"deep\.png: nearly black"):
+        assert read_picture(path).max() < 16
+
+
+def test_a_picture_of_two_views_is_its_first(tmp_path):
+    path = tmp_path / "both.mpo"
+    views = [Image.new("RGB", (5, 4), colour) for colour in ("red", "lime")]
+    views[0].save(path, "MPO", save_all=True, append_images=views[1:])
+    assert ".mpo" in suffixes()
+    assert np.abs(read_picture(path).astype(int) - [255, 0, 0]).max() <= 3
+
+
+HEIC_HEAD = b"\0\0\0\x18ftypheic" + bytes(20)
+
+
+def test_heic_is_named_where_nothing_can_read_it(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"found HEIC: convert it, or pip install 'cris\[heif\]'"):
+        read_picture(HEIC_HEAD)
+    assert ".heic" not in suffixes()
+    told = r"^left out 4 .* not read: b.HEIC, c.dng, d.jxl…; convert them, or pip install 'cris\[heif\]'"
+    with pytest.warns(UserWarning, match=told):
+        warn_of_unread(["a.jpg", "b.HEIC", "notes.txt", "c.dng", "d.jxl", "e.psd"])
+
+
+def test_heic_is_read_with_its_extra(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.fromarray(SMOOTH)).save(tmp_path / "a.heic", quality=100)
+    assert ".heic" in suffixes()
+    assert np.abs(read_picture(tmp_path / "a.heic").astype(int) - SMOOTH).mean() < 3
+    with pytest.raises(InputError, match="the bytes: damaged"):
+        read_picture(HEIC_HEAD)
+
+
+def test_a_folder_without_strange_pictures_is_silent(recwarn):
+    warn_of_unread(["a.jpg", "notes.txt", "b.png"])
+    assert not list(recwarn)
+
+
+def test_a_limit_of_pixels_is_kept_before_decoding(monkeypatch):
+    data = encoded(Image.fromarray(SMOOTH), "PNG")
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: pytest.fail("it was decoded"))
+    with pytest.raises(InputError, match="at most 100 pixels, got 80×48: shrink it"):
+        read_picture(data, max_pixels=100)
 
 
 def test_cmyk_jpeg_comes_as_rgb():

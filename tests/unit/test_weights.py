@@ -324,8 +324,8 @@ def test_hub_addresses_give_files_of_our_own(tmp_path: Path) -> None:
     assert result.stdout.splitlines() == [
         str(folder),
         str(folder / "open_clip.safetensors"),
-        f"ValueError: the hub has no {addresses[2]}: check repository, revision and file",
-        "ValueError: the hub has no hf://a/b@c/d.bin: check repository, revision and file",
+        f"InputError: the hub has no {addresses[2]}: check repository, revision and file",
+        "InputError: the hub has no hf://a/b@c/d.bin: check repository, revision and file",
     ]
     for name in ("config.json", "model.safetensors", "tokenizer.json", "README.md", "open_clip.safetensors"):
         assert not (folder / name).is_symlink()

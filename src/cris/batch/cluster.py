@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from cris import __version__
 from cris.batch.job import Shard, model_files
 from cris.batch.processes import ATTEMPTS
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.segmenter import Segmenter
@@ -51,14 +52,14 @@ class RayEngine:
         """Number and content of each shard, in the order they get done; closing it ends the tasks.
 
         Raises:
-            ValueError, MemoryError, OSError: as in a worker; also when no node has room for one, or workers
+            InputError, MemoryError, OSError: as in a worker; also when no node has room for one, or workers
                 die at a shard again and again.
         """
         with _connected(self.address) as ray:
             resources = ray.cluster_resources()
             gpus = 1 if self.device != "cpu" and resources.get("GPU", 0) >= 1 else 0
             if not _has_room(ray, self.cpus):
-                raise ValueError(f"no node of the Ray cluster has {self.cpus:g} cores: take fewer --cpus")
+                raise InputError(f"no node of the Ray cluster has {self.cpus:g} cores: take fewer --cpus")
             names = model_files(self.checkpoint)
             files = ray.put({name: (self.checkpoint / name).read_bytes() for name in names})
             segment = ray.remote(
@@ -89,9 +90,9 @@ def _segment(files: list[Any], device: str, cpus: float, shard: Shard, version: 
     from cris.batch.shard import segment_shard
 
     if version != __version__:
-        raise ValueError(f"the nodes of the Ray cluster must have cris {version}, one has {__version__}")
+        raise InputError(f"the nodes of the Ray cluster must have cris {version}, one has {__version__}")
     if not is_within_reach([task.picture for task in shard.tasks if task.error is None]):
-        raise ValueError(
+        raise InputError(
             f"a node of the Ray cluster does not see the pictures, such as {shard.tasks[0].picture.url}: "
             "put them in an object store, or in a folder that all nodes share"
         )
@@ -123,15 +124,15 @@ def _answer(ray: Any, answer: Any) -> bytes:
     try:
         content: bytes = ray.get(answer)
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, ValueError | MemoryError | OSError):
+        if isinstance(error.cause, InputError | MemoryError | OSError):
             raise error.cause from error
         raise
     except (ray.exceptions.RaySystemError, ray.exceptions.WorkerCrashedError) as error:
-        raise ValueError(
+        raise InputError(
             f"Ray lost a worker {ATTEMPTS} times at one shard: {error}; pass --resume"
         ) from error
     except (ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError) as error:
-        raise ValueError(f"Ray gave up a shard after {ATTEMPTS} tries: {error}; pass --resume") from error
+        raise InputError(f"Ray gave up a shard after {ATTEMPTS} tries: {error}; pass --resume") from error
     return content
 
 
@@ -173,6 +174,6 @@ def _init(ray: Any, address: str | None) -> None:
             ray.shutdown()
             if not left:
                 what = f"the Ray cluster {address} cannot be reached" if address else "Ray does not start"
-                raise ValueError(f"{what}: {error}") from error
+                raise InputError(f"{what}: {error}") from error
         else:
             return

@@ -10,6 +10,7 @@ from cris.batch import SHARD_ROWS
 from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
 from cris.engines.exported import is_exported
+from cris.errors import InputError
 
 SCHEMA_VERSION = 1
 """Of shards and manifest; goes up when a column or field changes its meaning or goes away."""
@@ -72,10 +73,10 @@ def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows:
     """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
 
     Raises:
-        ValueError: there are no pictures, or the sentences are of none of them.
+        InputError: there are no pictures, or the sentences are of none of them.
     """
     if shard_rows < 1:
-        raise ValueError(f"a shard must have at least 1 row, got {shard_rows}")
+        raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
     tasks = _tasks(source, find_pictures(source), sentences)
     shards = tuple(
         Shard(number=number, tasks=group) for number, group in enumerate(_groups(tasks, shard_rows))
@@ -103,7 +104,7 @@ def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) ->
     known = {name for picture in pictures for name in (picture.id, picture.name)}
     absent = sorted(asked.keys() - known)
     if not tasks:
-        raise ValueError(
+        raise InputError(
             f"the sentences are of none of the {len(pictures):,} pictures in {source}: "
             f"they name {absent[0]!r}, there is {pictures[0].name!r}"
         )

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from cris.batch.job import SCHEMA_VERSION, Job
 from cris.batch.storage import explained, is_local, open_url, write_whole
+from cris.errors import InputError
 
 MANIFEST = "manifest.json"
 
@@ -38,7 +39,7 @@ class Output:
             overwrite: replace what another job, or an earlier run, left.
 
         Raises:
-            ValueError: the folder holds other things, or a job that may not be touched.
+            InputError: the folder holds other things, or a job that may not be touched.
         """
         self.url = url
         self._job = job
@@ -60,7 +61,7 @@ class Output:
     def complete(self) -> dict[str, Any]:
         """Writes the manifest of the finished job, and returns it; all shards must be there.
 
-        Raises ValueError when a shard is not what was written.
+        Raises InputError when a shard is not what was written.
         """
         shards = []
         for shard in self._job.shards:
@@ -77,22 +78,22 @@ class Output:
 
     def _begin(self, *, is_resuming: bool, overwrite: bool) -> None:
         if is_local(self._filesystem) and Path(self._path).exists() and not Path(self._path).is_dir():
-            raise ValueError(f"OUT must name a folder, {self.url} is a file")
+            raise InputError(f"OUT must name a folder, {self.url} is a file")
         names = self._names()
         found = self._read() if MANIFEST in names else {}
         if names and found.get("job") != "batch":
-            raise ValueError(f"{self.url} holds other things than a bulk job: choose another OUT")
+            raise InputError(f"{self.url} holds other things than a bulk job: choose another OUT")
         is_same = found.get("fingerprint") == self._job.fingerprint
         if is_same and is_resuming:
             return
         if found and not overwrite:
             if not is_same:
-                raise ValueError(
+                raise InputError(
                     f"{self.url} holds another job (model, pictures, sentences or size of shards differ): "
                     "choose another OUT, or pass --overwrite"
                 )
             state = "finished" if found.get("is_complete") else "begun"
-            raise ValueError(
+            raise InputError(
                 f"this job was {state} in {self.url}: pass --resume, or --overwrite to begin anew"
             )
         # The old manifest stays until the new one takes its place: a run killed here leaves a folder of ours.
@@ -107,7 +108,7 @@ class Output:
         """Shards of ours must not become pictures of the job."""
         filesystem, path = open_url(source)
         if type(filesystem) is type(self._filesystem) and f"{self._path}/".startswith(f"{path}/"):
-            raise ValueError(f"OUT must not be inside IN, got {self.url} inside {source}")
+            raise InputError(f"OUT must not be inside IN, got {self.url} inside {source}")
 
     def _names(self) -> set[str]:
         self._filesystem.invalidate_cache()
@@ -150,9 +151,9 @@ def _shard_info(name: str, content: bytes, rows: int) -> dict[str, Any]:
     try:
         errors = pq.read_table(io.BytesIO(content), columns=["error"])["error"]
     except (OSError, ValueError) as error:
-        raise ValueError(f"{name} is damaged ({error}): delete it, and pass --resume") from error
+        raise InputError(f"{name} is damaged ({error}): delete it, and pass --resume") from error
     if len(errors) != rows:
-        raise ValueError(
+        raise InputError(
             f"{name} must have {rows:,} rows, it has {len(errors):,}: delete it, and pass --resume"
         )
     return {

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cris.batch.storage import explained, is_local, open_url
-from cris.picture import suffixes
+from cris.errors import InputError
+from cris.picture import suffixes, warn_of_unread
 
 IMAGE = "image"
 """The Parquet column of encoded pictures: binary, or a struct with `bytes` as `datasets` writes it."""
@@ -46,16 +47,17 @@ def find_pictures(source: str) -> list[PictureRef]:
     lead out of a local folder.
 
     Raises:
-        ValueError: there is none, or a shard cannot be read.
+        InputError: there is none, or a shard cannot be read.
     """
     with explained(source):
         filesystem, root, files = _files(source)
         found: list[PictureRef] = []
         for path in sorted(files):
             found += _pictures(filesystem, path, _id(path, root), _version(files[path]))
+        warn_of_unread(_id(path, root) for path in sorted(files))
     if not found:
         kinds = ", ".join(sorted({*suffixes(), ".parquet", ".tar"}))
-        raise ValueError(f"expected pictures or shards of them ({kinds}) in {source}, found none")
+        raise InputError(f"expected pictures or shards of them ({kinds}) in {source}, found none")
     return found
 
 
@@ -72,7 +74,7 @@ def _files(source: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
         root = "/".join(parts[:fixed])
         files = filesystem.glob(path, detail=True)
     else:
-        raise ValueError(f"{source}: expected a folder, a pattern or a file, found nothing")
+        raise InputError(f"{source}: expected a folder, a pattern or a file, found nothing")
     kept = {
         file: info
         for file, info in files.items()
@@ -107,7 +109,7 @@ def _names(file: Any, url: str) -> list[str | None]:
         kind = schema.field(IMAGE).type if IMAGE in schema.names else None
         is_struct = kind is not None and pa.types.is_struct(kind)
         if kind is None or not (_is_binary(kind) or (is_struct and "bytes" in kind.names)):
-            raise ValueError(
+            raise InputError(
                 f"{url} must have a column {IMAGE} of encoded pictures, "
                 f"its columns are {', '.join(schema.names)}"
             )
@@ -118,7 +120,7 @@ def _names(file: Any, url: str) -> list[str | None]:
             return [_text(row and row["path"]) for row in rows]
         return [None] * shard.metadata.num_rows
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{url} is no Parquet file, or a damaged one ({error})") from error
+        raise InputError(f"{url} is no Parquet file, or a damaged one ({error})") from error
 
 
 def _members(file: Any, url: str) -> dict[str, tuple[int, int]]:
@@ -126,15 +128,13 @@ def _members(file: Any, url: str) -> dict[str, tuple[int, int]]:
     spans = {}
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            for member in tar:
-                if (
-                    member.isreg()
-                    and not member.issparse()
-                    and Path(member.name).suffix.lower() in suffixes()
-                ):
-                    spans[member.name] = (member.offset_data, member.offset_data + member.size)
+            members = [member for member in tar if member.isreg() and not member.issparse()]
+        for member in members:
+            if Path(member.name).suffix.lower() in suffixes():
+                spans[member.name] = (member.offset_data, member.offset_data + member.size)
     except tarfile.TarError as error:
-        raise ValueError(f"{url} is no plain tar, or a damaged one ({error})") from error
+        raise InputError(f"{url} is no plain tar, or a damaged one ({error})") from error
+    warn_of_unread(f"{url}#{_text(member.name)}" for member in members)
     return {_text(name) or "": span for name, span in spans.items()}
 
 

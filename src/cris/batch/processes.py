@@ -14,6 +14,7 @@ from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 from cris.batch.job import Shard
+from cris.errors import InputError
 
 ATTEMPTS = 3
 """At a shard whose process dies, such as for lack of memory."""
@@ -34,8 +35,8 @@ class LocalEngine:
         """Number and content of each shard, in the order they get done; closing it ends the processes.
 
         Raises:
-            ValueError, MemoryError, OSError: as in a process.
-            ValueError: processes die at a shard again and again.
+            InputError, MemoryError, OSError: as in a process.
+            InputError: processes die at a shard again and again.
         """
         devices = _devices(self.device)
         count = self.processes or (len(devices) if devices[0].startswith("cuda") else os.cpu_count() or 1)
@@ -55,7 +56,7 @@ class LocalEngine:
                     except EOFError:
                         deaths[shard.number] += 1
                         if deaths[shard.number] == ATTEMPTS:
-                            raise ValueError(_died(shard, worker)) from None
+                            raise InputError(_died(shard, worker)) from None
                         workers.remove(worker)
                         worker.end()
                         workers.append(_Worker.start(self.checkpoint, worker.device))
@@ -127,7 +128,7 @@ def _work(connection: Connection, checkpoint: Path, device: str) -> None:
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
     except Exception as error:
-        is_known = isinstance(error, ValueError | MemoryError | OSError)
+        is_known = isinstance(error, InputError | MemoryError | OSError)
         told = error if is_known else RuntimeError(f"{type(error).__name__}: {error}")  # any of them pickles
         told.add_note(f"in a process of the local engine:\n{traceback.format_exc()}")
         connection.send(told)

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from cris.batch.pictures import IMAGE, PictureRef
 from cris.batch.storage import explained, is_local, open_url
+from cris.errors import InputError
 
 _AT_ONCE = 16
 """Files and tar members whose bytes are asked for together."""
@@ -18,7 +19,7 @@ def read_pictures(pictures: Sequence[PictureRef]) -> Iterator[bytes | str]:
     """For each picture its encoded bytes or, where it is what cannot be read, a text that says why.
 
     Raises:
-        ValueError: their store cannot be reached, or a Parquet shard is damaged.
+        InputError: their store cannot be reached, or a Parquet shard is damaged.
     """
     for is_row, run in groupby(pictures, key=lambda picture: picture.row is not None):
         group = list(run)
@@ -65,7 +66,7 @@ def _rows(url: str, rows: Sequence[int]) -> Iterator[bytes | str]:
                             yield _encoded(column[row].as_py())
                     first += count
             except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"{url} is a damaged Parquet file ({error})") from error
+                raise InputError(f"{url} is a damaged Parquet file ({error})") from error
 
 
 def _encoded(value: object) -> bytes | str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from cris.batch.storage import explained, open_url
+from cris.errors import InputError
 
 _FIELDS = ("picture", "sentence")
 
@@ -33,14 +34,14 @@ def read_sentences(url: str) -> Sentences:
     a line.
 
     Raises:
-        ValueError: it is not of that form, or has no sentence; names the file and the line.
+        InputError: it is not of that form, or has no sentence; names the file and the line.
     """
     with explained(url):
         filesystem, path = open_url(url)
         try:
             text = filesystem.cat_file(path).decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise ValueError(f"{url} must be in UTF-8: save it so") from error
+            raise InputError(f"{url} must be in UTF-8: save it so") from error
     readers = {".jsonl": _jsonl, ".csv": _csv}
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in readers:
@@ -52,7 +53,7 @@ def read_sentences(url: str) -> Sentences:
             asked.setdefault(_field(where, row, "picture"), {})[_field(where, row, "sentence")] = None
         sentences = Sentences(by_picture={picture: tuple(each) for picture, each in asked.items()})
     if not sentences.all():
-        raise ValueError(f"{url} has no sentences")
+        raise InputError(f"{url} has no sentences")
     return sentences
 
 
@@ -62,7 +63,7 @@ def _jsonl(url: str, text: str) -> Iterator[tuple[str, object]]:
             try:
                 yield f"{url}: line {number}", json.loads(line)
             except (json.JSONDecodeError, RecursionError) as error:
-                raise ValueError(f"{url}: line {number} is not JSON: {error}") from error
+                raise InputError(f"{url}: line {number} is not JSON: {error}") from error
 
 
 def _csv(url: str, text: str) -> Iterator[tuple[str, object]]:
@@ -70,17 +71,17 @@ def _csv(url: str, text: str) -> Iterator[tuple[str, object]]:
     try:
         absent = [name for name in _FIELDS if name not in (reader.fieldnames or ())]
         if absent:
-            raise ValueError(
+            raise InputError(
                 f"{url}: line 1 must name the columns {', '.join(_FIELDS)}; {absent[0]} is missing"
             )
         for row in reader:
             yield f"{url}: line {reader.line_num}", row
     except csv.Error as error:
-        raise ValueError(f"{url}: line {reader.line_num} is not CSV: {error}") from error
+        raise InputError(f"{url}: line {reader.line_num} is not CSV: {error}") from error
 
 
 def _field(where: str, row: object, name: str) -> str:
     value = row.get(name) if isinstance(row, dict) else None
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{where}: {name} must be text that is not blank, got {value!r}")
+        raise InputError(f"{where}: {name} must be text that is not blank, got {value!r}")
     return value if name == "picture" else " ".join(value.split())

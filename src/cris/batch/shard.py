@@ -12,6 +12,7 @@ from jaxtyping import UInt8
 from cris.batch.job import SCHEMA_VERSION, Shard, Task
 from cris.batch.reading import read_pictures
 from cris.engines.engine import BATCH_SIZE
+from cris.errors import InputError
 from cris.picture import read_picture
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
@@ -41,7 +42,7 @@ def segment_shard(segmenter: Segmenter, shard: Shard) -> bytes:
     A picture that cannot be read has rows that say why in `error`.
 
     Raises:
-        ValueError: a store cannot be reached, or the model's answers are no numbers.
+        InputError: a store cannot be reached, or the model's answers are no numbers.
         MemoryError: with advice.
     """
     rows = {task.picture.id: [_row(task, sentence) for sentence in task.sentences] for task in shard.tasks}
@@ -67,7 +68,7 @@ def _decoded(tasks: Sequence[Task], rows: dict[str, list[Row]]) -> Iterator[tupl
             continue
         try:
             pixels = read_picture(content)
-        except ValueError as error:
+        except InputError as error:
             _refuse(rows[task.picture.id], str(error))
             continue
         yield task, pixels

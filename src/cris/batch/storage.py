@@ -10,38 +10,40 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from cris.errors import InputError
+
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs")
 """Packages whose errors say what is wrong with an object store, or with the way to it."""
 
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turns what the libraries of object stores raise into a ValueError of one line that names the URL."""
+    """Turns what the libraries of object stores raise into an InputError of one line that names the URL."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ValueError(
+            raise InputError(
                 f"the disk is full at {url}: free some space, and run the same with --resume"
             ) from error
         if error.filename or not _is_remote(url):
             raise
-        raise ValueError(f"{url}: {error}") from error
+        raise InputError(f"{url}: {error}") from error
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in _STORES:
             raise
-        raise ValueError(f"{url}: {error}") from error
+        raise InputError(f"{url}: {error}") from error
 
 
 def open_url(url: str) -> tuple[Any, str]:
     """The file system of a path or URL such as s3://bucket/folder, and the path within it.
 
-    Raises ValueError for a kind of URL that nothing installed can open.
+    Raises InputError for a kind of URL that nothing installed can open.
     """
     try:
         filesystem, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:  # a missing package such as gcsfs, an unknown protocol
-        raise ValueError(f"{url} cannot be opened: {error}") from error
+        raise InputError(f"{url} cannot be opened: {error}") from error
     return filesystem, path.rstrip("/") or "/"
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 from cris import __version__
 from cris.cli.errors import UsageError, explain
+from cris.errors import BUG
 
 COMMANDS = {
     "segment": "Light up what sentences refer to, in one picture or many",
@@ -43,7 +45,8 @@ FAILURE, WRONG_USE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `cris` with these arguments, by default the process's own; returns the exit code.
 
-    What a user can cause ends as one line on stderr. Bugs keep their traceback; CRIS_DEBUG=1 keeps them all.
+    What a user can cause ends as one line on stderr; a bug with its traceback, a line that asks to report it,
+    and exit code 70. CRIS_DEBUG=1 shows the traceback of every error.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -66,7 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         message = explain(error, next(iter(arguments), ""))
         if message is None or os.environ.get("CRIS_DEBUG"):
-            raise
+            traceback.print_exc()
+        if message is None:
+            _say("this is a bug in cris: please report it with the traceback above")
+            return BUG
         _say(f"error: {message}")
         return WRONG_USE if isinstance(error, UsageError) else FAILURE
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from cris.cli.console import show
 from cris.cli.output import to_json
 from cris.cli.results import read_results
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.evaluation.compare import Comparison
@@ -40,10 +41,10 @@ class Command:
         from cris.evaluation.compare import compare
 
         if self.most < 0:
-            raise ValueError(f"--most must be 0 or more, got {self.most}")
+            raise InputError(f"--most must be 0 or more, got {self.most}")
         both = [read_results(folder) for folder in (self.first, self.second)]
         if both[0].record["identity"]["data"] != both[1].record["identity"]["data"]:
-            raise ValueError(
+            raise InputError(
                 f"{self.first} and {self.second} are of different data, splits or limits: "
                 "measure both models on the same"
             )

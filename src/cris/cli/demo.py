@@ -10,6 +10,7 @@ from rich.text import Text
 
 from cris.cli.console import figures_table, progress, show
 from cris.cli.output import written_together
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.demo.gallery import Card
@@ -77,10 +78,10 @@ class Command:
 
     def _check_free(self) -> None:
         if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"--out must name a folder, {self.out} is a file")
+            raise InputError(f"--out must name a folder, {self.out} is a file")
         page = self.out / PAGE
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
-            raise ValueError(f"{page} is not the page of a demo: choose another --out")
+            raise InputError(f"{page} is not the page of a demo: choose another --out")
 
 
 def _cards_table(cards: "list[Card]") -> Table:

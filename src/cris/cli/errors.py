@@ -1,7 +1,8 @@
 """Which errors are a user's to mend, and the one line that says how."""
 
 import errno
-from types import TracebackType
+
+from cris.errors import InputError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     **{"pyarrow": ("data", "eval", "train", "batch"), "jinja2": ("data", "eval", "train")},
@@ -16,7 +17,7 @@ _TRAINING = ("ablate", "audit", "reproduce")
 """Commands that need what `cris train` needs; others have an extra of their own name, or none."""
 
 
-class UsageError(ValueError):
+class UsageError(InputError):
     """Wrong use of the command line: exit code 2, not 1."""
 
 
@@ -29,7 +30,7 @@ def explain(error: Exception, command: str = "") -> str | None:
             line = str(error) or "out of memory"
         case ModuleNotFoundError(name=str(name)) if name in EXTRAS:
             line = f"this needs {name}, which is not installed: pip install 'cris[{_extra(name, command)}]'"
-        case ValueError() if _is_raised_by_us(error.__traceback__):
+        case InputError():
             line = str(error)
         case _:
             return None
@@ -49,11 +50,3 @@ def _explain_os(error: OSError) -> str:
     if error.filename and error.strerror:
         return f"{error.filename}: {error.strerror.lower()}"
     return str(error) or type(error).__name__
-
-
-def _is_raised_by_us(traceback: TracebackType | None) -> bool:
-    """Whether the innermost frame is ours: a library's ValueError that we let through is our bug."""
-    assert traceback is not None
-    while traceback.tb_next is not None:
-        traceback = traceback.tb_next
-    return str(traceback.tb_frame.f_globals["__name__"]).partition(".")[0] == "cris"

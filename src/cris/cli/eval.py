@@ -21,6 +21,7 @@ from cris.cli.output import (
     write_record,
     written_together,
 )
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples
@@ -70,7 +71,8 @@ class Command:
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
     choose_threshold: bool = False
-    """First choose the threshold with the best mean IoU on split val, and store it in MODEL, a folder."""
+    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold that tells
+    what is absent, and store both in MODEL, a folder."""
     resume: bool = False
     """Go on with the same evaluation in DIR where it was interrupted."""
     overwrite: bool = False
@@ -126,10 +128,10 @@ class Command:
 
         folder = whole_checkpoint(resolve(self.model))
         if not (folder / CONFIG).is_file():
-            raise ValueError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
+            raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
         inference = read_config(folder / CONFIG).inference
         if self.protocol not in (None, inference.protocol):
-            raise ValueError(
+            raise InputError(
                 f"{self.model} is a checkpoint for the {inference.protocol} protocol, not for "
                 f"{self.protocol}: leave out --protocol, or name another model"
             )
@@ -140,7 +142,7 @@ class Command:
         return folder, inference
 
     def _chosen_threshold(self, folder: Path) -> float:
-        from cris.evaluation.threshold import choose_threshold, store_threshold
+        from cris.evaluation.threshold import choose_threshold, store_thresholds
         from cris.registry import REGISTRY
         from cris.segmenter import Segmenter
 
@@ -157,9 +159,13 @@ class Command:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             choice = choose_threshold(segmenter, progress(examples, total=len(examples), what="val pictures"))
-        store_threshold(folder, choice.best)
+        store_thresholds(folder, choice)
         if not self.as_json:
             show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
+            if choice.peaks:
+                show(
+                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} told right"
+                )
         return choice.best
 
     def _written(
@@ -209,7 +215,7 @@ class Command:
         return evaluation
 
     def _check(self, out: Path, parts: "Parts", job: str) -> None:
-        """Raises ValueError where `out` holds what this job may not touch."""
+        """Raises InputError where `out` holds what this job may not touch."""
         earlier = parts.earlier()
         if self.overwrite:
             check_free(out, [], job, overwrite=True)
@@ -217,16 +223,16 @@ class Command:
         elif earlier is None:
             recorded = read_record(out).get("identity")
             if isinstance(recorded, dict) and (what := _difference(recorded, parts.identity)):
-                raise ValueError(
+                raise InputError(
                     f"{out} holds results of another {what}: choose another --out, or pass --overwrite"
                 )
             check_free(out, [ROWS], job, overwrite=False)
         elif not self.resume:
-            raise ValueError(
+            raise InputError(
                 f"{out} holds an interrupted evaluation: pass --resume to go on with it, or --overwrite"
             )
         elif what := _difference(earlier, parts.identity):
-            raise ValueError(
+            raise InputError(
                 f"{out} holds an interrupted evaluation of another {what}: "
                 "only the same one can go on; choose another --out, or pass --overwrite"
             )

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import tyro
 
 from cris.cli.errors import UsageError
+from cris.errors import InputError
 
 Experiment = TypeVar("Experiment", bound=Any)
 _OURS = ("--data", "--out", "--resume", "--print-config", "--dry-run")
@@ -33,8 +34,8 @@ def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]
 
 
 def check_out(out: Path, *, is_resumed: bool) -> None:
-    """Raises ValueError where a new experiment would go into a folder that holds something."""
+    """Raises InputError where a new experiment would go into a folder that holds something."""
     if out.exists() and not out.is_dir():
-        raise ValueError(f"--out must name a folder, {out} is a file")
+        raise InputError(f"--out must name a folder, {out} is a file")
     if not is_resumed and out.is_dir() and any(out.iterdir()):
-        raise ValueError(f"{out} is not empty: pass --resume to go on with its experiment, or choose another")
+        raise InputError(f"{out} is not empty: pass --resume to go on with its experiment, or choose another")

@@ -21,6 +21,7 @@ from cris.cli.output import (
     written_together,
 )
 from cris.cli.pictures import find_pictures
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -138,6 +139,6 @@ class Command:
         lines = self.sentences.read_text(encoding="utf-8").splitlines()
         sentences = [line.strip() for line in lines if line.strip()]
         if not sentences:
-            raise ValueError(f"{self.sentences} must hold a sentence a line, it is empty")
+            raise InputError(f"{self.sentences} must hold a sentence a line, it is empty")
         for place, path in enumerate(find_pictures(self.calibration)):
             yield read_picture(path), sentences[place % len(sentences)]

@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from cris.errors import InputError
+
 RECORD = "results.json"
 """What a job writes beside its other files: its results, its fingerprint, the names of its files."""
 SCHEMA_VERSION = 1
@@ -41,19 +43,19 @@ def to_json(content: object) -> str:
 
 
 def check_free(out: Path, files: Iterable[str], job: str, *, overwrite: bool) -> None:
-    """Raises ValueError when writing these files and a record to `out` would overwrite what is not the job's.
+    """Raises InputError when writing these files and a record to `out` would overwrite what is not the job's.
 
     A job may always be run again over its own results.
     """
     if out.exists() and not out.is_dir():
-        raise ValueError(f"--out must name a folder, {out} is a file")
+        raise InputError(f"--out must name a folder, {out} is a file")
     if overwrite or read_record(out).get("fingerprint") == job:
         return
     if (out / RECORD).exists():
-        raise ValueError(f"{out} holds the results of another job: choose another --out, or pass --overwrite")
+        raise InputError(f"{out} holds the results of another job: choose another --out, or pass --overwrite")
     for name in files:
         if (out / name).exists():
-            raise ValueError(f"{out / name} is there already: choose another --out, or pass --overwrite")
+            raise InputError(f"{out / name} is there already: choose another --out, or pass --overwrite")
 
 
 @contextmanager

@@ -4,20 +4,21 @@ import glob
 import warnings
 from pathlib import Path
 
-from cris.picture import suffixes
+from cris.errors import InputError
+from cris.picture import suffixes, warn_of_unread
 
 
 def find_pictures(named: str) -> list[Path]:
     """The files, sorted by name.
 
     Of a folder those with a picture's suffix, without hidden files, subfolders and links that lead out of it.
-    Raises ValueError when there is none.
+    Raises InputError when there is none.
     """
     path = Path(named)
     if path.is_dir():
         found = _in_folder(path)
         if not found:
-            raise ValueError(
+            raise InputError(
                 f"expected pictures, the folder {named} has none ({', '.join(sorted(suffixes()))})"
             )
         return found
@@ -27,7 +28,7 @@ def find_pictures(named: str) -> list[Path]:
     matches = map(Path, glob.glob(named, recursive=True))  # noqa: PTH207
     found = sorted(match for match in matches if match.is_file())
     if not found:
-        raise ValueError(f"expected pictures, no file fits the pattern {named}")
+        raise InputError(f"expected pictures, no file fits the pattern {named}")
     return found
 
 
@@ -38,7 +39,9 @@ def is_picture_file(named: str) -> bool:
 
 def _in_folder(folder: Path) -> list[Path]:
     found = []
-    for file in sorted(folder.iterdir()):
+    files = sorted(folder.iterdir())
+    warn_of_unread(file.name for file in files if not file.name.startswith("."))
+    for file in files:
         if file.name.startswith(".") or not is_picture_file(str(file)):
             continue
         if file.resolve().is_relative_to(folder.resolve()):

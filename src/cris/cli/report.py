@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cris.cli.results import read_results
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.cli.results import Results
@@ -56,15 +57,15 @@ class Command:
 
     def _check_free(self, fingerprint: str) -> None:
         if self.out.exists() and not self.out.is_dir():
-            raise ValueError(f"--out must name a folder, {self.out} is a file")
+            raise InputError(f"--out must name a folder, {self.out} is a file")
         if not self.out.exists() or not any(self.out.iterdir()):
             return
         page = self.out / "index.html"
         text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
         if MARK not in text:
-            raise ValueError(f"{self.out} holds other files than a report: choose another --out")
+            raise InputError(f"{self.out} holds other files than a report: choose another --out")
         if fingerprint not in text and not self.overwrite:
-            raise ValueError(
+            raise InputError(
                 f"{self.out} holds a report on other results: choose another --out, or pass --overwrite"
             )
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cris.cli.output import RECORD, SCHEMA_VERSION, read_record
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples
@@ -20,31 +21,31 @@ class Results:
     """What results.json holds."""
 
     def evaluation(self) -> "Evaluation":
-        """All rows, with their figures; raises ValueError when they cannot be read."""
+        """All rows, with their figures; raises InputError when they cannot be read."""
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import read_rows
 
         rows = read_rows(self.folder)
         if len(rows) != self.record["count"]:
-            raise ValueError(
+            raise InputError(
                 f"{self.folder} is of two evaluations: results.json tells of {self.record['count']:,} "
                 f"samples, rows.parquet has {len(rows):,}; measure again"
             )
         return Evaluation(rows)
 
     def examples(self, data: Path | None = None) -> "Examples":
-        """What was measured on; raises ValueError when it is gone or has changed since."""
+        """What was measured on; raises InputError when it is gone or has changed since."""
         from cris.evaluation.sources import SCENES, open_examples
 
         measured = self.record["data"]
         named = measured if data is None or measured == SCENES else str(data)
         if named != SCENES and not Path(named).is_dir():
-            raise ValueError(
+            raise InputError(
                 f"{self.folder} was measured on {named}, which is not there: say with --data where it is now"
             )
         examples = open_examples(named, self.record["split"], self.record["limit"])
         if examples.identity != self.record["identity"]["data"]:
-            raise ValueError(
+            raise InputError(
                 f"{named} is not what {self.folder} was measured on, or has changed since: "
                 "name the right data set with --data, or measure again"
             )
@@ -55,7 +56,7 @@ def read_results(folder: Path) -> Results:
     """The results in a folder.
 
     Raises:
-        ValueError: there are none, they are another command's, unfinished, or of another version of cris.
+        InputError: there are none, they are another command's, unfinished, or of another version of cris.
     """
     record = read_record(folder)
     if record.get("job") != "eval":
@@ -66,10 +67,10 @@ def read_results(folder: Path) -> Results:
         )
         if (folder / ".unfinished").is_dir():
             what = "holds an interrupted evaluation: finish it with cris eval … --resume"
-        raise ValueError(f"{folder} must be a folder that cris eval wrote with --out, but it {what}")
+        raise InputError(f"{folder} must be a folder that cris eval wrote with --out, but it {what}")
     version = record.get("schema_version")
     if version != SCHEMA_VERSION or "identity" not in record:
-        raise ValueError(
+        raise InputError(
             f"{folder / RECORD} must have schema version {SCHEMA_VERSION} and an identity, got version "
             f"{version!r}, written by another version of cris: measure again"
         )

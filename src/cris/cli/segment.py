@@ -23,6 +23,7 @@ from cris.cli.output import (
     written_together,
 )
 from cris.cli.pictures import find_pictures, is_picture_file
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.prediction import Prediction
@@ -106,7 +107,7 @@ class Command:
             for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):
                 try:
                     encoded = segmenter.encode(picture)
-                except ValueError as error:
+                except InputError as error:
                     if len(pictures) == 1:
                         raise
                     warnings.warn(f"left out: {error}", stacklevel=1)
@@ -123,7 +124,7 @@ class Command:
                     {"picture": str(picture), "width": width, "height": height, "results": results}
                 )
             if not entries:
-                raise ValueError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
+                raise InputError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
             answers = [one for entry in entries for one in entry["results"]]
             record = new_record(
                 "segment",

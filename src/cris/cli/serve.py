@@ -10,6 +10,7 @@ import tyro
 
 from cris.cli.console import show
 from cris.cli.errors import UsageError
+from cris.errors import InputError
 
 KEY_VARIABLE = "CRIS_API_KEY"
 _MEGA = 2**20
@@ -112,5 +113,5 @@ class Command:
             key = self.api_key_file.read_text(encoding="utf-8")
             source = str(self.api_key_file)
         if key is not None and not key.strip():
-            raise ValueError(f"{source}: expected a key, found nothing")
+            raise InputError(f"{source}: expected a key, found nothing")
         return None if key is None else key.strip()

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 import tyro
 
 from cris.cli.errors import UsageError
+from cris.errors import InputError
 from cris.training.config import TrainConfig
 from cris.training.limits import check_limits
 from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune
@@ -54,7 +55,7 @@ class Command:
         from cris.training.state import holds_run, last_checkpoint
 
         if self.out is not None and self.resume == "never" and holds_run(self.out):
-            raise ValueError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
+            raise InputError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
         start = find_start(self.config.start) if self.config.start else None
         material = gather_material(self.data, self.config, start)
         config = replace(
@@ -93,7 +94,7 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     )
     try:
         check_limits(command.config)
-    except ValueError as error:
+    except InputError as error:
         raise UsageError(str(error)) from error
     return command
 

@@ -19,7 +19,7 @@ class ReferringDataset:
     """The samples of one split of a stored data set; it can be sent to other processes.
 
     Raises:
-        ValueError: the folder is no data set, or has no such split.
+        InputError: the folder is no data set, or has no such split.
     """
 
     def __init__(self, folder: Path | str, split: str) -> None:
@@ -58,7 +58,7 @@ class ReferringDataset:
         """Samples of one picture, which is decoded once (see `Referring`).
 
         Raises:
-            ValueError: the picture is damaged or has another size than is stored.
+            InputError: the picture is damaged or has another size than is stored.
         """
         return self._view(self._row(samples[0]), samples, longest)
 

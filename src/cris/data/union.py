@@ -8,6 +8,7 @@ import numpy as np
 from cris.data.dataset import ReferringDataset
 from cris.data.samples import Sample, SampleIndex, View
 from cris.data.store.reading import StoredDataset
+from cris.errors import InputError
 
 
 class UnionDataset:
@@ -17,7 +18,7 @@ class UnionDataset:
     known by its id, so all must number their pictures alike, as those made from COCO do.
 
     Raises:
-        ValueError: a folder is no data set, or none has the split.
+        InputError: a folder is no data set, or none has the split.
     """
 
     def __init__(self, folders: Sequence[Path | str], split: str) -> None:
@@ -25,13 +26,13 @@ class UnionDataset:
         having = [each for each in stored if split in each.manifest.splits]
         if not having:
             known = sorted({name for each in stored for name in each.manifest.splits})
-            raise ValueError(f"split must be one of {', '.join(known)}, got {split!r}")
+            raise InputError(f"split must be one of {', '.join(known)}, got {split!r}")
         self.split = split
         self.parts = [ReferringDataset(each.folder, split) for each in having]
         held_out = set().union(*map(_held_out, stored)) if split == "train" else set()
         self._part, self._place = _kept(self.parts, held_out)
         if not len(self._part):
-            raise ValueError(
+            raise InputError(
                 f"every picture of split {split} is held out by one of {', '.join(map(str, folders))}: "
                 "pictures are compared by their ids, so all must number them alike"
             )

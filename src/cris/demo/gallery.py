@@ -13,6 +13,7 @@ from PIL import Image
 
 from cris import __version__
 from cris.data.scenes import KINDS
+from cris.errors import InputError
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.evaluation.results import Evaluation
 from cris.prediction import Prediction
@@ -72,7 +73,7 @@ def render(
     photograph: Sequence[Card],
     credit: str,
 ) -> str:
-    """The page. Raises ValueError when Jinja2, an optional part, is not installed."""
+    """The page. Raises InputError when Jinja2, an optional part, is not installed."""
     return (
         environment()
         .from_string(_template())
@@ -95,7 +96,7 @@ def environment() -> "jinja2.Environment":
     try:
         import jinja2
     except ImportError as error:
-        raise ValueError(
+        raise InputError(
             "the gallery needs Jinja2, which is not installed: pip install 'cris[demo]'"
         ) from error
     return jinja2.Environment(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from cris.errors import InputError
 from cris.model.config import CrisConfig
 
 EngineName = Literal["torch", "onnx", "openvino"]
@@ -47,7 +48,7 @@ class Engine(ABC):
 
 
 def only_cpu(device: str, engine: EngineName) -> str:
-    """The device, for an engine that runs on the CPU alone; ValueError for any other."""
+    """The device, for an engine that runs on the CPU alone; InputError for any other."""
     if device not in ("auto", "cpu"):
-        raise ValueError(f'the engine {engine} runs on the device cpu, got {device!r}: use engine="torch"')
+        raise InputError(f'the engine {engine} runs on the device cpu, got {device!r}: use engine="torch"')
     return "cpu"

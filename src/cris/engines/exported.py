@@ -7,6 +7,7 @@ from typing import Literal
 
 from cris.config_file import StoredConfig, read_config
 from cris.engines.engine import EngineName, Precision
+from cris.errors import InputError
 from cris.model.tokenizer import Tokenizer
 
 Format = Literal["onnx", "openvino", "pt2"]
@@ -46,16 +47,16 @@ def is_exported(folder: Path) -> bool:
 
 
 def read_exported(folder: str | Path) -> Exported:
-    """Reads all but the graphs; ValueError names the file that is missing or foreign."""
+    """Reads all but the graphs; InputError names the file that is missing or foreign."""
     folder = Path(folder)
     record = _file(folder, RECORD)
     try:
         content = json.loads(record.read_text(encoding="utf-8"))
         version, kind, precision = (content[key] for key in ("schema_version", "format", "precision"))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{record} is not what cris export writes: export the model again") from error
+        raise InputError(f"{record} is not what cris export writes: export the model again") from error
     if version != SCHEMA_VERSION or precision not in PRECISIONS.get(kind, ()):
-        raise ValueError(
+        raise InputError(
             f"{record} must have schema_version {SCHEMA_VERSION} and a known format and precision, "
             f"got {version!r}, {kind!r} and {precision!r}: update cris, or export the model again"
         )
@@ -77,7 +78,7 @@ def graph_files(folder: Path, kind: Format) -> tuple[Path, Path]:
 def _file(folder: Path, name: str) -> Path:
     path = folder / name
     if not path.is_file():
-        raise ValueError(f"{folder} has no {name}: expected a folder that cris export wrote")
+        raise InputError(f"{folder} has no {name}: expected a folder that cris export wrote")
     if not path.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{path} is a link that leads out of its folder: put the file itself there")
+        raise InputError(f"{path} is a link that leads out of its folder: put the file itself there")
     return path

@@ -9,6 +9,7 @@ from pathlib import Path
 from cris import __version__
 from cris.engines.engine import Engine, EngineName, Precision
 from cris.engines.exported import ENGINES, Exported, Format, is_exported, read_exported
+from cris.errors import BUG, InputError
 from cris.model.config import CrisConfig, InferenceConfig
 from cris.model.tokenizer import Tokenizer
 
@@ -33,14 +34,14 @@ def open_model(
     """A registered model, a checkpoint or an exported folder, on the engine that is asked for.
 
     Without a wish for engine or precision a checkpoint runs on torch in fp32, an exported folder as it is.
-    Raises ValueError for what there is not, and for wishes that an exported folder does not meet.
+    Raises InputError for what there is not, and for wishes that an exported folder does not meet.
     """
     from cris.registry import resolve
 
     if engine not in (None, "torch", "onnx", "openvino"):
-        raise ValueError(f"engine must be torch, onnx or openvino, got {engine!r}")
+        raise InputError(f"engine must be torch, onnx or openvino, got {engine!r}")
     if precision not in (None, "fp32", "bf16", "int8"):
-        raise ValueError(f"precision must be fp32, bf16 or int8, got {precision!r}")
+        raise InputError(f"precision must be fp32, bf16 or int8, got {precision!r}")
     folder = resolve(name_or_folder)
     if is_exported(folder):
         return _open_exported(read_exported(folder), device, engine, precision, is_compiled=is_compiled)
@@ -81,7 +82,7 @@ def exported_once(checkpoint: Path, engine: EngineName, precision: Precision) ->
     for name in ("config.json", "model.safetensors", "tokenizer.json"):
         path = checkpoint / name
         if not path.is_file():
-            raise ValueError(f"{checkpoint} has no {name}: expected a checkpoint or a folder of cris export")
+            raise InputError(f"{checkpoint} has no {name}: expected a checkpoint or a folder of cris export")
         with path.open("rb") as file:
             parts.update(hashlib.file_digest(file, "sha256").digest())
     out = cache_folder() / "exports" / f"{parts.hexdigest()[:16]}-{engine}-{precision}"
@@ -91,9 +92,11 @@ def exported_once(checkpoint: Path, engine: EngineName, precision: Precision) ->
             wishes = ("--format", engine, "--precision", precision, "--out", out)
             command = [sys.executable, "-m", "cris", "export", str(checkpoint), *map(str, wishes)]
             done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode == BUG:
+                raise RuntimeError(f"the export failed:\n{done.stderr}")
             if done.returncode:
                 reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-                raise ValueError(
+                raise InputError(
                     f"the model could not be exported for engine {engine} in {precision}: "
                     f"{reason.removeprefix('cris: error: ')}"
                 )
@@ -109,9 +112,9 @@ def _open_exported(
     is_compiled: bool,
 ) -> Opened:
     if is_compiled:
-        raise ValueError(f"{exported.folder} is exported, so it cannot be compiled: name the checkpoint")
+        raise InputError(f"{exported.folder} is exported, so it cannot be compiled: name the checkpoint")
     if engine not in (None, ENGINES[exported.format]) or precision not in (None, exported.precision):
-        raise ValueError(
+        raise InputError(
             f"{exported.folder} is a model for engine {ENGINES[exported.format]} in {exported.precision}, "
             f"asked for was {engine or 'any engine'} in {precision or 'any precision'}: export it so"
         )
@@ -130,7 +133,7 @@ def _open_checkpoint(folder: Path, device: str, precision: Precision, *, is_comp
     from cris.model.prepare import prepare, to_bfloat16
 
     if precision == "int8":
-        raise ValueError("the engine torch runs in fp32 or bf16, got int8: use engine openvino or onnx")
+        raise InputError("the engine torch runs in fp32 or bf16, got int8: use engine openvino or onnx")
     checkpoint = load_checkpoint(folder)
     model = prepare(checkpoint.model)
     return Opened(

@@ -11,6 +11,7 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from cris.engines.engine import BATCH_SIZE, Engine, Features
+from cris.errors import InputError
 from cris.model.clip_text import TextFeatures
 from cris.model.cris import Cris
 from cris.model.neck import PictureFeatures
@@ -97,7 +98,7 @@ class TorchEngine(Engine):
 def choose_device(name: str) -> torch.device:
     """The named device, or for "auto" the first of CUDA, Apple's MPS and the CPU that is here.
 
-    Raises ValueError when there is no such device here.
+    Raises InputError when there is no such device here.
     """
     cuda = (
         [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
@@ -106,5 +107,5 @@ def choose_device(name: str) -> torch.device:
     here = [*cuda, *mps, "cpu"]
     wanted = {"auto": here[0], "cuda": "cuda:0"}.get(name, name)
     if wanted not in here:
-        raise ValueError(f"device must be auto or what this machine has ({', '.join(here)}), got {name!r}")
+        raise InputError(f"device must be auto or what this machine has ({', '.join(here)}), got {name!r}")
     return torch.device(wanted)

@@ -8,6 +8,7 @@ import numpy as np
 from cris.agreement import check_agreement
 from cris.ambiguity import Check, Evidence, Weights, ambiguity, gather
 from cris.data.scenes import SceneKnobs, Scenes
+from cris.errors import InputError
 from cris.evaluation.logistic import fit_line
 from cris.evaluation.metrics import auroc
 from cris.segmenter import Segmenter
@@ -45,10 +46,10 @@ def judge_scenes(segmenter: Segmenter, split: str, count: int) -> Iterator[Judge
     """The first `count` scenes with their own sentences, then as many with ambiguous ones.
 
     Raises:
-        ValueError: there are not as many scenes.
+        InputError: there are not as many scenes.
     """
     if not 1 <= count <= len(Scenes(split)):
-        raise ValueError(f"count must be 1 to {len(Scenes(split))} scenes of {split}, got {count}")
+        raise InputError(f"count must be 1 to {len(Scenes(split))} scenes of {split}, got {count}")
     for share in (0.0, 1.0):
         scenes = Scenes(split, knobs=SceneKnobs(ambiguous=share))
         for index in range(count):

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from cris.calibration import IDENTITY, Calibration
+from cris.errors import InputError
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Example
 from cris.evaluation.logistic import fit_line
@@ -88,7 +89,7 @@ def store_calibration(checkpoint: Path, calibration: Calibration) -> None:
     """Writes the calibration into a checkpoint's config.json, whole or not at all.
 
     Raises:
-        ValueError: the folder holds no checkpoint.
+        InputError: the folder holds no checkpoint.
     """
     store_inference(checkpoint, lambda inference: replace(inference, calibration=calibration))
 
@@ -103,12 +104,12 @@ def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibr
         is_good: whether each mask's IoU is above 0.5.
 
     Raises:
-        ValueError: there are too few good masks, or too few bad ones, or the worse masks have higher scores.
+        InputError: there are too few good masks, or too few bad ones, or the worse masks have higher scores.
     """
     found = raw > 0
     good, bad = int(np.count_nonzero(is_good & found)), int(np.count_nonzero(~is_good & found))
     if min(good, bad) < FEWEST:
-        raise ValueError(
+        raise InputError(
             f"a calibration needs at least {FEWEST} good masks and {FEWEST} bad ones, "
             f"got {good} and {bad}: take more samples"
         )
@@ -125,7 +126,7 @@ def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibr
         high = _LEAST
         low, offset = _fit_beside(inputs[:, [0, 2]], high * inputs[:, 1], targets)
     if min(low, high) < _LEAST:
-        raise ValueError("worse masks have the higher scores: no calibration that rises can mend that")
+        raise InputError("worse masks have the higher scores: no calibration that rises can mend that")
     return Calibration(low=low, high=high, offset=offset)
 
 
@@ -140,9 +141,9 @@ def _fit_beside(
 
 
 def reliability(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Reliability:
-    """The figures of n samples, one entry each; raises ValueError when there is none."""
+    """The figures of n samples, one entry each; raises InputError when there is none."""
     if not len(scores):
-        raise ValueError("there is nothing to measure: expected one sample or more, got none")
+        raise InputError("there is nothing to measure: expected one sample or more, got none")
     bins = _bins(scores, is_good)
     error = sum(one.count * abs(one.mean_score - one.good) for one in bins) / len(scores)
     points = risk_coverage(scores, is_good)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cris.errors import InputError
 from cris.evaluation.bootstrap import Interval, resampled
 from cris.evaluation.metrics import THRESHOLDS
 from cris.evaluation.rows import Row, generalised_iou, summary_of
@@ -64,7 +65,7 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
     easy or hard for both cancels out.
 
     Raises:
-        ValueError: the samples differ.
+        InputError: the samples differ.
     """
     ours = {row.sample: row for row in first}
     theirs = {row.sample: row for row in second}
@@ -73,7 +74,7 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
         (a.picture_id, a.sentence, a.true_area) == (b.picture_id, b.sentence, b.true_area) for a, b in pairs
     )
     if not is_same:
-        raise ValueError(
+        raise InputError(
             f"results must be of the same samples to be compared, got {len(first):,} and {len(second):,}, "
             f"of which {len(pairs):,} have the same place: measure both on the same data, split and limit"
         )

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from cris.data.samples import Referring, Sample, SampleIndex, View
+from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import Outcome, train
@@ -83,11 +84,11 @@ def deal_folds(pictures: Int64[np.ndarray, "samples"], folds: int, seed: int) ->
     """The fold of each sample, which is that of its picture; folds differ by one picture at most.
 
     Raises:
-        ValueError: there are fewer pictures than folds, or fewer than two folds.
+        InputError: there are fewer pictures than folds, or fewer than two folds.
     """
     known, owner = np.unique(pictures, return_inverse=True)
     if not 2 <= folds <= len(known):
-        raise ValueError(f"folds must be 2 to the {len(known)} pictures there are, got {folds}")
+        raise InputError(f"folds must be 2 to the {len(known)} pictures there are, got {folds}")
     dealt = np.empty(len(known), dtype=np.int64)
     dealt[np.random.default_rng(seed).permutation(len(known))] = np.arange(len(known)) % folds
     return dealt[owner]
@@ -104,7 +105,7 @@ def fit_fold(
     """A model trained on these samples; `out` keeps the run, so that an interrupted one goes on.
 
     Raises:
-        ValueError: `out` holds another run.
+        InputError: `out` holds another run.
     """
     assert training.start.checkpoint is not None
     part = Part(whole, places)

@@ -10,6 +10,7 @@ from jaxtyping import Bool, UInt8
 
 from cris.data.scenes import SCENES_VERSION, SceneKnobs, Scenes, SceneSample
 from cris.data.scenes.samples import STANDARD
+from cris.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -128,9 +129,9 @@ class SceneExamples:
 
 
 def check_limit(limit: int | None) -> None:
-    """Raises ValueError for a limit that leaves nothing."""
+    """Raises InputError for a limit that leaves nothing."""
     if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1 sample, got {limit}")
+        raise InputError(f"limit must be at least 1 sample, got {limit}")
 
 
 def _example(sample: SceneSample, name: str, place: int) -> Example:

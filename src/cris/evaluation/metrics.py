@@ -7,6 +7,8 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from cris.errors import InputError
+
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 """The X of Pr@X, as shares of 1."""
 GOOD_IOU = 0.5
@@ -80,11 +82,11 @@ def summarise(
     without areas, or without what has no target, the last two are None and every sentence means something.
 
     Raises:
-        ValueError: there is no sample.
+        InputError: there is no sample.
     """
     count = len(intersections)
     if not count:
-        raise ValueError("there is nothing to summarise: expected one sample or more, got none")
+        raise InputError("there is nothing to summarise: expected one sample or more, got none")
     ious = iou(intersections, unions)
     n_acc = t_acc = None
     general = intersections / np.maximum(unions, 1)

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
 from cris.data.scenes import SceneKnobs
+from cris.errors import InputError
 from cris.evaluation.bootstrap import mean_interval
 from cris.evaluation.examples import Example, Examples, SceneExamples, Thing
 from cris.evaluation.rows import Row
@@ -84,7 +85,7 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
     The same seed gives the same patches, whatever the order.
 
     Raises:
-        ValueError: the share is not between 0 and 1.
+        InputError: the share is not between 0 and 1.
     """
     check_share(share)
     for number in range(len(examples)):
@@ -114,9 +115,9 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
 
 
 def check_share(share: float) -> None:
-    """Raises ValueError for a share that would hide nothing or all."""
+    """Raises InputError for a share that would hide nothing or all."""
     if not 0 < share < 1:
-        raise ValueError(f"the share to hide must be above 0 and below 1, got {share}")
+        raise InputError(f"the share to hide must be above 0 and below 1, got {share}")
 
 
 def covered_scenes(split: str, low: float, high: float, limit: int) -> Examples:

@@ -43,7 +43,7 @@ class Parts:
             write_rows(partial, rows)
 
     def read(self, number: int) -> list[Row]:
-        """The rows of a part; raises ValueError when it is damaged."""
+        """The rows of a part; raises InputError when it is damaged."""
         return read_rows(self.folder / f"{number}.parquet")
 
     def remove(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cris.errors import InputError
 from cris.evaluation.rows import Row
 from cris.masks import Rle
 
@@ -57,23 +58,23 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of a file, or of a results folder's `rows.parquet`, in the order of the split.
 
     Raises:
-        ValueError: there is none, it is damaged, or another version of cris wrote it.
+        InputError: there is none, it is damaged, or another version of cris wrote it.
     """
     path = path / "rows.parquet" if path.is_dir() else path
     if not path.is_file():
-        raise ValueError(f"{path} is missing: cris eval … --out {path.parent} writes it")
+        raise InputError(f"{path} is missing: cris eval … --out {path.parent} writes it")
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is damaged or no Parquet file: measure again") from error
+        raise InputError(f"{path} is damaged or no Parquet file: measure again") from error
     version = (table.schema.metadata or {}).get(_VERSION_KEY, b"none").decode(errors="replace")
     if version != str(ROWS_VERSION):
-        raise ValueError(
+        raise InputError(
             f"{path} must hold rows of version {ROWS_VERSION} for this cris, got version {version}: "
             "measure again, or use the cris that wrote it"
         )
     if not table.schema.equals(SCHEMA):
-        raise ValueError(
+        raise InputError(
             f"{path} must have the columns {', '.join(_NAMES)}, got {', '.join(table.schema.names)}"
         )
     return [

@@ -61,7 +61,7 @@ class Row:
 
 
 def summary_of(rows: Sequence[Row]) -> Summary:
-    """The figures of some rows; raises ValueError when there is none."""
+    """The figures of some rows; raises InputError when there is none."""
     return summarise(
         intersections=np.array([row.intersection for row in rows], dtype=np.int64),
         unions=np.array([row.union for row in rows], dtype=np.int64),

@@ -20,6 +20,7 @@ import torch
 from cris.checkpoint import load_checkpoint
 from cris.engines.exported import is_exported
 from cris.engines.torch_engine import TorchEngine, choose_device
+from cris.errors import InputError
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Examples
 from cris.evaluation.rows import Row
@@ -83,11 +84,11 @@ def run_parts(
         processes: on this machine; None takes one for each core of a CPU, up to four, or one for a GPU
 
     Raises:
-        ValueError: the model, the device or the data are not as they must be.
+        InputError: the model, the device or the data are not as they must be.
         ChildProcessError: the system ended a process.
     """
     if processes is not None and processes < 1:
-        raise ValueError(f"processes must be at least 1, got {processes}")
+        raise InputError(f"processes must be at least 1, got {processes}")
     is_cpu = choose_device(run.device).type == "cpu"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = processes or (min(cores, MOST_PROCESSES) if is_cpu else 1)
@@ -113,8 +114,6 @@ def _by_processes(run: Run, parts: Sequence[int], processes: int) -> Iterator[tu
             "a process of the evaluation was ended by the system, most likely for want of memory: "
             "pass fewer --processes"
         ) from error
-    except ValueError as error:  # from another process, whose own frames are lost on the way
-        raise ValueError(str(error)) from error
     finally:
         pool.shutdown(cancel_futures=True)
 

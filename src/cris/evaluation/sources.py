@@ -10,7 +10,7 @@ def open_examples(data: str, split: str, limit: int | None = None) -> Examples:
     """The first `limit` samples of a split (all by default) of a data set's folder, or of scenes.
 
     Raises:
-        ValueError: the folder is no data set, or there is no such split, or nothing in it.
+        InputError: the folder is no data set, or there is no such split, or nothing in it.
     """
     if data == SCENES:
         return SceneExamples(split, limit)

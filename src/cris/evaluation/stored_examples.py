@@ -7,6 +7,7 @@ import numpy as np
 
 from cris.data.dataset import ReferringDataset
 from cris.data.records import PictureRecord, ReferringEntry
+from cris.errors import InputError
 from cris.evaluation.examples import Example, Thing, Truth, check_limit
 from cris.evaluation.kinds import kind_of
 from cris.masks import decode_rle
@@ -16,7 +17,7 @@ class StoredExamples:
     """The first `limit` samples of a split (all by default), picture by picture.
 
     Raises:
-        ValueError: the folder is no data set, or has no such split, or no sentences in it.
+        InputError: the folder is no data set, or has no such split, or no sentences in it.
     """
 
     def __init__(self, folder: Path | str, split: str, limit: int | None = None) -> None:
@@ -26,7 +27,7 @@ class StoredExamples:
         samples = self.dataset.stored.samples(split)
         self.sentences = min(limit or len(samples), len(samples))
         if not self.sentences:
-            raise ValueError(f"split {split!r} of {folder} has no sentences: there is nothing to measure")
+            raise InputError(f"split {split!r} of {folder} has no sentences: there is nothing to measure")
         self._entries = samples.entry[: self.sentences]
         self._texts = samples.sentence[: self.sentences]
         pictures = samples.picture[: self.sentences]
@@ -53,7 +54,7 @@ class StoredExamples:
 
         Raises:
             IndexError: there are not as many.
-            ValueError: the picture or a mask is damaged, or what a sentence means has no mask.
+            InputError: the picture or a mask is damaged, or what a sentence means has no mask.
         """
         if not 0 <= place < len(self):
             raise IndexError(f"place must be within {len(self)} pictures, got {place}")
@@ -77,7 +78,7 @@ class StoredExamples:
         sentence = entry.sentences[int(self._texts[sample])]
         targets = _targets(record, entry)
         if len(targets) < len(entry.object_ids) or not all(objects[target].mask.any() for target in targets):
-            raise ValueError(
+            raise InputError(
                 f"{where}: entry {entry.ref_id} means an object without a mask, so it cannot be measured; "
                 "cris data check lists all of them"
             )
@@ -93,10 +94,10 @@ def _targets(record: PictureRecord, entry: ReferringEntry) -> tuple[int, ...]:
 def _mask(record: PictureRecord, rle: object, where: str) -> np.ndarray:
     try:
         mask = decode_rle(rle)  # type: ignore[arg-type]
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
     if mask.shape != (record.height, record.width):
-        raise ValueError(
+        raise InputError(
             f"{where}: its mask must have the picture's {record.height}×{record.width} pixels, "
             f"got {mask.shape[0]}×{mask.shape[1]}; cris data check lists all of them"
         )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cris.errors import InputError
 from cris.evaluation.paper import MEAN_IOU, TITLES
 
 Column = tuple[str, str]
@@ -68,7 +69,7 @@ def make_sheet(records: Iterable[Mapping[str, Any]], figure: str = "mean_iou") -
     """A sheet of what `cris eval` recorded; runs of one model share a line.
 
     Raises:
-        ValueError: two runs are of the same model, data and split.
+        InputError: two runs are of the same model, data and split.
     """
     cells: dict[tuple[str, str], dict[Column, str]] = {}
     backbones: dict[str, None] = {}
@@ -78,7 +79,7 @@ def make_sheet(records: Iterable[Mapping[str, Any]], figure: str = "mean_iou") -
         model = (Path(record["model"]).name or record["model"], str(record["identity"]["model"]))
         column = (record["data_set"] or Path(record["data"]).name, record["split"])
         if column in cells.setdefault(model, {}):
-            raise ValueError(f"two runs measure {model[0]} on {' '.join(column)}: name one of them")
+            raise InputError(f"two runs measure {model[0]} on {' '.join(column)}: name one of them")
         cells[model][column] = _cell(record, figure)
         has_parts |= record["limit"] is not None
         columns[column] = None

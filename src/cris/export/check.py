@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float32
 
 from cris.engines.engine import Engine, Precision
+from cris.errors import InputError
 from cris.export.samples import Sample
 from cris.model.cris import Cris
 
@@ -40,11 +41,11 @@ def differences(
 
 
 def check(found: Mapping[int, float], precision: Precision) -> None:
-    """Raises ValueError when an export differs by more than its precision explains."""
+    """Raises InputError when an export differs by more than its precision explains."""
     limit = LIMITS[precision]
     for batch, difference in found.items():
         if not difference <= limit:  # also when it is not a number
-            raise ValueError(
+            raise InputError(
                 f"the exported model's logits differ from the model's by {difference:.1e} at batch {batch}, "
                 f"{precision} may differ by {limit:.0e}: nothing was written; try another precision"
             )

@@ -12,6 +12,7 @@ from cris.config_file import StoredConfig, write_config
 from cris.engines.engine import Precision
 from cris.engines.exported import PRECISIONS, Format
 from cris.engines.opening import open_graphs
+from cris.errors import InputError
 from cris.export.calibration import Calibration, calibrate, mean_agreement
 from cris.export.check import BATCHES, check, differences, plain_logits
 from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write_pt2
@@ -58,13 +59,13 @@ def export_model(
         least_agreement: mean IoU that masks of int8 must have with those of float32 on the samples.
 
     Raises:
-        ValueError: the format does not come in this precision, too few samples to calibrate with, or the
+        InputError: the format does not come in this precision, too few samples to calibrate with, or the
             graphs answer otherwise than the model.
     """
     if precision not in PRECISIONS[format]:
-        raise ValueError(f"{format} is exported in {' or '.join(PRECISIONS[format])}, got {precision}")
+        raise InputError(f"{format} is exported in {' or '.join(PRECISIONS[format])}, got {precision}")
     if precision == "int8" and len(samples) < max(BATCHES):
-        raise ValueError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(samples)}")
+        raise InputError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(samples)}")
     config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
     asked = samples or noise_samples(max(BATCHES), config)
     expected = plain_logits(checkpoint.model.eval(), asked)
@@ -123,7 +124,7 @@ def _write_int8(
             agreement = mean_agreement(open_graphs(folder, format, "int8", model), calibration)
             if agreement >= least_agreement:
                 return agreement
-    raise ValueError(
+    raise InputError(
         f"masks of int8 agree with those of float32 by a mean IoU of {agreement:.3f}, at least "
         f"{least_agreement} is needed: calibrate with more pictures like those to come, or export fp32"
     )

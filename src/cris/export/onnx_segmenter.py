@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cris.engines.exported import read_exported
 from cris.engines.onnx_engine import OnnxEngine
+from cris.errors import InputError
 from cris.segmenter import Segmenter
 
 
@@ -19,11 +20,11 @@ class OnnxSegmenter(Segmenter):
             is_strict: whether a sentence that is too long is an error; else it is cut, with a warning.
 
         Raises:
-            ValueError: no such folder, or one of another format.
+            InputError: no such folder, or one of another format.
         """
         exported = read_exported(folder)
         if exported.format != "onnx":
-            raise ValueError(f"{folder} must hold an ONNX export, it holds one in {exported.format}")
+            raise InputError(f"{folder} must hold an ONNX export, it holds one in {exported.format}")
         super().__init__(
             OnnxEngine(exported.folder, exported.config.model),
             exported.tokenizer,

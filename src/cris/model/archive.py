@@ -15,6 +15,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from cris.errors import InputError
+
 STORAGES = {
     "DoubleStorage": torch.float64,
     "FloatStorage": torch.float32,
@@ -35,12 +37,12 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The named tensors of a safetensors file, a `torch.save` file or a TorchScript archive.
 
     A dict under "state_dict" is unwrapped, and so is the prefix "module." that distributed training adds.
-    Raises ValueError when the file cannot be read or would need code to run.
+    Raises InputError when the file cannot be read or would need code to run.
     """
     path = Path(path)
     if not path.is_file():
         what = "a folder" if path.is_dir() else "missing"
-        raise ValueError(f"{path} is {what}: expected a file of weights")
+        raise InputError(f"{path} is {what}: expected a file of weights")
     if path.suffix == ".safetensors":
         tensors = _read_safetensors(path)
     elif root := _torchscript_root(path):
@@ -48,7 +50,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     else:
         tensors = _read_torch_save(path)
     if not tensors:
-        raise ValueError(f"{path} holds no named tensors: expected a state dict")
+        raise InputError(f"{path} holds no named tensors: expected a state dict")
     if all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     return tensors
@@ -58,7 +60,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is not a readable safetensors file: {error}; fetch it again") from error
+        raise InputError(f"{path} is not a readable safetensors file: {error}; fetch it again") from error
 
 
 class _Ignored:
@@ -80,11 +82,11 @@ def _read_torch_save(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # torch has no one error for a malformed file
         refused = re.search(r"GLOBAL (\S+)", str(error))
         why = f"needs {refused[1]}, which could run code" if refused else "is cut short or of another kind"
-        raise ValueError(f"{path} is not a file of plain tensors: it {why}") from error
+        raise InputError(f"{path} is not a file of plain tensors: it {why}") from error
     if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
         content = content["state_dict"]
     if not isinstance(content, Mapping):
-        raise ValueError(f"{path} must hold a state dict, got {type(content).__name__}")
+        raise InputError(f"{path} must hold a state dict, got {type(content).__name__}")
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
 
 
@@ -105,7 +107,7 @@ def _read_torchscript(path: Path, root: str) -> dict[str, Tensor]:
         return dict(_named_tensors(module, "", set()))
     except Exception as error:  # whatever a malformed pickle makes Python raise
         reason = str(error) or type(error).__name__
-        raise ValueError(f"{path} is not a readable TorchScript archive of weights: {reason}") from error
+        raise InputError(f"{path} is not a readable TorchScript archive of weights: {reason}") from error
 
 
 class _Module:

@@ -5,15 +5,28 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from cris.errors import InputError
+
 
 class ConvNorm(nn.Module):
     """Convolution without bias and BatchNorm."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel_size: int, stride: int = 1) -> None:
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         padding = kernel_size // 2
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel_size, stride, padding, bias=False)
-        self.norm = nn.BatchNorm2d(channels_out)
+        self.conv = nn.Conv2d(
+            channels_in, channels_out, kernel_size, stride, padding, groups=groups, bias=False
+        )
+        self.norm = nn.BatchNorm2d(channels_out, eps=eps)
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
         return self.norm(self.conv(x))  # type: ignore[no-any-return]
@@ -56,7 +69,7 @@ class Attention(nn.Module):
     ) -> None:
         super().__init__()
         if dim % heads:
-            raise ValueError(f"{heads} heads do not divide {dim} channels: choose a divisor of the width")
+            raise InputError(f"{heads} heads do not divide {dim} channels: choose a divisor of the width")
         self.heads = heads
         self.dropout = dropout
         self.query = nn.Linear(dim, dim)

@@ -1,10 +1,21 @@
 """Builds a model from its configuration."""
 
+from cris.model.bert_text import BertText
 from cris.model.clip_resnet import ClipResnet
 from cris.model.clip_text import ClipText
-from cris.model.config import CrisConfig
+from cris.model.config import (
+    BertTextConfig,
+    ClipResnetConfig,
+    ClipTextConfig,
+    CrisConfig,
+    EfficientNetLiteConfig,
+    ImageEncoderConfig,
+    TextEncoderConfig,
+)
 from cris.model.cris import Cris
 from cris.model.decoder import Decoder
+from cris.model.efficientnet_lite import EfficientNetLite
+from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck
 from cris.model.projector import Projector
 
@@ -15,9 +26,27 @@ def build_cris(config: CrisConfig) -> Cris:
     dim, joint_dim = config.neck.middle, config.joint_dim
     return Cris(
         config,
-        image_encoder=ClipResnet(config.image, joint_dim),
-        text_encoder=ClipText(config.text, joint_dim),
+        image_encoder=build_image_encoder(config.image, joint_dim),
+        text_encoder=build_text_encoder(config.text, joint_dim),
         neck=CrossModalNeck(config.neck, (c3, c4), joint_dim),
         decoder=Decoder(config.decoder, dim, config.text.width) if config.decoder.layers else None,
         projector=Projector(config.projector, dim, joint_dim),
     )
+
+
+def build_image_encoder(config: ImageEncoderConfig, joint_dim: int) -> ImageEncoder:
+    """Return the image encoder of that configuration, with fresh weights."""
+    match config:
+        case ClipResnetConfig():
+            return ClipResnet(config, joint_dim)
+        case EfficientNetLiteConfig():
+            return EfficientNetLite(config, joint_dim)
+
+
+def build_text_encoder(config: TextEncoderConfig, joint_dim: int) -> TextEncoder:
+    """Return the text encoder of that configuration, with fresh weights."""
+    match config:
+        case ClipTextConfig():
+            return ClipText(config, joint_dim)
+        case BertTextConfig():
+            return BertText(config, joint_dim)

@@ -6,7 +6,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cris.model.blocks import Attention, ConvNorm, ConvNormRelu
-from cris.model.config import ImageEncoderConfig
+from cris.model.config import ClipResnetConfig
+from cris.model.encoders import ImageEncoder
 
 
 class Bottleneck(nn.Module):
@@ -53,10 +54,10 @@ class DenseAttentionPool(nn.Module):
         return F.relu(attended + self.residual(x))
 
 
-class ClipResnet(nn.Module):
+class ClipResnet(ImageEncoder):
     """Turns pictures into features at strides of 8, 16 and 32 pixels."""
 
-    def __init__(self, config: ImageEncoderConfig, joint_dim: int) -> None:
+    def __init__(self, config: ClipResnetConfig, joint_dim: int) -> None:
         super().__init__()
         first, second, third = config.stem
         self.stem = nn.Sequential(
@@ -76,6 +77,15 @@ class ClipResnet(nn.Module):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         self.attention_pool = DenseAttentionPool(channels_in, config.heads, joint_dim, config.position_grid)
+
+    @property
+    def blocks(self) -> list[nn.Module]:
+        """All parts from the image on, in order: what is frozen, or recomputed, one by one."""
+        return [
+            self.stem,
+            *(block for stage in self.stages for block in stage.children()),
+            self.attention_pool,
+        ]
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]

@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from cris.errors import InputError
 from cris.model.blocks import Attention
-from cris.model.config import TextEncoderConfig
+from cris.model.config import ClipTextConfig
+from cris.model.encoders import TextEncoder
 
 
 class TextFeatures(NamedTuple):
@@ -41,10 +43,10 @@ class TextBlock(nn.Module):
         return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
 
 
-class ClipText(nn.Module):
+class ClipText(TextEncoder):
     """Turns token ids into word features and a sentence feature."""
 
-    def __init__(self, config: TextEncoderConfig, joint_dim: int) -> None:
+    def __init__(self, config: ClipTextConfig, joint_dim: int) -> None:
         super().__init__()
         self.token_embedding = nn.Embedding(config.vocabulary, config.width)
         self.positions = nn.Parameter(torch.empty(config.context_length, config.width).normal_(std=0.01))
@@ -59,7 +61,7 @@ class ClipText(nn.Module):
         """Returns the words and the sentence: the word at the end token (the largest id), projected."""
         length, longest = tokens.shape[1], self.positions.shape[0]
         if length > longest:
-            raise ValueError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
+            raise InputError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")
         x = self.token_embedding(tokens) + self.positions[:length]
         for block in self.blocks:
             x = block(x)

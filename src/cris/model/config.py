@@ -1,15 +1,17 @@
 """What a model is made of: every size and option that its weights or its answers depend on."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from math import ceil
+from typing import ClassVar, Literal
 
 from cris.calibration import Calibration
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageEncoderConfig:
+class ClipResnetConfig:
     """CLIP's modified ResNet with a dense attention pool; the defaults are RN50."""
 
+    kind: ClassVar[str] = "clip_resnet"
     layers: tuple[int, int, int, int] = (3, 4, 6, 3)
     """Bottleneck blocks in each of the four stages."""
     stem: tuple[int, int, int] = (32, 32, 64)
@@ -31,9 +33,39 @@ class ImageEncoderConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextEncoderConfig:
+class EfficientNetLiteConfig:
+    """EfficientNet-Lite, whose last features have the joint width; the defaults are Lite0."""
+
+    kind: ClassVar[str] = "efficientnet_lite"
+    width: float = 1.0
+    """Factor of all channels but the stem's and the last ones: 1 for Lite0 and Lite1, 1.1 for Lite2."""
+    depth: float = 1.0
+    """Factor of the blocks in all stages but the first and the last: 1, 1.1 and 1.2 for Lite0 to Lite2."""
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Channels of C3, C4 and of the last stage."""
+        return self.scaled_channels(40), self.scaled_channels(112), self.scaled_channels(320)
+
+    def scaled_channels(self, channels: int) -> int:
+        """Return a stage's channels at this width, in eights, at most a tenth fewer than asked for."""
+        wanted = channels * self.width
+        rounded = max(8, int(wanted + 4) // 8 * 8)
+        return rounded + 8 if rounded < 0.9 * wanted else rounded
+
+    def scaled_depth(self, blocks: int) -> int:
+        """Return a stage's number of blocks at this depth."""
+        return ceil(blocks * self.depth)
+
+
+ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipTextConfig:
     """CLIP's text transformer; the defaults are those beside RN50 and RN101."""
 
+    kind: ClassVar[str] = "clip_text"
     vocabulary: int = 49408
     """Number of tokens; the largest id is the end token."""
     context_length: int = 77
@@ -48,6 +80,43 @@ class TextEncoderConfig:
         """Attention heads, 64 channels each."""
         return self.width // 64
 
+    @property
+    def hidden_word(self) -> int:
+        """Id of what stands for a hidden word in training: "*", which names nothing.
+
+        As a single byte it has this id in every vocabulary, reduced ones too. CLIP has no token for a hidden
+        word, and id 0 would be padding to released models.
+        """
+        return 265
+
+
+@dataclass(frozen=True, kw_only=True)
+class BertTextConfig:
+    """BERT with mean pooling; the defaults are MiniLM-L6."""
+
+    kind: ClassVar[str] = "bert_text"
+    vocabulary: int = 30522
+    """Number of tokens; the largest id is the end token."""
+    context_length: int = 64
+    """Longest sentence in tokens, start and end included."""
+    width: int = 384
+    """Channels of a word feature."""
+    layers: int = 6
+    """Transformer blocks."""
+
+    @property
+    def heads(self) -> int:
+        """Attention heads, 32 channels each."""
+        return self.width // 32
+
+    @property
+    def hidden_word(self) -> int:
+        """Id of what stands for a hidden word in training: BERT's mask token."""
+        return 1
+
+
+TextEncoderConfig = ClipTextConfig | BertTextConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class NeckConfig:
@@ -59,6 +128,8 @@ class NeckConfig:
     """Channels at a stride of 16 pixels, and of the neck's output."""
     coarse: int = 1024
     """Channels at a stride of 32 pixels, where the sentence joins."""
+    alignment: bool = False
+    """Whether the product of sentence and C5 joins there too: of use where both encoders begin aligned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,8 +166,8 @@ class CrisConfig:
 
     joint_dim: int = 1024
     """Width of CLIP's joint space: of C5 and of the sentence feature."""
-    image: ImageEncoderConfig = field(default_factory=ImageEncoderConfig)
-    text: TextEncoderConfig = field(default_factory=TextEncoderConfig)
+    image: ImageEncoderConfig = field(default_factory=ClipResnetConfig)
+    text: TextEncoderConfig = field(default_factory=ClipTextConfig)
     neck: NeckConfig = field(default_factory=NeckConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
@@ -114,6 +185,8 @@ class InferenceConfig:
     """Tokens per sentence, start and end included; longer sentences are cut."""
     threshold: float = 0.35
     """A pixel belongs to the mask when its probability is above this."""
+    peak_threshold: float = 0.0
+    """The mask is empty unless its highest probability is above this: what is absent then gets none."""
     protocol: Literal["default", "released"] = "default"
     """Resampling of pictures and answers: ours, or the released code's to the letter."""
     calibration: Calibration = field(default_factory=Calibration)
@@ -121,16 +194,16 @@ class InferenceConfig:
 
 
 CRIS_RN50 = CrisConfig()
-CRIS_RN101 = CrisConfig(joint_dim=512, image=ImageEncoderConfig(layers=(3, 4, 23, 3)))
+CRIS_RN101 = CrisConfig(joint_dim=512, image=ClipResnetConfig(layers=(3, 4, 23, 3)))
 CRIS_RN50X4 = CrisConfig(
     joint_dim=640,
-    image=ImageEncoderConfig(layers=(4, 6, 10, 6), stem=(40, 40, 80), width=80, position_grid=9),
-    text=TextEncoderConfig(width=640),
+    image=ClipResnetConfig(layers=(4, 6, 10, 6), stem=(40, 40, 80), width=80, position_grid=9),
+    text=ClipTextConfig(width=640),
 )
 CRIS_RN50X16 = CrisConfig(
     joint_dim=768,
-    image=ImageEncoderConfig(layers=(6, 8, 18, 8), stem=(48, 48, 96), width=96, position_grid=12),
-    text=TextEncoderConfig(width=768),
+    image=ClipResnetConfig(layers=(6, 8, 18, 8), stem=(48, 48, 96), width=96, position_grid=12),
+    text=ClipTextConfig(width=768),
 )
 BACKBONES = {"RN50": CRIS_RN50, "RN101": CRIS_RN101, "RN50x4": CRIS_RN50X4, "RN50x16": CRIS_RN50X16}
 """Configurations by the name of CLIP's image encoder."""

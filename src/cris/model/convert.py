@@ -9,15 +9,16 @@ from pathlib import Path
 from jaxtyping import Float
 from torch import Tensor
 
+from cris.errors import InputError
 from cris.model.archive import read_tensors
 from cris.model.build import build_cris
 from cris.model.config import (
+    ClipResnetConfig,
+    ClipTextConfig,
     CrisConfig,
     DecoderConfig,
-    ImageEncoderConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
 )
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
@@ -142,10 +143,12 @@ def load_clip(path: str | Path, config: CrisConfig) -> Cris:
 
     Reads OpenAI's TorchScript archives, plain state dicts and safetensors, and runs no code from them. A
     positional embedding made for pictures of another size is kept as it is: the attention pool resizes it.
-    Raises ValueError naming the tensors that do not fit.
+    Raises InputError naming the tensors that do not fit.
     """
     tensors = read_tensors(path)
     positions = tensors.get("visual.attnpool.positional_embedding")
+    if not isinstance(config.image, ClipResnetConfig):
+        raise InputError(f"{path} is for a CLIP ResNet, and the model's image encoder is {config.image.kind}")
     if positions is not None and positions.ndim == 2:
         grid = math.isqrt(max(len(positions) - 1, 1))
         config = replace(config, image=replace(config.image, position_grid=grid))
@@ -158,14 +161,14 @@ def load_released(path: str | Path) -> Cris:
     """A model in evaluation mode from a checkpoint that the released training code saved.
 
     Sizes come from the tensors' shapes (the decoder has 8 heads, which no shape tells), and the padding mask
-    is the released one. Raises ValueError naming the tensors that are missing, unexpected or misshapen.
+    is the released one. Raises InputError naming the tensors that are missing, unexpected or misshapen.
     """
     tensors = read_tensors(path)
     try:
         config = released_config(tensors)
     except KeyError as error:
         message = f"{path} is no checkpoint of the released code: {error} is missing or misshapen"
-        raise ValueError(message) from error
+        raise InputError(message) from error
     model = build_cris(config)
     fill(model, tensors, _sources(model, RELEASED), unused=RELEASED_UNUSED, path=path)
     return model.eval()
@@ -189,7 +192,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
         raise KeyError("proj.txt.weight")
     return CrisConfig(
         joint_dim=size("backbone.text_projection", 1),
-        image=ImageEncoderConfig(
+        image=ClipResnetConfig(
             layers=(stages[0], stages[1], stages[2], stages[3]),
             stem=(
                 size("backbone.visual.conv1.weight"),
@@ -199,7 +202,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
             width=size("backbone.visual.layer1.0.conv1.weight"),
             position_grid=math.isqrt(max(size("backbone.visual.attnpool.positional_embedding") - 1, 1)),
         ),
-        text=TextEncoderConfig(
+        text=ClipTextConfig(
             vocabulary=size("backbone.token_embedding.weight"),
             context_length=size("backbone.positional_embedding"),
             width=size("backbone.token_embedding.weight", 1),

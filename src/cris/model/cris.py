@@ -4,10 +4,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cris.model.clip_resnet import ClipResnet
-from cris.model.clip_text import ClipText, TextFeatures
+from cris.errors import InputError
+from cris.model.clip_text import TextFeatures
 from cris.model.config import CrisConfig
 from cris.model.decoder import Decoder
+from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck, PictureFeatures
 from cris.model.projector import Projector
 
@@ -19,8 +20,8 @@ class Cris(nn.Module):
         self,
         config: CrisConfig,
         *,
-        image_encoder: ClipResnet,
-        text_encoder: ClipText,
+        image_encoder: ImageEncoder,
+        text_encoder: TextEncoder,
         neck: CrossModalNeck,
         decoder: Decoder | None,
         projector: Projector,
@@ -47,7 +48,7 @@ class Cris(nn.Module):
             image_index: for each sentence the row of `images` it speaks of; None: row i speaks of picture i.
 
         Raises:
-            ValueError: height or width is not divisible by 32, or a sentence is longer than the context.
+            InputError: height or width is not divisible by 32, or a sentence is longer than the context.
         """
         return self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
 
@@ -55,7 +56,7 @@ class Cris(nn.Module):
         """Everything that does not depend on a sentence: encode once, ask often."""
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
-            raise ValueError(
+            raise InputError(
                 f"height and width must be divisible by 32, got {height}×{width}: letterbox first"
             )
         return self.neck.encode_image(*self.image_encoder(images))

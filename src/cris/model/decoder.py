@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from cris.errors import InputError
 from cris.model.blocks import Attention, SinePositions
 from cris.model.config import DecoderConfig
 
@@ -60,7 +61,7 @@ class Decoder(nn.Module):
     def __init__(self, config: DecoderConfig, dim: int, dim_words: int) -> None:
         super().__init__()
         if dim % 4:
-            raise ValueError(f"the decoder's width must be divisible by 4 for its 2-D positions, got {dim}")
+            raise InputError(f"the decoder's width must be divisible by 4 for its 2-D positions, got {dim}")
         self.pixel_positions = SinePositions(dim // 2)
         self.word_positions = SinePositions(dim_words)
         self.layers = nn.ModuleList(DecoderLayer(config, dim, dim_words) for _ in range(config.layers))

@@ -4,9 +4,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from cris.model.cris import Cris
+from cris.errors import InputError
 
 
 class Source(NamedTuple):
@@ -17,7 +17,7 @@ class Source(NamedTuple):
 
 
 def fill(
-    model: Cris,
+    model: nn.Module,
     tensors: Mapping[str, Tensor],
     sources: Mapping[str, Source],
     *,
@@ -26,7 +26,7 @@ def fill(
 ) -> None:
     """Copies tensors into the model, cast to its types; entries without a source stay as they are.
 
-    Raises ValueError naming what is missing, misshapen, or in the file without being asked for or `unused`.
+    Raises InputError naming what is missing, misshapen, or in the file without being asked for or `unused`.
     """
     weights: dict[str, Tensor] = {}
     # as dicts: several of ours can come from one of theirs, which then has one place in the list
@@ -47,7 +47,7 @@ def fill(
             missing[source.key] = None
     problems = {"missing": [*missing], "unexpected": [*unexpected], "misshapen": [*misshapen]}
     if any(problems.values()):
-        raise ValueError(f"{path} does not fit the model: {_listed(problems)}")
+        raise InputError(f"{path} does not fit the model: {_listed(problems)}")
     model.load_state_dict(expected | weights)
 
 

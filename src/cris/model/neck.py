@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from cris.model.blocks import ConvNormRelu, upsample
+from cris.model.blocks import ConvNorm, ConvNormRelu, upsample
 from cris.model.config import NeckConfig
 
 
@@ -15,7 +15,7 @@ class PictureFeatures(NamedTuple):
     """What the neck keeps of B pictures: all that does not depend on a sentence."""
 
     coarse: Float[Tensor, "batch coarse h32 w32"]
-    """C5, projected."""
+    """C5, projected; with alignment, C5 itself behind it."""
     middle: Float[Tensor, "batch middle h16 w16"]
     """C4's share of the first fusion."""
     fine: Float[Tensor, "batch middle h16 w16"]
@@ -38,6 +38,7 @@ class CrossModalNeck(nn.Module):
         self.sentence_norm = nn.BatchNorm1d(coarse)
         self.coarse = ConvNormRelu(joint_dim, coarse, 1)
         self.coarse_norm = nn.BatchNorm2d(coarse)
+        self.alignment = ConvNorm(1, coarse, 1) if config.alignment else None
         self.middle = ConvNormRelu(c4, middle, 3)
         self.middle_fusion = ConvNormRelu(middle + coarse, middle, 1)
         self.fine = ConvNormRelu(c3, fine, 3)
@@ -56,8 +57,9 @@ class CrossModalNeck(nn.Module):
         c5: Float[Tensor, "batch dim h32 w32"],
     ) -> PictureFeatures:
         """The part that no sentence changes, done once per picture."""
+        coarse = self.coarse(c5)
         return PictureFeatures(
-            coarse=self.coarse(c5),
+            coarse=coarse if self.alignment is None else torch.cat([coarse, c5], dim=1),
             middle=self.middle_fusion.partial(self.middle(c4), offset=0),
             fine=self.fine_fusion.partial(F.avg_pool2d(self.fine(c3), 2), offset=0),
         )
@@ -67,7 +69,12 @@ class CrossModalNeck(nn.Module):
     ) -> Float[Tensor, "batch middle h16 w16"]:
         """Joins one sentence to each row of `picture`."""
         text = F.relu(self.sentence_norm(self.sentence(sentence)))
-        f5 = F.relu(self.coarse_norm(picture.coarse * text[:, :, None, None]))
+        coarse = picture.coarse[:, : text.shape[1]]
+        f5 = self.coarse_norm(coarse * text[:, :, None, None])
+        if self.alignment is not None:
+            c5 = picture.coarse[:, text.shape[1] :]
+            f5 = f5 + self.alignment(torch.einsum("bchw,bc->bhw", c5, sentence)[:, None])
+        f5 = F.relu(f5)
         # a 1x1 convolution commutes with bilinear upsampling, and is four times cheaper before it
         f5_share = upsample(self.middle_fusion.partial(f5, offset=self.lateral_channels["middle"]))
         f4 = self.middle_fusion.finish(picture.middle + f5_share)

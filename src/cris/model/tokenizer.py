@@ -1,4 +1,4 @@
-"""CLIP's tokenizer: sentences to token ids, with the whole vocabulary or a reduced one."""
+"""Sentences to token ids: CLIP's byte pairs or BERT's word pieces, whole vocabularies or reduced ones."""
 
 import html
 import json
@@ -10,7 +10,9 @@ import ftfy
 import numpy as np
 import tokenizers
 from jaxtyping import Int64
-from tokenizers import Regex, models, pre_tokenizers
+from tokenizers import Regex, models, normalizers, pre_tokenizers
+
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +22,10 @@ CONTEXT_LENGTH = 77
 """Tokens of CLIP's text context, start and end tokens counted."""
 
 START, END = "<|startoftext|>", "<|endoftext|>"
+CONTROL = ([START, END], ["[CLS]", "[SEP]"])
+"""Start and end token, the last two of a vocabulary: CLIP's, and BERT's."""
+PAD, HIDDEN, UNKNOWN = "[PAD]", "[MASK]", "[UNK]"
+"""The first three word pieces: padding, a hidden word, and a character that no piece has."""
 WORD_END = "</w>"
 # CLIP's pattern without its two control tokens: written in a sentence, they are text like any other.
 WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
@@ -41,10 +47,11 @@ class Tokenizer:
         self._table = tokenizers.Tokenizer.from_file(str(CLIP_TABLE)) if table is None else table
         self.vocab_size: int = self._table.get_vocab_size()
         self.start_id, self.end_id = self.vocab_size - 2, self.vocab_size - 1
-        if [self._table.token_to_id(START), self._table.token_to_id(END)] != [self.start_id, self.end_id]:
-            raise ValueError(f"the last two tokens must be {START} and {END}")
+        if [self._table.id_to_token(each) for each in (self.start_id, self.end_id)] not in CONTROL:
+            names = " or ".join(" and ".join(pair) for pair in CONTROL)
+            raise InputError(f"the last two tokens must be {names}")
         if self._table.get_added_tokens_decoder():
-            raise ValueError("added tokens are not allowed: a sentence could then contain control tokens")
+            raise InputError("added tokens are not allowed: a sentence could then contain control tokens")
 
     @classmethod
     def from_merges(cls, merges: Sequence[Merge]) -> "Tokenizer":
@@ -66,16 +73,35 @@ class Tokenizer:
         return cls(table)
 
     @classmethod
+    def from_word_pieces(cls, pieces: Sequence[str]) -> "Tokenizer":
+        """Return BERT's uncased tokenizer with these pieces, control tokens left out; see `CONTROL`."""
+        (start, end), first = CONTROL[1], [PAD, HIDDEN, UNKNOWN]
+        own = [piece for piece in pieces if piece not in (*first, start, end)]
+        tokens = [*first, *own, start, end]
+        table = tokenizers.Tokenizer(
+            models.WordPiece(vocab={token: index for index, token in enumerate(tokens)}, unk_token=UNKNOWN)
+        )
+        table.normalizer = normalizers.BertNormalizer()
+        table.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+        return cls(table)
+
+    @property
+    def pieces(self) -> list[str]:
+        """All tokens in the order of their ids."""
+        vocabulary = self._table.get_vocab()
+        return sorted(vocabulary, key=vocabulary.__getitem__)
+
+    @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
-        """The tokenizer of a `tokenizer.json` file; ValueError when it is not one of ours."""
+        """The tokenizer of a `tokenizer.json` file; InputError when it is not one of ours."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ValueError(f"cannot read the tokenizer {path}: {error}") from error
+            raise InputError(f"cannot read the tokenizer {path}: {error}") from error
         try:
             return cls(tokenizers.Tokenizer.from_str(text))
         except Exception as error:  # the library raises plain Exception for every malformed file
-            raise ValueError(f"{path} is not a tokenizer.json of CLIP's kind: {error}") from error
+            raise InputError(f"{path} is no tokenizer.json of CLIP's or BERT's kind: {error}") from error
 
     def save(self, path: str | Path) -> None:
         """Writes the `tokenizer.json` that `load` reads."""
@@ -94,17 +120,17 @@ class Tokenizer:
     ) -> Int64[np.ndarray, "batch length"]:
         """Ids of each sentence, cut to `length` tokens with the end token kept, or padded with zeros.
 
-        Raises ValueError for a blank sentence and, when strict, for one that is too long.
+        Raises InputError for a blank sentence and, when strict, for one that is too long.
         """
         if isinstance(sentences, str):
-            raise ValueError(f"sentences must be a list of strings, got one string {sentences!r}")
+            raise InputError(f"sentences must be a list of strings, got one string {sentences!r}")
         if length < 3:
-            raise ValueError(f"length must be at least 3 (start, one token, end), got {length}")
+            raise InputError(f"length must be at least 3 (start, one token, end), got {length}")
         rows = np.zeros((len(sentences), length), dtype=np.int64)
         for row, sentence in zip(rows, sentences, strict=True):
             ids = self._encode(clean(sentence)).ids
             if is_strict and len(ids) > length - 2:
-                raise ValueError(
+                raise InputError(
                     f"sentence must fit {length} tokens, got {len(ids) + 2}: {sentence!r}; "
                     f"shorten it by {self.cut(sentence, length)!r}"
                 )
@@ -122,8 +148,13 @@ class Tokenizer:
         """A tokenizer that keeps only the tokens these words (or sentences) need.
 
         They get the same pieces as before, under other ids; all other text falls to shorter pieces, in the
-        end to bytes, so every sentence still tokenizes.
+        end to bytes or characters, so every sentence still tokenizes.
         """
+        if isinstance(self._table.model, models.WordPiece):
+            needed = {token for word in words for token in self._encode(clean(word)).tokens}
+            return Tokenizer.from_word_pieces(
+                [piece for piece in self.pieces if piece in needed or len(piece.removeprefix("##")) == 1]
+            )
         merges = [(left, right) for left, right in json.loads(self._table.to_str())["model"]["merges"]]
         parts: dict[str, Merge] = {left + right: (left, right) for left, right in merges}
         kept: set[str] = set()
@@ -143,10 +174,10 @@ class Tokenizer:
 def clean(sentence: str) -> str:
     """CLIP's cleaning: mended text, HTML entities read twice, single spaces, lower case.
 
-    Raises ValueError when nothing is left.
+    Raises InputError when nothing is left.
     """
     text = html.unescape(html.unescape(ftfy.fix_text(sentence)))
     text = " ".join(text.split()).lower()
     if not text:
-        raise ValueError(f"a sentence must name something to find, got the blank {sentence!r}")
+        raise InputError(f"a sentence must name something to find, got the blank {sentence!r}")
     return text

@@ -3,17 +3,19 @@
 import base64
 import io
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from cris.picture import FORMATS, read_picture
+from cris.errors import InputError
+from cris.picture import read_picture
 from cris.prediction import Prediction
 from cris.segmenter import EncodedPicture, Segmenter
 from cris.serving.messages import Answer, Ask, Drawing, Refusal, Reply
@@ -80,27 +82,19 @@ class Answerer:
         for (place, (ask, _)), predictions in zip(asked.items(), found, strict=True):
             if isinstance(predictions, Refusal):
                 answers[place] = predictions
-            else:
+                continue
+            try:
                 answers[place] = _answer(ask, predictions, is_cached=ask.digest not in new)
+            except Exception as error:
+                answers[place] = _refusal(error, "sentence")
         return [answers[place] for place in range(len(asks))]
 
     def _read(self, content: bytes) -> np.ndarray | Refusal:
         """The picture's pixels; its size is read first, so that a bomb is never unpacked."""
         try:
-            try:
-                with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                    width, height = image.size
-            except Exception:
-                return read_picture(content)  # which says what is wrong with it
-            if width * height > self.pixels:
-                raise ValueError(
-                    f"expected a picture of at most {self.pixels:,} pixels, got {width}×{height}: shrink it"
-                )
-            return read_picture(content)
-        except ValueError as error:
-            return Refusal(kind="picture", detail=str(error))
-        except MemoryError:
-            return Refusal(kind="memory", detail="no memory to read the picture")
+            return read_picture(content, max_pixels=self.pixels)
+        except Exception as error:
+            return _refusal(error, "picture")
 
     def _predict(
         self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]
@@ -109,11 +103,10 @@ class Answerer:
         try:
             encoded = self._encoded(asked)
             return self.segmenter.predict_batch(encoded, [ask.sentences for ask, _ in asked])
-        except (ValueError, MemoryError) as error:
+        except Exception as error:
             if len(asked) > 1:
                 return [one for each in asked for one in self._predict([each])]
-            is_memory = isinstance(error, MemoryError)
-            return [Refusal(kind="memory" if is_memory else "sentence", detail=str(error))]
+            return [_refusal(error, "sentence")]
 
     def _encoded(self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]) -> list[EncodedPicture]:
         """Each picture encoded once, though several may ask of it; new ones are kept."""
@@ -122,6 +115,16 @@ class Answerer:
         for digest, picture in encoded.items():
             self.cache.put(digest, picture)
         return [encoded[ask.digest] for ask, _ in asked]
+
+
+def _refusal(error: Exception, kind: Literal["picture", "sentence"]) -> Refusal:
+    """Refuse a request for what was wrong with its picture or sentence, or for a bug."""
+    match error:
+        case InputError():
+            return Refusal(kind=kind, detail=str(error))
+        case MemoryError():
+            return Refusal(kind="memory", detail=str(error) or "no memory for the picture")
+    return Refusal(kind="bug", detail="".join(traceback.format_exception(error)))
 
 
 def _answer(ask: Ask, predictions: list[Prediction], *, is_cached: bool) -> Answer:

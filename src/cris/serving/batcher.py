@@ -8,7 +8,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from cris.serving.limits import Limits, RefusalError
+from cris.errors import InputError
+from cris.serving.limits import Limits, RefusalError, internal_error
 from cris.serving.logs import log
 from cris.serving.messages import Answer, Ask, Ready, Refusal
 from cris.serving.metrics import Metrics
@@ -61,11 +62,11 @@ class Batcher:
         metrics.waiting.set_function(lambda: len(self._waiting))
 
     async def __aenter__(self) -> "Batcher":
-        """Loads the model. Raises ValueError when it cannot be loaded."""
+        """Loads the model. Raises InputError when it cannot be loaded."""
         try:
             self._set_worker(await Worker.start(self.settings))
         except WorkerError as error:
-            raise ValueError(f"the model could not be loaded: {error}") from error
+            raise InputError(f"the model could not be loaded: {error}") from error
         self._keeper = asyncio.create_task(self._keep())
         return self
 
@@ -135,7 +136,7 @@ class Batcher:
                     worker = self.worker
                     self._set_worker(None)
                     await worker.kill()
-                is_known = isinstance(error, WorkerError | ValueError)
+                is_known = isinstance(error, WorkerError | InputError)
                 log("worker died", logging.ERROR, traceback=not is_known, reason=str(error), pause=pause)
                 await asyncio.sleep(pause)
                 pause = min(_LONGEST_PAUSE, 2 * pause + 0.5)
@@ -237,5 +238,8 @@ def _refused(refusal: Refusal) -> RefusalError:
             return RefusalError(
                 422, "bad_sentence", refusal.detail, "send short sentences such as 'the man in red'"
             )
+        case "bug":
+            log("error", logging.ERROR, traceback=refusal.detail)
+            return internal_error()
         case "memory":
             return RefusalError(503, "out_of_memory", refusal.detail, "send a smaller picture", retry_after=5)

@@ -12,7 +12,7 @@ import time
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cris.serving.limits import Limits, RefusalError
+from cris.serving.limits import Limits, RefusalError, internal_error
 from cris.serving.logs import log
 from cris.serving.metrics import Metrics
 
@@ -145,7 +145,7 @@ class _Passage:
                 raise  # half an answer is out: the connection is cut
             if self.refusal is None:
                 log("error", logging.ERROR, traceback=True, path=self.scope["path"])
-                self.refusal = RefusalError(500, "internal", "this is a bug of the server", "report it")
+                self.refusal = internal_error()
         if self.refusal is not None and self.status is None:
             await self._refuse(self.refusal)
 

@@ -15,6 +15,8 @@ from cris.serving.messages import Ask, Extra
 from cris.serving.schemas import SegmentRequest
 
 _FORM_FIELDS = ("image", "sentence", "model", "include")
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+"""From that of URLs."""
 _SMALL_FIELDS = 1 + len(get_args(Extra))  # beside the sentences
 
 
@@ -82,11 +84,26 @@ def _from_json(body: bytes, limits: Limits, model: str) -> Ask:
         detail = f"{where}: {first['msg']}" if where else first["msg"]
         raise _bad_request(detail, "GET /openapi.json describes the request", is_syntax=not where) from None
     try:
-        picture = base64.b64decode(asked.image, validate=True)
+        picture = _from_base64(asked.image)
     except (binascii.Error, ValueError):
-        raise _bad_request("image: expected base64, got something else", "encode the file's bytes") from None
+        raise _bad_request(
+            "image: expected base64, or a data: URL in base64, got something else", "encode the file's bytes"
+        ) from None
     _check_model(asked.model, model)
     return make_ask(picture, asked.sentences, frozenset(asked.include), limits)
+
+
+def _from_base64(text: str) -> bytes:
+    """Decode base64 as anything writes it: in lines, URL-safe, without padding, or in a data: URL.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    head, separator, content = text.partition(";base64,")
+    if separator and head.startswith("data:"):
+        text = content
+    compact = "".join(text.split()).translate(_STANDARD_ALPHABET).rstrip("=")
+    return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
 
 
 async def _from_form(request: Request, limits: Limits, model: str) -> Ask:

@@ -47,3 +47,8 @@ class RefusalError(Exception):
     def content(self) -> bytes:
         """The body as it is sent."""
         return json.dumps(self.body).encode()
+
+
+def internal_error() -> RefusalError:
+    """Return what is said of a bug; its traceback is in the log."""
+    return RefusalError(500, "internal", "this is a bug of the server", "report it")

@@ -25,9 +25,11 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def log(event: str, level: int = logging.INFO, *, traceback: bool = False, **fields: object) -> None:
-    """Writes an event with its fields, and with the traceback of the error being handled."""
-    LOG.log(level, event, extra={"fields": fields}, exc_info=traceback)
+def log(event: str, level: int = logging.INFO, *, traceback: bool | str = False, **fields: object) -> None:
+    """Writes an event with its fields, and with the traceback of the error being handled, or this one."""
+    if isinstance(traceback, str):
+        fields["traceback"] = traceback
+    LOG.log(level, event, extra={"fields": fields}, exc_info=traceback is True)
 
 
 def configure() -> None:

@@ -62,8 +62,9 @@ class Answer:
 class Refusal:
     """Why one `Ask` has no answer."""
 
-    kind: Literal["picture", "sentence", "memory"]
+    kind: Literal["picture", "sentence", "memory", "bug"]
     detail: str
+    """For the client; of a bug its traceback, for the log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +92,13 @@ class Ready:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """The worker cannot have its model, for a reason that a user can mend."""
+    """The worker cannot have its model."""
 
     detail: str
     missing: str | None = None
     """The package that is not installed, if that is why."""
+    is_bug: bool = False
+    """Whether `detail` is the traceback of a bug, not a reason that a user can mend."""
 
 
 def packed(message: object) -> bytes:

@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
 import subprocess
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from cris.errors import InputError
+from cris.serving.logs import log
 from cris.serving.messages import HEADER, Ask, Failed, Ready, Reply, packed, unpacked
 from cris.serving.worker import WorkerSettings, command
 
@@ -25,7 +29,10 @@ class Worker:
         """Starts the process; `start` also waits for its model."""
         self.ready: Ready | None = None
         """What it said of its model, once that is loaded."""
-        self._process = subprocess.Popen(command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(
+            command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        threading.Thread(target=self._log_stderr, daemon=True).start()
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker")
         self._is_asked = False
         self.gone = asyncio.ensure_future(self._in_thread(self._process.wait))
@@ -36,8 +43,9 @@ class Worker:
         """A worker, once its model is loaded.
 
         Raises:
-            ValueError: the model cannot be loaded.
+            InputError: the model cannot be loaded.
             ModuleNotFoundError: it needs a package that is not installed.
+            RuntimeError: a bug kept it from loading.
             WorkerError: it ended without saying why.
         """
         worker = cls(settings)
@@ -46,7 +54,9 @@ class Worker:
             if isinstance(first, Failed):
                 if first.missing is not None:
                     raise ModuleNotFoundError(first.detail, name=first.missing)
-                raise ValueError(first.detail)
+                if first.is_bug:
+                    raise RuntimeError(f"the worker failed:\n{first.detail}")
+                raise InputError(first.detail)
             assert isinstance(first, Ready), first
         except BaseException:
             await worker.kill()
@@ -105,6 +115,13 @@ class Worker:
         if len(content) < length:
             raise self._death()
         return unpacked(content)
+
+    def _log_stderr(self) -> None:
+        """Log what its libraries print, line by line; libtiff does so of damaged pictures."""
+        assert self._process.stderr is not None
+        with self._process.stderr as stderr:
+            for line in stderr:
+                log("worker said", logging.WARNING, line=line.decode(errors="backslashreplace").rstrip())
 
     def _close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):

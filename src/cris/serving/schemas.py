@@ -13,7 +13,8 @@ class SegmentRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     image: Annotated[
-        str, Field(description="A picture file, in base64", json_schema_extra={"format": "byte"})
+        str,
+        Field(description="A picture file in base64, or a data: URL", json_schema_extra={"format": "byte"}),
     ]
     sentences: Annotated[
         list[str], Field(min_length=1, description="Referring expressions", examples=[["the man in red"]])

@@ -9,6 +9,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from cris.errors import InputError
 from cris.serving.app import create_app
 from cris.serving.batcher import Batcher
 from cris.serving.limits import Limits
@@ -19,14 +20,14 @@ from cris.serving.worker import WorkerSettings
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections; port 0 is any free one. Raises ValueError when it cannot be had."""
+    """A socket that accepts connections; port 0 is any free one. Raises InputError when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         # create_server tells the address in the reason
         reason = (error.strerror or str(error)).partition(" (while ")[0].lower()
-        raise ValueError(
+        raise InputError(
             f"cannot listen on {host}:{port} ({reason}): choose another --host or --port"
         ) from error
     # connections inherit it: head and body are two writes, of which the second would wait 40 ms for a receipt
@@ -53,7 +54,7 @@ async def serve(
         has_page: whether there is a page at /.
         announce: is told the address once requests are answered.
 
-    Raises ValueError when the model cannot be loaded.
+    Raises InputError when the model cannot be loaded.
     """
     configure()
     url = _url(at)

@@ -4,12 +4,15 @@ import json
 import os
 import signal
 import sys
+import traceback
+import warnings
 from dataclasses import asdict, dataclass
 from typing import IO
 
 import numpy as np
 
 from cris.engines.engine import EngineName, Precision
+from cris.errors import BUG, InputError
 from cris.segmenter import Segmenter
 from cris.serving.answerer import Answerer, FeatureCache
 from cris.serving.messages import HEADER, Failed, Ready, packed, unpacked
@@ -50,10 +53,13 @@ def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
             is_strict=True,
         )
         segmenter.predict(np.zeros((32, 32, 3), dtype=np.uint8), "warm")  # ready means warm
-    except (ValueError, MemoryError, OSError, ModuleNotFoundError) as error:
+    except (InputError, MemoryError, OSError, ModuleNotFoundError) as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         say(Failed(detail=str(error), missing=missing))
         return 1
+    except Exception:
+        say(Failed(detail=traceback.format_exc(), is_bug=True))
+        return BUG
     inference = segmenter.inference
     say(
         Ready(
@@ -80,6 +86,7 @@ def _main() -> None:
     # requests are still to be answered
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # of pictures, whose sender cannot see them
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a library's print does not get among them
     sys.exit(run(WorkerSettings(**json.loads(sys.argv[1])), sys.stdin.buffer, replies))

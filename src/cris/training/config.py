@@ -8,6 +8,7 @@ import tyro
 
 from cris.data.loading.resample import Target
 from cris.data.loading.sampling import Rule
+from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
 
@@ -72,6 +73,10 @@ class OptimizerConfig:
     """The backbone's (CLIP's image and text encoders) learning rate, as a share of the others'."""
     full_backbone_share: float = 0.0
     """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
+    frozen_image_blocks: int = 0
+    """Blocks of the image encoder, counted from the image on, that do not learn."""
+    freeze_text: bool = False
+    """Whether the text encoder does not learn."""
     positions: Literal["backbone", "head"] = "backbone"
     """What CLIP's two positional embeddings learn with (as released: with the head)."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -148,6 +153,8 @@ class TrainConfig:
     """Memory of the moving average of the weights, which is what gets measured and saved; 0: none."""
     freeze_norms: bool = False
     """Whether BatchNorm keeps its statistics instead of taking those of each batch."""
+    freeze_encoder_norms: bool = False
+    """Whether BatchNorm keeps its statistics in the image encoder."""
     gradient_checkpointing: bool = False
     """Whether features are computed again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True
@@ -200,7 +207,7 @@ def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
     """The same with everything decided that depends on how much data there is.
 
     Raises:
-        ValueError: neither steps nor epochs are given.
+        InputError: neither steps nor epochs are given.
     """
     per_epoch = groups_per_epoch / config.sampling.pictures
     steps = config.steps
@@ -208,7 +215,7 @@ def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
         steps = int(config.epochs * per_epoch)
     steps = steps or config.max_steps
     if steps is None:
-        raise ValueError("a run needs a length: pass --steps N or --epochs N")
+        raise InputError("a run needs a length: pass --steps N or --epochs N")
     every = config.validation.every or max(1, round(per_epoch))
     return replace(
         config,
@@ -245,12 +252,12 @@ def fingerprint(config: TrainConfig) -> str:
 
 
 def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
-    """ValueError names the fields in which a stored fingerprint differs from the configuration's."""
+    """InputError names the fields in which a stored fingerprint differs from the configuration's."""
     theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
     ours = json.loads(fingerprint(config))
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = "recipe" if "recipe" in different else different[0]
-        raise ValueError(
+        raise InputError(
             f"{where} holds another run: its {name} is {theirs.get(name)!r}, not {ours.get(name)!r}"
             f"{f' ({len(different) - 1} more differ)' if len(different) > 1 else ''}: choose another --out"
         )

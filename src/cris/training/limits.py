@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 
+from cris.errors import InputError
 from cris.training.config import TrainConfig, flat
 
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
@@ -22,7 +23,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             *("seed", "keep", "skip_losses", "sampling.workers", "schedule.warmup_steps"),
             *("objectives.dice_weight", "objectives.consistency_weight"),
             *("optimizer.backbone_factor", "optimizer.weight_decay", "optimizer.gradient_clip"),
-            "schedule.milestone_factor",
+            *("optimizer.frozen_image_blocks", "schedule.milestone_factor"),
         ),
     ),
     ("above 0", lambda value: 0 < value < math.inf, ("epochs", "optimizer.learning_rate")),
@@ -31,6 +32,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         lambda value: 0 <= value <= 1,
         (
             *("sampling.flip_probability", "sampling.colour_jitter", "inference.threshold"),
+            "inference.peak_threshold",
             *("objectives.masked_regions", "objectives.masked_words", "optimizer.full_backbone_share"),
             *("schedule.decay_share", "schedule.milestones"),
         ),
@@ -47,14 +49,14 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 
 
 def check_limits(config: TrainConfig) -> None:
-    """ValueError names the first option whose number makes no sense."""
+    """InputError names the first option whose number makes no sense."""
     values = flat(config)
     for expected, is_right, names in LIMITS:
         for name in names:
             value = values[name]
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(number is None or is_right(number) for number in numbers):
-                raise ValueError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
+                raise InputError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
 
 
 def _told(value: object) -> str:

@@ -40,7 +40,7 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
         out: the run's folder, see docs/training.md.
 
     Raises:
-        ValueError: the folder holds another run, or the loss is no finite number, or the disk is full.
+        InputError: the folder holds another run, or the loss is no finite number, or the disk is full.
         MemoryError: with advice.
     """
     fabric = launch(config)

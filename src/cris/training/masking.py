@@ -9,22 +9,19 @@ from torch import Tensor
 
 from cris.data.loading.loader import Batch
 from cris.letterbox import MEAN_RGB
-from cris.model.tokenizer import BYTES
 from cris.training.config import ObjectivesConfig
 
-HIDDEN_WORD = len(BYTES) + BYTES.index("*")
-"""Id of "*" as a word: it names nothing, and as a single byte it has this id in every vocabulary, reduced
-ones too. CLIP has no token for a hidden word, and id 0 would be padding to released models."""
 HIDDEN_COLOUR = tuple(round(255 * mean) for mean in MEAN_RGB)
 """As around the picture: next to 0 once normalised."""
 
 
-def mask_batch(batch: Batch, config: ObjectivesConfig, generator: torch.Generator) -> Batch:
+def mask_batch(batch: Batch, config: ObjectivesConfig, hidden_word: int, generator: torch.Generator) -> Batch:
     """The batch with some of each picture's patches and some of each sentence's words hidden.
 
     Args:
         batch: stays as it is; the answer shares with it what does not change.
         config: `masked_regions`, `masked_patch` and `masked_words`.
+        hidden_word: id that hidden words get.
         generator: on the CPU, so that every device gets the same masks.
     """
     images, tokens = batch.images, batch.tokens
@@ -35,7 +32,7 @@ def mask_batch(batch: Batch, config: ObjectivesConfig, generator: torch.Generato
         images = hide_patches(images, hidden.to(images.device), config.masked_patch)
     if config.masked_words:
         drawn = torch.rand(tokens.shape, generator=generator).to(tokens.device)
-        tokens = hide_words(tokens, drawn < config.masked_words)
+        tokens = hide_words(tokens, drawn < config.masked_words, hidden_word)
     return replace(batch, images=images, tokens=tokens)
 
 
@@ -62,7 +59,7 @@ def hide_patches(
 
 
 def hide_words(
-    tokens: Int[Tensor, "sentences tokens"], chosen: Bool[Tensor, "sentences tokens"]
+    tokens: Int[Tensor, "sentences tokens"], chosen: Bool[Tensor, "sentences tokens"], hidden_word: int
 ) -> Int[Tensor, "sentences tokens"]:
     """The sentences with the chosen words hidden: never the start, the end (the largest id) or what follows.
 
@@ -72,4 +69,4 @@ def hide_words(
     is_word = (places > 0) & (places < tokens.argmax(dim=1, keepdim=True))
     hidden = chosen & is_word
     keeps_some = (hidden.sum(dim=1) < is_word.sum(dim=1))[:, None]
-    return torch.where(hidden & keeps_some, HIDDEN_WORD, tokens)
+    return torch.where(hidden & keeps_some, hidden_word, tokens)

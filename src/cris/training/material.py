@@ -20,6 +20,7 @@ from cris.data.samples import Referring, Stored
 from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import read_manifest
 from cris.data.union import UnionDataset
+from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
@@ -51,7 +52,7 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
     """Opens data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
-        ValueError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
+        InputError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
             the sampling asks for cannot be made of these samples.
     """
     looked_at = [config.validation.data] if config.validation.data else sources
@@ -76,7 +77,7 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
 
 def _stored(samples: Referring, option: str) -> Stored:
     if not isinstance(samples, Stored):
-        raise ValueError(f"sampling.{option} needs photographs and must be 0 for scenes: pass --data FOLDER")
+        raise InputError(f"sampling.{option} needs photographs and must be 0 for scenes: pass --data FOLDER")
     return samples
 
 
@@ -84,7 +85,7 @@ def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
     if list(sources) == [SCENES]:
         return SceneDataset(Scenes(split, seed=seed))
     if SCENES in sources:
-        raise ValueError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
+        raise InputError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
     return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
 
 
@@ -157,7 +158,7 @@ def find_start(name: str) -> Start:
     """A registered name of a model or of CLIP's weights, a checkpoint folder, the folder of a run, or a file.
 
     Raises:
-        ValueError: there is no such thing, or it is damaged.
+        InputError: there is no such thing, or it is damaged.
     """
     is_clip = name in REGISTRY and REGISTRY[name].kind == "clip"
     path = resolve(name, "clip" if is_clip else "model")
@@ -173,7 +174,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
     """The model as it is before its first step; fresh weights follow from the seed.
 
     Raises:
-        ValueError: the weights to begin with have other sizes.
+        InputError: the weights to begin with have other sizes.
     """
     torch.manual_seed(config.seed)
     if start is None:
@@ -185,7 +186,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
         theirs = weights.get(name)
         if theirs is None or theirs.shape != ours.shape:
             found = "none" if theirs is None else list(theirs.shape)
-            raise ValueError(
+            raise InputError(
                 f"{start.path} must have the recipe's sizes: {name} is {list(ours.shape)}, there {found}"
             )
     model.load_state_dict({name: weights[name] for name in model.state_dict()})
@@ -202,5 +203,5 @@ def _tokenizer(config: TrainConfig, start: Start | None) -> Tokenizer:
     else:
         tokenizer = scenes_tokenizer()
     if tokenizer.vocab_size != size:
-        raise ValueError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
+        raise InputError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
     return tokenizer

@@ -26,12 +26,14 @@ class LoneBatchNorm1d(nn.BatchNorm1d):
         return super().forward(x)
 
 
-def prepare_norms(model: Cris, fabric: Fabric, *, is_frozen: bool) -> None:
-    """Makes the model's norms behave as above, or keep their statistics."""
-    if is_frozen:
-        for module in norms(model):
+def prepare_norms(model: Cris, fabric: Fabric, *, is_frozen: bool, is_encoder_frozen: bool = False) -> None:
+    """Makes the model's norms behave as above, or keep their statistics: all, or the image encoder's."""
+    if is_frozen or is_encoder_frozen:
+        for module in norms(model if is_frozen else model.image_encoder):
             module.eval()
-    elif is_synchronised(fabric):
+    if is_frozen:
+        return
+    if is_synchronised(fabric):
         nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     else:
         plain = model.neck.sentence_norm

@@ -21,10 +21,20 @@ def part_of(name: str, config: OptimizerConfig) -> Part:
     return "backbone" if name.startswith(("image_encoder.", "text_encoder.")) else "head"
 
 
+def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
+    """Have the parts of the encoders that the configuration names keep their weights."""
+    if config.freeze_text:
+        model.text_encoder.requires_grad_(requires_grad=False)
+    for block in list(model.image_encoder.blocks)[: config.frozen_image_blocks]:
+        block.requires_grad_(requires_grad=False)
+
+
 def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Weights by part and by whether they decay: those with two or more dimensions, if any."""
+    """Group the weights that learn by part and decay: those with two or more dimensions decay, if any."""
     groups: dict[tuple[Part, float], list[torch.nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         decay = config.weight_decay if parameter.ndim >= 2 else 0.0
         groups.setdefault((part_of(name, config), decay), []).append(parameter)
     return [

@@ -12,6 +12,7 @@ from lightning_fabric.plugins.precision.precision import Precision
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
 
+from cris.errors import InputError
 from cris.training.config import TrainConfig
 
 
@@ -35,14 +36,14 @@ def launch(config: TrainConfig) -> Fabric:
     """The fabric of this run, in each of its processes, which it starts unless torchrun or SLURM have.
 
     Raises:
-        ValueError: a batch does not divide evenly over the processes, or the device is not there.
+        InputError: a batch does not divide evenly over the processes, or the device is not there.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("there is no CUDA device here: pass --device cpu, or auto")
+        raise InputError("there is no CUDA device here: pass --device cpu, or auto")
     here, machines = _started_outside() or (config.processes, 1)
     parts = here * machines * config.accumulation
     if config.sampling.pictures % parts:
-        raise ValueError(
+        raise InputError(
             f"sampling.pictures must divide by {here * machines} processes × {config.accumulation} parts, "
             f"got {config.sampling.pictures}"
         )

@@ -9,14 +9,16 @@ from cris.calibration import IDENTITY
 from cris.data.scenes import vocabulary
 from cris.model.config import (
     BACKBONES,
+    BertTextConfig,
+    ClipResnetConfig,
+    ClipTextConfig,
     CrisConfig,
     DecoderConfig,
-    ImageEncoderConfig,
     InferenceConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
 )
+from cris.model.pretrained import LITE
 from cris.model.tokenizer import Tokenizer
 from cris.training.config import (
     ObjectivesConfig,
@@ -135,8 +137,8 @@ def cris_scenes() -> TrainConfig:
         ema_decay=0.998,
         model=CrisConfig(
             joint_dim=128,
-            image=ImageEncoderConfig(layers=(1, 1, 2, 1), stem=(32, 32, 32), width=16, position_grid=6),
-            text=TextEncoderConfig(
+            image=ClipResnetConfig(layers=(1, 1, 2, 1), stem=(32, 32, 32), width=16, position_grid=6),
+            text=ClipTextConfig(
                 vocabulary=scenes_tokenizer().vocab_size, context_length=77, width=128, layers=3
             ),
             neck=NeckConfig(fine=48, middle=64, coarse=128),
@@ -150,6 +152,52 @@ def cris_scenes() -> TrainConfig:
             learning_rate=1e-3, betas=(0.9, 0.98), weight_decay=0.02, gradient_clip=1.0
         ),
         schedule=ScheduleConfig(warmup_steps=200, decay_share=0.55),
+        validation=ValidationConfig(every=200, samples=400),
+    )
+
+
+PHOTOS_VOCABULARY = 16_235
+"""Word pieces of the embedded model's tokenizer, which `tools/build_encoders.py` reduces from BERT's."""
+
+
+def cris_photos() -> TrainConfig:
+    """The default model: encoders that know photographs and English, the rest trained on photographs."""
+    return TrainConfig(
+        recipe="cris-photos",
+        start="cris-photos",
+        steps=1800,
+        precision="bf16",
+        ema_decay=0.998,
+        freeze_encoder_norms=True,
+        model=CrisConfig(
+            joint_dim=1280,
+            image=LITE["Lite2"],
+            text=BertTextConfig(vocabulary=PHOTOS_VOCABULARY),
+            neck=NeckConfig(fine=64, middle=128, coarse=256, alignment=True),
+            decoder=DecoderConfig(layers=2, ffn=512, dropout=0.0),
+            projector=ProjectorConfig(hidden=64, dim=48),
+        ),
+        inference=InferenceConfig(input_size=320, sentence_length=32, threshold=0.5),
+        sampling=SamplingConfig(
+            pictures=12,
+            sentences=4,
+            flip_probability=0.5,
+            smallest_crop=0.65,
+            colour_jitter=0.25,
+            collage_share=0.5,
+            repeat_threshold=0.05,
+        ),
+        objectives=ObjectivesConfig(dice_weight=1.0),
+        optimizer=OptimizerConfig(
+            learning_rate=1e-3,
+            backbone_factor=0.1,
+            frozen_image_blocks=17,
+            freeze_text=True,
+            betas=(0.9, 0.98),
+            weight_decay=0.02,
+            gradient_clip=1.0,
+        ),
+        schedule=ScheduleConfig(warmup_steps=100, decay_share=0.5),
         validation=ValidationConfig(every=200, samples=400),
     )
 
@@ -169,8 +217,8 @@ def scenes_tiny(family: Family) -> TrainConfig:
     config = FAMILIES[family]("refcoco", "rn50")
     model = CrisConfig(
         joint_dim=64,
-        image=ImageEncoderConfig(layers=(1, 1, 1, 1), stem=(16, 16, 16), width=8, position_grid=4),
-        text=TextEncoderConfig(vocabulary=scenes_tokenizer().vocab_size, width=64, layers=2),
+        image=ClipResnetConfig(layers=(1, 1, 1, 1), stem=(16, 16, 16), width=8, position_grid=4),
+        text=ClipTextConfig(vocabulary=scenes_tokenizer().vocab_size, width=64, layers=2),
         neck=NeckConfig(fine=32, middle=64, coarse=96),
         decoder=DecoderConfig(layers=1, ffn=128, dropout=0.0),
         projector=ProjectorConfig(hidden=32, dim=16),
@@ -246,6 +294,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         for backbone in ("rn50", "rn101")
         for family, make in FAMILIES.items()
     },
+    "cris-photos": cris_photos,
     "cris-scenes": cris_scenes,
     **{f"scenes-tiny-{family}": partial(scenes_tiny, family) for family in FAMILIES},
 }

@@ -20,8 +20,7 @@ def recompute_features(model: Cris) -> None:
 
 
 def _blocks(model: Cris) -> Iterator[nn.Module]:
-    for stage in model.image_encoder.stages:
-        yield from stage.children()
+    yield from model.image_encoder.blocks
     yield from model.text_encoder.blocks
     if model.decoder is not None:
         yield from model.decoder.layers

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from cris.checkpoint import CARD, CONFIG, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoint, whole_checkpoint
+from cris.errors import InputError
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
@@ -48,7 +49,7 @@ class RunFolder:
         """What the run saved last; None when it is a new one.
 
         Raises:
-            ValueError: the folder holds another run, or what it holds is damaged.
+            InputError: the folder holds another run, or what it holds is damaged.
         """
         file = whole_checkpoint(last_checkpoint(self.out)) / TRAIN_STATE
         if not file.exists():
@@ -57,7 +58,7 @@ class RunFolder:
             state = torch.load(file, map_location="cpu", weights_only=True)
             stored = state["fingerprint"]
         except Exception as error:
-            raise ValueError(
+            raise InputError(
                 f"{file} is damaged: rename an older step-… beside its folder to {file.parent.name} "
                 f"and resume again ({type(error).__name__})"
             ) from error
@@ -107,7 +108,7 @@ class RunFolder:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise ValueError(
+            raise InputError(
                 f"the disk is full at step {step}: free some space and pass --resume auto, "
                 f"which goes on from {last}"
             ) from error

@@ -10,13 +10,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from cris.data.loading.loader import Batch
+from cris.errors import InputError
 from cris.model.cris import Cris
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig
 from cris.training.loss import Objective
 from cris.training.masking import mask_batch
 from cris.training.norms import average_statistics, is_synchronised, prepare_norms
-from cris.training.optim import build_optimizer, learning_rate
+from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
 from cris.training.processes import gathered, seed_step, summed
 from cris.training.recompute import recompute_features
 
@@ -28,15 +29,18 @@ class Learner:
         """Prepares the model, which is then the one that learns, and its optimiser.
 
         Raises:
-            ValueError: the configuration asks for two things that exclude each other.
+            InputError: the configuration asks for two things that exclude each other.
         """
         if config.compile and config.gradient_checkpointing:
-            raise ValueError("compile and gradient_checkpointing exclude each other: leave one out")
+            raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
         self.objective = Objective(config.objectives)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.train().to(memory_format=self.layout)  # type: ignore[call-overload]
-        prepare_norms(model, fabric, is_frozen=config.freeze_norms)
+        prepare_norms(
+            model, fabric, is_frozen=config.freeze_norms, is_encoder_frozen=config.freeze_encoder_norms
+        )
+        freeze_encoders(model, config.optimizer)
         if config.gradient_checkpointing:
             recompute_features(model)
         self.model = model
@@ -51,7 +55,7 @@ class Learner:
         """One step on the parts of a batch that this process has; returns its figures.
 
         Raises:
-            ValueError: the loss is no finite number, oftener than may be passed over.
+            InputError: the loss is no finite number, oftener than may be passed over.
         """
         rates = self.set_learning_rates()
         before = [buffer.clone() for buffer in self.model.buffers()] if self.config.skip_losses else []
@@ -111,7 +115,9 @@ class Learner:
         device = self.fabric.device
         masked = None
         if self.config.objectives.consistency_weight:
-            masked = self._cut(mask_batch(batch, self.config.objectives, generator)).to(device)
+            hidden_word = self.model.config.text.hidden_word
+            masked = mask_batch(batch, self.config.objectives, hidden_word, generator)
+            masked = self._cut(masked).to(device)
         batch = self._cut(batch).to(device)
         logits = self._answer(batch)
         terms = self.objective(logits, batch)
@@ -136,7 +142,7 @@ class Learner:
         """Leaves the step out, statistics too, or ends the run."""
         if self.skipped == self.config.skip_losses:
             samples = [batch.samples.tolist() for batch in batches]
-            raise ValueError(
+            raise InputError(
                 f"the loss of step {self.step + 1}, or its gradient, is no finite number, on samples "
                 f"{', '.join(str(each) for each in gathered(self.fabric, samples))} of the split: look at "
                 "them, lower --optimizer.learning-rate, or pass over such steps with --skip-losses N"

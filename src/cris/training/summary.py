@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from cris import __version__
+from cris.errors import InputError
 from cris.training.curves import Points, draw_curves
 from cris.training.tracking import METRICS, SHEETS, read_metrics
 
@@ -54,14 +55,14 @@ def write_summary(out: Path) -> None:
     """Writes summary.md, summary.html and curves/ from `metrics.jsonl`, `config.json` and the sheets.
 
     Raises:
-        ValueError: the folder is not a run's, or nothing is measured yet.
+        InputError: the folder is not a run's, or nothing is measured yet.
         OSError: a file cannot be read or written.
     """
     if not (out / METRICS).is_file() or not (out / "config.json").is_file():
-        raise ValueError(f"{out} must be the folder of a run, with {METRICS} and config.json")
+        raise InputError(f"{out} must be the folder of a run, with {METRICS} and config.json")
     lines = read_metrics(out / METRICS)
     if not lines:
-        raise ValueError(f"{out / METRICS} holds no figures yet: let the run go on first")
+        raise InputError(f"{out / METRICS} holds no figures yet: let the run go on first")
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     summary = summarise_run(out, config, lines)
     (out / CURVES).mkdir(exist_ok=True)

@@ -12,6 +12,8 @@ from typing import Any, Literal, Protocol, get_args
 
 from PIL import Image
 
+from cris.errors import InputError
+
 TrackerName = Literal["tensorboard", "trackio", "wandb"]
 """A board beside the run's own files; each needs the extra `track`."""
 METRICS, SHEETS = "metrics.jsonl", "sheets"
@@ -56,12 +58,12 @@ class Tracker:
             step: optimiser steps that the run goes on from; 0 for a new one.
 
         Raises:
-            ValueError: a name that is no board, or a board that needs an account.
+            InputError: a name that is no board, or a board that needs an account.
             ModuleNotFoundError: the board's package is not installed.
         """
         unknown = [name for name in trackers if name not in get_args(TrackerName)]
         if unknown:
-            raise ValueError(f"trackers are {', '.join(get_args(TrackerName))}, got {unknown[0]!r}")
+            raise InputError(f"trackers are {', '.join(get_args(TrackerName))}, got {unknown[0]!r}")
         out.mkdir(parents=True, exist_ok=True)
         self.out = out
         # the boards first: one that is not installed must not leave a run that has begun
@@ -196,7 +198,7 @@ class _Wandb:
                 project=PROJECT, dir=out, id=identity, name=out.resolve().name, config=config, resume="allow"
             )
         except wandb.errors.Error as error:
-            raise ValueError(
+            raise InputError(
                 f"wandb could not begin, {error}: run `wandb login`, or set WANDB_MODE=offline"
             ) from error
 

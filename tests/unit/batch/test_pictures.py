@@ -39,6 +39,15 @@ def test_a_folder_means_its_pictures_and_shards_in_order(folder):
     assert [each.name for each in found][:3] == ["b/a.PNG", "0.png", "1.png"]
 
 
+def test_pictures_of_kinds_that_are_not_read_are_named(folder):
+    (folder / "c.jxl").touch()
+    (folder / "d.dng").touch()
+    write_tar(folder / "two.tar", [*PICTURES[:2], ("e.psd", b"", "the red ring")])
+    in_folder, in_tar = "left out 2 of a kind .* read: c.jxl, d.dng; convert them", r"two\.tar#e\.psd"
+    with pytest.warns(UserWarning, match=in_folder), pytest.warns(UserWarning, match=in_tar):
+        assert len(find_pictures(str(folder))) == 24
+
+
 def test_every_picture_is_read_from_where_it_is(folder):
     contents = list(read_pictures(find_pictures(str(folder))))
     assert contents == [

@@ -10,6 +10,7 @@ from cris.batch.job import Shard, plan_job
 from cris.batch.processes import ATTEMPTS, LocalEngine
 from cris.batch.sentences import Sentences
 from cris.batch.shard import segment_shard
+from cris.errors import InputError
 from cris.segmenter import Segmenter
 from tests.bulk import make_checkpoint, scene_pngs
 
@@ -55,7 +56,7 @@ def test_a_shard_at_which_processes_die_is_named(shards, checkpoint, monkeypatch
 
 def test_an_error_in_a_process_ends_the_job(shards, checkpoint):
     engine = LocalEngine(checkpoint=checkpoint / "nowhere", device="cpu", processes=2)
-    with pytest.raises(ValueError, match="nowhere") as caught:
+    with pytest.raises(InputError, match="nowhere") as caught:
         list(engine.run(shards))
     assert "in a process of the local engine" in "".join(caught.value.__notes__)
     assert children() == []

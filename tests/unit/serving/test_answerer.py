@@ -60,6 +60,24 @@ def test_bad_requests_of_a_batch_are_refused_alone(segmenter):
     assert "longer than the model's 12 tokens" in long.detail
 
 
+def test_a_bug_costs_its_own_request(segmenter, monkeypatch):
+    predict = segmenter.predict_batch
+
+    def planted(pictures, sentences):
+        if ["left cat"] in sentences:
+            list(zip([1], [], strict=True))
+        return predict(pictures, sentences)
+
+    monkeypatch.setattr(segmenter, "predict_batch", planted)
+    asks = [ask(png(), sentence) for sentence in ("left dog", "left cat", "the red ring")]
+    first, bug, last = answerer(segmenter).reply(asks).answers
+    assert isinstance(first, Answer)
+    assert isinstance(last, Answer)
+    assert bug.kind == "bug"
+    assert "Traceback" in bug.detail
+    assert "zip() argument 2" in bug.detail
+
+
 def test_a_picture_is_encoded_once_while_it_is_kept(segmenter, monkeypatch):
     encoded = []
     encode_batch = segmenter.encode_batch

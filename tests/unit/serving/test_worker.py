@@ -1,6 +1,7 @@
 import hashlib
 import io
 
+from cris.errors import BUG
 from cris.serving.messages import HEADER, Answer, Ask, Failed, Ready, packed, unpacked
 from cris.serving.worker import WorkerSettings, run
 from tests.served import png
@@ -29,3 +30,13 @@ def test_a_worker_without_its_model_says_why():
     failed = unpacked(replies.getvalue()[HEADER.size :])
     assert isinstance(failed, Failed)
     assert "there is no model" in failed.detail
+    assert not failed.is_bug
+
+
+def test_a_bug_while_the_model_is_loaded_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr("cris.segmenter.Segmenter.predict", lambda *_: list(zip([1], [], strict=True)))
+    replies = io.BytesIO()
+    assert run(WorkerSettings(model="cris-scenes", device="cpu"), io.BytesIO(), replies) == BUG
+    failed = unpacked(replies.getvalue()[HEADER.size :])
+    assert failed.is_bug
+    assert "zip() argument 2" in failed.detail

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
+from cris.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -39,7 +41,7 @@ class Command:
         job = fingerprint(job="export", shards=shards, format=self.format)
         check_free(self.out, [], job, overwrite=self.overwrite)
         if not (self.out / RECORD).exists() and self.out.is_dir() and any(self.out.iterdir()):
-            raise ValueError(f"{self.out} holds other things than an export: choose another --out")
+            raise InputError(f"{self.out} holds other things than an export: choose another --out")
         with written_together(self.out) as folder:
             for _ in progress(export(dataset, folder, self.format), total=len(dataset), what="pictures"):
                 pass

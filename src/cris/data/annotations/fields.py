@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cris.errors import InputError
+
 Box = tuple[float, float, float, float]
 """Left, top, width and height, in pixels."""
 
@@ -19,14 +21,14 @@ class Row:
     """File and row, as errors name them."""
     fields: Mapping[Any, Any]
 
-    def error(self, name: str, expected: str, got: object) -> ValueError:
+    def error(self, name: str, expected: str, got: object) -> InputError:
         """What to raise when a field is not what it must be."""
-        return ValueError(f"{self.where}: {name} must be {expected}, got {shortened(got)}")
+        return InputError(f"{self.where}: {name} must be {expected}, got {shortened(got)}")
 
     def value(self, name: str) -> Any:
         """The field as it is, which must be there."""
         if name not in self.fields:
-            raise ValueError(
+            raise InputError(
                 f"{self.where}: {name} is missing; the fields are {', '.join(map(str, self.fields))}"
             )
         return self.fields[name]
@@ -86,7 +88,7 @@ class Row:
 def as_row(where: str, fields: object) -> Row:
     """The row of a mapping, whose keys Python 2 may have written."""
     if not isinstance(fields, Mapping):
-        raise ValueError(f"{where} must be fields with names, got {shortened(fields)}")
+        raise InputError(f"{where} must be fields with names, got {shortened(fields)}")
     return Row(where, {as_text(name): value for name, value in fields.items()})
 
 
@@ -104,14 +106,14 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file.
 
     Raises:
-        ValueError: it is no JSON, with the line.
+        InputError: it is no JSON, with the line.
     """
     try:
         return json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is not JSON: {error.msg} in line {error.lineno}; fetch it again") from error
+        raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}; fetch it again") from error
     except (UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON in UTF-8; fetch it again") from error
+        raise InputError(f"{path} is not JSON in UTF-8; fetch it again") from error
 
 
 def shortened(value: object) -> str:

@@ -9,6 +9,7 @@ from cris.data.annotations.fields import Box, Row, as_row, as_text, read_json
 from cris.data.annotations.polygons import check_size, rle_area, segmentation_rle
 from cris.data.paths import check_relative
 from cris.data.records import ObjectRecord
+from cris.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +43,12 @@ class Annotation:
         """The object with its mask.
 
         Raises:
-            ValueError: the mask is not one of COCO's, or of another size than the picture.
+            InputError: the mask is not one of COCO's, or of another size than the picture.
         """
         try:
             rle = segmentation_rle(self.segmentation, picture.height, picture.width)
-        except ValueError as error:
-            raise ValueError(f"{self.where}: {error}") from error
+        except InputError as error:
+            raise InputError(f"{self.where}: {error}") from error
         return ObjectRecord(
             id=self.id,
             category=self.category,
@@ -65,7 +66,7 @@ class Instances:
         """Collects them; `name` is what errors call their source.
 
         Raises:
-            ValueError: an id is there twice, or an annotation is of no picture or of another size than it.
+            InputError: an id is there twice, or an annotation is of no picture or of another size than it.
         """
         self.name = name
         self.pictures: dict[int, PictureInfo] = {}
@@ -73,7 +74,7 @@ class Instances:
         self._ids: dict[int, list[int]] = {}
         for picture in pictures:
             if picture.id in self.pictures:
-                raise ValueError(f"{name}: picture id {picture.id} is there twice")
+                raise InputError(f"{name}: picture id {picture.id} is there twice")
             self.pictures[picture.id] = picture
         for annotation in annotations:
             self._add(annotation)
@@ -84,16 +85,16 @@ class Instances:
 
     def _add(self, annotation: Annotation) -> None:
         if annotation.id in self.annotations:
-            raise ValueError(f"{annotation.where}: id {annotation.id} is there twice")
+            raise InputError(f"{annotation.where}: id {annotation.id} is there twice")
         picture = self.pictures.get(annotation.picture_id)
         if picture is None:
-            raise ValueError(
+            raise InputError(
                 f"{annotation.where}: image_id {annotation.picture_id} is no picture of {self.name}"
             )
         try:
             check_size(annotation.segmentation, picture.height, picture.width)
-        except ValueError as error:
-            raise ValueError(f"{annotation.where}: {error}") from error
+        except InputError as error:
+            raise InputError(f"{annotation.where}: {error}") from error
         self.annotations[annotation.id] = annotation
         self._ids.setdefault(annotation.picture_id, []).append(annotation.id)
 
@@ -102,7 +103,7 @@ def read_instances(path: Path) -> Instances:
     """The pictures and annotations of COCO's instances.json.
 
     Raises:
-        ValueError: the file is not of that form.
+        InputError: the file is not of that form.
     """
     content = as_row(str(path), read_json(path))
     categories = {}
@@ -127,8 +128,8 @@ def picture_info(row: Row) -> PictureInfo:
     file_name = row.text("file_name")
     try:
         check_relative(file_name)
-    except ValueError as error:
-        raise ValueError(f"{row.where}: file_name: {error}") from error
+    except InputError as error:
+        raise InputError(f"{row.where}: file_name: {error}") from error
     return PictureInfo(
         id=row.whole("id"),
         file_name=file_name,

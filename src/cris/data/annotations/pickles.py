@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from cris.errors import InputError
+
 SET_NAMES = (("__builtin__", "set"), ("builtins", "set"))
 """What a set is called in pickles of Python 2 and 3."""
 BYTES_NAMES = (("__builtin__", "bytes"), ("builtins", "bytes"))
@@ -22,14 +24,14 @@ def read_pickle(path: str | Path) -> Any:
     What Python 2 called `str` comes as bytes, as nothing in the file tells its encoding.
 
     Raises:
-        ValueError: the file asks for anything else (it is named), is cut short, or is no pickle.
+        InputError: the file asks for anything else (it is named), is cut short, or is no pickle.
     """
     content = Path(path).read_bytes()
     try:
         value = _PlainUnpickler(content).load()
         _check_plain(value)
     except _RefusedError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} asks for {error}, which could run code: "
             "only plain values are read from pickles; fetch the file from a source you trust"
         ) from error
@@ -37,7 +39,7 @@ def read_pickle(path: str | Path) -> Any:
         raise
     except Exception as error:  # whatever a malformed pickle makes Python raise
         reason = str(error) or type(error).__name__
-        raise ValueError(f"{path} is not a whole pickle ({reason}): fetch it again") from error
+        raise InputError(f"{path} is not a whole pickle ({reason}): fetch it again") from error
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from cris.data.annotations.fields import Row, as_row, as_text, read_json
 from cris.data.annotations.pickles import read_pickle
+from cris.errors import InputError
 
 SPLITS = ("train", "val", "test", "testA", "testB")
 SPLIT_SIZES = {
@@ -69,17 +70,17 @@ def read_references(path: Path) -> list[Reference]:
     """The references in `refs(…).p` or `grefs(unc).json`.
 
     Raises:
-        ValueError: the file is not of that form, or asks for more than plain values.
+        InputError: the file is not of that form, or asks for more than plain values.
     """
     rows = read_json(path) if path.suffix == ".json" else read_pickle(path)
     if not isinstance(rows, list | tuple):
-        raise ValueError(f"{path} must hold a list of references, got {type(rows).__name__}")
+        raise InputError(f"{path} must hold a list of references, got {type(rows).__name__}")
     references = []
     seen: dict[int, str] = {}
     for number, fields in enumerate(rows):
         reference = _reference(as_row(f"{path}: row {number}", fields))
         if reference.id in seen:
-            raise ValueError(f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too")
+            raise InputError(f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too")
         seen[reference.id] = f"row {number}"
         references.append(reference)
     return references

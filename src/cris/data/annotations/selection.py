@@ -7,6 +7,7 @@ from pathlib import Path
 from cris.data.annotations.fields import Box, as_row, read_json
 from cris.data.annotations.instances import Instances
 from cris.data.annotations.references import Reference, Sentence
+from cris.errors import InputError
 
 SENTENCE_PREFIX = "sentence:"
 SAID_PREFIX = "said:"
@@ -121,17 +122,17 @@ def read_drop_list(path: Path) -> frozenset[str]:
     that text, where REF_ID is the reference's number in the data set (`ref_id`), as `cris audit` writes it.
 
     Raises:
-        ValueError: it is neither.
+        InputError: it is neither.
     """
     if path.suffix == ".json":
         ids = read_json(path)
         if not isinstance(ids, list) or not all(isinstance(each, int | str) for each in ids):
-            raise ValueError(f"{path} must hold a list of ids")
+            raise InputError(f"{path} must hold a list of ids")
         return frozenset(map(str, ids))
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be text, with one id a line") from error
+        raise InputError(f"{path} must be text, with one id a line") from error
     return frozenset(line.strip() for line in lines if line.strip())
 
 
@@ -139,7 +140,7 @@ def read_review(paths: Iterable[Path]) -> Review:
     """Ref-L4's reviewed annotations: files such as refcoco_val_reviewed.json, or folders of them.
 
     Raises:
-        ValueError: a file is not of that form.
+        InputError: a file is not of that form.
     """
     wrong: dict[tuple[int, str], list[tuple[int, Box]]] = {}
     count = 0
@@ -175,7 +176,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
     for path in paths:
         found = sorted(path.glob("*_reviewed.json")) if path.is_dir() else [path]
         if not found:
-            raise ValueError(f"{path} has no files named …_reviewed.json")
+            raise InputError(f"{path} has no files named …_reviewed.json")
         files += found
     return files
 

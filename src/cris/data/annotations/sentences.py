@@ -9,6 +9,7 @@ from typing import Any
 
 from cris.data.annotations.fields import Row, as_row
 from cris.data.annotations.instances import Instances
+from cris.errors import InputError
 
 _FIELDS = ("image", "annotation_id", "sentence")
 
@@ -30,19 +31,19 @@ def read_sentences(path: Path, instances: Instances) -> list[Said]:
     nothing) where the sentence means nothing in its picture.
 
     Raises:
-        ValueError: a row is not of that form, or of what is not there; names file, row and field.
+        InputError: a row is not of that form, or of what is not there; names file, row and field.
     """
     readers = {".jsonl": _jsonl, ".csv": _csv}
     if path.suffix.lower() not in readers:
-        raise ValueError(f"{path} must end in .jsonl or .csv, with the fields {', '.join(_FIELDS)}")
+        raise InputError(f"{path} must end in .jsonl or .csv, with the fields {', '.join(_FIELDS)}")
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} must be in UTF-8: save it so") from error
+        raise InputError(f"{path} must be in UTF-8: save it so") from error
     pictures = {info.file_name: info.id for info in instances.pictures.values()}
     said = [_said(row, instances, pictures) for row in readers[path.suffix.lower()](path, text)]
     if not said:
-        raise ValueError(f"{path} has no sentences")
+        raise InputError(f"{path} has no sentences")
     return said
 
 
@@ -53,7 +54,7 @@ def _jsonl(path: Path, text: str) -> Iterator[Row]:
         try:
             fields = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path}: row {number} is not JSON: {error.msg}") from error
+            raise InputError(f"{path}: row {number} is not JSON: {error.msg}") from error
         yield as_row(f"{path}: row {number}", fields)
 
 
@@ -62,27 +63,27 @@ def _csv(path: Path, text: str) -> Iterator[Row]:
     absent = [name for name in _FIELDS if name not in (reader.fieldnames or ())]
     if absent:
         found = ", ".join(reader.fieldnames or ()) or "nothing"
-        raise ValueError(f"{path}: row 1 must name {', '.join(_FIELDS)}; {absent[0]} is missing, got {found}")
+        raise InputError(f"{path}: row 1 must name {', '.join(_FIELDS)}; {absent[0]} is missing, got {found}")
     try:
         for fields in reader:
             ids = [_number(each) for each in fields["annotation_id"].split()]
             yield as_row(f"{path}: row {reader.line_num}", {**fields, "annotation_id": ids})
     except csv.Error as error:
-        raise ValueError(f"{path}: row {reader.line_num} is not CSV: {error}") from error
+        raise InputError(f"{path}: row {reader.line_num} is not CSV: {error}") from error
 
 
 def _said(row: Row, instances: Instances, pictures: dict[str, int]) -> Said:
     name = row.text("image")
     if name not in pictures:
-        raise ValueError(f"{row.where}: image {name!r} is no file_name of {instances.name}")
+        raise InputError(f"{row.where}: image {name!r} is no file_name of {instances.name}")
     object_ids = _object_ids(row)
     for object_id in object_ids:
         annotation = instances.annotations.get(object_id)
         if annotation is None:
-            raise ValueError(f"{row.where}: annotation_id {object_id} is no annotation of {instances.name}")
+            raise InputError(f"{row.where}: annotation_id {object_id} is no annotation of {instances.name}")
         if annotation.picture_id != pictures[name]:
             other = instances.pictures[annotation.picture_id].file_name
-            raise ValueError(f"{row.where}: annotation_id {object_id} must be in {name}, it is in {other}")
+            raise InputError(f"{row.where}: annotation_id {object_id} must be in {name}, it is in {other}")
     sentence = " ".join(row.text("sentence").split())
     if not any(sign.isalnum() for sign in sentence):
         raise row.error("sentence", "words", sentence)

@@ -16,6 +16,7 @@ from cris.data.records import ObjectRecord
 from cris.data.samples import Sample, SampleIndex, Stored, View
 from cris.data.scenes.draws import Draws
 from cris.data.store.reading import StoredDataset
+from cris.errors import InputError
 from cris.masks import decode_rle
 
 COLLAGES_VERSION = 1
@@ -61,7 +62,7 @@ class Collages:
     It can be sent to other processes.
 
     Raises:
-        ValueError: there is nothing that can be cut out.
+        InputError: there is nothing that can be cut out.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Collages:
         self.wishes = wishes or Wishes(is_for_training=True)
         self._backgrounds = _backgrounds(self.photographs)
         if not self._backgrounds:
-            raise ValueError(
+            raise InputError(
                 f"collages need photographs that only split {dataset.split} has, with whole objects of "
                 f"{MIN_SIDE} pixels and more: found none in {len(rows):,} pictures"
             )
@@ -118,14 +119,14 @@ class Collages:
         """Make the collage of that index.
 
         Raises:
-            ValueError: a photograph is damaged, or they hold too little that anything can be said of.
+            InputError: a photograph is damaged, or they hold too little that anything can be said of.
         """
         for attempt in range(_TRIES):
             draws = Draws("collages", COLLAGES_VERSION, self.seed, index, attempt)
             collage = self._attempt(draws, index)
             if collage is not None:
                 return collage
-        raise ValueError(
+        raise InputError(
             f"expected to find something to say of collage {index}, failed {_TRIES} times: the photographs "
             "hold too little that stands out, leave collages out"
         )

@@ -15,6 +15,7 @@ from cris.data.store.manifest import Counter, ShardInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.shards import open_shard, read_row
 from cris.data.store.writing import Validator
+from cris.errors import InputError
 
 
 def check_dataset(
@@ -58,7 +59,7 @@ def _batch(folder: Path, shard: ShardInfo, findings: list[Finding]) -> pa.Record
 
     try:
         path = inside(folder, shard.name)
-    except ValueError as error:
+    except InputError as error:
         add(str(error))
         return None
     if not path.is_file():
@@ -81,7 +82,7 @@ def _batch(folder: Path, shard: ShardInfo, findings: list[Finding]) -> pa.Record
 def _validated(validator: Validator, record: PictureRecord) -> Iterator[Finding]:
     try:
         validator.check(record)
-    except ValueError as error:
+    except InputError as error:
         yield Finding("fields", ERROR, record.file_name, str(error))
 
 

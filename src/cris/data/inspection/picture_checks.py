@@ -7,6 +7,7 @@ from jaxtyping import Bool
 
 from cris.data.inspection.findings import ERROR, WARNING, Finding
 from cris.data.records import ObjectRecord, PictureRecord
+from cris.errors import InputError
 from cris.masks import box_of, decode_rle
 from cris.picture import read_picture
 
@@ -33,7 +34,7 @@ def plain(sentence: str) -> str:
 def _check_bytes(record: PictureRecord) -> Iterator[Finding]:
     try:
         height, width = read_picture(record.image).shape[:2]
-    except ValueError as error:
+    except InputError as error:
         yield Finding("decode", ERROR, _where(record), str(error))
         return
     if (height, width) != (record.height, record.width):
@@ -45,7 +46,7 @@ def _check_object(record: PictureRecord, each: ObjectRecord) -> Iterator[Finding
     where = f"{_where(record)}: object {each.id}"
     try:
         mask = decode_rle(each.rle)
-    except ValueError as error:
+    except InputError as error:
         yield Finding("mask", ERROR, where, str(error))
         return
     if mask.shape != (record.height, record.width):

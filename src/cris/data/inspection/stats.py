@@ -63,7 +63,7 @@ def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> 
     """The statistics of all pictures, which are read once; `splits` are the manifest's counts.
 
     Raises:
-        ValueError: a mask is damaged.
+        InputError: a mask is damaged.
     """
     words: Counter[str] = Counter()
     lengths: Counter[int] = Counter()

@@ -42,7 +42,7 @@ def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
     """Samples spread evenly over the data set.
 
     Raises:
-        ValueError: a picture or a mask is damaged.
+        InputError: a picture or a mask is damaged.
     """
     samples = dataset.samples()
     chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)

@@ -15,6 +15,7 @@ from cris.data.loading.resample import Target, cell_shares, quick_square
 from cris.data.loading.sampling import Group, Stream
 from cris.data.loading.transforms import SMALLEST_SHARE, Transform
 from cris.data.samples import Referring, View
+from cris.errors import InputError
 from cris.letterbox import CELL, Letterbox, normalisation
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -157,7 +158,7 @@ class Loader:
     ) -> None:
         """Takes `groups` groups a batch over all processes, of which this one is number `rank`."""
         if groups < 1 or groups % processes:
-            raise ValueError(f"a batch must divide evenly over {processes} processes, got {groups} groups")
+            raise InputError(f"a batch must divide evenly over {processes} processes, got {groups} groups")
         self.views = _Views(dataset, prepare, stream.seed)
         self.stream = stream
         self.groups = groups
@@ -167,16 +168,18 @@ class Loader:
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the position on."""
-        batches: DataLoader[Prepared] = DataLoader(
+        batches: DataLoader[Prepared | InputError] = DataLoader(
             self.views,
             batch_sampler=self.stream.batches(self.position, self.groups, self.rank, self.processes),
             num_workers=self.workers,
-            collate_fn=collate,
+            collate_fn=_collate,
             worker_init_fn=_one_thread,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else the loader would draw from the one that dropout draws from
         )
         for batch in batches:
+            if isinstance(batch, InputError):
+                raise batch
             self.position += self.groups
             yield batch
 
@@ -188,11 +191,11 @@ class Loader:
         """Goes on from there; the batch and the number of processes may be others.
 
         Raises:
-            ValueError: it was saved with another seed, rule or data set.
+            InputError: it was saved with another seed, rule or data set.
         """
         saved = {name: value for name, value in state.items() if name != "position"}
         if saved != self._identity():
-            raise ValueError(f"the position was saved in {saved}, it cannot be used in {self._identity()}")
+            raise InputError(f"the position was saved in {saved}, it cannot be used in {self._identity()}")
         self.position = state["position"]
 
     def _identity(self) -> dict[str, Any]:
@@ -207,7 +210,7 @@ class Loader:
         }
 
 
-class _Views(Dataset[Prepared]):
+class _Views(Dataset[Prepared | InputError]):
     """Prepared groups, each with a generator of its own."""
 
     def __init__(self, dataset: Referring, prepare: Prepare, seed: int) -> None:
@@ -215,10 +218,19 @@ class _Views(Dataset[Prepared]):
         self.prepare = prepare
         self.seed = seed
 
-    def __getitem__(self, group: Group) -> Prepared:
+    def __getitem__(self, group: Group) -> Prepared | InputError:
+        """The group; a user's error is returned, as torch would put a traceback into one that is raised."""
         random = np.random.default_rng((self.seed, group.position, len(group.samples)))
-        view = self.dataset.view(group.samples, self.prepare.longest)
-        return self.prepare(view, group.samples, random)
+        try:
+            view = self.dataset.view(group.samples, self.prepare.longest)
+            return self.prepare(view, group.samples, random)
+        except InputError as error:
+            return error
+
+
+def _collate(parts: Sequence[Prepared | InputError]) -> Batch | InputError:
+    error = next((part for part in parts if isinstance(part, InputError)), None)
+    return error or collate([part for part in parts if isinstance(part, Prepared)])
 
 
 def _one_thread(worker: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from cris.data.samples import SampleIndex
+from cris.errors import InputError
 
 Rule = Literal["one sentence per object", "all sentences", "k sentences per picture"]
 """What an epoch holds, see `epoch_groups`."""
@@ -89,11 +90,11 @@ class Stream:
     ) -> None:
         """Takes how often each picture comes in an epoch, and how many collages follow the samples."""
         if sentences < 1 or (sentences > 1 and rule != "k sentences per picture"):
-            raise ValueError(f"{rule} takes at least one sentence at a time, one of them, got {sentences}")
+            raise InputError(f"{rule} takes at least one sentence at a time, one of them, got {sentences}")
         if not len(index):
-            raise ValueError("there is nothing to sample: expected one sentence or more, got none")
+            raise InputError("there is nothing to sample: expected one sentence or more, got none")
         if not 0 <= collage_share <= 1 or (collage_share and not collages):
-            raise ValueError(
+            raise InputError(
                 f"collage_share must be 0 to 1, and 0 without collages, got {collage_share} of {collages:,}"
             )
         self.index = index

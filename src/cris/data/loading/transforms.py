@@ -10,6 +10,7 @@ from jaxtyping import UInt8
 
 from cris.data.loading.flip import flip_sentence
 from cris.data.samples import View
+from cris.errors import InputError
 from cris.masks import box_of
 
 Transform = Callable[[View, np.random.Generator], View]
@@ -39,7 +40,7 @@ class CropAroundTargets:
     def __post_init__(self) -> None:
         """Refuses shares for which pictures are not decoded large enough."""
         if not SMALLEST_SHARE <= self.smallest <= 1:
-            raise ValueError(
+            raise InputError(
                 f"smallest must be a share of the sides from {SMALLEST_SHARE} to 1, got {self.smallest}"
             )
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, UInt8
 
+from cris.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True)
 class SceneKnobs:
@@ -25,9 +27,9 @@ class SceneKnobs:
         """Refuse what cannot be drawn."""
         shares = (self.ambiguous, self.mislabelled, self.no_target, self.several_targets)
         if min(shares) < 0 or sum(shares) > 1 + 1e-9:
-            raise ValueError(f"shares must be at least 0 and sum to at most 1, got {shares}")
+            raise InputError(f"shares must be at least 0 and sum to at most 1, got {shares}")
         if self.occluded is not None and not 0 < self.occluded[0] < self.occluded[1] <= 1:
-            raise ValueError(f"occluded must be a range within 0 to 1, got {self.occluded}")
+            raise InputError(f"occluded must be a range within 0 to 1, got {self.occluded}")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

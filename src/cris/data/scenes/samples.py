@@ -11,6 +11,7 @@ from cris.data.scenes.grammar import Grammar
 from cris.data.scenes.layout import REFERENCE_SIDE, Layout, make_layout, paste
 from cris.data.scenes.records import Expression, Scene, SceneKnobs, SceneObject, SceneSample
 from cris.data.scenes.render import render
+from cris.errors import InputError
 
 SCENES_VERSION = 1
 """Goes up when any sample changes."""
@@ -30,9 +31,9 @@ class Scenes:
 
     def __init__(self, split: str, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = STANDARD) -> None:
         if split not in LENGTHS:
-            raise ValueError(f"split must be one of {sorted(LENGTHS)}, got {split!r}")
+            raise InputError(f"split must be one of {sorted(LENGTHS)}, got {split!r}")
         if size < SMALLEST_SIDE:
-            raise ValueError(f"size must be at least {SMALLEST_SIDE} pixels, got {size}")
+            raise InputError(f"size must be at least {SMALLEST_SIDE} pixels, got {size}")
         self.split = split
         self.seed = seed
         self.size = size
@@ -67,7 +68,7 @@ class Scenes:
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be within {len(self)} samples of split {self.split!r}, got {index}")
         if expressions < 1:
-            raise ValueError(f"expressions must be at least 1, got {expressions}")
+            raise InputError(f"expressions must be at least 1, got {expressions}")
         key = (SCENES_VERSION, self.split, self.seed, index % len(self))
         layout, told = self._tell(key, expressions)
         patches = layout.patches
@@ -93,7 +94,7 @@ class Scenes:
                     break
             if expressions:
                 return layout, tuple(expressions)
-        raise ValueError(f"no scene within {MOST_LAYOUTS} layouts allows {self.knobs}; widen the knobs")
+        raise InputError(f"no scene within {MOST_LAYOUTS} layouts allows {self.knobs}; widen the knobs")
 
     def _expressions(self, layout: Layout, key: tuple[str | int, ...], attempt: int) -> Iterator[Expression]:
         """Different expressions about a layout; none when the first cannot be made."""

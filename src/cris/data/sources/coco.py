@@ -16,6 +16,7 @@ from cris.data.records import PictureRecord, ReferringEntry
 from cris.data.sources.conversion import Conversion, PictureFiles, join, missing_remark, picture_record
 from cris.data.sources.pictures import Pictures
 from cris.data.sources.splits import split_pictures
+from cris.errors import InputError
 from cris.picture import read_picture
 
 _ENTRIES = 10_000
@@ -53,7 +54,7 @@ def convert_coco(
         is_skipping_missing: go on without pictures that are not there
 
     Raises:
-        ValueError: a file is not of its form, or pictures are missing; names file, row and field.
+        InputError: a file is not of its form, or pictures are missing; names file, row and field.
     """
     annotated = read_instances(instances)
     _check_names(annotated)
@@ -78,7 +79,7 @@ def _check_names(instances: Instances) -> None:
     seen: dict[str, int] = {}
     for info in instances.pictures.values():
         if info.file_name in seen:
-            raise ValueError(
+            raise InputError(
                 f"{instances.name}: file_name {info.file_name!r} is that of pictures {seen[info.file_name]} "
                 f"and {info.id}: give each file one id"
             )

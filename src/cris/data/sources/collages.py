@@ -13,6 +13,7 @@ from cris.data.collages import COLLAGES_VERSION, Collage, Collages
 from cris.data.dataset import ReferringDataset
 from cris.data.records import PictureRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo, read_manifest
+from cris.errors import InputError
 
 _MAX_IDS = 10_000
 """Objects and entries of a collage have ids from this times its picture's id on."""
@@ -34,9 +35,9 @@ class CollageSet:
     def __post_init__(self) -> None:
         """Refuses what cannot be made."""
         if self.count < 1:
-            raise ValueError(f"count must be 1 or more, got {self.count}")
+            raise InputError(f"count must be 1 or more, got {self.count}")
         if self.sentences < 1:
-            raise ValueError(f"sentences must be 1 or more of a picture, got {self.sentences}")
+            raise InputError(f"sentences must be 1 or more of a picture, got {self.sentences}")
 
     @property
     def source(self) -> SourceInfo:

@@ -1,21 +1,19 @@
 """References, instances and picture files joined into the pictures of a data set."""
 
 import hashlib
-import io
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
-from PIL import ExifTags, Image
-
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo
 from cris.data.annotations.references import Reference, SplitSize, split_sizes
 from cris.data.annotations.selection import Selection, select
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
 from cris.data.sources.pictures import Pictures
-from cris.picture import FORMATS
+from cris.errors import InputError
+from cris.picture import open_picture, orientation_of, read_picture
 
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap height and width."""
@@ -86,7 +84,7 @@ def join(
     """The pictures that anything refers to, with all their objects.
 
     Raises:
-        ValueError: a reference is about what is not there, or pictures are missing and may not be skipped.
+        InputError: a reference is about what is not there, or pictures are missing and may not be skipped.
     """
     for reference in references:
         check_reference(reference, instances)
@@ -118,17 +116,17 @@ def join(
 
 
 def check_reference(reference: Reference, instances: Instances) -> None:
-    """Raises ValueError when the reference's picture or objects are not there."""
+    """Raises InputError when the reference's picture or objects are not there."""
     if reference.picture_id not in instances.pictures:
-        raise ValueError(
+        raise InputError(
             f"{reference.where}: image_id {reference.picture_id} is no picture of {instances.name}"
         )
     for object_id in reference.object_ids:
         annotation = instances.annotations.get(object_id)
         if annotation is None:
-            raise ValueError(f"{reference.where}: ann_id {object_id} is no annotation of {instances.name}")
+            raise InputError(f"{reference.where}: ann_id {object_id} is no annotation of {instances.name}")
         if annotation.picture_id != reference.picture_id:
-            raise ValueError(
+            raise InputError(
                 f"{reference.where}: ann_id {object_id} must be in picture {reference.picture_id}, "
                 f"it is in {annotation.picture_id}"
             )
@@ -157,7 +155,7 @@ def picture_record(
     An object that cannot be drawn is left out with a warning, unless something refers to it.
 
     Raises:
-        ValueError: the picture is damaged or of another size, or an object that is meant cannot be drawn.
+        InputError: the picture is damaged or of another size, or an object that is meant cannot be drawn.
     """
     check_picture(content, info.file_name, info.height, info.width)
     meant = {object_id for reference in references for object_id in reference.object_ids}
@@ -182,20 +180,25 @@ def picture_record(
 
 
 def check_picture(content: bytes, name: str, height: int, width: int) -> None:
-    """Raises ValueError when an encoded picture is damaged, or of another size once it is upright."""
+    """Raises InputError when an encoded picture is damaged, or of another size once it is upright."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        with open_picture(content, name) as image:
             size = image.size
-            if image.getexif().get(ExifTags.Base.Orientation) in _TURNED:
-                size = size[::-1]
             image.draft("RGB", (1, 1))  # of a JPEG all is read, but only an eighth of it computed
             image.load()
+            if (
+                orientation_of(image) in _TURNED
+            ):  # once loaded, as Pillow turns TIFF itself, and its size before
+                size = size[::-1]
     except MemoryError:
         raise
-    except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
-        raise ValueError(f"{name}: damaged picture, or none ({error}); fetch it again") from error
+    except Exception:
+        try:
+            size = read_picture(content).shape[1::-1]
+        except InputError as error:
+            raise InputError(f"{name}: damaged picture, or none ({error}); fetch it again") from error
     if size != (width, height):
-        raise ValueError(
+        raise InputError(
             f"{name}: picture must have the annotated height and width {height}×{width}, "
             f"got {size[1]}×{size[0]} once upright"
         )
@@ -205,7 +208,7 @@ def _objects(info: PictureInfo, annotations: Sequence[Annotation], meant: set[in
     for annotation in annotations:
         try:
             yield annotation.object(info)
-        except ValueError as error:
+        except InputError as error:
             if annotation.id in meant:
                 raise
             warnings.warn(f"{error}; left out, as nothing refers to it", stacklevel=2)
@@ -222,13 +225,13 @@ def _leaks(references: Sequence[Reference]) -> list[str]:
 
 
 def missing_remark(missing: set[str], count: int, *, is_skipping_missing: bool) -> str:
-    """What to say of pictures that are not there; raises ValueError unless they may be skipped."""
+    """What to say of pictures that are not there; raises InputError unless they may be skipped."""
     if len(missing) == count:
-        raise ValueError(
+        raise InputError(
             f"none of the {count:,} pictures is there: --images must have {min(missing)} right inside"
         )
     some = ", ".join(sorted(missing)[:_NAMES_SHOWN]) + ("…" if len(missing) > _NAMES_SHOWN else "")
     remark = f"{len(missing):,} of {count:,} pictures are missing: {some}"
     if not is_skipping_missing:
-        raise ValueError(f"{remark}; pass --skip-missing to go on without them")
+        raise InputError(f"{remark}; pass --skip-missing to go on without them")
     return f"{remark}; they and what refers to them are left out"

@@ -4,6 +4,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from cris.errors import InputError
 from cris.weights import cache_folder, download
 
 ARCHIVE = "https://web.archive.org/web"
@@ -80,7 +81,7 @@ def download_annotations(name: str) -> Annotations:
 
     Raises:
         ConnectionError: they cannot be fetched; the message says which file to put where.
-        ValueError: what came is another file.
+        InputError: what came is another file.
     """
     data_set = DATA_SETS[name]
     archive = _fetch(data_set.archive)
@@ -109,5 +110,5 @@ def _unpack(archive: Path, member: str) -> Path:
                 partial.write_bytes(opened.read(member))
                 partial.replace(path)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{archive} must hold {member}: {error}") from error
+        raise InputError(f"{archive} must hold {member}: {error}") from error
     return path

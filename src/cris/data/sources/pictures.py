@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cris.data.paths import check_relative, inside
+from cris.errors import InputError
 
 LARGEST_PICTURE = 512 * 2**20
 """Bytes; what claims to be larger once unpacked is refused."""
@@ -16,7 +17,7 @@ class Pictures:
     """Picture files in a folder, or in a zip, where a folder around all of them may be left out of names.
 
     Raises:
-        ValueError: the path is neither a folder nor a zip, or the zip has names that lead out of it.
+        InputError: the path is neither a folder nor a zip, or the zip has names that lead out of it.
     """
 
     def __init__(self, source: Path) -> None:
@@ -26,11 +27,11 @@ class Pictures:
         if source.is_dir():
             return
         if not source.exists():
-            raise ValueError(f"there is no folder or zip {source}")
+            raise InputError(f"there is no folder or zip {source}")
         try:
             self._zip = zipfile.ZipFile(source)
         except zipfile.BadZipFile as error:
-            raise ValueError(f"{source} must be a folder or a zip of pictures: {error}") from error
+            raise InputError(f"{source} must be a folder or a zip of pictures: {error}") from error
         self._members = _members(self._zip, source)
 
     def missing(self, names: Iterable[str]) -> list[str]:
@@ -41,21 +42,21 @@ class Pictures:
         """The file's bytes.
 
         Raises:
-            ValueError: it is missing, damaged in the zip, or its name leads out of the folder.
+            InputError: it is missing, damaged in the zip, or its name leads out of the folder.
         """
         if not self._has(name):
-            raise ValueError(f"{self.source} has no picture {name!r}")
+            raise InputError(f"{self.source} has no picture {name!r}")
         if self._zip is None:
             return inside(self.source, name).read_bytes()
         member = self._members[name]
         if member.file_size > LARGEST_PICTURE:
-            raise ValueError(
+            raise InputError(
                 f"{self.source}: {name!r} must be at most {LARGEST_PICTURE:,} bytes, got {member.file_size:,}"
             )
         try:
             return self._zip.read(member)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            raise ValueError(f"{self.source}: {name!r} cannot be unpacked: {error}") from error
+            raise InputError(f"{self.source}: {name!r} cannot be unpacked: {error}") from error
 
     def _has(self, name: str) -> bool:
         if self._zip is None:
@@ -70,16 +71,16 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
     for member in archive.infolist():
         try:
             check_relative(member.filename)
-        except ValueError as error:
-            raise ValueError(f"{source}: {error}") from error
+        except InputError as error:
+            raise InputError(f"{source}: {error}") from error
         if member.is_dir():
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise ValueError(
+            raise InputError(
                 f"{source}: {member.filename!r} is a symbolic link: zip the file that it points to"
             )
         if member.filename in members:
-            raise ValueError(f"{source} holds {member.filename!r} twice")
+            raise InputError(f"{source} holds {member.filename!r} twice")
         members[member.filename] = member
     around = {name.partition("/")[0] if "/" in name else "" for name in members if not _is_of_macos(name)}
     if len(around) == 1 and around != {""}:

@@ -29,7 +29,7 @@ def convert_refer(
         is_skipping_missing: go on without pictures that are not there
 
     Raises:
-        ValueError: a file is not of its form; names file, row and field.
+        InputError: a file is not of its form; names file, row and field.
     """
     references = read_references(refs)
     return join(

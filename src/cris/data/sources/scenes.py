@@ -12,6 +12,7 @@ from PIL import Image
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
 from cris.data.scenes import SCENES_VERSION, Expression, Scene, SceneKnobs, SceneObject, Scenes
 from cris.data.store.manifest import SourceInfo
+from cris.errors import InputError
 from cris.masks import encode_rle
 
 _MOST = 100
@@ -36,9 +37,9 @@ class SceneSet:
         for split, count in self.counts.items():
             scenes = self._scenes(split)
             if not 1 <= count <= len(scenes):
-                raise ValueError(f"the count of split {split} must be 1 to {len(scenes):,}, got {count:,}")
+                raise InputError(f"the count of split {split} must be 1 to {len(scenes):,}, got {count:,}")
         if not 1 <= self.sentences < _MOST:
-            raise ValueError(f"sentences must be 1 to {_MOST - 1} of a picture, got {self.sentences}")
+            raise InputError(f"sentences must be 1 to {_MOST - 1} of a picture, got {self.sentences}")
 
     @property
     def source(self) -> SourceInfo:

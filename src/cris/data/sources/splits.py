@@ -4,6 +4,8 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 
+from cris.errors import InputError
+
 SPLITS = ("train", "val", "test")
 
 
@@ -13,11 +15,11 @@ def split_pictures(picture_ids: Iterable[int], shares: Sequence[float], seed: in
     The order in which pictures are dealt depends on their ids and the seed alone.
 
     Raises:
-        ValueError: the shares are not three that add up to 1.
+        InputError: the shares are not three that add up to 1.
     """
     is_share = all(math.isfinite(share) and 0 <= share <= 1 for share in shares)
     if len(shares) != len(SPLITS) or not is_share or abs(sum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares of {', '.join(SPLITS)} must add up to 1, got {' '.join(map(str, shares))}")
+        raise InputError(f"shares of {', '.join(SPLITS)} must add up to 1, got {' '.join(map(str, shares))}")
     ids = sorted(picture_ids, key=lambda picture_id: hashlib.sha256(f"{seed} {picture_id}".encode()).digest())
     ends = [round(sum(shares[: place + 1]) * len(ids)) for place in range(len(SPLITS))]
     return {

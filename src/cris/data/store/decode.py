@@ -34,7 +34,7 @@ def decode_picture(
     many pixels and both sides divide evenly, so that every decoded pixel stands for a whole square of them.
 
     Raises:
-        ValueError: this is no picture, or a damaged one.
+        InputError: this is no picture, or a damaged one.
     """
     size = _plain_jpeg(data)
     if size is None:

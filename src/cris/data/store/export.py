@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pyarrow.parquet as pq
-from PIL import Image
 
 from cris.data.records import PictureRecord
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
-from cris.picture import FORMATS
+from cris.errors import InputError
+from cris.picture import open_picture
 
 ExportFormat = Literal["parquet", "webdataset"]
 TAR_BYTES = 256 * 2**20
@@ -30,7 +30,7 @@ def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterat
     """Writes the data set's files to a folder that is there; yields the place of each picture once written.
 
     Raises:
-        ValueError: a picture is none, or a split has a name that no file can have.
+        InputError: a picture is none, or a split has a name that no file can have.
     """
     assert format in get_args(ExportFormat), format
     return _parquet(dataset, folder) if format == "parquet" else _webdataset(dataset, folder)
@@ -70,7 +70,7 @@ class _Tars:
 
     def __init__(self, folder: Path, split: str) -> None:
         if not re.fullmatch(r"[\w+-]+", split):
-            raise ValueError(f"a split must have letters and digits only to name files, got {split!r}")
+            raise InputError(f"a split must have letters and digits only to name files, got {split!r}")
         self._folder = folder
         self._split = split
         self._count = 0
@@ -105,9 +105,6 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 def _suffix(record: PictureRecord) -> str:
     """By the bytes, as names may lie."""
-    try:
-        with Image.open(io.BytesIO(record.image), formats=FORMATS) as image:
-            format = image.format or ""
-    except OSError as error:
-        raise ValueError(f"{record.file_name} (picture {record.picture_id}): no picture ({error})") from error
+    with open_picture(record.image, f"{record.file_name} (picture {record.picture_id})") as image:
+        format = image.format or ""
     return _SUFFIXES.get(format, format.lower())

@@ -11,6 +11,7 @@ from typing import Any
 from cris import __version__
 from cris.data.records import PictureRecord
 from cris.data.store.schema import SCHEMA_VERSION
+from cris.errors import InputError
 
 MANIFEST = "manifest.json"
 
@@ -129,18 +130,18 @@ def read_manifest(folder: Path) -> Manifest:
     """What manifest.json of a data set says.
 
     Raises:
-        ValueError: the folder is no data set, one of another schema version, or its manifest is damaged.
+        InputError: the folder is no data set, one of another schema version, or its manifest is damaged.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        raise ValueError(f"{folder} is no data set: it has no {MANIFEST}; `cris data` makes one")
+        raise InputError(f"{folder} is no data set: it has no {MANIFEST}; `cris data` makes one")
     try:
         content = json.loads(path.read_bytes())
         version = content["schema_version"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged or no data set's: {error}") from error
+        raise InputError(f"{path} is damaged or no data set's: {error}") from error
     if version != SCHEMA_VERSION:
-        raise ValueError(
+        raise InputError(
             f"{path}: schema version must be {SCHEMA_VERSION} for this cris, {__version__}, got {version!r}, "
             f"written by cris {content.get('cris_version')}: use that one, or make the data set again: "
             f"{content.get('command')}"
@@ -155,4 +156,4 @@ def read_manifest(folder: Path) -> Manifest:
             splits={name: SplitCounts(**counts) for name, counts in splits.items()},
         )
     except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise InputError(f"{path} is damaged: {error}") from error

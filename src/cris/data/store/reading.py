@@ -16,6 +16,7 @@ from cris.data.records import PictureRecord
 from cris.data.store.decode import Reduction, decode_picture
 from cris.data.store.manifest import Manifest, read_manifest
 from cris.data.store.shards import Row, open_shard, read_row
+from cris.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +45,7 @@ class StoredDataset:
     It can be sent to other processes, which map the same files.
 
     Raises:
-        ValueError: the folder is no data set, or one of another schema version.
+        InputError: the folder is no data set, or one of another schema version.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -83,16 +84,16 @@ class StoredDataset:
         """Return the image of a row, perhaps reduced, and its reduction (see `decode_picture`).
 
         Raises:
-            ValueError: it is damaged or has another size than is stored.
+            InputError: it is damaged or has another size than is stored.
         """
         try:
             image, reduction = decode_picture(row.image, longest)
-        except ValueError as error:
-            raise ValueError(f"{self.folder}, picture {row.file_name}: {error}") from error
+        except InputError as error:
+            raise InputError(f"{self.folder}, picture {row.file_name}: {error}") from error
         size = (reduction * image.shape[0], reduction * image.shape[1])
         if size != row.size:
             (stored_height, stored_width), (height, width) = row.size, size
-            raise ValueError(
+            raise InputError(
                 f"{self.folder}, picture {row.file_name}: expected {stored_width}×{stored_height} "
                 f"pixels, found {width}×{height}; run cris data check"
             )
@@ -102,11 +103,11 @@ class StoredDataset:
         """The samples of a split, or of all.
 
         Raises:
-            ValueError: there is no such split.
+            InputError: there is no such split.
         """
         if split is not None and split not in self.manifest.splits:
             known = ", ".join(self.manifest.splits) or "none"
-            raise ValueError(f"split must be one of {known} in {self.folder}, got {split!r}")
+            raise InputError(f"split must be one of {known} in {self.folder}, got {split!r}")
         parts = [_samples(self.batch(shard), self._start(shard), split) for shard in range(len(self._ends))]
         pictures, entries, sentences = (np.concatenate(column) for column in zip(*parts, strict=True))
         return Samples(pictures, entries, sentences)
@@ -115,20 +116,20 @@ class StoredDataset:
         """The rows of a shard, which stays open.
 
         Raises:
-            ValueError: it is missing, damaged, or not as the manifest says.
+            InputError: it is missing, damaged, or not as the manifest says.
         """
         if shard not in self._batches:
             info = self.manifest.files[shard]
             path = inside(self.folder, info.name)
             if not path.is_file():
-                raise ValueError(f"{path} is missing: make the data set again")
+                raise InputError(f"{path} is missing: make the data set again")
             if path.stat().st_size != info.bytes:
-                raise ValueError(
+                raise InputError(
                     f"{path} must have {info.bytes:,} bytes, got {path.stat().st_size:,}: it is damaged"
                 )
             batch = open_shard(path)
             if len(batch) != info.rows:
-                raise ValueError(f"{path} must have {info.rows:,} rows, got {len(batch):,}")
+                raise InputError(f"{path} must have {info.rows:,} rows, got {len(batch):,}")
             self._batches[shard] = batch
         return self._batches[shard]
 

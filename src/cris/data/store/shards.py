@@ -14,6 +14,7 @@ from cris.data.store.schema import (
     object_from_fields,
     with_added_columns,
 )
+from cris.errors import InputError
 from cris.masks import Rle
 
 
@@ -21,19 +22,19 @@ def open_shard(path: Path) -> pa.RecordBatch:
     """The rows of a shard; nothing is read before it is used.
 
     Raises:
-        ValueError: it is damaged, or has other columns than the schema.
+        InputError: it is damaged, or has other columns than the schema.
     """
     try:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)
             if reader.num_record_batches != 1:
-                raise ValueError(f"{path} must hold one batch, got {reader.num_record_batches}")
+                raise InputError(f"{path} must hold one batch, got {reader.num_record_batches}")
             batch = with_added_columns(reader.get_batch(0))
             if not batch.schema.equals(SCHEMA):
-                raise ValueError(f"{path} has other columns than the schema: make the data set again")
+                raise InputError(f"{path} has other columns than the schema: make the data set again")
             return batch
     except pa.ArrowException as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise InputError(f"{path} is damaged: {error}") from error
 
 
 def read_row(batch: pa.RecordBatch, index: int) -> PictureRecord:

@@ -26,6 +26,7 @@ from cris.data.store.manifest import (
 )
 from cris.data.store.schema import SCHEMA, to_batch
 from cris.data.store.shards import open_shard, read_row
+from cris.errors import InputError
 
 SHARD_PICTURES = 512
 SHARD_BYTES = 64 * 2**20
@@ -56,7 +57,7 @@ def write_dataset(
         overwrite: replace the data set in `out`, and what another run left
 
     Raises:
-        ValueError: `out` is there already, another run began it, records are not valid, or the disk is full.
+        InputError: `out` is there already, another run began it, records are not valid, or the disk is full.
     """
     out = out.resolve()
     if is_resuming and _is_done(out, source):
@@ -96,7 +97,7 @@ def _write_shards(
         _write_shard(path, to_batch(group))
         files.append(_shard_info(path, len(group)))
     if not counter.pictures:
-        raise ValueError("the source has no picture that anything could be written of")
+        raise InputError("the source has no picture that anything could be written of")
     return make_manifest(source, command, counter, files)
 
 
@@ -109,16 +110,16 @@ class Validator:
         self._entries: set[int] = set()
 
     def check(self, record: PictureRecord) -> None:
-        """Raises ValueError naming the picture and what is wrong of it."""
+        """Raises InputError naming the picture and what is wrong of it."""
         where = f"picture {record.picture_id} ({record.file_name})"
         _add(self._pictures, record.picture_id, f"{where}: picture id")
         for each in record.objects:
             what = f"{where}: object {each.id}"
             _add(self._objects, each.id, f"{where}: object id")
             if not all(map(math.isfinite, (*each.box, each.area))):
-                raise ValueError(f"{what}: box and area must be finite, got {each.box} and {each.area}")
+                raise InputError(f"{what}: box and area must be finite, got {each.box} and {each.area}")
             if list(each.rle["size"]) != [record.height, record.width]:
-                raise ValueError(
+                raise InputError(
                     f"{what}: rle must have the picture's size {[record.height, record.width]}, "
                     f"got {list(each.rle['size'])}"
                 )
@@ -127,16 +128,16 @@ class Validator:
             what = f"{where}: entry {entry.ref_id}"
             _add(self._entries, entry.ref_id, f"{where}: ref id")
             if unknown := set(entry.object_ids) - known:
-                raise ValueError(f"{what}: object ids must be of the picture's objects, got {min(unknown)}")
+                raise InputError(f"{what}: object ids must be of the picture's objects, got {min(unknown)}")
             if not entry.sentences or not all(map(str.strip, entry.sentences)):
-                raise ValueError(f"{what}: there must be sentences, and none empty, got {entry.sentences!r}")
+                raise InputError(f"{what}: there must be sentences, and none empty, got {entry.sentences!r}")
             if not entry.split:
-                raise ValueError(f"{what}: the split must have a name")
+                raise InputError(f"{what}: the split must have a name")
 
 
 def _add(known: set[int], number: int, what: str) -> None:
     if number in known:
-        raise ValueError(f"{what} {number} is there twice")
+        raise InputError(f"{what} {number} is there twice")
     known.add(number)
 
 
@@ -191,11 +192,11 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
     if not out.exists():
         return
     if not out.is_dir():
-        raise ValueError(f"--out must name a folder, {out} is a file")
+        raise InputError(f"--out must name a folder, {out} is a file")
     if not (out / MANIFEST).is_file() and any(out.iterdir()):
-        raise ValueError(f"{out} holds other things than a data set: choose another --out")
+        raise InputError(f"{out} holds other things than a data set: choose another --out")
     if (out / MANIFEST).is_file() and not overwrite:
-        raise ValueError(f"{out} holds a data set: choose another --out, or pass --overwrite")
+        raise InputError(f"{out} holds a data set: choose another --out, or pass --overwrite")
 
 
 def _begin(partial: Path, out: Path, source: SourceInfo, *, is_resuming: bool, overwrite: bool) -> None:
@@ -204,8 +205,8 @@ def _begin(partial: Path, out: Path, source: SourceInfo, *, is_resuming: bool, o
     is_same = job.is_file() and job.read_text(encoding="utf-8") == json.dumps(source.fingerprint)
     if _shards(partial) and not (is_resuming and is_same) and not overwrite:
         if is_resuming:
-            raise ValueError(f"{out} was begun from another source: pass --overwrite to begin anew")
-        raise ValueError(f"{out} was begun: pass --resume to go on, or --overwrite to begin anew")
+            raise InputError(f"{out} was begun from another source: pass --overwrite to begin anew")
+        raise InputError(f"{out} was begun: pass --resume to go on, or --overwrite to begin anew")
     for path in partial.iterdir():
         if path.name != _LOCK and not (is_resuming and is_same and path.suffix == _SUFFIX):
             path.unlink()
@@ -227,7 +228,7 @@ def _locked(partial: Path) -> Iterator[None]:
         with filelock.FileLock(partial / _LOCK, timeout=0):
             yield
     except filelock.Timeout as error:
-        raise ValueError(f"another process is writing {partial}: wait for it, or stop it") from error
+        raise InputError(f"another process is writing {partial}: wait for it, or stop it") from error
 
 
 @contextmanager
@@ -236,7 +237,7 @@ def _disk_full_explained(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ValueError(
+            raise InputError(
                 f"the disk is full at {out.parent}: free some space and run the same with --resume"
             ) from error
         raise

@@ -71,7 +71,7 @@ def write_report(
     """Writes index.html, pictures and layers; yields once for each sample that is drawn.
 
     Raises:
-        ValueError: a picture cannot be read any more.
+        InputError: a picture cannot be read any more.
     """
     drawn = set()
     for sample in draw_pictures(folder, examples, evaluation.rows, pictured(evaluation.rows)):

@@ -90,5 +90,5 @@ def test_a_split_that_can_name_no_file_is_refused(tmp_path: Path, out: Path) -> 
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path, out: Path) -> None:
-    with pytest.raises(ValueError, match=r"street-0.png \(picture 0\): no picture"):
+    with pytest.raises(ValueError, match=r"street-0.png \(picture 0\): expected a picture"):
         list(export(dataset_of(tmp_path, [replace(record(0), image=b"text")]), out, "webdataset"))

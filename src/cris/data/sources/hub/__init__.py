@@ -10,6 +10,7 @@ from cris.data.sources.hub import object_rows, picture_rows, reference_rows
 from cris.data.sources.hub.mdetr import mdetr_files, read_mdetr
 from cris.data.sources.hub.parquet import layout_of
 from cris.data.sources.pictures import Pictures
+from cris.errors import InputError
 
 LAYOUTS = (object_rows.LAYOUT, reference_rows.LAYOUT, picture_rows.LAYOUT)
 _DATA_SETS = {"refcoco": "refcoco", "refcocoplus": "refcoco+", "refcocog": "refcocog-umd"}
@@ -35,7 +36,7 @@ def convert_hub(
 
     Raises:
         ColumnError: the columns are those of no known layout.
-        ValueError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be; names file, row and field.
     """
     remarks: list[str] = []
     contents: Contents
@@ -43,7 +44,7 @@ def convert_hub(
     references: list[Reference]
     source: Instances
     if not folder.exists():
-        raise ValueError(f"there is no file or folder {folder}")
+        raise InputError(f"there is no file or folder {folder}")
     if files := _parquet_files(folder):
         layout = layout_of(files, LAYOUTS)
         if layout is object_rows.LAYOUT:
@@ -60,7 +61,7 @@ def convert_hub(
         references, source, data_set = read_mdetr(files, instances)
         contents = _picture_files(images, "MDETR")
     else:
-        raise ValueError(f"{folder} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
+        raise InputError(f"{folder} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
     conversion = join(
         references,
         source,
@@ -92,7 +93,7 @@ def _mdetr_files(folder: Path) -> list[Path]:
 
 def _picture_files(images: Path | None, name: str) -> PictureFiles:
     if images is None:
-        raise ValueError(f"files as those of {name} come without pictures: pass --images, COCO's of 2014")
+        raise InputError(f"files as those of {name} come without pictures: pass --images, COCO's of 2014")
     return PictureFiles(Pictures(images))
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from cris.errors import InputError
 from cris.weights import cache_folder, download_from_hub
 
 FORM = "hf://OWNER/NAME@REVISION"
@@ -19,18 +20,18 @@ def locate(source: str) -> Path:
     """The folder or file that is meant, fetched when it is an address on the hub.
 
     Raises:
-        ValueError: an address is not of that form, or the hub has no such data set.
+        InputError: an address is not of that form, or the hub has no such data set.
         ConnectionError: the hub cannot be reached.
     """
     if not source.startswith("hf:"):
         return Path(source)
     match = _ADDRESS.fullmatch(source)
     if match is None or ".." in source or match[2] in MOVING:
-        raise ValueError(f"an address on the hub must be {FORM}, a revision that never moves, got {source!r}")
+        raise InputError(f"an address on the hub must be {FORM}, a revision that never moves, got {source!r}")
     repository, revision = match.groups()
     names = [name for name in _files(repository, revision) if _WANTED.fullmatch(name)]
     if not names:
-        raise ValueError(f"{source} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
+        raise InputError(f"{source} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
     return download_from_hub(repository, revision, names, kind="dataset")
 
 
@@ -46,7 +47,7 @@ def _files(repository: str, revision: str) -> list[str]:
             api = huggingface_hub.HfApi()
             names = api.list_repo_files(repository, revision=revision, repo_type="dataset")
         except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
-            raise ValueError(f"the hub has no data set {address}: check repository and revision") from error
+            raise InputError(f"the hub has no data set {address}: check repository and revision") from error
         except Exception as error:  # the library lets the errors of its network client through
             reason = type(error).__name__
             raise ConnectionError(

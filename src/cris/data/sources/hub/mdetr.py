@@ -14,6 +14,7 @@ from cris.data.annotations.instances import (
     read_instances,
 )
 from cris.data.annotations.references import SPLITS, Reference, Sentence
+from cris.errors import InputError
 
 _FILE = re.compile(r"finetune_(g?refcoco[+g]?)_(\w+)\.json")
 _DATA_SETS = {"refcocog": "refcocog-umd"}
@@ -32,12 +33,12 @@ def read_mdetr(files: Sequence[Path], instances: Path | None) -> tuple[list[Refe
     files have no masks: `instances`, COCO's file, has them.
 
     Raises:
-        ValueError: a file is not of that form, or there are no masks.
+        InputError: a file is not of that form, or there are no masks.
     """
     names = {path: _names(path) for path in files}
     data_sets = {data_set for data_set, _ in names.values()}
     if len(data_sets) > 1:
-        raise ValueError(
+        raise InputError(
             f"files must be of one data set, got {', '.join(sorted(data_sets))}: move all but one away"
         )
     rows = [row for path in files for row in _sentences(path, names[path][1])]
@@ -69,7 +70,7 @@ class _SentenceRow:
             if row.fields.get("empty"):
                 continue
             if "segmentation" not in row.fields:
-                raise ValueError(
+                raise InputError(
                     f"{row.where}: segmentation is missing: pass --instances, COCO's instances_train2014.json"
                 )
             ids = {"id": row.whole("original_id"), "image_id": self.picture.id}
@@ -79,7 +80,7 @@ class _SentenceRow:
 def _names(path: Path) -> tuple[str, str]:
     match = _FILE.fullmatch(path.name)
     if match is None or match[2] not in SPLITS:
-        raise ValueError(f"{path}: name must be finetune_DATASET_SPLIT.json, with one of {', '.join(SPLITS)}")
+        raise InputError(f"{path}: name must be finetune_DATASET_SPLIT.json, with one of {', '.join(SPLITS)}")
     return match[1], match[2]
 
 
@@ -93,7 +94,7 @@ def _sentences(path: Path, split: str) -> list[_SentenceRow]:
     for number, fields in enumerate(content.rows("images")):
         sentence = _SentenceRow(as_row(f"{path}: images row {number}", fields), split, categories)
         if sentence.id in rows:
-            raise ValueError(f"{sentence.row.where}: id {sentence.id} is there twice")
+            raise InputError(f"{sentence.row.where}: id {sentence.id} is there twice")
         rows[sentence.id] = sentence
     for number, fields in enumerate(content.rows("annotations")):
         row = as_row(f"{path}: annotations row {number}", fields)

@@ -61,7 +61,7 @@ def read_object_rows(files: Sequence[Path]) -> ObjectRows:
     several, of which the others are lost: they are counted.
 
     Raises:
-        ValueError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be; names file, row and field.
     """
     table = _Table()
     for path in files:

@@ -1,6 +1,5 @@
 """Parquet files of referring data: which layout they have, and their rows."""
 
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
 from cris.data.annotations.fields import Row
 from cris.data.annotations.instances import PictureInfo
 from cris.data.annotations.references import SPLITS
-from cris.picture import FORMATS
+from cris.errors import InputError
+from cris.picture import open_picture
 
 _ROWS_AT_ONCE = 64
 _SPLIT_NAMES = {**{split: split for split in SPLITS}, "validation": "val"}
@@ -48,7 +47,7 @@ class ColumnCheck:
     is_right: bool
 
 
-class ColumnError(ValueError):
+class ColumnError(InputError):
     """The columns are those of no known layout; `checks` has them side by side."""
 
     def __init__(self, path: Path, layout: Layout, checks: list[ColumnCheck]) -> None:
@@ -101,7 +100,7 @@ def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
 
     Raises:
         ColumnError: a file has another one.
-        ValueError: a file is no Parquet.
+        InputError: a file is no Parquet.
     """
     nearest = min(layouts, key=lambda layout: _distance(_schema(files[0]), layout))
     for path in files:
@@ -127,12 +126,12 @@ def split_of_file(path: Path) -> str:
     """The split that a file's name (val-00000-of-00004.parquet) or its folder's (val/0000.parquet) tells.
 
     Raises:
-        ValueError: neither names one.
+        InputError: neither names one.
     """
     for name in (path.stem.split("-")[0], path.parent.name):
         if name in _SPLIT_NAMES:
             return _SPLIT_NAMES[name]
-    raise ValueError(
+    raise InputError(
         f"{path}: name must begin with one of {', '.join(_SPLIT_NAMES)} and a hyphen, to tell the split"
     )
 
@@ -141,7 +140,7 @@ def encoded_picture(row: Row, name: str = "image") -> bytes:
     """The bytes of a picture column."""
     content = (row.value(name) or {}).get("bytes")
     if not content:
-        raise ValueError(f"{row.where}: {name} must have its bytes inside, got none")
+        raise InputError(f"{row.where}: {name} must have its bytes inside, got none")
     return bytes(content)
 
 
@@ -149,15 +148,10 @@ def picture_size(row: Row, content: bytes) -> tuple[int, int]:
     """Height and width, without decoding.
 
     Raises:
-        ValueError: it is no picture.
+        InputError: it is no picture.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            width, height = image.size
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow's readers raise nearly anything when a file is damaged
-        raise ValueError(f"{row.where}: image is damaged, or none ({error})") from error
+    with open_picture(content, f"{row.where}: image") as image:
+        width, height = image.size
     return height, width
 
 
@@ -188,7 +182,7 @@ def _open(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except pa.ArrowException as error:
-        raise ValueError(f"{path} is not a whole Parquet file: fetch it again") from error
+        raise InputError(f"{path} is not a whole Parquet file: fetch it again") from error
 
 
 def _schema(path: Path) -> pa.Schema:

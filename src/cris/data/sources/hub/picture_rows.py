@@ -61,7 +61,7 @@ def read_picture_rows(files: Sequence[Path]) -> PictureRows:
     A picture without an id of its own gets the number of its row, which names it too.
 
     Raises:
-        ValueError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be; names file, row and field.
     """
     pictures: list[PictureInfo] = []
     annotations: list[Annotation] = []

@@ -9,6 +9,7 @@ from cris.data.annotations.instances import Annotation, Instances, PictureInfo, 
 from cris.data.annotations.references import Reference, sentence_of, split_of
 from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
 from cris.data.sources.hub.parquet import Column, Layout, is_list, is_struct, is_text, is_whole, rows
+from cris.errors import InputError
 
 LAYOUT = Layout(
     name="jxu124/refcoco",
@@ -34,7 +35,7 @@ def read_reference_rows(files: Sequence[Path]) -> tuple[list[Reference], Instanc
     The box is that of the raw annotation, as the column `bbox` has corners.
 
     Raises:
-        ValueError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be; names file, row and field.
     """
     references: dict[int, Reference] = {}
     pictures: dict[int, PictureInfo] = {}
@@ -51,7 +52,7 @@ def read_reference_rows(files: Sequence[Path]) -> tuple[list[Reference], Instanc
         annotations.setdefault(annotation.id, annotation)
         reference = _reference(row, picture, annotation)
         if reference.id in references:
-            raise ValueError(
+            raise InputError(
                 f"{row.where}: ref_id {reference.id} is that of {references[reference.id].where} too"
             )
         references[reference.id] = reference

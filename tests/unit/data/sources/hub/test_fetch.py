@@ -83,7 +83,7 @@ def test_a_pinned_data_set_is_fetched_into_a_folder_of_our_own(tmp_path: Path) -
     folder = tmp_path / "hub-data" / f"lmms-lab--RefCOCO@{REVISION}"
     assert run(tmp_path, address, f"hf://no/one@{REVISION}") == [
         str(folder),
-        f"ValueError: the hub has no data set hf://no/one@{REVISION}: check repository and revision",
+        f"InputError: the hub has no data set hf://no/one@{REVISION}: check repository and revision",
     ]
     assert (folder / "data" / "val-00000-of-00001.parquet").read_text() == "val-00000-of-00001.parquet"
     assert (folder / "finetune_refcoco+_val.json").is_file()
