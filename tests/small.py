@@ -4,17 +4,17 @@ import torch
 
 from cris.model import Cris, CrisConfig, build_cris
 from cris.model.config import (
+    ClipResnetConfig,
+    ClipTextConfig,
     DecoderConfig,
-    ImageEncoderConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
 )
 
 SMALL = CrisConfig(
     joint_dim=64,
-    image=ImageEncoderConfig(layers=(1, 1, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
-    text=TextEncoderConfig(vocabulary=600, context_length=32, width=64, layers=2),
+    image=ClipResnetConfig(layers=(1, 1, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
+    text=ClipTextConfig(vocabulary=600, context_length=32, width=64, layers=2),
     neck=NeckConfig(fine=32, middle=64, coarse=128),
     decoder=DecoderConfig(layers=2, ffn=128),
     projector=ProjectorConfig(hidden=64, dim=32),

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from cris.calibration import IDENTITY, Calibration
 from cris.checkpoint import load_checkpoint, save_checkpoint, whole_checkpoint
 from cris.model import Cris, InferenceConfig, build_cris
-from cris.model.config import ImageEncoderConfig
+from cris.model.config import ClipResnetConfig
 from cris.model.tokenizer import Tokenizer
 from tests.small import SMALL, small_cris
 
@@ -72,7 +72,7 @@ def test_every_configuration_survives(
     width, kernel, is_classifier = sizes
     config = replace(
         CONFIG,
-        image=ImageEncoderConfig(
+        image=ClipResnetConfig(
             layers=(1, 2, 1, 1), stem=(width // 2, width // 2, width), width=width, position_grid=3
         ),
         decoder=replace(CONFIG.decoder, layers=kernel - 1, dropout=threshold),

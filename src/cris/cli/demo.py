@@ -89,7 +89,7 @@ def _cards_table(cards: "list[Card]") -> Table:
     table.add_column("score", justify="right")
     table.add_column("IoU", justify="right")
     for card in cards:
-        kind = "photograph" if card.kind is None else card.kind.replace("_", " ")
+        kind = card.kind or "photograph"
         overlap = "–" if card.iou is None else f"{card.iou:.3f}"
         table.add_row(Text(card.sentence), kind, f"{card.score:.3f}", overlap)
     return table
