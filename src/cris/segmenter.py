@@ -223,6 +223,7 @@ class Segmenter:
                         picture=encoded[row].picture,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        peak_threshold=self.inference.peak_threshold,
                         calibration=self.inference.calibration,
                     )
                     for row, sentence, answer in zip(rows, texts, logits, strict=True)

@@ -36,6 +36,7 @@ def first_cells(text: str) -> Iterator[str]:
         ("cris batch", [("batch",)]),
         ("cris demo", [("demo",)]),
         ("cris convert", [("convert", "released"), ("convert", "clip")]),
+        ("cris data collages", [("data", "collages")]),
         ("cris eval", [("eval",)]),
         ("cris export", [("export",)]),
         ("cris audit", [("audit",)]),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from cris import Segmenter
 from cris.card import SUMMARY, read_front_matter
@@ -17,7 +17,8 @@ from cris.data.scenes import Scenes
 from cris.masks import decode_rle
 from cris.registry import DEFAULT_MODEL, resolve
 from cris.serving.drawing import COLOURS_RGB
-from tests.served import BROWSER, Served, encoded, served, wait_for
+from tests.browser import launched
+from tests.served import Served, encoded, served, wait_for
 
 SAMPLE = Scenes("test", size=320)[1]
 SENTENCES = [SAMPLE.sentence, "the blue ring"]
@@ -37,11 +38,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(**BROWSER)
-        yield opened
-        opened.close()
+def browser(needs_browser: None) -> Iterator[Browser]:
+    with launched() as started:
+        yield started
 
 
 @pytest.fixture
