@@ -83,7 +83,7 @@ def test_there_are_sentences_of_all_kinds_and_of_nothing(made):
     assert {"only", "left", "center", "clothing", "on", "holding", "both", "all", "front", "back"} <= set(
         kinds
     )
-    assert 0.15 <= kinds["no target"] / len(made) <= 0.25
+    assert 0.15 <= kinds["no_target"] / len(made) <= 0.25
     assert len({expression.sentence for expression, _ in made}) >= 0.5 * len(made)
 
 
