@@ -91,7 +91,7 @@ def _cards_table(cards: "list[Card]") -> Table:
     table.add_column("score", justify="right")
     table.add_column("IoU", justify="right")
     for card in cards:
-        kind = (card.kind or "photograph").replace("_", " ")
+        kind = card.kind or "photograph"
         overlap = f"{card.iou:.3f}" if card.iou is not None else "empty" if card.is_empty else "not empty"
         table.add_row(Text(card.sentence), kind, f"{card.score:.3f}", overlap)
     return table

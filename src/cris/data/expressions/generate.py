@@ -140,7 +140,7 @@ def _for_training(
     if is_complete:
         count = max(LEAST_ABSENT, round(ABSENT_SHARE * len(expressions)))
         expressions += [
-            Expression(object_ids=(), kind="no target", sentence=sentence)
+            Expression(object_ids=(), kind="no_target", sentence=sentence)
             for sentence in absent_sentences(picture.groups, picture.palette, vocabulary, draw, count)
         ]
     return expressions
@@ -214,4 +214,4 @@ def _no_targets(picture: Picture, draw: random.Random) -> Iterator[Expression]:
         noun = draw.choice(absent)
         ways.append(forms_of(draw.choice(("only", "left", "biggest", "right")), noun))
     if ways:
-        yield Expression(object_ids=(), kind="no target", sentence=draw.choice(draw.choice(ways)))
+        yield Expression(object_ids=(), kind="no_target", sentence=draw.choice(draw.choice(ways)))

@@ -167,7 +167,7 @@ def draw_mark(noun: str, draw: random.Random) -> str:
 
 def with_article(noun: str) -> str:
     """Return the noun after "a" or "an", if it takes either."""
-    if noun in PRONOUNS or noun.rpartition(" ")[2] in _UNARTICLED:
+    if noun in PRONOUNS or (noun.rpartition(" ")[2] in _UNARTICLED and not noun.startswith("pair of ")):
         return noun
     is_vowel = noun[0] in "aeiou" and not noun.startswith(("ut", "uni"))
     return f"an {noun}" if is_vowel else f"a {noun}"
