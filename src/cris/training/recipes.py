@@ -157,7 +157,7 @@ def cris_scenes() -> TrainConfig:
     )
 
 
-PHOTOS_VOCABULARY = 16_235
+PHOTOS_VOCABULARY = 26_299
 """Word pieces of the embedded model's tokenizer, which `tools/build_encoders.py` reduces from BERT's."""
 
 FROZEN_BLOCKS = 17
