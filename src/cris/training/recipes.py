@@ -30,7 +30,7 @@ from cris.training.config import (
 )
 
 if TYPE_CHECKING:
-    from cris.checkpoint import Checkpoint
+    from cris.config_file import StoredConfig
 
 
 WORDS = {"refcoco": 17, "refcoco+": 17, "refcocog-umd": 22, "refcocog-google": 22, "refcoco-union": 22}
@@ -246,14 +246,19 @@ def scenes_tiny(family: Family) -> TrainConfig:
     )
 
 
-def finetune(start: "Checkpoint") -> TrainConfig:
+def learns_scenes(recipe: str) -> bool:
+    """Return whether a recipe is of rendered scenes, so that no data need be named."""
+    return recipe == "cris-scenes" or recipe.startswith("scenes-tiny-")
+
+
+def finetune(start: "StoredConfig") -> TrainConfig:
     """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
     return TrainConfig(
         recipe="finetune",
         steps=1000,
         ema_decay=0.99,
         checkpoint_every=100,
-        model=start.model.config,
+        model=start.model,
         inference=replace(start.inference, calibration=IDENTITY),  # it is another model's
         sampling=SamplingConfig(pictures=8, sentences=4),
         objectives=ObjectivesConfig(dice_weight=1.0),
