@@ -33,7 +33,7 @@ class Command:
 
     One graph encodes pictures, one gives the logits of sentences about encoded pictures; both take any number
     at a time. The folder also holds letterbox, threshold, score calibration and tokenizer, and is a MODEL for
-    every other command.
+    every command that asks one.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
