@@ -36,7 +36,7 @@ _SEGMENT_BODY: dict[str, Any] = {
         "application/json": {"schema": SegmentRequest.model_json_schema()},
     },
 }
-_SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+_SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
 def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
