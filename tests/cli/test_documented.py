@@ -109,9 +109,9 @@ def test_fields_of_eval_are_documented(cris: Cris, checkpoint: Path) -> None:
     assert all(
         group.keys() == known for groups in printed["breakdowns"].values() for group in groups.values()
     )
-    stored = set(fields(json.loads(Path("out/results.json").read_text(encoding="utf-8"))))
-    (line,) = (line for line in text.splitlines() if line.startswith("`results.json`"))
-    assert stored - printed.keys() == set(re.findall(r"`(\w+)`", line.replace("`results.json`", "")))
+    stored = set(fields(json.loads(Path("out/_results.json").read_text(encoding="utf-8"))))
+    (line,) = (line for line in text.splitlines() if line.startswith("`_results.json`"))
+    assert stored - printed.keys() == set(re.findall(r"`(\w+)`", line.replace("`_results.json`", "")))
 
 
 def test_columns_of_rows_are_documented() -> None:

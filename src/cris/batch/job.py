@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cris.batch import SHARD_ROWS
@@ -27,11 +27,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """What rows are made of answers."""
+
+    threshold: float | None = None
+    """Probability above which a pixel is found; None: the model's own."""
+    min_score: float = 0.0
+    """Score below which an answer finds nothing."""
+    save: tuple[str, ...] = ()
+    """Columns beside the run lengths: mask, overlay and cutout (PNG), polygons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """Tasks whose rows become one file."""
 
     number: int
     tasks: tuple[Task, ...]
+    options: AnswerOptions = AnswerOptions()
 
     @property
     def rows(self) -> int:
@@ -47,7 +60,7 @@ class Job:
     """Path, pattern or URL of the pictures."""
     shards: tuple[Shard, ...]
     fingerprint: str
-    """Sha256 of model, pictures, sentences and the size of shards."""
+    """Sha256 of model, pictures, sentences, options and the size of shards."""
 
     @property
     def pictures(self) -> int:
@@ -69,7 +82,14 @@ def model_files(model: Path) -> list[str]:
     return ["config.json", "model.safetensors", "tokenizer.json"]
 
 
-def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows: int = SHARD_ROWS) -> Job:
+def plan_job(
+    source: str,
+    sentences: Sentences,
+    checkpoint: Path,
+    *,
+    shard_rows: int = SHARD_ROWS,
+    options: AnswerOptions = AnswerOptions(),
+) -> Job:
     """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
 
     Raises:
@@ -79,7 +99,8 @@ def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows:
         raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
     tasks = _tasks(source, find_pictures(source), sentences)
     shards = tuple(
-        Shard(number=number, tasks=group) for number, group in enumerate(_groups(tasks, shard_rows))
+        Shard(number=number, tasks=group, options=options)
+        for number, group in enumerate(_groups(tasks, shard_rows))
     )
     digest = hashlib.sha256()
     about = {"job": "batch", "schema_version": SCHEMA_VERSION, "model": _sha256s(checkpoint)}
@@ -87,6 +108,7 @@ def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows:
         about,
         *([task.picture.id, task.picture.version, task.sentences] for task in tasks),
         shard_rows,
+        asdict(options),
     ):
         digest.update(json.dumps(part).encode() + b"\n")
     return Job(source=source, shards=shards, fingerprint=digest.hexdigest())

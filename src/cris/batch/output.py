@@ -14,7 +14,8 @@ from cris.batch.job import SCHEMA_VERSION, Job
 from cris.batch.storage import explained, is_local, open_url, write_whole
 from cris.errors import InputError
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
+"""Readers of Parquet folders pass over names that begin so."""
 
 
 class Output:

@@ -45,7 +45,7 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
     """
     fabric = launch(config)
     config = resolved(config, build_stream(config, material).groups_per_epoch)
-    run = RunFolder(out, config, material.tokenizer)
+    run = RunFolder(out, config, material.tokenizer, str(fabric.device))
     state = run.read_state()
     with memory_advice(config):
         learner = Learner(config, model, fabric)

@@ -38,6 +38,8 @@ class Annotation:
     """Pixels; None where the source does not say."""
     is_crowd: bool
     segmentation: Any
+    category_id: int | None = None
+    """The category's number; None where the source has only names."""
 
     def object(self, picture: PictureInfo) -> ObjectRecord:
         """The object with its mask.
@@ -166,6 +168,7 @@ def annotation_of(row: Row, categories: dict[int, str]) -> Annotation:
         id=row.whole("id"),
         picture_id=row.whole("image_id"),
         category=categories[category],
+        category_id=category,
         box=row.box("bbox"),
         area=area,
         is_crowd=row.flag("iscrowd") if "iscrowd" in row.fields else False,

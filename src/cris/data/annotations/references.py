@@ -45,6 +45,8 @@ class Reference:
     object_ids: tuple[int, ...]
     split: str
     sentences: tuple[Sentence, ...]
+    category_ids: tuple[int, ...] = ()
+    """Of which categories the objects are, one for each; none where the source does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,12 +127,14 @@ def data_set_of(path: Path, references: Sequence[Reference]) -> str | None:
 
 def _reference(row: Row) -> Reference:
     number = row.whole("ref_id")
+    object_ids = _object_ids(row)
     return Reference(
         where=row.where,
         key=str(number),
         id=number,
         picture_id=row.whole("image_id"),
-        object_ids=_object_ids(row),
+        object_ids=object_ids,
+        category_ids=_category_ids(row, len(object_ids)),
         split=split_of(row),
         sentences=tuple(
             sentence_of(as_row(f"{row.where}: sentences row {place}", fields))
@@ -152,6 +156,13 @@ def _object_ids(row: Row) -> tuple[int, ...]:
     if row.fields.get("no_target") and ids:
         raise row.error("ann_id", "-1, as no_target is set", given)
     return ids
+
+
+def _category_ids(row: Row, count: int) -> tuple[int, ...]:
+    """Return the category of each of `count` objects; none where it is not said of each."""
+    given: Any = row.fields.get("category_id")
+    ids = tuple(given) if isinstance(given, list | tuple) else (given,) * count
+    return ids if len(ids) == count and all(isinstance(each, int) for each in ids) else ()
 
 
 def sentence_of(row: Row) -> Sentence:

@@ -91,7 +91,7 @@ def join(
     sizes = split_sizes(references, data_set)
     selected = select(references, instances, selection)
     left, remarks = without_blanks(selected.references)
-    remarks = [*selected.remarks, *remarks, *_leaks(references)]
+    remarks = [*selected.remarks, *remarks, *_leaks(references), *_other_categories(references, instances)]
     by_picture: dict[int, list[Reference]] = {}
     for reference in left:
         by_picture.setdefault(reference.picture_id, []).append(reference)
@@ -220,6 +220,21 @@ def _leaks(references: Sequence[Reference]) -> list[str]:
     train = pictures.pop("train", set())
     shared = {split: len(train & ids) for split, ids in pictures.items() if train & ids}
     return [f"{count:,} pictures of {split} are in train too" for split, count in sorted(shared.items())]
+
+
+def _other_categories(references: Sequence[Reference], instances: Instances) -> list[str]:
+    """Return a remark when references say that their objects are of other categories than annotated."""
+    first, count = "", 0
+    for reference in references:
+        for object_id, told in zip(reference.object_ids, reference.category_ids, strict=False):
+            annotation = instances.annotations[object_id]
+            if annotation.category_id not in (None, told):
+                count += 1
+                first = first or (
+                    f"ref_id {reference.id} says {told}, annotation {object_id} is of "
+                    f"{annotation.category_id}, {annotation.category}"
+                )
+    return [f"{count:,} references name another category than their object's: {first}"] if count else []
 
 
 def missing_remark(missing: set[str], count: int, *, is_skipping_missing: bool) -> str:
