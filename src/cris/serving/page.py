@@ -274,7 +274,7 @@ def _examples(folder: Path, model: str) -> list[list[str]]:
     """Return images that come with the package, as files, and what to find in them."""
     if model != SCENES_MODEL:
         return [
-            [shutil.copy(each.path, folder), "\n".join(asked.sentence for asked in each.asked)]
+            [str(shutil.copy(each.path, folder)), "\n".join(asked.sentence for asked in each.asked)]
             for each in photographs()[:PHOTOGRAPHS]
         ]
     from cris.data.scenes import Scenes
