@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
-demo: $(VENV)/installed-demo ## Segment a dozen scenes and a photograph, write demo/index.html
+demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write demo/index.html
 	$(BIN)/cris demo
 
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)

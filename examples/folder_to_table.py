@@ -1,6 +1,6 @@
 """Segments a folder in bulk, then reads the answers as a table.
 
-python examples/folder_to_table.py photos "the red circle"
+python examples/folder_to_table.py photos "the red car"
 """
 
 import subprocess

@@ -1,6 +1,6 @@
 """Asks one picture many sentences, and writes what annotation tools import.
 
-python examples/many_sentences.py street.jpg "the red circle" "the blue square on the right"
+python examples/many_sentences.py street.jpg "the man on the left" "the red car"
 """
 
 import json
@@ -13,7 +13,7 @@ from cris import Segmenter
 from cris.conversions import to_coco, to_label_studio
 
 picture, *sentences = sys.argv[1:]
-segmenter = Segmenter.from_pretrained("cris-scenes")
+segmenter = Segmenter.from_pretrained()
 encoded = segmenter.encode(picture)  # once, however many sentences follow
 predictions = encoded.predict(sentences)
 

@@ -1,11 +1,11 @@
-"""Segments one picture: python examples/one_picture.py street.jpg "the red circle"."""
+"""Segments one picture: python examples/one_picture.py street.jpg "the red car"."""
 
 import sys
 
 from cris import Segmenter
 
 picture, sentence = sys.argv[1:]
-segmenter = Segmenter.from_pretrained("cris-scenes")  # or a checkpoint folder of your own
+segmenter = Segmenter.from_pretrained()  # or a checkpoint folder of your own
 prediction = segmenter.predict(picture, sentence)
 prediction.save("mask.png")
 prediction.overlay().save("overlay.jpg")

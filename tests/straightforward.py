@@ -17,7 +17,10 @@ def predict_plainly(model: Cris, images: Tensor, tokens: Tensor) -> Tensor:
     text = model.encode_text(tokens)
     neck, projector = model.neck, model.projector
     sentence = F.relu(neck.sentence_norm(neck.sentence(text.sentence)))[:, :, None, None]
-    f5 = F.relu(neck.coarse_norm(neck.coarse(c5) * sentence))
+    f5 = neck.coarse_norm(neck.coarse(c5) * sentence)
+    if neck.alignment is not None:
+        f5 = f5 + neck.alignment((c5 * text.sentence[:, :, None, None]).sum(dim=1, keepdim=True))
+    f5 = F.relu(f5)
     f4 = neck.middle_fusion(torch.cat([neck.middle(c4), upsample(f5)], dim=1))
     f3 = neck.fine_fusion(torch.cat([F.avg_pool2d(neck.fine(c3), 2), f4], dim=1))
     levels = [neck.fine_output(f3), neck.middle_output(f4), upsample(neck.coarse_output(f5))]

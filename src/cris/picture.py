@@ -136,6 +136,15 @@ def orientation_of(image: Image.Image) -> int:
     return orientation if isinstance(orientation, int) and orientation in _TURNS else 1
 
 
+def turned(
+    stored: UInt8[np.ndarray, "rows columns 3"], orientation: int
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Return stored pixels as they are upright by their EXIF orientation."""
+    is_transposed, down, right = _TURNS[orientation]
+    flipped = stored[::down, ::right]
+    return np.ascontiguousarray(flipped.swapaxes(0, 1) if is_transposed else flipped)
+
+
 def _read(file: BinaryIO, name: str, max_pixels: int | None) -> UInt8[np.ndarray, "height width 3"]:
     def work(file: BinaryIO) -> UInt8[np.ndarray, "height width 3"]:
         with _open(file, name) as image:

@@ -1,3 +1,4 @@
+import hashlib
 import os
 import pickle
 import runpy
@@ -7,14 +8,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from cris import Segmenter
-from cris.checkpoint import load_checkpoint
+from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.cli import convert
 from cris.model import BACKBONES
 from cris.model.config import InferenceConfig
+from cris.model.pretrained import LITE
+from cris.model.tokenizer import Tokenizer
+from cris.training.recipes import cris_photos
 from tests.cli.conftest import Cris
+from tests.small import SMALL_LITE, small_cris
 from tests.unit.model.test_convert import TINY, clip_weights, training_checkpoint
+from tests.unit.model.test_pretrained import DIM, lite_tensors
+from tests.wordpieces import PIECES
 
 SMALL_CLIP = replace(TINY, text=replace(TINY.text, vocabulary=BACKBONES["RN50"].text.vocabulary))
 
@@ -82,7 +90,60 @@ class Hostile:
         return os.system, ("touch harmed",)
 
 
-@pytest.mark.parametrize("kind", ["released", "clip"])
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with the encoders of cris-photos, whose text encoder is taken."""
+    tokenizer = Tokenizer.from_word_pieces(PIECES)
+    config = replace(
+        SMALL_LITE, joint_dim=DIM, text=replace(SMALL_LITE.text, vocabulary=tokenizer.vocab_size)
+    )
+    folder = tmp_path_factory.mktemp("reader") / "model"
+    save_checkpoint(folder, small_cris(config), tokenizer, InferenceConfig(input_size=64), "# reader\n")
+    return folder
+
+
+def test_an_imagenet_encoder_joins_the_text_encoder_of_a_model(
+    cris: Cris, reader: Path, tmp_path: Path, picture: Path
+) -> None:
+    tensors = lite_tensors("Lite1")
+    torch.save(tensors, tmp_path / "lite1.pth")
+    outcome = cris("convert", "imagenet", "lite1.pth", "--text", reader, "--out", "model")
+    assert (outcome.code, outcome.err) == (0, "")
+    checkpoint, taken = load_checkpoint("model"), load_checkpoint(reader)
+    digest = hashlib.sha256((tmp_path / "lite1.pth").read_bytes()).hexdigest()
+    for words in ("EfficientNet-Lite1", convert.UNTRAINED, "lite1.pth", digest, str(reader)):
+        assert words in checkpoint.card
+    assert convert.UNTRAINED in outcome.out
+    recipe = cris_photos()
+    assert checkpoint.inference == recipe.inference
+    assert checkpoint.model.config == replace(
+        recipe.model, joint_dim=DIM, image=LITE["Lite1"], text=taken.model.config.text
+    )
+    assert checkpoint.tokenizer.pieces == taken.tokenizer.pieces
+    ours = checkpoint.model.state_dict()
+    assert ours["image_encoder.head.conv.weight"].equal(tensors["_conv_head.weight"])
+    for name, tensor in taken.model.text_encoder.state_dict().items():
+        assert ours[f"text_encoder.{name}"].equal(tensor), name
+    assert cris("segment", picture, "the red dog", "--model", "model").code == 0
+
+
+def test_parts_beside_an_imagenet_encoder_come_out_alike(cris: Cris, reader: Path, tmp_path: Path) -> None:
+    save_file(lite_tensors("Lite0"), tmp_path / "lite0.safetensors")
+    for name in ("one", "other"):
+        assert cris("convert", "imagenet", "lite0.safetensors", "--text", reader, "--out", name).code == 0
+    one, other = (Path(name, "model.safetensors").read_bytes() for name in ("one", "other"))
+    assert one == other
+
+
+def test_a_text_encoder_of_another_width_is_refused(cris: Cris, checkpoint: Path, tmp_path: Path) -> None:
+    save_file(lite_tensors("Lite0"), tmp_path / "lite0.safetensors")
+    outcome = cris("convert", "imagenet", "lite0.safetensors", "--text", checkpoint, "--out", "model")
+    assert outcome.is_short_error()
+    assert f"--text must name a model whose joint space has {DIM} channels" in outcome.err
+    assert not Path("model").exists()
+
+
+@pytest.mark.parametrize("kind", ["released", "clip", "imagenet"])
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -106,7 +167,7 @@ def test_bad_file_is_one_line_and_writes_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [name])
 
 
-@pytest.mark.parametrize("kind", ["released", "clip"])
+@pytest.mark.parametrize("kind", ["released", "clip", "imagenet"])
 def test_weights_of_another_model_are_named_and_write_nothing(kind: str, cris: Cris, tmp_path: Path) -> None:
     torch.save({"weight": torch.ones(3)}, tmp_path / "other.pth")
     outcome = cris("convert", kind, "other.pth", "--out", "model")
@@ -115,7 +176,7 @@ def test_weights_of_another_model_are_named_and_write_nothing(kind: str, cris: C
     assert not Path("model").exists()
 
 
-@pytest.mark.parametrize("kind", ["released", "clip"])
+@pytest.mark.parametrize("kind", ["released", "clip", "imagenet"])
 def test_folder_is_no_file_of_weights(kind: str, cris: Cris) -> None:
     outcome = cris("convert", kind, ".", "--out", "model")
     assert outcome.is_short_error()

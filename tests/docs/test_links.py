@@ -28,3 +28,9 @@ def test_architecture_names_files_that_exist() -> None:
     named = re.findall(r"`((?:src|tests|tools|docs|benchmarks)/[\w./-]*)`", text)
     assert len(named) > 10
     assert not [name for name in named if not (REPOSITORY / name).exists()]
+
+
+def test_every_document_is_in_the_index() -> None:
+    index = REPOSITORY / "docs" / "README.md"
+    listed = set(re.findall(r"\]\(([\w-]+\.md)\)", index.read_text(encoding="utf-8")))
+    assert listed == {path.name for path in index.parent.glob("*.md")} - {"README.md"}

@@ -1,10 +1,8 @@
-"""The model that comes with the package does its job."""
+"""The model of scenes, which comes with the package, does its job."""
 
 import itertools
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +23,6 @@ from tests.conftest import Proof
 
 NAME = "cris-scenes"
 MOST_BYTES = 16_000_000
-
-pytestmark = pytest.mark.skipif(not resolve(NAME).exists(), reason=f"{NAME} is not trained yet")
 
 
 @pytest.fixture(scope="module")
@@ -67,27 +63,15 @@ def test_standard_test_split_is_answered_as_published(segmenter: Segmenter, prov
     assert total.score_auroc >= 0.75
 
 
-def test_first_command_finds_what_it_is_asked_for(tmp_path: Path, prove: Proof) -> None:
+def test_commands_find_what_they_are_asked_for(tmp_path: Path, prove: Proof) -> None:
     samples = list(itertools.islice(Scenes("test"), prove.count(full=40, quick=12)))
     ious = []
     for place, sample in enumerate(samples):
         Image.fromarray(sample.image).save(tmp_path / f"{place}.png")
         out = tmp_path / str(place)
-        assert main(["segment", str(tmp_path / f"{place}.png"), sample.sentence, "--out", str(out)]) == 0
+        asked = [str(tmp_path / f"{place}.png"), sample.sentence, "--model", NAME]
+        assert main(["segment", *asked, "--out", str(out)]) == 0
         (entry,) = json.loads((out / "results.json").read_text(encoding="utf-8"))["pictures"]
         mask = np.array(Image.open(out / entry["results"][0]["mask"])) > 0
         ious.append((mask & sample.mask).sum() / (mask | sample.mask).sum())
     assert np.mean(ious) >= 0.35  # of a dozen samples, each found by a command of its own
-
-
-def test_demo_runs_as_make_runs_it(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [Path(sys.executable).parent / "cris", "demo", "--limit", "40"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    page = (tmp_path / "demo" / "index.html").read_text(encoding="utf-8")
-    assert "<code>cris-scenes</code>" in page
-    assert "the big lightning bolt" in page

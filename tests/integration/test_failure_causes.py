@@ -42,7 +42,7 @@ def test_planted_wrong_labels_come_first(prove: Proof, tmp_path: Path) -> None:
     count, steps = prove.count(full=2_000, quick=24), prove.count(full=150, quick=1)
     plant = "0.1" if prove.is_full else "0.3"
     audit = f"audit scenes --plant {plant} --limit {count} --folds 2 --steps {steps} --show 0 --device cpu"
-    assert main([*audit.split(), "--out", str(tmp_path / "audit")]) == 0
+    assert main([*audit.split(), "--from", "cris-scenes", "--out", str(tmp_path / "audit")]) == 0
     record = json.loads((tmp_path / "audit" / "results.json").read_text(encoding="utf-8"))
     prove.figure(f"planted among the first tenth, of {plant} planted", f"{record['precision_at_top']:.3f}")
     assert record["precision_at_top"] > float(plant)

@@ -13,9 +13,8 @@ import cris
 from tests.packaging.conftest import REPOSITORY, run
 
 SOURCE = REPOSITORY / "src"
-EMBEDDED = sorted((SOURCE / "cris").rglob("model.safetensors"))
-LARGEST_EMBEDDED = 16_000_000
-"""Bytes."""
+EMBEDDED = {"cris-photos": 40_000_000, "cris-scenes": 16_000_000}
+"""Models that come with the package → the most bytes that each may have."""
 BEYOND_PREDICTION = {
     *("lightning", "lightning-fabric", "matplotlib", "datasets", "pandas", "pyarrow"),
     *("fastapi", "gradio", "litserve", "jinja2", "ray", "onnx", "onnxruntime", "openvino", "nncf"),
@@ -57,24 +56,35 @@ def test_licence_and_notice_travel_with_the_wheel(names: set[str], metadata: Mes
     assert {f"cris-{cris.__version__}.dist-info/licenses/{name}" for name in ("LICENSE", "NOTICE")} <= names
 
 
-@pytest.mark.skipif(not EMBEDDED, reason="the embedded model is not trained yet")
-def test_embedded_model_is_small() -> None:
-    assert sum(path.stat().st_size for path in EMBEDDED) <= LARGEST_EMBEDDED
+def test_embedded_models_are_small() -> None:
+    folders = sorted((SOURCE / "cris" / "models").iterdir())
+    assert [folder.name for folder in folders] == sorted(EMBEDDED)
+    for folder in folders:
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= EMBEDDED[folder.name]
 
 
-@pytest.mark.skipif(not EMBEDDED, reason="the embedded model is not trained yet")
+def test_wheel_holds_the_photographs_and_their_credits(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if name.startswith("cris/demo/photographs/")}
+        credits = archive.read("cris/demo/photographs/NOTICE.md").decode()
+    images = {Path(name).name for name in held if name.endswith(".jpg")}
+    assert len(images) == 12
+    assert all(image in credits for image in images)
+    assert "cris/demo/photographs/photographs.json" in held
+
+
 def test_wheel_predicts_outside_the_repository(wheel: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
     code = """
 import sys; sys.path.insert(0, ".")
 import cris, numpy
-prediction = cris.Segmenter.from_pretrained("cris-scenes").predict(numpy.zeros((48, 64, 3), "uint8"), "a cup")
-print(cris.__file__, prediction.mask.shape)
+prediction = cris.Segmenter.from_pretrained().predict(numpy.zeros((48, 64, 3), "uint8"), "a cup")
+print(cris.__file__, prediction.mask.shape, cris.sample_image().name)
 """
     assert run("-c", code, cwd=tmp_path).split(" ", 1) == [
         str(tmp_path / "cris" / "__init__.py"),
-        "(48, 64)\n",
+        "(48, 64) 000000062554.jpg\n",
     ]
 
 

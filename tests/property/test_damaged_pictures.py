@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cris.data.sources.conversion import check_picture
+from cris.data.store.decode import decode_picture
 from cris.errors import InputError
 from cris.picture import open_picture, read_picture
 from tests.damaged import damaged_pictures
@@ -36,7 +37,9 @@ def test_only_input_errors_leave(prove):
         except InputError:
             continue
         read += 1
-        check_picture(data, "it", height, width)  # what can be read can become part of a data set
+        # what can be read can become part of a data set, and be trained on
+        check_picture(data, "it", height, width)
+        assert decode_picture(data)[0].shape == (height, width, 3)
     grown = (memory() - before) / MEBIBYTE
     prove.figure("pictures with damaged metadata that are read", f"{read:,} of {count:,}, the others refused")
     prove.figure("memory grown over three quarters of them", f"{grown:.1f} MiB")

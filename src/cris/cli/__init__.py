@@ -19,7 +19,7 @@ from cris.errors import BUG
 
 COMMANDS = {
     "segment": "Light up what sentences refer to, in one picture or many",
-    "demo": "Segment some scenes and a photograph, measure, write a gallery",
+    "demo": "Segment some photographs and scenes, measure, write a gallery",
     "models": "List the models that can be used by name",
     "convert": "Turn released CRIS or CLIP weights into a checkpoint folder",
     "data": "Make, check, draw and export data sets",

@@ -8,13 +8,16 @@ import tyro
 
 from cris.cli.console import show
 from cris.cli.output import sha256_of
+from cris.errors import InputError
 
 if TYPE_CHECKING:
     from cris.model.config import InferenceConfig
     from cris.model.cris import Cris
+    from cris.model.tokenizer import Tokenizer
 
 Backbone = Literal["RN50", "RN101", "RN50x4", "RN50x16"]
 """The keys of cris.model.BACKBONES, repeated because importing that takes torch."""
+UNTRAINED = "Neck, decoder and projectors are random: it must be trained before it finds anything."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,22 +83,80 @@ class Clip:
         file = resolve(self.file, "clip")
         torch.manual_seed(0)  # the random parts come out alike every time
         model = load_clip(file, BACKBONES[self.model])
-        warning = "Neck, decoder and projectors are random: it must be trained before it finds anything."
         _save(
             model,
             InferenceConfig(),
             self.out,
-            f"# CRIS on CLIP {self.model}, untrained\n\n{warning} "
+            f"# CRIS on CLIP {self.model}, untrained\n\n{UNTRAINED} "
             f"The encoders have CLIP's weights: {_origin(file)}.\n",
             overwrite=self.overwrite,
         )
-        show(f"{warning}\n  cris train finetune --from {self.out} --data DIR --out DIR")
+        show(f"{UNTRAINED}\n  cris train finetune --from {self.out} --data DIR --out DIR")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imagenet:
+    """Makes a checkpoint folder to train from: an image encoder that was trained on ImageNet, all else as in
+    cris-photos.
+
+    The text encoder is that of a model that is there, all after the encoders random: it predicts noise until
+    it is trained. Nothing in the file is run.
+    """
+
+    file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
+    """EfficientNet-Lite0, 1 or 2 in PyTorch's usual names, as a state dict or safetensors."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """The checkpoint folder to write."""
+    text: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "cris-photos"
+    """The model whose tokenizer and text encoder are taken."""
+    overwrite: bool = False
+    """Replace the checkpoint in DIR."""
+
+    def run(self) -> int:
+        """Converts and says what was written, and that it must be trained."""
+        from dataclasses import replace
+
+        import torch
+
+        from cris.checkpoint import load_checkpoint
+        from cris.model import build_cris
+        from cris.model.pretrained import LITE, load_efficientnet_lite
+        from cris.registry import resolve
+        from cris.training.recipes import cris_photos
+
+        image_config, image_encoder = load_efficientnet_lite(self.file)
+        reader = load_checkpoint(resolve(self.text))
+        joint_dim, channels = reader.model.config.joint_dim, image_encoder.head.conv.out_channels
+        if joint_dim != channels:
+            raise InputError(
+                f"--text must name a model whose joint space has {channels} channels, as the last features "
+                f"of {self.file} have, got {self.text} with {joint_dim}"
+            )
+        recipe = cris_photos()
+        config = replace(recipe.model, joint_dim=joint_dim, image=image_config, text=reader.model.config.text)
+        torch.manual_seed(0)  # the random parts come out alike every time
+        model = build_cris(config)
+        model.image_encoder, model.text_encoder = image_encoder, reader.model.text_encoder
+        (variant,) = (name for name, each in LITE.items() if each == image_config)
+        _save(
+            model,
+            recipe.inference,
+            self.out,
+            f"# CRIS on EfficientNet-{variant}, untrained\n\n{UNTRAINED} "
+            f"The image encoder has the weights of {_origin(self.file)}, and their licence; "
+            f"tokenizer and text encoder are those of `{self.text}`.\n",
+            tokenizer=reader.tokenizer,
+            overwrite=self.overwrite,
+        )
+        show(f"{UNTRAINED}\n  cris train finetune --from {self.out} --data DIR --out DIR")
         return 0
 
 
 Command = (
     Annotated[Released, tyro.conf.subcommand(name="released")]
     | Annotated[Clip, tyro.conf.subcommand(name="clip")]
+    | Annotated[Imagenet, tyro.conf.subcommand(name="imagenet")]
 )
 
 
@@ -103,10 +164,18 @@ def _origin(file: Path) -> str:
     return f"`{file.name}`, sha256 `{sha256_of(file)}`"
 
 
-def _save(model: "Cris", inference: "InferenceConfig", out: Path, card: str, *, overwrite: bool) -> None:
+def _save(
+    model: "Cris",
+    inference: "InferenceConfig",
+    out: Path,
+    card: str,
+    *,
+    tokenizer: "Tokenizer | None" = None,
+    overwrite: bool,
+) -> None:
     from cris.checkpoint import save_checkpoint
     from cris.model.tokenizer import Tokenizer
 
-    save_checkpoint(out, model, Tokenizer(), inference, card, overwrite=overwrite)
+    save_checkpoint(out, model, tokenizer or Tokenizer(), inference, card, overwrite=overwrite)
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     show(f"{out}: {millions:.2f} M parameters")

@@ -49,10 +49,11 @@ def load_efficientnet_lite(path: str | Path) -> tuple[EfficientNetLiteConfig, Ef
     """
     tensors = read_tensors(path)
     blocks = len({key.split(".")[1] for key in tensors if key.startswith("_blocks.")})
-    last = tensors.get("_conv_head.weight", torch.zeros(0, 0))
+    last = tensors.get("_conv_head.weight", torch.zeros(0))
+    head = last.shape if last.ndim == 4 else (0, 0)
     for config in LITE.values():
-        encoder = EfficientNetLite(config, joint_dim=last.shape[0] or 1280)
-        if len(encoder.blocks) - 2 == blocks and config.channels[2] == last.shape[1]:
+        encoder = EfficientNetLite(config, joint_dim=max(head[0], 1))
+        if len(encoder.blocks) - 2 == blocks and config.channels[2] == head[1]:
             break
     else:
         raise InputError(
@@ -95,14 +96,14 @@ def load_bert(
         InputError: it is another model; names the tensors that do not fit.
     """
     tensors = dict(read_tensors(path))
-    embedding = tensors.get("embeddings.word_embeddings.weight")
-    segments, positions = (
-        tensors.pop(f"embeddings.{name}.weight", None)
-        for name in ("token_type_embeddings", "position_embeddings")
+    embedding, segments, positions = (
+        tensors.pop(f"embeddings.{name}.weight", torch.zeros(0))
+        for name in ("word_embeddings", "token_type_embeddings", "position_embeddings")
     )
-    if embedding is None or segments is None or positions is None or len(embedding) != len(pieces):
+    layers = len({key.split(".")[2] for key in tensors if key.startswith("encoder.layer.")})
+    are_tables = embedding.ndim == segments.ndim == positions.ndim == 2
+    if not layers or not are_tables or len(embedding) != len(pieces):
         raise InputError(f"{path} must hold a BERT with {len(pieces)} word pieces in Hugging Face's names")
-    layers = 1 + max(int(key.split(".")[2]) for key in tensors if key.startswith("encoder.layer."))
     config = BertTextConfig(vocabulary=tokenizer.vocab_size, width=embedding.shape[1], layers=layers)
     encoder = BertText(config, joint_dim)
     known = {piece: index for index, piece in enumerate(pieces)}

@@ -34,6 +34,8 @@ _PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
 BYTES = [chr(byte) for byte in _PRINTABLE] + [chr(256 + n) for n in range(256 - len(_PRINTABLE))]
 """One visible character per byte, in the order of CLIP's ids."""
 
+BLANK = "a sentence must name something to find, got the blank {!r}"
+
 Merge = tuple[str, str]
 
 
@@ -129,6 +131,8 @@ class Tokenizer:
         rows = np.zeros((len(sentences), length), dtype=np.int64)
         for row, sentence in zip(rows, sentences, strict=True):
             ids = self._encode(clean(sentence)).ids
+            if not ids:  # BERT passes over characters that cannot be seen
+                raise InputError(BLANK.format(sentence))
             if is_strict and len(ids) > length - 2:
                 raise InputError(
                     f"sentence must fit {length} tokens, got {len(ids) + 2}: {sentence!r}; "
@@ -179,5 +183,5 @@ def clean(sentence: str) -> str:
     text = html.unescape(html.unescape(ftfy.fix_text(sentence)))
     text = " ".join(text.split()).lower()
     if not text:
-        raise InputError(f"a sentence must name something to find, got the blank {sentence!r}")
+        raise InputError(BLANK.format(sentence))
     return text

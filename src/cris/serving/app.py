@@ -45,7 +45,7 @@ _KEY_SCHEMES: dict[str, dict[str, str]] = {
     "basic": {"type": "http", "scheme": "basic", "description": "The key as the password of any user"},
 }
 """The ways in which a request can bring the key, any of them."""
-_SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 503)
+_SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
 def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:

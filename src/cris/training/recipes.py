@@ -15,6 +15,7 @@ from cris.model.config import (
     ClipTextConfig,
     CrisConfig,
     DecoderConfig,
+    EfficientNetLiteConfig,
     InferenceConfig,
     NeckConfig,
     ProjectorConfig,
@@ -156,8 +157,11 @@ def cris_scenes() -> TrainConfig:
     )
 
 
-PHOTOS_VOCABULARY = 16_235
+PHOTOS_VOCABULARY = 26_299
 """Word pieces of the embedded model's tokenizer, which `tools/build_encoders.py` reduces from BERT's."""
+
+FROZEN_BLOCKS = 17
+"""Blocks of EfficientNet-Lite that keep their weights, of 23 in Lite2; the later ones learn."""
 
 
 def cris_photos() -> TrainConfig:
@@ -191,7 +195,7 @@ def cris_photos() -> TrainConfig:
         optimizer=OptimizerConfig(
             learning_rate=1e-3,
             backbone_factor=0.1,
-            frozen_image_blocks=17,
+            frozen_image_blocks=FROZEN_BLOCKS,
             freeze_text=True,
             betas=(0.9, 0.98),
             weight_decay=0.02,
@@ -253,13 +257,14 @@ def learns_scenes(recipe: str) -> bool:
 
 def finetune(start: "StoredConfig") -> TrainConfig:
     """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
-    return TrainConfig(
+    config = TrainConfig(
         recipe="finetune",
         steps=1000,
         ema_decay=0.99,
         checkpoint_every=100,
         model=start.model,
-        inference=replace(start.inference, calibration=IDENTITY),  # it is another model's
+        # calibration and threshold of the peak are another model's
+        inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0),
         sampling=SamplingConfig(pictures=8, sentences=4),
         objectives=ObjectivesConfig(dice_weight=1.0),
         optimizer=OptimizerConfig(
@@ -267,6 +272,16 @@ def finetune(start: "StoredConfig") -> TrainConfig:
         ),
         schedule=ScheduleConfig(warmup_steps=50, decay_share=0.55),
         validation=ValidationConfig(every=100, samples=400),
+    )
+    if not isinstance(start.model.image, EfficientNetLiteConfig):
+        return config
+    # few images would ruin what these encoders know of many
+    return replace(
+        config,
+        freeze_encoder_norms=True,
+        optimizer=replace(
+            config.optimizer, backbone_factor=0.1, frozen_image_blocks=FROZEN_BLOCKS, freeze_text=True
+        ),
     )
 
 

@@ -7,8 +7,12 @@ import torch
 
 from cris.model import BACKBONES, build_cris
 from cris.model.config import ClipTextConfig, DecoderConfig, ProjectorConfig
-from tests.small import SMALL, random_tokens, small_cris
+from cris.training.recipes import cris_photos
+from tests.small import KINDS, SMALL, random_tokens, small_cris
 from tests.straightforward import predict_plainly
+
+BOTH = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
+"""Asks a model with each kind of encoders."""
 
 
 @pytest.mark.parametrize(("name", "millions"), [("RN50", 146.85), ("RN101", 161.25)])
@@ -25,6 +29,12 @@ def test_parameters_follow_the_decoder_depth(layers, millions):
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == millions
 
 
+def test_the_default_model_has_the_sizes_it_is_embedded_with():
+    with torch.device("meta"):
+        model = build_cris(cris_photos().model)
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == 25.37
+
+
 @pytest.mark.parametrize("name", ["RN50x4", "RN50x16"])
 def test_larger_backbones_run_at_their_sizes(name):
     with torch.device("meta"):
@@ -33,38 +43,43 @@ def test_larger_backbones_run_at_their_sizes(name):
     assert logits.shape == (2, 1, 16, 24)
 
 
+@BOTH
 @pytest.mark.parametrize("size", [(32, 32), (64, 160), (96, 32)])
 @pytest.mark.parametrize("length", [3, 17, 32])
 @torch.no_grad()
-def test_any_size_divisible_by_32_and_any_length(size, length):
-    logits = small_cris()(torch.randn(1, 3, *size), random_tokens([1], length))
+def test_any_size_divisible_by_32_and_any_length(config, size, length):
+    logits = small_cris(config)(torch.randn(1, 3, *size), random_tokens([1], length))
     assert logits.shape == (1, 1, size[0] // 4, size[1] // 4)
     assert logits.isfinite().all()
 
 
-def test_a_size_not_divisible_by_32_is_named():
+@BOTH
+def test_a_size_not_divisible_by_32_is_named(config):
     with pytest.raises(ValueError, match=r"divisible by 32, got 64×100"):
-        small_cris()(torch.randn(1, 3, 64, 100), random_tokens([3], 8))
+        small_cris(config)(torch.randn(1, 3, 64, 100), random_tokens([3], 8))
 
 
-def test_a_sentence_longer_than_the_context_is_named():
+@BOTH
+def test_a_sentence_longer_than_the_context_is_named(config):
     with pytest.raises(ValueError, match="33 tokens, the model reads at most 32"):
-        small_cris()(torch.randn(1, 3, 32, 32), random_tokens([3], 33))
+        small_cris(config)(torch.randn(1, 3, 32, 32), random_tokens([3], 33))
 
 
+@BOTH
 @pytest.mark.parametrize("kernel_size", [1, 3])
 @torch.no_grad()
-def test_logits_equal_the_straightforward_path(kernel_size):
-    model = small_cris(replace(SMALL, projector=ProjectorConfig(hidden=64, dim=32, kernel_size=kernel_size)))
+def test_logits_equal_the_straightforward_path(config, kernel_size):
+    model = small_cris(replace(config, projector=ProjectorConfig(hidden=64, dim=32, kernel_size=kernel_size)))
     images, tokens = torch.randn(3, 3, 64, 96), random_tokens([3, 9, 14], 17)
     torch.testing.assert_close(
         model(images, tokens), predict_plainly(model, images, tokens), rtol=1e-4, atol=1e-5
     )
 
 
+@BOTH
 @torch.no_grad()
-def test_sentences_find_their_picture_through_the_index():
-    model = small_cris()
+def test_sentences_find_their_picture_through_the_index(config):
+    model = small_cris(config)
     images, tokens = torch.randn(2, 3, 64, 64), random_tokens([3, 5, 4, 7], 12)
     index = torch.tensor([1, 0, 0, 1])
     torch.testing.assert_close(

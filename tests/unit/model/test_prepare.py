@@ -4,11 +4,13 @@ import dataclasses
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
+from cris.model.blocks import ConvNorm
 from cris.model.config import DecoderConfig, ProjectorConfig
 from cris.model.prepare import prepare, to_bfloat16
 from tests.conftest import Proof
-from tests.small import SMALL, random_tokens, small_cris
+from tests.small import KINDS, SMALL, SMALL_LITE, random_tokens, small_cris
 from tests.straightforward import predict_plainly
 
 TOKENS = random_tokens([3, 5, 2], 12)
@@ -22,12 +24,13 @@ def difference(one: torch.Tensor, other: torch.Tensor) -> float:
     "config",
     [
         SMALL,
+        SMALL_LITE,
         dataclasses.replace(SMALL, projector=ProjectorConfig(hidden=64, dim=32, kernel_size=1)),
         dataclasses.replace(SMALL, projector=ProjectorConfig(hidden=64, dim=32, head="classifier")),
         dataclasses.replace(SMALL, decoder=DecoderConfig(layers=0)),
         dataclasses.replace(SMALL, padding="zero_id"),
     ],
-    ids=["small", "dot product", "classifier", "no decoder", "zero id"],
+    ids=["small", "lite", "dot product", "classifier", "no decoder", "zero id"],
 )
 @torch.inference_mode()
 def test_a_prepared_model_answers_as_the_plain_one(config):
@@ -37,9 +40,23 @@ def test_a_prepared_model_answers_as_the_plain_one(config):
     assert difference(prepare(copy.deepcopy(model))(images, TOKENS, index), expected) < 1e-5
 
 
+@pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
+def test_every_norm_beside_a_convolution_is_folded(config):
+    model = small_cris(config)
+    blocks = [each for each in model.modules() if isinstance(each, ConvNorm)]
+    assert len(blocks) > 20
+    grouped = [each for each in blocks if each.conv.groups > 1]
+    assert len(grouped) == (7 if config is SMALL_LITE else 0)
+    prepare(model)
+    left = [name for name, each in model.named_modules() if isinstance(each, nn.BatchNorm2d | nn.BatchNorm1d)]
+    assert left == ["neck.sentence_norm", "neck.coarse_norm"]
+    assert all(each.conv.bias is not None for each in blocks)
+
+
+@pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 @torch.inference_mode()
-def test_a_prepared_model_answers_as_the_straightforward_path():
-    model, images = small_cris(), torch.randn(3, 3, 64, 64)
+def test_a_prepared_model_answers_as_the_straightforward_path(config):
+    model, images = small_cris(config), torch.randn(3, 3, 64, 64)
     expected = predict_plainly(model, images, TOKENS)
     assert difference(prepare(copy.deepcopy(model))(images, TOKENS), expected) < 1e-5
 

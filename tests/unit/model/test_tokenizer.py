@@ -186,7 +186,7 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot read the tokenizer .*tokenizer\.json"):
         Tokenizer.load(path)
     path.write_text("{}")
-    with pytest.raises(ValueError, match=r"tokenizer\.json is not a tokenizer\.json of CLIP's kind"):
+    with pytest.raises(ValueError, match=r"tokenizer\.json is no tokenizer\.json of CLIP's or BERT's kind"):
         Tokenizer.load(path)
 
 

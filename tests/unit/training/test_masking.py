@@ -6,26 +6,38 @@ import pytest
 import torch
 
 from cris.data.loading.loader import Batch
+from cris.model.config import BertTextConfig, ClipTextConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.config import ObjectivesConfig
 from cris.training.masking import (
     HIDDEN_COLOUR,
-    HIDDEN_WORD,
     hidden_patches,
     hide_patches,
     hide_words,
     mask_batch,
 )
 from tests.small import random_tokens
+from tests.wordpieces import PIECES
+
+HIDDEN_WORD = 265
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def test_the_hidden_word_is_an_asterisk_in_every_vocabulary():
+def test_the_hidden_word_is_an_asterisk_in_every_vocabulary_of_clips_kind():
     for tokenizer in (Tokenizer(), Tokenizer().reduced(["the red ball"]), Tokenizer().reduced([])):
-        assert tokenizer(["*"]).tolist()[0][1] == HIDDEN_WORD
+        hidden_word = ClipTextConfig(vocabulary=tokenizer.vocab_size).hidden_word
+        assert tokenizer(["*"]).tolist()[0][1] == hidden_word
+
+
+def test_the_hidden_word_is_berts_mask_in_every_vocabulary_of_its_kind():
+    whole = Tokenizer.from_word_pieces(PIECES)
+    for tokenizer in (whole, whole.reduced(["the red dog"]), whole.reduced([])):
+        hidden_word = BertTextConfig(vocabulary=tokenizer.vocab_size).hidden_word
+        assert tokenizer.pieces[hidden_word] == "[MASK]"
+        assert hidden_word not in tokenizer(["the [MASK] dog"]).tolist()[0]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.75, 1.0])
@@ -57,7 +69,7 @@ def test_hidden_patches_get_the_mean_colour_and_others_stay(height, width):
 def test_start_end_and_padding_are_never_hidden():
     tokens = random_tokens([3, 6], 10)
     hidden = hide_words(
-        tokens, torch.ones_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor(1), False)
+        tokens, torch.ones_like(tokens, dtype=torch.bool).index_fill(1, torch.tensor(1), False), HIDDEN_WORD
     )
     assert hidden[0].tolist() == [598, tokens[0, 1].item(), *[HIDDEN_WORD] * 2, 599, *[0] * 5]
     assert hidden[1].tolist() == [598, tokens[1, 1].item(), *[HIDDEN_WORD] * 5, 599, *[0] * 2]
@@ -66,7 +78,7 @@ def test_start_end_and_padding_are_never_hidden():
 
 def test_a_sentence_that_would_lose_every_word_stays_whole():
     tokens = random_tokens([1, 2, 8], 10)
-    assert hide_words(tokens, torch.ones_like(tokens, dtype=torch.bool)).equal(tokens)
+    assert hide_words(tokens, torch.ones_like(tokens, dtype=torch.bool), HIDDEN_WORD).equal(tokens)
 
 
 @pytest.fixture
@@ -87,7 +99,7 @@ CONFIG = ObjectivesConfig(masked_regions=0.4, masked_words=0.3, masked_patch=32)
 
 def test_a_batch_is_masked_as_its_generator_decides_and_stays_as_it_is(batch):
     before = batch.images.clone(), batch.tokens.clone()
-    first, again, other = (mask_batch(batch, CONFIG, seeded(seed)) for seed in (0, 0, 1))
+    first, again, other = (mask_batch(batch, CONFIG, HIDDEN_WORD, seeded(seed)) for seed in (0, 0, 1))
     assert first.images.equal(again.images)
     assert first.tokens.equal(again.tokens)
     assert not first.images.equal(other.images)
@@ -100,6 +112,6 @@ def test_a_batch_is_masked_as_its_generator_decides_and_stays_as_it_is(batch):
 
 
 def test_without_shares_nothing_is_hidden(batch):
-    masked = mask_batch(batch, ObjectivesConfig(masked_regions=0.0, masked_words=0.0), seeded())
+    masked = mask_batch(batch, ObjectivesConfig(masked_regions=0.0, masked_words=0.0), HIDDEN_WORD, seeded())
     assert masked.images is batch.images
     assert masked.tokens is batch.tokens

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from cris.training.config import OptimizerConfig, ScheduleConfig
-from cris.training.optim import build_optimizer, learning_rate, parameter_groups
+from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
-from tests.small import small_cris
+from tests.small import KINDS, small_cris
 
 CONFIG = replace(
     cris_scenes(),
@@ -68,6 +68,31 @@ def test_weights_decay_and_vectors_do_not():
     assert parts["neck.sentence.weight"][1] == 0.1
     assert parts["neck.sentence_norm.weight"][1] == 0.0
     assert parts["projector.text.bias"][1] == 0.0
+
+
+@pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
+def test_frozen_blocks_and_text_are_in_no_group(config):
+    model = small_cris(config)
+    optimizer = OptimizerConfig(frozen_image_blocks=2, freeze_text=True)
+    freeze_encoders(model, optimizer)
+    learning = {id(each) for group in parameter_groups(model, optimizer) for each in group["params"]}
+    frozen = {id(each) for block in model.image_encoder.blocks[:2] for each in block.parameters()}
+    frozen |= {id(each) for each in model.text_encoder.parameters()}
+    assert len(frozen) > 20
+    assert learning == {id(each) for each in model.parameters()} - frozen
+
+
+def test_nothing_is_frozen_unless_asked():
+    model = small_cris()
+    freeze_encoders(model, OptimizerConfig())
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_more_frozen_blocks_than_there_are_freeze_the_whole_image_encoder():
+    model = small_cris()
+    freeze_encoders(model, OptimizerConfig(frozen_image_blocks=1000))
+    assert not any(parameter.requires_grad for parameter in model.image_encoder.parameters())
+    assert all(parameter.requires_grad for parameter in model.neck.parameters())
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw"])

@@ -5,9 +5,14 @@ from math import isclose
 
 import pytest
 
+from cris.checkpoint import Checkpoint
+from cris.model.config import InferenceConfig
+from cris.model.efficientnet_lite import EfficientNetLite
+from cris.model.tokenizer import Tokenizer
 from cris.training.config import flat, resolved
 from cris.training.optim import learning_rate
-from cris.training.recipes import RECIPES, ablation_rows, fixed, modern, released
+from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
+from tests.small import KINDS, small_cris
 
 OBJECTS = {
     "refcoco": 42_404,
@@ -27,7 +32,7 @@ def test_there_is_a_recipe_for_every_data_set_backbone_and_family():
         for family in ("released", "fixed", "modern")
     }
     tiny = {"scenes-tiny-released", "scenes-tiny-fixed", "scenes-tiny-modern"}
-    assert RECIPES.keys() == names | tiny | {"cris-scenes"}
+    assert RECIPES.keys() == names | tiny | {"cris-photos", "cris-scenes"}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -141,3 +146,22 @@ def test_the_ablation_has_the_papers_seven_rows():
         ("contrastive", 4),
     ]
     assert len({row.recipe for row in rows.values()}) == 7
+
+
+@pytest.mark.parametrize("kind", ["clip", "lite"])
+def test_finetuning_keeps_encoders_that_know_much(kind: str):
+    inference = InferenceConfig(input_size=64, sentence_length=16, threshold=0.4, peak_threshold=0.7)
+    model = small_cris(KINDS[kind])
+    config = finetune(Checkpoint(model=model, tokenizer=Tokenizer(), inference=inference, card=""))
+    assert config.model == KINDS[kind]
+    assert config.inference == replace(inference, peak_threshold=0.0)
+    kept = config.freeze_encoder_norms, config.optimizer.freeze_text, config.optimizer.backbone_factor
+    assert kept == ((True, True, 0.1) if kind == "lite" else (False, False, 1.0))
+    of_photos = RECIPES["cris-photos"]().optimizer.frozen_image_blocks
+    assert config.optimizer.frozen_image_blocks == (of_photos if kind == "lite" else 0)
+
+
+def test_late_blocks_of_the_default_models_image_encoder_learn():
+    config = RECIPES["cris-photos"]()
+    blocks = EfficientNetLite(config.model.image, config.model.joint_dim).blocks
+    assert 0 < config.optimizer.frozen_image_blocks < len(blocks) == 23

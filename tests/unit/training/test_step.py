@@ -14,9 +14,10 @@ from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.step import Learner
-from tests.small import small_cris
+from tests.small import SMALL_LITE, small_cris
 from tests.training import CONFIG, joined, learner_of, random_batch
 
+LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
 EXACT = replace(CONFIG, precision="fp64", freeze_norms=True)
 
 
@@ -80,10 +81,11 @@ def test_a_batch_in_unequal_parts_has_the_gradient_of_the_whole():
     assert difference < 1e-12
 
 
-def test_gradients_checkpointed_are_the_same_and_statistics_count_once():
+@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
+def test_gradients_checkpointed_are_the_same_and_statistics_count_once(config):
     batch = random_batch([2, 2])
-    plain = learner_of(CONFIG)
-    again = learner_of(replace(CONFIG, gradient_checkpointing=True))
+    plain = learner_of(config)
+    again = learner_of(replace(config, gradient_checkpointing=True))
     plain.gradients([batch])
     again.gradients([batch])
     torch.testing.assert_close(gradients(again), gradients(plain), rtol=1e-5, atol=1e-7)
@@ -109,9 +111,56 @@ def test_frozen_norms_keep_all_their_statistics():
     assert all(buffer.equal(before[name]) for name, buffer in learner.model.named_buffers())
 
 
-def test_a_second_pass_with_hidden_parts_adds_its_agreement():
+@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
+def test_norms_of_the_image_encoder_frozen_keep_theirs_and_the_necks_move(config):
+    learner = learner_of(replace(config, freeze_encoder_norms=True))
+    before = {name: buffer.clone() for name, buffer in learner.model.named_buffers() if "running" in name}
+    learner.take([random_batch([2, 2])])
+    moved = {name for name, buffer in before.items() if not learner.model.get_buffer(name).equal(buffer)}
+    assert moved == {name for name in before if not name.startswith("image_encoder.")}
+    assert 0 < len(moved) < len(before)
+
+
+def test_frozen_parts_of_the_encoders_keep_their_weights_and_have_no_state():
+    optimizer = replace(
+        LITE_CONFIG.optimizer, frozen_image_blocks=3, freeze_text=True, weight_decay=0.1, learning_rate=0.01
+    )
+    learner = learner_of(replace(LITE_CONFIG, optimizer=optimizer))
+    before = {name: parameter.clone() for name, parameter in learner.model.named_parameters()}
+    for seed in range(2):
+        learner.take([random_batch([2, 2], seed=seed)])
+    frozen = (
+        "text_encoder.",
+        "image_encoder.stem.",
+        "image_encoder.stages.0.0.",
+        "image_encoder.stages.1.0.",
+    )
+    held = 0
+    for name, parameter in learner.model.named_parameters():
+        is_frozen = name.startswith(frozen)
+        assert parameter.equal(before[name]) == is_frozen, name
+        assert (parameter in learner.optimizer.state) != is_frozen, name
+        held += is_frozen
+    assert held > 40
+
+
+def test_a_checkpointed_step_with_frozen_parts_moves_the_others_as_a_plain_one():
+    optimizer = replace(LITE_CONFIG.optimizer, frozen_image_blocks=3, freeze_text=True)
+    config = replace(LITE_CONFIG, optimizer=optimizer, freeze_encoder_norms=True)
+    plain, again = learner_of(config), learner_of(replace(config, gradient_checkpointing=True))
+    for each in (plain, again):
+        each.gradients([random_batch([2, 2])])
+    for name, parameter in plain.model.named_parameters():
+        other = again.model.get_parameter(name)
+        assert (parameter.grad is None) == (other.grad is None), name
+        if parameter.grad is not None:
+            torch.testing.assert_close(other.grad, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
+def test_a_second_pass_with_hidden_parts_adds_its_agreement(config):
     objectives = ObjectivesConfig(masked_regions=0.5, masked_words=0.2, consistency_weight=2.0)
-    first, again = (learner_of(replace(CONFIG, objectives=objectives)) for _ in range(2))
+    first, again = (learner_of(replace(config, objectives=objectives)) for _ in range(2))
     terms = first.gradients([random_batch([2, 2])])
     assert terms["consistency"] > 0
     assert terms["loss"] == pytest.approx(terms["contrastive"] + terms["consistency"])

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from cris.picture import read_picture
+from cris.picture import open_picture, orientation_of, read_picture, turned
 
 Reduction = Literal[1, 2, 4, 8]
 """Pixels of the picture, along each side, for one of the decoded one."""
@@ -21,6 +21,8 @@ _FLAGS: dict[Reduction, int] = {
 _START_OF_JPEG, _END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
 _FRAMES = (0xC0, 0xC1, 0xC2)
 """Markers of the frame's header: baseline, extended, progressive."""
+_METADATA = 0xE1
+"""Marker of EXIF and XMP."""
 _MOST_PIXELS = 2**26
 """Larger pictures are for `read_picture`, which knows Pillow's limit."""
 
@@ -36,32 +38,42 @@ def decode_picture(
     Raises:
         InputError: this is no picture, or a damaged one.
     """
-    size = _plain_jpeg(data)
-    if size is None:
+    header = _plain_jpeg(data)
+    if header is None:
         return read_picture(data), 1
+    size, has_metadata = header
     reduction = _reduction(size, longest) if longest is not None else 1
-    decoded = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), _FLAGS[reduction])
+    decoded = cv2.imdecode(
+        np.frombuffer(data, dtype=np.uint8), _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+    )
     if decoded is None:
         return read_picture(data), 1
-    return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded), reduction
+    cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded)
+    if not has_metadata:
+        return decoded, reduction
+    # Pillow and OpenCV differ about EXIF that is damaged, and about orientations in XMP
+    with open_picture(data, "the bytes") as image:
+        return turned(decoded, orientation_of(image)), reduction
 
 
-def _plain_jpeg(data: bytes) -> tuple[int, int] | None:
-    """Its width and height as stored, when it is a whole JPEG that OpenCV decodes as Pillow does.
+def _plain_jpeg(data: bytes) -> tuple[tuple[int, int], bool] | None:
+    """Return width and height as stored, and whether there is EXIF or XMP, of a JPEG that OpenCV may decode.
 
-    Not by Pillow, which takes ten times as long to open a file.
+    None for what is none, or not whole: OpenCV decodes all others as Pillow does. Not by Pillow, which takes
+    ten times as long to open a file.
     """
     if not data.startswith(_START_OF_JPEG):
         return None
     if not data.rstrip(b"\0\n").endswith(_END_OF_JPEG):  # OpenCV fills what is cut off with grey
         return None
-    place = len(_START_OF_JPEG)
+    place, has_metadata = len(_START_OF_JPEG), False
     while data[place : place + 1] == b"\xff" and place + 10 <= len(data):
         kind, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
         if kind in _FRAMES:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, place + 4)
             is_plain = bits == 8 and channels in (1, 3) and 0 < width * height <= _MOST_PIXELS
-            return (width, height) if is_plain else None
+            return ((width, height), has_metadata) if is_plain else None
+        has_metadata |= kind == _METADATA
         place += 2 + length
     return None  # read_picture says what is wrong
 

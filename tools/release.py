@@ -1,0 +1,239 @@
+"""Makes an embedded model of a finished run: picks thresholds and calibration, measures, writes the card.
+
+python -m tools.release cris-scenes RUN
+python -m tools.release cris-photos RUN --data DATA --real REAL --dtype int8
+
+DATA is the data set of `cris data coco` that the run learned from; its split val decides. REAL is a folder
+with instances.json and images, none of which was trained on: the card's figures are measured on it.
+"""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import photographs
+from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from cris.cli import main as run_command
+from cris.data.scenes import SCENES_VERSION
+from cris.data.store.manifest import read_manifest
+from cris.evaluation.calibration import answers, fit, reliability
+from cris.evaluation.evaluate import evaluate
+from cris.evaluation.examples import Examples, SceneExamples
+from cris.evaluation.metrics import GOOD_IOU, Summary
+from cris.evaluation.results import Evaluation
+from cris.evaluation.stored_examples import StoredExamples
+from cris.evaluation.threshold import choose_threshold
+from cris.letterbox import CELL
+from cris.model.config import InferenceConfig
+from cris.registry import MODELS
+from cris.segmenter import Segmenter
+from cris.training.recipes import cris_scenes
+from cris.training.state import best_checkpoint, last_checkpoint
+
+CARDS = Path(__file__).parent / "cards"
+VALIDATION_SCENES = 500
+UNMEASURED = "not measured"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the embedded model's folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("model", choices=("cris-photos", "cris-scenes"))
+    parser.add_argument("run", type=Path, help="folder of the run, or a checkpoint")
+    parser.add_argument("--before", type=Path, nargs="*", default=[], help="runs that it went on from")
+    parser.add_argument("--data", type=Path, help="what the run learned from (cris-photos)")
+    parser.add_argument("--real", type=Path, help="folder with instances.json and images (cris-photos)")
+    parser.add_argument("--limit", type=int, help="choose on the first so many sentences of val only")
+    parser.add_argument("--people", default=UNMEASURED, help="in words, how good it is on people's sentences")
+    parser.add_argument("--dtype", default="float16", choices=("float32", "float16", "int8"))
+    parser.add_argument("--out", type=Path, help="folder to write; by default the one in the package")
+    options = parser.parse_args(arguments)
+    options.out = options.out or MODELS / options.model
+    if options.model == "cris-scenes":
+        card = release_scenes(options)
+    elif options.data is None or options.real is None:
+        parser.error("cris-photos needs --data and --real")
+    else:
+        card = release_photos(options)
+    print(card)
+
+
+def release_scenes(options: argparse.Namespace) -> str:
+    """Choose and measure on scenes; return the card."""
+    checkpoint = load_run(options.run)
+    inference = choose(checkpoint, SceneExamples("val", VALIDATION_SCENES), SceneExamples("val"))
+    save(options, checkpoint, inference)
+    measured = measure(options.out, SceneExamples("test"))
+    recipe = cris_scenes()
+    rows = [("all", measured.total), *measured.kinds.items()]
+    card = (
+        (CARDS / "cris-scenes.md")
+        .read_text(encoding="utf-8")
+        .format(
+            **common_fields(checkpoint, inference, measured),
+            validation=VALIDATION_SCENES,
+            calibrated=len(SceneExamples("val")),
+            version=SCENES_VERSION,
+            pictures=recipe.sampling.pictures,
+            sentences=recipe.sampling.sentences,
+            rows=table(rows, ("mean_iou", "overall_iou", "pr50", "pr70", "pr90", "ceiling")),
+        )
+    )
+    save(options, checkpoint, inference, card)
+    return card
+
+
+def release_photos(options: argparse.Namespace) -> str:
+    """Choose on the split val of what was learned from, measure on other photographs; return the card."""
+    checkpoint = load_run(options.run)
+    validation = StoredExamples(options.data, "val", options.limit)
+    inference = choose(checkpoint, validation, validation)
+    save(options, checkpoint, inference)
+    with tempfile.TemporaryDirectory() as folder:
+        test = made_sentences(options.real, Path(folder) / "data")
+        measured = measure(options.out, test)
+        asked = ask_words(options.out, options.real, Path(folder) / "figures.json")
+        tested = len(json.loads((options.real / "instances.json").read_text(encoding="utf-8"))["images"])
+    run = json.loads((options.run / "config.json").read_text(encoding="utf-8"))
+    splits = read_manifest(options.data).splits
+    interval = measured.intervals["mean_iou"]
+    areas = [(group.name, group.summary) for group in measured.breakdowns["area"]]
+    columns = ("mean_iou", "pr50", "pr70", "pr90", "ceiling")
+    presence, held_out = asked["presence"], asked["held_out"]
+    model = checkpoint.model
+    card = (
+        (CARDS / "cris-photos.md")
+        .read_text(encoding="utf-8")
+        .format(
+            **common_fields(checkpoint, inference, measured),
+            dtype={"int8": "int8 (text encoder) and float16"}.get(options.dtype, options.dtype),
+            words=inference.sentence_length - 2,
+            peak_threshold=inference.peak_threshold,
+            val_sentences=validation.sentences,
+            val_photographs=len(validation),
+            blocks=len(list(model.image_encoder.blocks)),
+            learning_blocks=len(list(model.image_encoder.blocks)) - run["optimizer"]["frozen_image_blocks"],
+            vocabulary=model.config.text.vocabulary,
+            train_photographs=splits["train"].pictures,
+            train_sentences=splits["train"].sentences,
+            steps=sum(steps_of(each) for each in (*options.before, options.run)),
+            runs="one run" if not options.before else f"{1 + len(options.before)} runs, each from the last",
+            pictures=run["sampling"]["pictures"],
+            sentences=run["sampling"]["sentences"],
+            hours=sum(hours_of(each) for each in (*options.before, options.run)),
+            photographs=tested,
+            rows=table([*areas, ("all", measured.total)], columns),
+            kinds=table(list(measured.kinds.items()), columns),
+            low=interval.low,
+            high=interval.high,
+            present=presence["present"],
+            absent=presence["absent"],
+            presence_auroc=presence["score_auroc"],
+            absent_empty=100 * presence["absent_empty"],
+            present_empty=100 * presence["present_empty"],
+            held_out=held_out["mean_iou"],
+            trained=held_out["trained_mean_iou"],
+            people=options.people,
+        )
+    )
+    save(options, checkpoint, inference, card)
+    return card
+
+
+def load_run(run: Path) -> Checkpoint:
+    """Return the checkpoint of a run that validated best, else its last one, else the folder as one."""
+    folders = (best_checkpoint(run), last_checkpoint(run), run)
+    return load_checkpoint(next(folder for folder in folders if folder.is_dir()))
+
+
+def choose(checkpoint: Checkpoint, examples: Examples, calibrating: Examples) -> InferenceConfig:
+    """Return the checkpoint's way to be asked with thresholds and a calibration chosen on examples."""
+    inference = checkpoint.inference
+    segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, inference, device="cpu")
+    choice = choose_threshold(segmenter, examples)
+    inference = replace(inference, threshold=choice.best, peak_threshold=choice.best_peak)
+    chosen = Segmenter(segmenter.engine, checkpoint.tokenizer, inference)
+    return replace(inference, calibration=fit(*answers(chosen, calibrating, is_raw=True)))
+
+
+def save(
+    options: argparse.Namespace, checkpoint: Checkpoint, inference: InferenceConfig, card: str = ""
+) -> None:
+    """Write the folder; what is measured is what was stored."""
+    parts = (options.out, checkpoint.model, checkpoint.tokenizer, inference)
+    save_checkpoint(*parts, card=card, dtype=options.dtype, overwrite=True)
+
+
+def measure(model: Path, examples: Examples) -> Evaluation:
+    """Return how good the stored model is."""
+    return Evaluation(list(evaluate(Segmenter.from_pretrained(model, "cpu"), examples)))
+
+
+def made_sentences(real: Path, folder: Path) -> StoredExamples:
+    """Return the photographs with the sentences that `cris data coco` makes by itself."""
+    files = ["--instances", str(real / "instances.json"), "--images", str(real / "images")]
+    if run_command(["data", "coco", *files, "--split-shares", "0", "0", "1", "--out", str(folder)]):
+        raise SystemExit(1)
+    return StoredExamples(folder, "test")
+
+
+def ask_words(model: Path, real: Path, file: Path) -> dict[str, Any]:
+    """Return what `benchmarks.photographs` measures: absent things, and words that are new."""
+    photographs.main(["--model", str(model), "--data", str(real), "--json", str(file), "--device", "cpu"])
+    figures: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return figures
+
+
+def common_fields(
+    checkpoint: Checkpoint, inference: InferenceConfig, measured: Evaluation
+) -> dict[str, object]:
+    """Return what every card says."""
+    scores = np.array([row.score for row in measured.rows])
+    ious = np.array([row.iou for row in measured.rows])
+    return {
+        "parameters": sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6,
+        "size": inference.input_size,
+        "cells": inference.input_size // CELL,
+        "threshold": inference.threshold,
+        "ece": reliability(scores, ious > GOOD_IOU).ece,
+        "count": measured.total.count,
+        "mean_iou": measured.total.mean_iou,
+        "good": 100 * measured.total.pr50,
+        "auroc": measured.total.score_auroc,
+    }
+
+
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's metrics that tell its speed."""
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if "samples_per_second" in row]
+
+
+def steps_of(folder: Path) -> int:
+    """Return how many steps a run took, to its last line of metrics."""
+    return max(row["step"] for row in logged(folder))
+
+
+def hours_of(folder: Path) -> float:
+    """Return how long a run's steps took, by the speed in its metrics."""
+    run = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    samples = run["log_every"] * run["sampling"]["pictures"] * run["sampling"]["sentences"]
+    return float(sum(samples / row["samples_per_second"] for row in logged(folder)) / 3600)
+
+
+def table(rows: Sequence[tuple[str, Summary]], columns: Sequence[str]) -> str:
+    """Return lines of a Markdown table: name, samples, figures."""
+    return "\n".join(
+        f"| {name} | {one.count} | " + " | ".join(f"{getattr(one, column):.3f}" for column in columns) + " |"
+        for name, one in rows
+    )
+
+
+if __name__ == "__main__":
+    main()
