@@ -105,7 +105,7 @@ def parsed(kind: Any, value: object, name: str = "") -> Any:
         return _parsed_kind(kind, value, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _parsed_fields(kind, value, name)
-    origin, parts = get_origin(kind), get_args(kind)
+    origin, parts = get_origin(kind), list(get_args(kind))
     if origin is tuple and parts[-1] is Ellipsis and isinstance(value, list):
         return tuple(parsed(parts[0], item, name) for item in value)
     if origin is tuple and isinstance(value, list) and len(value) == len(parts):

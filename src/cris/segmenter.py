@@ -136,7 +136,7 @@ class Segmenter:
         found = cls(
             opened.engine, opened.tokenizer, opened.inference, batch_size=batch_size, is_strict=is_strict
         )
-        options = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
+        options: dict[str, object] = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
         options |= {"batch_size": batch_size, "is_strict": is_strict}
         found._remember(name_or_folder, cls.from_pretrained, (name_or_folder, device), options)
         return found
@@ -170,7 +170,7 @@ class Segmenter:
         return self.predict_batch([picture], [sentences])[0]
 
     @overload
-    def predict_batch(  # type: ignore[overload-overlap]
+    def predict_batch(
         self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: list[str]
     ) -> list[Prediction]: ...
     @overload

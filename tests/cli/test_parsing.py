@@ -37,7 +37,7 @@ from tests.cli.conftest import Cris
             "--precision must be one of fp32, bf16, fp16, fp64",
         ),
         (("train", "cris-scenes", "--gradient-clip", "1"), "did you mean --optimizer.gradient-clip?"),
-        (("reproduce", "scenes-tiny-fixed", "--outt", "x"), "did you mean --out?"),
+        (("reproduce", "scenes-tiny-fixed", "--out", "x", "--scal", "1"), "did you mean --scale?"),
     ],
 )
 def test_wrong_use_is_one_line_that_says_what_was_meant(

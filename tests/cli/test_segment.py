@@ -78,8 +78,7 @@ def test_default_folders_count_up_and_nothing_is_overwritten(
         ]
         for folder in Path().glob("cris-out*")
     }
-    sentences = {name: result["sentence"] for name, result in found.items()}
-    assert sentences == {"cris-out": RED, "cris-out-2": LEFT, "cris-out-3": "the star"}
+    assert found == {"cris-out": RED, "cris-out-2": LEFT, "cris-out-3": "the star"}
 
 
 def test_json_without_a_folder_writes_nothing_but_stdout(cris: Cris, picture: Path, checkpoint: Path) -> None:

@@ -12,9 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cris.checkpoint import load_checkpoint
 from cris.cli import COMMANDS, main
-from tests.served import served
+from tests.served import encoded, served
 
 NEEDS_TORCH = ("convert", "train", "reproduce", "ablate", "export")
 """Commands that make or train models."""
@@ -33,11 +32,8 @@ print(json.dumps(codes))
 @pytest.fixture(scope="module")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model for onnxruntime."""
-    from cris.export import export_model
-
     folder = tmp_path_factory.mktemp("exported") / "onnx"
-    if main(["export", str(checkpoint), "--format", "onnx", "--out", str(folder)]):
-        export_model(load_checkpoint(checkpoint), folder, format="onnx")
+    assert main(["export", str(checkpoint), "--format", "onnx", "--out", str(folder)]) == 0
     return folder
 
 
@@ -70,7 +66,7 @@ def test_every_command_runs_an_exported_model(
         ("batch", "photos", "answers", "--sentences", "asked.txt", "--model", model, "--processes", "2"),
         ("eval", model, "scenes", *few, "--out", "one", "--processes", "1"),
         ("eval", model, "scenes", "--limit", "40", "--out", "two", "--processes", "2"),
-        ("demo", "--model", model, *few, "--out", "gallery"),
+        ("demo", "--model", model, "--scenes-model", model, *few, "--out", "gallery"),
         ("calibrate", model, "scenes", *few, "--check"),
         ("occlusion", model, "scenes", *few),
         ("audit", "scenes", "--from", model, "--steps", "0", *few, "--out", "audit"),
@@ -92,10 +88,7 @@ def test_every_command_runs_an_exported_model(
 
 def test_a_server_runs_an_exported_model(exported: Path, no_torch: dict[str, str]) -> None:
     with served("--no-page", model=str(exported), env=no_torch) as server, server.client() as client:
-        pixels = np.zeros((40, 60, 3), dtype=np.uint8)
-        from tests.served import encoded
-
-        answer = server.segment(client, encoded(pixels), "the red ring")
+        answer = server.segment(client, encoded(np.zeros((40, 60, 3), dtype=np.uint8)), "the red ring")
         assert answer.status_code == httpx.codes.OK
         assert answer.json()["results"][0]["rle"]["size"] == [40, 60]
 

@@ -1,6 +1,7 @@
 """docs/python.md names every public method and attribute of the classes that people use."""
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 
@@ -43,7 +44,6 @@ def test_conversions_of_several_predictions_are_on_the_page() -> None:
 
 
 def test_several_threads_get_the_answers_that_each_would_get_alone() -> None:
-    from concurrent.futures import ThreadPoolExecutor
 
     segmenter = Segmenter.from_pretrained("cris-scenes", "cpu")
     pictures = [np.random.default_rng(n).integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(4)]

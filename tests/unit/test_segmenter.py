@@ -4,6 +4,7 @@ import warnings
 from itertools import chain
 
 import cv2
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -225,7 +226,8 @@ def test_what_is_no_pair_of_lists_is_refused(small):
         ((each for each in SENTENCES), "expected a sentence or a list of them"),
     ],
 )
-def test_what_is_no_sentence_is_named(small, sentences, told):
+def test_what_is_no_sentence_is_named(small, sentences, told, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as where people run it
     with pytest.raises(InputError, match=told):
         small.predict(PICTURES[0], sentences)
     with pytest.raises(InputError, match=told):

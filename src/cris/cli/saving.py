@@ -1,8 +1,13 @@
 """What commands that segment can write of an answer, and the limits that they ask it with."""
 
+from typing import TYPE_CHECKING
+
 from cris.cli.errors import UsageError
 
-FILES = {"mask": ".mask.png", "overlay": ".overlay.png", "cutout": ".cutout.png"}
+if TYPE_CHECKING:
+    from cris.prediction import ImageForm
+
+FILES: "dict[ImageForm, str]" = {"mask": ".mask.png", "overlay": ".overlay.png", "cutout": ".cutout.png"}
 """Form that is an image → what its file's name ends with."""
 FORMS = (*FILES, "polygons", "yolo")
 

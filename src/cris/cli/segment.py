@@ -88,7 +88,7 @@ class Command:
             raise UsageError('expected a sentence after the picture, such as "the man in red", got none')
         for sentence in self.sentences:
             if not sentence.strip():
-                raise UsageError('expected words to find, such as "the man in red", got a blank sentence')
+                raise InputError('expected words to find, such as "the man in red", got a blank sentence')
             if is_picture_file(sentence):
                 raise UsageError(
                     f"expected sentences after the picture, {sentence} is another picture: "

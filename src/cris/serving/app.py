@@ -123,7 +123,7 @@ def _refuse_other_methods(app: FastAPI) -> None:
     allowed: dict[str, set[str]] = {}
     for route in app.routes:
         if isinstance(route, APIRoute):
-            allowed.setdefault(route.path, set()).update(route.methods)
+            allowed.setdefault(route.path, set()).update(route.methods or ())
 
     async def refuse(request: Request) -> Response:
         methods = ", ".join(sorted(allowed[request.url.path]))

@@ -196,7 +196,7 @@ def _measure(
 
     def take(pictures: int) -> tuple[float, float, float]:
         """Seconds, memory before and at most."""
-        _resetpeak_memory(device)
+        _reset_peak(device)
         before, started = _memory(device), time.monotonic()
         batch = batch_of(pictures)
         loaded = time.monotonic()

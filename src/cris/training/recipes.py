@@ -9,6 +9,7 @@ from cris.calibration import IDENTITY
 from cris.data.scenes import vocabulary
 from cris.model.config import (
     BACKBONES,
+    LITE,
     BertTextConfig,
     ClipResnetConfig,
     ClipTextConfig,
@@ -19,7 +20,6 @@ from cris.model.config import (
     NeckConfig,
     ProjectorConfig,
 )
-from cris.model.pretrained import LITE
 from cris.model.tokenizer import Tokenizer
 from cris.training.config import (
     ObjectivesConfig,
@@ -46,7 +46,7 @@ def released(data: str, backbone: str) -> TrainConfig:
     return TrainConfig(
         recipe=f"{data}-{backbone}-released",
         start=backbone.upper(),
-        epochs=EPOCHS,
+        epochs=float(EPOCHS),
         precision="fp16",
         checkpoint_every=500,
         model=replace(BACKBONES[backbone.upper()], padding="zero_id"),

@@ -119,7 +119,7 @@ def test_coco_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None
         out / "instances_train.json",
         out / "images.zip",
         sentences=out / "sentences_train.jsonl",
-        deal=Deal(shares=(1, 0, 0)),
+        deal=Deal(shares=(1.0, 0.0, 0.0)),
     )
     found = {each.picture_id: each for each in conversion.pictures(0)}
     assert found.keys() == {0, 1, 2}
