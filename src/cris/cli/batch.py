@@ -66,7 +66,7 @@ class Command:
         if self.cpus <= 0:
             raise UsageError(f"--cpus must be more than 0, got {self.cpus:g}")
         from cris.batch.job import plan_job
-        from cris.batch.output import Output
+        from cris.batch.output import Output, alone_in
         from cris.batch.sentences import read_sentences
         from cris.checkpoint import whole_checkpoint
         from cris.cli.console import progress, show
@@ -78,15 +78,16 @@ class Command:
         _check(checkpoint, sentences.all())
         job = plan_job(self.source, sentences, checkpoint, shard_rows=self.shard_rows)
         about = {"model": self.model, "source": self.source, "sentences": self.sentences}
-        output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
-        left = [shard for shard in job.shards if shard.number not in output.finished]
         # an exported model runs on the CPU alone, so that is what auto means
         device = "cpu" if self.device == "auto" and is_exported(checkpoint) else self.device
         engine = self._engine(checkpoint, device)
-        if left:
-            for number, content in progress(engine.run(left), total=len(left), what="shards"):
-                output.add(number, content)
-        manifest = output.complete()
+        with alone_in(self.out):
+            output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
+            left = [shard for shard in job.shards if shard.number not in output.finished]
+            if left:
+                for number, content in progress(engine.run(left), total=len(left), what="shards"):
+                    output.add(number, content)
+            manifest = output.complete()
         show(
             f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
             f"{len(left):,} of them new"
