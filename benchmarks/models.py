@@ -1,6 +1,5 @@
 """Models with random weights to measure: speed does not depend on them."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -46,12 +45,9 @@ def random_model(folder: Path, name: str, engine: EngineName, precision: Precisi
         return checkpoint
     out = folder / f"{name}-{engine}-{precision}"
     if not is_exported(out):
-        out.mkdir(exist_ok=True)
         loaded = load_checkpoint(checkpoint)
         config = StoredConfig(model=loaded.model.config, inference=loaded.inference)
         samples = noise_samples(CALIBRATION, config) if precision == "int8" else []
         # random weights give masks of noise: nothing is kept in float32 for them
         export_model(loaded, out, format=engine, precision=precision, samples=samples, least_agreement=0.0)
-        record = {"job": "export", "schema_version": 1, "format": engine, "precision": precision}
-        (out / "results.json").write_text(json.dumps(record))
     return out

@@ -62,6 +62,23 @@ def shared_real() -> Path:
     return _shared_folder("real")
 
 
+@pytest.fixture(scope="session")
+def needs_browser() -> None:
+    """Marks what needs a browser; `pytest_runtest_setup` sees to it."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before fixtures start servers
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "needs_browser" not in getattr(item, "fixturenames", ()):
+        return
+    from tests.browser import FETCH, find_or_fetch_browser
+
+    if find_or_fetch_browser() is None:
+        # not from the fixture: skips from one place in the code are one line, with their number
+        reason = f"needs a browser, which could not be fetched: {FETCH}"
+        pytest.fail(reason, pytrace=False) if IN_CI else pytest.skip(reason)
+
+
 @dataclass(frozen=True)
 class Proof:
     """A demonstration: small in every test run, at full size under `make prove`."""

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,11 +20,6 @@ import numpy as np
 from PIL import Image
 
 START_SECONDS = 120
-BROWSER: dict[str, Any] = {
-    "executable_path": shutil.which("chromium"),
-    "args": ["--no-sandbox", "--disable-background-networking", "--force-color-profile=srgb"],
-}
-"""What Playwright starts: Debian's Chromium, as its own would have to be downloaded."""
 
 
 @dataclass(frozen=True)

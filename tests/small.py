@@ -1,24 +1,37 @@
 """Small models that tests are made with."""
 
+from dataclasses import replace
+
 import torch
 
 from cris.model import Cris, CrisConfig, build_cris
 from cris.model.config import (
+    BertTextConfig,
+    ClipResnetConfig,
+    ClipTextConfig,
     DecoderConfig,
-    ImageEncoderConfig,
+    EfficientNetLiteConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
 )
 
 SMALL = CrisConfig(
     joint_dim=64,
-    image=ImageEncoderConfig(layers=(1, 1, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
-    text=TextEncoderConfig(vocabulary=600, context_length=32, width=64, layers=2),
+    image=ClipResnetConfig(layers=(1, 1, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
+    text=ClipTextConfig(vocabulary=600, context_length=32, width=64, layers=2),
     neck=NeckConfig(fine=32, middle=64, coarse=128),
     decoder=DecoderConfig(layers=2, ffn=128),
     projector=ProjectorConfig(hidden=64, dim=32),
 )
+SMALL_LITE = replace(
+    SMALL,
+    image=EfficientNetLiteConfig(width=0.25, depth=0.25),
+    text=BertTextConfig(vocabulary=600, context_length=32, width=64, layers=2),
+    neck=replace(SMALL.neck, alignment=True),
+)
+"""With the encoders and the alignment of cris-photos."""
+KINDS = {"clip": SMALL, "lite": SMALL_LITE}
+"""A small model with each kind of encoders."""
 
 
 def small_cris(config: CrisConfig = SMALL, seed: int = 0) -> Cris:

@@ -6,9 +6,8 @@ python -m tools.draw_page [FOLDER]
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
-
-from tests.served import BROWSER, served
+from tests.browser import launched
+from tests.served import served
 
 SIZES = {"page-desktop": (1180, 1150), "page-phone": (390, 844)}
 """Name of the drawing → width and height in CSS pixels."""
@@ -20,8 +19,7 @@ PATIENCE = 120_000
 def main() -> None:
     """Takes an example, and draws what it shows."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
-    with served() as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**BROWSER)
+    with served() as server, launched() as browser:
         for name, (width, height) in SIZES.items():
             page = browser.new_page(viewport={"width": width, "height": height})
             page.set_default_timeout(PATIENCE)
@@ -32,7 +30,6 @@ def main() -> None:
             is_phone = name == "page-phone"
             page.screenshot(path=folder / f"{name}.jpg", quality=QUALITY, type="jpeg", full_page=is_phone)
             page.close()
-        browser.close()
 
 
 if __name__ == "__main__":

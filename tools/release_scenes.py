@@ -98,7 +98,7 @@ def write_card(checkpoint: Checkpoint, inference: InferenceConfig, measured: Eva
         pictures=recipe.sampling.pictures,
         sentences=recipe.sampling.sentences,
         count=measured.total.count,
-        rows="\n".join(table_row(name.replace("_", "-"), summary) for name, summary in rows),
+        rows="\n".join(table_row(name, summary) for name, summary in rows),
         auroc=measured.total.score_auroc,
     )
 

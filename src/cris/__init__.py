@@ -4,15 +4,21 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cris.demo.photographs import sample_image
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Segmenter", "__version__"]
+__all__ = ["Prediction", "Segmenter", "__version__", "sample_image"]
+_MODULES = {
+    "Prediction": "cris.prediction",
+    "Segmenter": "cris.segmenter",
+    "sample_image": "cris.demo.photographs",
+}
 
 
 def __getattr__(name: str) -> object:
     # only when asked for, because the segmenter brings torch, which takes seconds
-    if name not in __all__:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"cris.{name.lower()}"), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)

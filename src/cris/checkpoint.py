@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from cris.config_file import StoredConfig, read_config, write_config
 from cris.errors import InputError
@@ -20,10 +20,13 @@ from cris.model.build import build_cris
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
+from cris.model.int8 import SCALE, dequantize, quantize_rows
 from cris.model.tokenizer import Tokenizer
 
 CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
 TRAIN_STATE = "train_state.pt"
+Dtype = Literal["float32", "float16", "int8"]
+"""How weights are stored; they are loaded as float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +48,15 @@ def save_checkpoint(
     inference: InferenceConfig,
     card: str,
     *,
-    dtype: Literal["float32", "float16"] = "float32",
+    dtype: Dtype = "float32",
     train_state: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> None:
     """Writes a checkpoint that is either whole or not there, also when the machine stops halfway.
 
-    `train_state` is what a run needs to go on; it is stored beside the weights with `torch.save`. Raises
-    InputError when the folder is in use: `overwrite` replaces a checkpoint, never anything else.
+    `train_state` is what a run needs to go on; it is stored beside the weights with `torch.save`. With the
+    dtype int8 the embedding and the linear layers of the text encoder have 8 bits a weight, all others 16.
+    Raises InputError when the folder is in use: `overwrite` replaces a checkpoint, never anything else.
     """
     if tokenizer.vocab_size != model.config.text.vocabulary:
         raise InputError(
@@ -66,7 +70,7 @@ def save_checkpoint(
     unfinished.mkdir(parents=True)
     try:
         write_config(unfinished / CONFIG, StoredConfig(model=model.config, inference=inference))
-        _save_weights(unfinished / WEIGHTS, model, getattr(torch, dtype))
+        _save_weights(unfinished / WEIGHTS, model, dtype)
         tokenizer.save(unfinished / TOKENIZER)
         (unfinished / CARD).write_text(card, encoding="utf-8", newline="\n")
         if train_state is not None:
@@ -99,6 +103,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         tensors = load_file(weights)
     except SafetensorError as error:
         raise InputError(f"{weights} is cut short or damaged ({error}): copy it again") from error
+    tensors = dequantize(tensors, path=weights)
     fill(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
     try:
         card = _file(folder, CARD).read_text(encoding="utf-8")
@@ -114,14 +119,19 @@ def whole_checkpoint(folder: str | Path) -> Path:
     return previous if previous.is_dir() and not folder.exists() else folder
 
 
-def _save_weights(path: Path, model: Cris, dtype: torch.dtype) -> None:
+def _save_weights(path: Path, model: Cris, dtype: Dtype) -> None:
     weights: dict[str, Tensor] = {}
     parameters = dict(model.named_parameters())
+    rows = _names_in_int8(model) if dtype == "int8" else set()
+    plain = torch.float16 if dtype == "int8" else getattr(torch, dtype)
     for name, tensor in model.state_dict().items():
         # BatchNorm's statistics keep their type: variances go beyond float16, and are few
-        stored = tensor.detach().to("cpu", dtype if name in parameters else tensor.dtype).contiguous()
+        kept = tensor.dtype if name not in parameters or name in rows else plain
+        stored = tensor.detach().to("cpu", kept).contiguous()
         if not stored.isfinite().all():
-            raise InputError(f"{name} has values that are not finite as {dtype}: not saved")
+            raise InputError(f"{name} has values that are not finite as {kept}: not saved")
+        if name in rows:
+            stored, weights[name + SCALE] = quantize_rows(stored)
         weights[name] = stored
     try:
         save_file(weights, path, metadata={"format": "pt"})
@@ -129,6 +139,15 @@ def _save_weights(path: Path, model: Cris, dtype: torch.dtype) -> None:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _names_in_int8(model: Cris) -> set[str]:
+    """Return the names of the text encoder's embedding and linear weights, two thirds of a small model."""
+    return {
+        f"text_encoder.{name}.weight"
+        for name, module in model.text_encoder.named_modules()
+        if isinstance(module, nn.Embedding | nn.Linear)
+    }
 
 
 def _file(folder: Path, name: str) -> Path:

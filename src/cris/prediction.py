@@ -38,7 +38,7 @@ class Prediction:
     score: float
     """How sure the model is of the mask, from 0 to 1: once calibrated, the chance that its IoU is above 0.5.
 
-    0 when the model finds nothing.
+    0 when no pixel is above the model's threshold; low, but kept, when a mask is empty for want of a peak.
     """
     picture: UInt8[np.ndarray, "height width 3"]
     """What was segmented, in RGB; shared by all predictions of one picture."""
@@ -58,9 +58,10 @@ class Prediction:
         picture: UInt8[np.ndarray, "height width 3"],
         letterbox: Letterbox,
         threshold: float,
+        peak_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
     ) -> "Prediction":
-        """The prediction that a model's answer amounts to.
+        """The prediction that a model's answer amounts to; thresholds are those of `InferenceConfig`.
 
         Raises InputError for logits that are not finite.
         """
@@ -71,6 +72,8 @@ class Prediction:
         grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
         mask = letterbox.restore(grid) > threshold
         raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
+        if grid[letterbox.cells].max() <= peak_threshold:
+            mask = np.zeros_like(mask)
         return cls(
             sentence=sentence,
             mask=mask,

@@ -10,6 +10,10 @@ from cris.errors import InputError
 from cris.weights import cache_folder, download, download_from_hub
 
 Kind = Literal["model", "clip"]
+DEFAULT_MODEL = "cris-photos"
+"""What is used where no model is named."""
+SCENES_MODEL = "cris-scenes"
+"""What answers rendered scenes, in demonstrations and studies."""
 MODELS = Path(__file__).parent / "models"
 CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
 
@@ -50,7 +54,13 @@ def _openai(name: str, sha256: str, size: int) -> Entry:
 
 ENTRIES = (
     Entry(
-        name="cris-scenes",
+        name=DEFAULT_MODEL,
+        kind="model",
+        licence="Apache-2.0",
+        description="A model for photographs, which comes with the package; the default",
+    ),
+    Entry(
+        name=SCENES_MODEL,
         kind="model",
         licence="Apache-2.0",
         description="A small model for rendered scenes, which comes with the package",

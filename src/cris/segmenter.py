@@ -19,6 +19,7 @@ from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.picture import PictureSource, read_picture
 from cris.prediction import Prediction
+from cris.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from cris.model.cris import Cris
@@ -76,7 +77,7 @@ class Segmenter:
     @classmethod
     def from_pretrained(
         cls,
-        name_or_folder: str | Path,
+        name_or_folder: str | Path = DEFAULT_MODEL,
         device: str = "auto",
         *,
         engine: EngineName | None = None,
@@ -88,7 +89,7 @@ class Segmenter:
         """A segmenter with a registered model, a checkpoint folder, or a folder that `cris export` wrote.
 
         Args:
-            name_or_folder: which model.
+            name_or_folder: which model; the default knows photographs.
             device: as above; the engines onnx and openvino run on the CPU.
             engine: "torch", "onnx" or "openvino"; the last two export a checkpoint on first use, and keep
                 that. None: torch for a checkpoint, its own for an exported folder.
@@ -222,6 +223,7 @@ class Segmenter:
                         picture=encoded[row].picture,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        peak_threshold=self.inference.peak_threshold,
                         calibration=self.inference.calibration,
                     )
                     for row, sentence, answer in zip(rows, texts, logits, strict=True)

@@ -67,7 +67,7 @@ def test_no_sentence_is_wrong_use(segment: Cris, picture: Path) -> None:
         ("--device", "cuda:99", "device must be"),
         ("--device", "toaster", "'toaster'"),
         ("--model", "cris-scene", "did you mean cris-scenes?"),
-        ("--model", "RN50", "models are cris-scenes"),
+        ("--model", "RN50", "models are cris-photos, cris-scenes"),
         ("--model", "street.jpg", "must be a checkpoint folder"),
         ("--model", ".", "config.json"),
         ("--out", "street.jpg", "--out must name a folder"),

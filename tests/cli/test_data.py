@@ -10,6 +10,7 @@ import pytest
 from cris.cli.data import COMMANDS
 from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
+from tests.photographs import plain_photographs
 from tests.stored import record, with_entry, write
 
 SCENES = ("data", "scenes", "--count", "4", "--size", "64", "--sentences", "3")
@@ -32,7 +33,7 @@ def test_a_misspelt_command_is_told(cris: Cris) -> None:
     assert "no command 'data chek': did you mean 'check'?" in outcome.err
 
 
-@pytest.mark.parametrize("name", ["scenes", "check", "stats", "export"])
+@pytest.mark.parametrize("name", ["scenes", "collages", "check", "stats", "export"])
 def test_every_command_helps_itself(name: str, cris: Cris) -> None:
     outcome = cris("data", name, "--help")
     assert outcome.code == 0
@@ -153,3 +154,26 @@ def test_a_missing_part_names_the_extra(cris: Cris, monkeypatch: pytest.MonkeyPa
     outcome = cris(*SCENES, "--out", "scenes")
     assert outcome.is_short_error()
     assert "pip install 'cris[data]'" in outcome.err
+
+
+def test_collages_are_made_of_photographs_and_checked(cris: Cris, tmp_path: Path) -> None:
+    write(tmp_path / "photographs", plain_photographs())
+    made = cris("data", "collages", "photographs", "--count", "5", "--seed", "4", "--out", "collages")
+    assert made.code == 0, made.err
+    assert "5 pictures" in made.out
+    dataset = StoredDataset(tmp_path / "collages")
+    assert dataset.manifest.source.kind == "collages"
+    assert set(dataset.manifest.splits) == {"train"}
+    assert cris("data", "check", "collages").code == 0
+    drawn = cris("data", "stats", "collages", "--out", "drawn")
+    assert "collages: 5 of the pictures" in drawn.out
+    assert "5 of the pictures are collages" in (tmp_path / "drawn/index.html").read_text(encoding="utf-8")
+
+
+def test_collages_of_a_split_that_is_not_there_are_refused(cris: Cris, tmp_path: Path) -> None:
+    write(tmp_path / "photographs", plain_photographs())
+    asked = ("data", "collages", "photographs", "--count", "2", "--split", "val", "--out", "collages")
+    refused = cris(*asked)
+    assert refused.is_short_error(1)
+    assert "split must be one of train" in refused.err
+    assert not (tmp_path / "collages").exists()

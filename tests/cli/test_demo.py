@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from cris.cli.demo import MARK
+from cris.demo.photographs import photographs
+from cris.demo.scenes import SCENES_SHOWN
 from tests.cli.conftest import Cris
 
 
@@ -12,11 +14,12 @@ def test_demo_writes_a_gallery_and_prints_its_figures(cris: Cris, checkpoint: Pa
     assert (outcome.code, outcome.err) == (0, "")
     page = Path("demo/index.html").read_text(encoding="utf-8")
     assert MARK in page
-    assert page.count("<figure>") >= 13
+    shown = sum(len(each.asked) for each in photographs()) + SCENES_SHOWN
+    assert page.count("<figure>") == shown
     assert [path.name for path in Path("demo").iterdir()] == ["index.html"]
-    assert "photograph" in outcome.out
-    assert "mean IoU" in outcome.out
-    assert "rendered scenes, not photographs" in outcome.out
+    assert f"{checkpoint} on these 17 sentences about photographs: mean IoU 0." in outcome.out
+    assert "cris-scenes on the first 4 test scenes" in outcome.out
+    assert f"cris train finetune --from {checkpoint}" in outcome.out
     assert outcome.out.endswith("Look at demo/index.html\n")
 
 

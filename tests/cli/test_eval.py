@@ -58,7 +58,7 @@ def test_json_is_one_object_with_the_figures(cris: Cris, checkpoint: Path) -> No
 def test_table_shows_kinds_and_all_and_why_it_fails(cris: Cris, checkpoint: Path) -> None:
     outcome = cris("eval", checkpoint, "scenes", "--limit", "5")
     assert outcome.code == 0
-    kinds = {sample.kind.replace("_", " ") for sample in itertools.islice(Scenes("test"), 5)}
+    kinds = {sample.kind for sample in itertools.islice(Scenes("test"), 5)}
     assert all(f"│ {row} " in outcome.out for row in (*kinds, "all"))
     assert "95 % interval" in outcome.out
     assert "misses" in outcome.out

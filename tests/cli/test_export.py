@@ -24,7 +24,10 @@ def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, pictu
     lines = outcome.out.splitlines()
     assert [line.split()[0] for line in lines[:-1]] == [
         f"exported/{name}"
-        for name in ("README.md", "config.json", "picture.onnx", "sentence.onnx", "tokenizer.json")
+        for name in (
+            *("README.md", "config.json", "export.json"),
+            *("picture.onnx", "sentence.onnx", "tokenizer.json"),
+        )
     ]
     assert "at batch 1" in lines[-1]
     assert "at batch 3" in lines[-1]

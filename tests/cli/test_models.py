@@ -1,5 +1,7 @@
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,14 @@ def test_model_of_the_package_has_the_size_of_its_files(
     (model,) = json.loads(cris("models", "--json").out)
     assert model["is_here"]
     assert model["size"] == sum(path.stat().st_size for path in checkpoint.iterdir())
+
+
+def test_a_card_says_what_a_model_is(
+    cris: Cris, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(checkpoint, tmp_path / "models" / "tiny")
+    (tmp_path / "models" / "tiny" / "README.md").write_text("---\nsummary: Knows nothing.\n---\n")
+    monkeypatch.setattr(registry, "MODELS", tmp_path / "models")
+    monkeypatch.setattr("cris.cli.models.ENTRIES", [replace(ENTRIES[0], name="tiny")])
+    (model,) = json.loads(cris("models", "--json").out)
+    assert model["description"] == "Knows nothing."

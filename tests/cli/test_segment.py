@@ -244,3 +244,17 @@ def test_masks_of_a_large_picture_come_a_few_at_a_time(
     found = Command(picture="", sentences=tuple(sentences))._predict(Spy())  # type: ignore[arg-type]
     assert [prediction.sentence for prediction in found] == sentences
     assert asked == [2, 2, 1]
+
+
+def test_a_model_of_one_domain_says_so_once(
+    cris: Cris, picture: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(checkpoint, model)
+    (model / "README.md").write_text("---\ndomain: X-ray images\n---\n")
+    shutil.copy(picture, picture.with_name("other.jpg"))
+    outcome = cris("segment", "*.jpg", "the bone", "the tooth", "--model", model)
+    assert outcome.code == 0
+    assert (
+        outcome.err == f"cris: warning: {model} knows X-ray images alone: on other images it is often wrong\n"
+    )

@@ -1,5 +1,6 @@
 """Exported models answer as the model they come from, for any number of pictures and sentences."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from cris import Segmenter
+from cris import Segmenter, __version__
 from cris.checkpoint import Checkpoint, load_checkpoint
 from cris.data.scenes import Scenes
 from cris.engines.exported import PRECISIONS, Format, read_exported
 from cris.engines.opening import open_graphs
+from cris.errors import InputError
 from cris.export import OnnxSegmenter, export_model
 from cris.export.check import LIMITS
 from cris.export.samples import noise_samples
@@ -23,12 +25,8 @@ from cris.registry import resolve
 from tests.conftest import Proof
 
 EMBEDDED = "cris-scenes"
+PICTURE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
 FORMATS: tuple[Format, ...] = ("onnx", "openvino", "pt2")
-
-
-def record(format: str, precision: str = "fp32") -> str:
-    """What makes a folder one that `cris export` wrote."""
-    return f'{{"job": "export", "schema_version": 1, "format": "{format}", "precision": "{precision}"}}'
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +34,8 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
     """The embedded model in every format."""
     folders: dict[Format, Path] = {}
     for format in FORMATS:
-        folders[format] = tmp_path_factory.mktemp(format)
-        export_model(load_checkpoint(resolve(EMBEDDED)), folders[format], format=format)
-        (folders[format] / "results.json").write_text(record(format))
+        folders[format] = tmp_path_factory.mktemp(format) / "exported"
+        export_model(EMBEDDED, folders[format], format=format)
     return folders
 
 
@@ -95,7 +92,7 @@ class Refuse:
             raise ImportError(f"{{name}} is not here")
 sys.meta_path.insert(0, Refuse())
 import numpy
-from cris import Segmenter
+from cris import Segmenter, __version__
 segmenter = Segmenter.from_pretrained({str(exports[format])!r})
 prediction = segmenter.predict(numpy.zeros((48, 64, 3), "uint8"), "a cup")
 assert prediction.mask.shape == (48, 64) and "torch" not in sys.modules
@@ -114,6 +111,50 @@ def test_wishes_that_an_export_does_not_meet_are_refused(exports: dict[Format, P
         Segmenter.from_pretrained(exports["pt2"], is_compiled=True)
 
 
+@pytest.mark.parametrize("format", FORMATS)
+def test_three_lines_of_python_write_a_model_and_ask_it(format: Format, tmp_path: Path) -> None:
+    export_model(EMBEDDED, tmp_path / "exported", format=format)
+    segmenter = Segmenter.from_pretrained(tmp_path / "exported")
+    prediction = segmenter.predict(PICTURE, "the red ring")
+
+    expected = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(PICTURE, "the red ring")
+    assert np.abs(prediction.grid - expected.grid).max() < 1e-3
+    if format == "onnx":
+        alike = OnnxSegmenter(tmp_path / "exported").predict(PICTURE, "the red ring")
+        assert np.array_equal(alike.grid, prediction.grid)
+    metadata = json.loads((tmp_path / "exported" / "export.json").read_text())
+    assert metadata == {
+        "schema_version": 1,
+        "format": format,
+        "precision": "fp32",
+        "versions": {"cris": __version__, "torch": torch.__version__},
+    }
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    for folder in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(InputError, match="an export needs a new or empty folder"):
+            export_model(EMBEDDED, folder, format="onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_export_that_fails_its_check_leaves_nothing(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(LIMITS, "fp32", 0.0)
+    with pytest.raises(InputError, match="differ from the model's"):
+        export_model(EMBEDDED, tmp_path, format="pt2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_before_export_json_open(exports: dict[Format, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(exports["onnx"], tmp_path / "export")
+    (folder / "export.json").unlink()
+    record = {"job": "export", "schema_version": 1, "format": "onnx", "precision": "fp32"}
+    (folder / "results.json").write_text(json.dumps(record))
+    assert Segmenter.from_pretrained(folder).device == "cpu"
+    assert OnnxSegmenter(folder).device == "cpu"
+
+
 @pytest.mark.parametrize("lost", ["sentence.onnx", "tokenizer.json", "config.json"])
 def test_what_an_exported_folder_lacks_is_named(
     exports: dict[Format, Path], tmp_path: Path, lost: str
@@ -124,11 +165,25 @@ def test_what_an_exported_folder_lacks_is_named(
         Segmenter.from_pretrained(folder)
 
 
-def test_a_foreign_record_is_named(exports: dict[Format, Path], tmp_path: Path) -> None:
+def test_a_damaged_graph_is_named(exports: dict[Format, Path], tmp_path: Path) -> None:
+    for format, suffix in (("onnx", ".onnx"), ("openvino", ".xml"), ("pt2", ".pt2")):
+        folder = shutil.copytree(exports[format], tmp_path / format)
+        graph = folder / f"sentence{suffix}"
+        graph.write_bytes(graph.read_bytes()[:1000])
+        with pytest.raises(InputError, match=f"sentence{suffix} cannot be opened: export the model again"):
+            Segmenter.from_pretrained(folder)
+
+
+def test_foreign_metadata_are_named(exports: dict[Format, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(exports["onnx"], tmp_path / "export")
-    (folder / "results.json").write_text(record("onnx", "bf16"))
+    metadata = folder / "export.json"
+    metadata.write_text(metadata.read_text().replace("fp32", "bf16"))
     with pytest.raises(ValueError, match="'onnx' and 'bf16': update cris"):
         Segmenter.from_pretrained(folder)
+    for content in ("[]", "{", '{"schema_version": 1, "format": [], "precision": "fp32"}'):
+        metadata.write_text(content)
+        with pytest.raises(InputError, match=r"export\.json is not what cris export writes"):
+            Segmenter.from_pretrained(folder)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +198,7 @@ def test_unknown_engines_and_precisions_are_refused(wish: str, told: str) -> Non
     # in a process of its own, as the tests' own check of types comes first
     code = f"from cris import Segmenter; Segmenter.from_pretrained('cris-scenes', {wish})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr.splitlines()[-1].startswith(f"ValueError: {told}")
+    assert done.stderr.splitlines()[-1].startswith(f"cris.errors.InputError: {told}")
 
 
 def test_bfloat16_finds_nearly_the_same() -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from cris import Segmenter
+from cris.card import SUMMARY, read_front_matter
 from cris.data.scenes import Scenes
 from cris.masks import decode_rle
+from cris.registry import DEFAULT_MODEL, resolve
 from cris.serving.drawing import COLOURS_RGB
-from tests.served import BROWSER, Served, encoded, served, wait_for
+from tests.browser import launched
+from tests.served import Served, encoded, served, wait_for
 
 SAMPLE = Scenes("test", size=320)[1]
 SENTENCES = [SAMPLE.sentence, "the blue ring"]
@@ -35,11 +38,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(**BROWSER)
-        yield opened
-        opened.close()
+def browser(needs_browser: None) -> Iterator[Browser]:
+    with launched() as started:
+        yield started
 
 
 @pytest.fixture
@@ -185,7 +186,15 @@ def test_what_is_wrong_is_told(page: Page):
 def test_an_example_is_answered_at_once(page: Page):
     page.get_by_text("the blue ring").click()
     expect(page.locator("table.findings tbody tr")).to_have_count(3)
-    assert "knows rendered scenes, not photographs" in page.locator(".note").inner_text()
+    assert page.locator(".note").inner_text() == read_front_matter(resolve("cris-scenes"))[SUMMARY]
+
+
+def test_the_default_model_is_shown_on_photographs(browser: Browser):
+    with served(model=DEFAULT_MODEL) as server:
+        for page in opened(server, browser):
+            assert page.locator(".note").inner_text() == read_front_matter(resolve(DEFAULT_MODEL))[SUMMARY]
+            page.get_by_text("chair at the bottom").click()
+            expect(page.locator("table.findings tbody tr")).to_have_count(2)
 
 
 def test_a_phone_shows_it_and_a_keyboard_is_enough(server: Served, browser: Browser):

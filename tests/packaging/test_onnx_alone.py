@@ -12,9 +12,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from cris import Segmenter
-from cris.checkpoint import load_checkpoint
 from cris.export import export_model
-from cris.registry import resolve
 from tests.packaging.conftest import REPOSITORY
 
 
@@ -78,9 +76,7 @@ def test_torch_is_not_there(python: Path) -> None:
 
 
 def test_onnx_segmenter_predicts_without_torch(python: Path, tmp_path: Path) -> None:
-    export_model(load_checkpoint(resolve("cris-scenes")), tmp_path, format="onnx")
-    record = '{"job": "export", "schema_version": 1, "format": "onnx", "precision": "fp32"}'
-    (tmp_path / "results.json").write_text(record)
+    export_model("cris-scenes", tmp_path, format="onnx")
     told = alone(
         python,
         f"""

@@ -18,10 +18,11 @@ from safetensors.torch import load_file, save_file
 
 from cris.calibration import IDENTITY, Calibration
 from cris.checkpoint import load_checkpoint, save_checkpoint, whole_checkpoint
-from cris.model import Cris, InferenceConfig, build_cris
-from cris.model.config import ImageEncoderConfig
+from cris.errors import InputError
+from cris.model import Cris, CrisConfig, InferenceConfig, build_cris
+from cris.model.config import ClipResnetConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.small import KINDS, SMALL, small_cris
 
 TOKENIZER = Tokenizer().reduced(["the red star", "left ring"])
 CONFIG = replace(SMALL, text=replace(SMALL.text, vocabulary=TOKENIZER.vocab_size))
@@ -72,7 +73,7 @@ def test_every_configuration_survives(
     width, kernel, is_classifier = sizes
     config = replace(
         CONFIG,
-        image=ImageEncoderConfig(
+        image=ClipResnetConfig(
             layers=(1, 2, 1, 1), stem=(width // 2, width // 2, width), width=width, position_grid=3
         ),
         decoder=replace(CONFIG.decoder, layers=kernel - 1, dropout=threshold),
@@ -112,6 +113,84 @@ def test_float16_halves_the_file_and_loads_as_float32(tmp_path: Path) -> None:
         assert torch.equal(tensor, expected), name
 
 
+@pytest.mark.parametrize("encoders", KINDS.values(), ids=KINDS)
+def test_int8_stores_the_layers_of_the_text_encoder_in_a_byte_a_weight(
+    tmp_path: Path, encoders: CrisConfig
+) -> None:
+    config = replace(encoders, text=replace(encoders.text, vocabulary=TOKENIZER.vocab_size))
+    model = small_cris(config)
+    model.text_encoder.token_embedding.weight.data[3] = 0
+    save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "", dtype="int8")
+    stored = load_file(tmp_path / "model" / "model.safetensors")
+    statistics = {name for name, _ in model.named_buffers()}
+    loaded = load_checkpoint(tmp_path / "model").model.state_dict()
+    assert loaded.keys() == model.state_dict().keys()
+    in_int8 = set()
+    for name, tensor in model.state_dict().items():
+        if stored[name].dtype == torch.int8:
+            in_int8.add(name)
+            assert loaded[name].dtype == torch.float32
+            # each row within half of its step, a 127th of its largest weight
+            step = tensor.abs().amax(dim=1, keepdim=True) / 127
+            assert ((loaded[name] - tensor).abs() <= 0.501 * step).all(), name
+        else:
+            expected = tensor if name in statistics else tensor.half().to(tensor.dtype)
+            assert torch.equal(loaded[name], expected), name
+    assert in_int8 == {
+        name
+        for name, tensor in model.state_dict().items()
+        if name.startswith("text_encoder.") and name.endswith(".weight") and tensor.ndim == 2
+    }
+    assert len(in_int8) == 1 + 6 * config.text.layers
+    assert (loaded["text_encoder.token_embedding.weight"][3] == 0).all()
+
+
+def test_a_checkpoint_in_int8_stays_the_same_when_saved_again(tmp_path: Path) -> None:
+    save(tmp_path / "first", dtype="int8")
+    again = load_checkpoint(tmp_path / "first").model
+    save_checkpoint(tmp_path / "again", again, TOKENIZER, INFERENCE, "", dtype="int8")
+    first = load_checkpoint(tmp_path / "first").model.state_dict()
+    for name, tensor in load_checkpoint(tmp_path / "again").model.state_dict().items():
+        torch.testing.assert_close(tensor, first[name], rtol=1e-6, atol=0)
+
+
+QUERY = "text_encoder.blocks.0.attention.query.weight"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda weights: weights.pop(f"{QUERY}.scale"),
+            rf"{QUERY} must be rows .* and nothing: copy",
+        ),
+        (
+            lambda weights: weights.update({f"{QUERY}.scale": torch.ones(3)}),
+            rf"{QUERY} must be .* and float32 \(3,\)",
+        ),
+        (lambda weights: weights[f"{QUERY}.scale"].fill_(float("inf")), rf"{QUERY} .* not all finite"),
+        (
+            lambda weights: weights.update({QUERY: weights[QUERY].half()}),
+            rf"{QUERY} must be .*, got float16 \(64, 64\) and float32 \(64,\)",
+        ),
+        (
+            lambda weights: weights.update({QUERY: weights[QUERY][:-1]}),
+            rf"{QUERY} .* got int8 \(63, 64\)",
+        ),
+        (lambda weights: weights.pop(QUERY), rf"1 missing \({QUERY}\); 1 unexpected \({QUERY}\.scale\)"),
+    ],
+)
+def test_damaged_int8_weights_are_named_in_one_line(
+    tmp_path: Path, damage: Callable[[dict[str, torch.Tensor]], object], message: str
+) -> None:
+    save(tmp_path / "model", dtype="int8")
+    edit_weights(damage)(tmp_path / "model")
+    with pytest.raises(InputError, match=message) as error:
+        load_checkpoint(tmp_path / "model")
+    assert str(tmp_path / "model" / "model.safetensors") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_float16_keeps_statistics_beyond_its_range(tmp_path: Path) -> None:
     model = small_cris(CONFIG)
     model.neck.sentence_norm.running_var[0] = 1e5
@@ -119,7 +198,9 @@ def test_float16_keeps_statistics_beyond_its_range(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path / "model").model.neck.sentence_norm.running_var[0] == 1e5
 
 
-@pytest.mark.parametrize(("value", "dtype"), [(1e5, "float16"), (float("nan"), "float32")])
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(1e5, "float16"), (1e5, "int8"), (float("nan"), "float32"), (float("nan"), "int8")]
+)
 def test_values_that_a_type_cannot_hold_are_not_saved(tmp_path: Path, value: float, dtype: Any) -> None:
     model = small_cris(CONFIG)
     model.neck.sentence_norm.bias.data[0] = value
@@ -267,7 +348,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (lambda folder: (folder / "README.md").unlink(), r"has no README\.md"),
         (truncate("config.json"), r"config\.json is not valid JSON"),
         (truncate("model.safetensors"), r"model\.safetensors is cut short or damaged"),
-        (truncate("tokenizer.json"), r"tokenizer\.json is not a tokenizer\.json"),
+        (truncate("tokenizer.json"), r"tokenizer\.json is no tokenizer\.json of CLIP"),
         (lambda folder: (folder / "README.md").write_bytes(b"\xff"), r"README\.md must be text in UTF-8"),
         (
             lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe\x00"),
@@ -283,12 +364,12 @@ def truncate(name: str) -> Callable[[Path], None]:
             "not a cris checkpoint",
         ),
         (
-            edit_config(lambda config: config.update(schema_version=3)),
-            "must have schema_version 1 to 2, got 3: update",
+            edit_config(lambda config: config.update(schema_version=4)),
+            "must have schema_version 1 to 3, got 4: update",
         ),
         (
             edit_config(lambda config: config.update(schema_version=0)),
-            "must have schema_version 1 to 2, got 0",
+            "must have schema_version 1 to 3, got 0",
         ),
         (edit_config(lambda config: config.update(schema_version=True)), "has no schema_version"),
         (
@@ -305,7 +386,19 @@ def truncate(name: str) -> Callable[[Path], None]:
             edit_config(lambda config: config["inference"].pop("calibration")),
             r"inference has missing keys \['calibration'\]",
         ),
-        (edit_config(lambda config: config["model"].update(text=3)), r"model\.text has missing keys"),
+        (edit_config(lambda config: config["model"].update(text=3)), r"model\.text\.kind must be one of"),
+        (
+            edit_config(lambda config: config["model"]["image"].update(kind="vit")),
+            r"model\.image\.kind must be one of clip_resnet, efficientnet_lite, got 'vit'",
+        ),
+        (
+            edit_config(lambda config: config["model"]["text"].update(kind="clip_resnet")),
+            r"model\.text\.kind must be one of clip_text, bert_text, got 'clip_resnet'",
+        ),
+        (
+            edit_config(lambda config: config["model"]["image"].update(kind="efficientnet_lite")),
+            r"model\.image has missing keys \['depth'\] and unknown keys \['layers'",
+        ),
         (
             edit_config(lambda config: config["model"].update(joint_dim="64")),
             r"model\.joint_dim must be int, got '64'",
@@ -354,14 +447,32 @@ def test_a_damaged_or_foreign_folder_is_refused_in_one_line(
 def test_every_option_is_in_the_config_file(tmp_path: Path) -> None:
     save(tmp_path / "model")
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
-    as_json = json.loads(json.dumps({"model": asdict(CONFIG), "inference": asdict(INFERENCE)}))
-    assert config == {"schema_version": 2, **as_json}
+    written = {"model": asdict(CONFIG), "inference": asdict(INFERENCE)}
+    written["model"]["image"]["kind"], written["model"]["text"]["kind"] = "clip_resnet", "clip_text"
+    assert config == {"schema_version": 3, **json.loads(json.dumps(written))}
+
+
+def to_version_2(config: dict[str, Any]) -> None:
+    """As it was when all encoders were CLIP's."""
+    config["schema_version"] = 2
+    for part, key in (("image", "kind"), ("text", "kind"), ("neck", "alignment")):
+        del config["model"][part][key]
+    del config["inference"]["peak_threshold"]
+
+
+def test_a_folder_of_version_2_has_encoders_of_clip_and_loads_as_before(tmp_path: Path) -> None:
+    model = save(tmp_path / "model")
+    edit_config(to_version_2)(tmp_path / "model")
+    assert_holds(tmp_path / "model", model)
+    checkpoint = load_checkpoint(tmp_path / "model")
+    assert (checkpoint.model.config, checkpoint.inference) == (CONFIG, INFERENCE)
 
 
 def test_a_folder_of_version_1_has_no_calibration_and_loads_as_before(tmp_path: Path) -> None:
     model = save(tmp_path / "model")
 
     def to_version_1(config: dict[str, Any]) -> None:
+        to_version_2(config)
         config["schema_version"] = 1
         del config["inference"]["calibration"]
 

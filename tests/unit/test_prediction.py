@@ -19,6 +19,7 @@ def prediction(
     threshold: float = 0.5,
     protocol: str = "default",
     calibration: Calibration = IDENTITY,
+    peak_threshold: float = 0.0,
 ) -> Prediction:
     return Prediction.from_logits(
         np.broadcast_to(np.float32(logits), (16, 16)).copy(),
@@ -26,6 +27,7 @@ def prediction(
         picture=PICTURE,
         letterbox=Letterbox(80, 120, 64, protocol),
         threshold=threshold,
+        peak_threshold=peak_threshold,
         calibration=calibration,
     )
 
@@ -46,6 +48,23 @@ def test_mask_and_probability_have_the_pictures_size(found):
     assert found.mask.shape == found.probability.shape == PICTURE.shape[:2]
     assert found.mask.dtype == bool
     assert found.probability.dtype == np.float32
+
+
+def test_a_mask_without_a_high_enough_peak_is_empty_and_keeps_its_score():
+    logits = np.full((16, 16), -6.0)
+    logits[5:9, 3:10] = 1.0  # 0.73
+    kept, emptied = prediction(logits, peak_threshold=0.7), prediction(logits, peak_threshold=0.75)
+    assert kept.mask.any()
+    assert not emptied.mask.any()
+    assert emptied.box is None
+    assert emptied.score == kept.score > 0
+
+
+def test_a_peak_in_the_padding_does_not_count():
+    logits = np.full((16, 16), -6.0)
+    logits[0] = 6.0  # above the picture, which is wider than high
+    logits[5:9, 3:10] = 1.0
+    assert not prediction(logits, peak_threshold=0.75).mask.any()
 
 
 def test_the_mask_is_taken_before_probabilities_are_clipped(found):

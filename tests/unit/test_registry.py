@@ -7,11 +7,15 @@ import pytest
 
 from cris import registry
 from cris.model import BACKBONES
-from cris.registry import ENTRIES, MODELS, REGISTRY, resolve
+from cris.registry import DEFAULT_MODEL, ENTRIES, MODELS, REGISTRY, resolve
 
 
 def test_names_differ_even_in_lower_case() -> None:
     assert len({entry.name.lower() for entry in ENTRIES}) == len(ENTRIES)
+
+
+def test_the_default_model_is_the_first_that_is_listed() -> None:
+    assert ENTRIES[0].name == DEFAULT_MODEL == "cris-photos"
 
 
 def test_there_are_clip_weights_for_every_backbone() -> None:
@@ -28,8 +32,9 @@ def test_openais_addresses_hold_the_hash_that_is_verified(entry: registry.Entry)
     assert entry.licence == "MIT"
 
 
-def test_embedded_model_is_a_folder_of_the_package() -> None:
-    assert resolve("cris-scenes") == MODELS / "cris-scenes"
+@pytest.mark.parametrize("name", ["cris-photos", "cris-scenes"])
+def test_embedded_models_are_folders_of_the_package(name: str) -> None:
+    assert resolve(name) == MODELS / name
     assert Path(registry.__file__).parent in MODELS.parents or Path(registry.__file__).parent == MODELS.parent
 
 
@@ -73,7 +78,7 @@ def test_a_misspelt_name_gets_a_hint(name: str, kind: registry.Kind, hint: str) 
 
 def test_an_unknown_name_gets_a_list_and_no_hint() -> None:
     with pytest.raises(
-        ValueError, match=r"no model and no path 'runs/best'; models are cris-scenes, a path"
+        ValueError, match=r"no model and no path 'runs/best'; models are cris-photos, cris-scenes, a path"
     ) as error:
         resolve("runs/best")
     assert "did you mean" not in str(error.value)
@@ -81,7 +86,7 @@ def test_an_unknown_name_gets_a_list_and_no_hint() -> None:
 
 
 def test_a_name_of_the_other_kind_says_what_it_is() -> None:
-    with pytest.raises(ValueError, match=r"RN50 is OpenAI's CLIP .*; models are cris-scenes"):
+    with pytest.raises(ValueError, match=r"RN50 is OpenAI's CLIP .*; models are cris-photos, cris-scenes"):
         resolve("RN50")
     with pytest.raises(ValueError, match=r"cris-scenes is A small model .*; CLIP weights are RN50, RN101"):
         resolve("cris-scenes", "clip")

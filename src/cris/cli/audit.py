@@ -14,6 +14,7 @@ import tyro
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
 from cris.cli.output import check_free, fingerprint, new_record, to_json, write_record, written_together
+from cris.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from cris.data.samples import Referring
@@ -37,7 +38,7 @@ class Command:
     """A data set (see cris data), or scenes, rendered on the fly."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the results, and for the folds' training runs."""
-    start: Annotated[str, tyro.conf.arg(name="from", metavar="MODEL")] = "cris-scenes"
+    start: Annotated[str, tyro.conf.arg(name="from", metavar="MODEL")] = DEFAULT_MODEL
     """Registered name or checkpoint folder to finetune; best one that has not learned from this data."""
     split: str = "train"
     """Part of the data whose annotations are judged."""

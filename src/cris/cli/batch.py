@@ -9,6 +9,7 @@ import tyro
 
 from cris.batch import SHARD_ROWS
 from cris.cli.errors import UsageError
+from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ class Command:
     """Folder for the results, or a URL such as s3://bucket/results."""
     sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
     """One sentence a line, asked of all pictures; or .jsonl or .csv with rows of picture and sentence."""
-    model: str = "cris-scenes"
+    model: str = DEFAULT_MODEL
     """Registered name, checkpoint folder, or folder of cris export; `cris models` lists the names."""
     engine: Literal["local", "ray"] = "local"
     """local: processes of this machine; ray: a Ray cluster."""
@@ -71,7 +72,6 @@ class Command:
         from cris.checkpoint import whole_checkpoint
         from cris.cli.console import progress, show
         from cris.engines.exported import is_exported
-        from cris.registry import resolve
 
         checkpoint = whole_checkpoint(resolve(self.model))
         sentences = read_sentences(self.sentences)

@@ -40,7 +40,7 @@ def figures_table(title: str, evaluation: "Evaluation") -> Table:
     for header, cell in zip(headers, all_cells, strict=True):
         table.add_column(header, cell, justify="right")
     for kind, summary in evaluation.kinds.items():
-        table.add_row(kind.replace("_", " "), *_cells(summary))
+        table.add_row(kind, *_cells(summary))
     return table
 
 

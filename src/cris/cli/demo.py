@@ -1,4 +1,4 @@
-"""`cris demo`: shows what the embedded model can do, in numbers and in a gallery."""
+"""`cris demo`: shows what the embedded models can do, in numbers and in a gallery."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,14 @@ import tyro
 from rich.table import Table
 from rich.text import Text
 
+from cris.card import SUMMARY, read_front_matter
 from cris.cli.console import figures_table, progress, show
 from cris.cli.output import written_together
 from cris.errors import InputError
+from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
-    from cris.demo.gallery import Card
+    from cris.demo.gallery import Card, CardFigures
 
 PAGE = "index.html"
 MARK = '<meta name="generator" content="cris demo">'
@@ -21,25 +23,24 @@ MARK = '<meta name="generator" content="cris demo">'
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Segments a dozen rendered scenes and one photograph, measures the model, and writes a gallery.
+    """Segments a dozen photographs and a dozen rendered scenes, measures both, and writes a gallery.
 
     Everything comes with the package: nothing is downloaded, and the gallery is one file for any browser.
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("demo")
     """Folder for index.html; the page of an earlier demo is replaced."""
-    model: str = "cris-scenes"
-    """Registered name or checkpoint folder."""
+    model: str = DEFAULT_MODEL
+    """Registered name or checkpoint folder that answers the photographs; the scenes are cris-scenes'."""
     limit: Annotated[int, tyro.conf.arg(metavar="N")] = 400
-    """Measure on the first N samples of the test split, of 2,000."""
+    """Measure scenes on the first N samples of their test split, of 2,000."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
 
     def run(self) -> int:
-        """Measures, draws, writes the page and prints its figures."""
+        """Segments, measures, writes the page and prints its figures."""
         from cris.data.scenes import Scenes
-        from cris.demo.gallery import environment, make_card, render
-        from cris.demo.pictures import CREDIT, PHOTOGRAPH_SENTENCES, gallery_scenes, photograph
+        from cris.demo.gallery import environment, figures_of, photograph_cards, render, scene_cards
         from cris.evaluation.evaluate import evaluate
         from cris.evaluation.examples import SceneExamples
         from cris.evaluation.results import Evaluation
@@ -48,29 +49,30 @@ class Command:
         environment()  # before the work, should it not be installed
         self._check_free()
         examples = SceneExamples("test", self.limit)
-        segmenter = Segmenter.from_pretrained(self.model, self.device)
-        rows = progress(evaluate(segmenter, examples), total=len(examples), what="samples")
+        summary = read_front_matter(resolve(self.model)).get(SUMMARY, "")
+        photographs = photograph_cards(Segmenter.from_pretrained(self.model, self.device))
+        scenes_segmenter = Segmenter.from_pretrained(SCENES_MODEL, self.device)
+        scenes = scene_cards(scenes_segmenter)
+        rows = progress(evaluate(scenes_segmenter, examples), total=len(examples), what="scenes")
         evaluation = Evaluation(list(rows))
-        scenes = [
-            make_card(segmenter.predict(sample.image, sample.sentence), sample.mask, sample.kind)
-            for sample in gallery_scenes()
-        ]
-        found = segmenter.predict(photograph(), list(PHOTOGRAPH_SENTENCES))
-        photographs = [make_card(prediction) for prediction in found]
         page = render(
             model=self.model,
+            summary=summary,
+            photographs=photographs,
+            scenes_model=SCENES_MODEL,
+            scenes=scenes,
             evaluation=evaluation,
             split_size=len(Scenes("test")),
-            scenes=scenes,
-            photograph=photographs,
-            credit=CREDIT,
         )
         with written_together(self.out) as folder:
             (folder / PAGE).write_text(page, encoding="utf-8")
-        show(_cards_table([*scenes, *photographs]))
-        show(figures_table(f"{self.model} on the first {len(examples)} test scenes", evaluation))
+        show(_cards_table([*photographs, *scenes]))
+        show(f"{self.model} {_in_words(figures_of(photographs))}")
+        show(figures_table(f"{SCENES_MODEL} on the first {len(examples)} test scenes", evaluation))
+        if summary:
+            show(summary)
         show(
-            f"{self.model} knows rendered scenes, not photographs; to train a model for photographs:\n"
+            f"To go on from it with images of your own:\n"
             f"  cris train finetune --from {self.model} --data DIR --out DIR\n"
             f"Look at {self.out / PAGE}"
         )
@@ -89,7 +91,15 @@ def _cards_table(cards: "list[Card]") -> Table:
     table.add_column("score", justify="right")
     table.add_column("IoU", justify="right")
     for card in cards:
-        kind = "photograph" if card.kind is None else card.kind.replace("_", " ")
-        overlap = "–" if card.iou is None else f"{card.iou:.3f}"
+        kind = card.kind or "photograph"
+        overlap = f"{card.iou:.3f}" if card.iou is not None else "empty" if card.is_empty else "not empty"
         table.add_row(Text(card.sentence), kind, f"{card.score:.3f}", overlap)
     return table
+
+
+def _in_words(figures: "CardFigures") -> str:
+    return (
+        f"on these {figures.count} sentences about photographs: mean IoU {figures.mean_iou:.3f}, "
+        f"{figures.good} above 0.5; of {figures.absent} things that are not there, "
+        f"{figures.absent_empty} left empty"
+    )

@@ -71,7 +71,8 @@ class Command:
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
     choose_threshold: bool = False
-    """First choose the threshold with the best mean IoU on split val, and store it in MODEL, a folder."""
+    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold that tells
+    what is absent, and store both in MODEL, a folder."""
     resume: bool = False
     """Go on with the same evaluation in DIR where it was interrupted."""
     overwrite: bool = False
@@ -141,7 +142,7 @@ class Command:
         return folder, inference
 
     def _chosen_threshold(self, folder: Path) -> float:
-        from cris.evaluation.threshold import choose_threshold, store_threshold
+        from cris.evaluation.threshold import choose_threshold, store_thresholds
         from cris.registry import REGISTRY
         from cris.segmenter import Segmenter
 
@@ -158,9 +159,13 @@ class Command:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             choice = choose_threshold(segmenter, progress(examples, total=len(examples), what="val pictures"))
-        store_threshold(folder, choice.best)
+        store_thresholds(folder, choice)
         if not self.as_json:
             show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
+            if choice.peaks:
+                show(
+                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} told right"
+                )
         return choice.best
 
     def _written(

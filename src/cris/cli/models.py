@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import tyro
 from rich.table import Table
 
+from cris.card import SUMMARY, read_front_matter
 from cris.cli.console import show
 from cris.cli.output import to_json
 from cris.registry import ENTRIES, Entry, stored_at
@@ -45,7 +46,7 @@ def _described(entry: Entry) -> dict[str, Any]:
         "size": size,
         "licence": entry.licence,
         "is_here": place.exists(),
-        "description": entry.description,
+        "description": read_front_matter(place).get(SUMMARY, entry.description),
     }
 
 

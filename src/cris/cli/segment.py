@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from cris.card import DOMAIN, read_front_matter
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
 from cris.cli.naming import result_names
@@ -24,6 +25,7 @@ from cris.cli.output import (
 )
 from cris.cli.pictures import find_pictures, is_picture_file
 from cris.errors import InputError
+from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
     from cris.prediction import Prediction
@@ -48,7 +50,7 @@ class Command:
         tyro.conf.arg(metavar="SENTENCE…", help_behavior_hint="(one or more)"),
     ]
     """What to find, each in quotes: "the man in red" "left dog"."""
-    model: str = "cris-scenes"
+    model: str = DEFAULT_MODEL
     """Registered name or checkpoint folder; `cris models` lists the names."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("cris-out")
     """Folder for the results."""
@@ -88,7 +90,6 @@ class Command:
 
     def _segment(self, pictures: list[Path], names: list[str]) -> dict[str, Any]:
         """Writes all results; returns what results.json says."""
-        from cris.registry import resolve
         from cris.segmenter import Segmenter
 
         checkpoint = resolve(self.model)
@@ -102,6 +103,10 @@ class Command:
         )
         files = sorted(file for name in names for file in _files(name).values())
         check_free(self.out, files, job, overwrite=self.overwrite)
+        if domain := read_front_matter(checkpoint).get(DOMAIN):
+            warnings.warn(
+                f"{self.model} knows {domain} alone: on other images it is often wrong", stacklevel=1
+            )
         entries, failures = [], []
         with written_together(self.out) as folder:
             for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):

@@ -11,6 +11,7 @@ import tyro
 from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.errors import InputError
+from cris.registry import DEFAULT_MODEL, resolve
 
 KEY_VARIABLE = "CRIS_API_KEY"
 _MEGA = 2**20
@@ -24,7 +25,7 @@ class Command:
     Logs are JSON lines on stderr, without pictures and sentences. SIGTERM ends it once all is answered.
     """
 
-    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = "cris-scenes"
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = DEFAULT_MODEL
     """Registered name or checkpoint folder."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets other machines in."""
@@ -59,8 +60,6 @@ class Command:
         """Serves until it is told to stop."""
         self._check()
         key = self._key()
-        from cris.registry import resolve
-
         resolve(self.model)  # at once, as the worker that loads it takes seconds to start
         from cris.serving.limits import Limits
         from cris.serving.server import listen, serve

@@ -1,1 +1,1 @@
-"""Shows what the embedded model can and cannot do: a gallery in one HTML file."""
+"""Shows what the embedded models can and cannot do: a gallery in one HTML file."""

@@ -13,16 +13,23 @@ from PIL import Image
 
 from cris import __version__
 from cris.data.scenes import KINDS
+from cris.demo.photographs import photographs
+from cris.demo.scenes import gallery_scenes
 from cris.errors import InputError
-from cris.evaluation.metrics import intersection_and_union, iou
+from cris.evaluation.metrics import GOOD_IOU, intersection_and_union, iou
 from cris.evaluation.results import Evaluation
 from cris.prediction import Prediction
+from cris.segmenter import Segmenter
 
 if TYPE_CHECKING:
     import jinja2
 
 SHARED_RGB, EXTRA_RGB, MISSED_RGB = (56, 201, 140), (240, 84, 84), (84, 140, 255)
 """What is found and true, found but not true, true but not found."""
+
+
+ABSENT = "absent"
+"""Kind of a sentence that means nothing in its picture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,59 +40,132 @@ class Card:
     kind: str | None
     score: float
     iou: float | None
-    """None where the truth is not known."""
+    """None where nothing is meant."""
+    is_empty: bool
+    """Whether nothing was found."""
+    credit: str | None
+    """Where the picture is from; None for a scene."""
     width: int
     """In pixels, as the height."""
     height: int
     picture: str
     found: str
     mask: str
-    compare: str | None
+    compare: str
     """The mask against the true one."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFigures:
+    """How good the answers of some cards are."""
+
+    count: int
+    """Sentences that mean something."""
+    mean_iou: float
+    good: int
+    """Of these, answers with an IoU above 0.5."""
+    absent: int
+    """Sentences that mean nothing."""
+    absent_empty: int
+    """Of these, answers that found nothing."""
+
+
 def make_card(
-    prediction: Prediction, truth: Bool[np.ndarray, "height width"] | None = None, kind: str | None = None
+    prediction: Prediction,
+    truth: Bool[np.ndarray, "height width"] | None,
+    kind: str | None = None,
+    credit: str | None = None,
 ) -> Card:
-    """A prediction as the gallery shows it, with its IoU where the true mask is known."""
+    """Return a prediction as the gallery shows it; without a true mask the sentence means nothing."""
     height, width = prediction.mask.shape
-    mask = Image.fromarray(prediction.mask)
+    true = np.zeros_like(prediction.mask) if truth is None else truth
     return Card(
         sentence=prediction.sentence,
-        kind=kind,
+        kind=ABSENT if truth is None else kind,
         score=prediction.score,
         iou=None if truth is None else iou(*intersection_and_union(prediction.mask, truth)),
+        is_empty=not prediction.mask.any(),
+        credit=credit,
         width=width,
         height=height,
         picture=_data_uri(Image.fromarray(prediction.picture), "JPEG"),
         found=_data_uri(prediction.overlay(), "JPEG"),
-        mask=_data_uri(mask, "PNG"),
-        compare=None if truth is None else _data_uri(_comparison(prediction.mask, truth), "PNG"),
+        mask=_data_uri(Image.fromarray(prediction.mask), "PNG"),
+        compare=_data_uri(_comparison(prediction.mask, true), "PNG"),
+    )
+
+
+def photograph_cards(segmenter: Segmenter) -> list[Card]:
+    """Return a card for each sentence about the package's photographs."""
+    cards = []
+    for photograph in photographs():
+        found = segmenter.predict(photograph.path, [asked.sentence for asked in photograph.asked])
+        credit = f"{photograph.licence}, {photograph.page.removeprefix('https://www.')}"
+        cards += [
+            make_card(prediction, asked.mask, credit=credit)
+            for asked, prediction in zip(photograph.asked, found, strict=True)
+        ]
+    return cards
+
+
+def scene_cards(segmenter: Segmenter) -> list[Card]:
+    """Return a card for each scene of the gallery."""
+    return [
+        make_card(segmenter.predict(one.image, one.sentence), one.mask, one.kind) for one in gallery_scenes()
+    ]
+
+
+def figures_of(cards: Sequence[Card]) -> CardFigures:
+    """Return how good the answers are; at least one must be about something that is there."""
+    ious = [card.iou for card in cards if card.iou is not None]
+    absent = [card for card in cards if card.iou is None]
+    return CardFigures(
+        count=len(ious),
+        mean_iou=sum(ious) / len(ious),
+        good=sum(each > GOOD_IOU for each in ious),
+        absent=len(absent),
+        absent_empty=sum(card.is_empty for card in absent),
     )
 
 
 def render(
     *,
     model: str,
+    summary: str,
+    photographs: Sequence[Card],
+    scenes_model: str,
+    scenes: Sequence[Card],
     evaluation: Evaluation,
     split_size: int,
-    scenes: Sequence[Card],
-    photograph: Sequence[Card],
-    credit: str,
 ) -> str:
-    """The page. Raises InputError when Jinja2, an optional part, is not installed."""
+    """Return the page.
+
+    Args:
+        model: answered the photographs
+        summary: a sentence on that model, from its card; may be empty
+        photographs: what it found
+        scenes_model: answered the scenes
+        scenes: what that found
+        evaluation: of that, on the first scenes of the test split
+        split_size: scenes of the whole split
+
+    Raises:
+        InputError: Jinja2, an optional part, is not installed.
+    """
     return (
         environment()
         .from_string(_template())
         .render(
             model=model,
+            summary=summary,
             version=__version__,
+            figures=figures_of(photographs),
+            photographs=photographs,
+            scenes_model=scenes_model,
+            scenes=scenes,
             total=evaluation.total,
             kinds={kind: evaluation.kinds[kind] for kind in KINDS if kind in evaluation.kinds},
             split_size=f"{split_size:,}",
-            scenes=scenes,
-            photograph=photograph,
-            credit=credit,
             colours={"shared": SHARED_RGB, "extra": EXTRA_RGB, "missed": MISSED_RGB},
         )
     )

@@ -1,6 +1,7 @@
-"""Exported folders: two graphs, config.json, tokenizer.json, results.json and README.md."""
+"""Exported folders: two graphs, config.json, tokenizer.json, README.md, and export.json with their format."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +22,9 @@ PRECISIONS: dict[Format, tuple[Precision, ...]] = {
     "pt2": ("fp32", "bf16"),
 }
 """Format → the precisions it is exported in."""
-RECORD = "results.json"
+METADATA = "export.json"
+_OLD_METADATA = "results.json"
+"""Where `cris export` wrote the metadata before they had a file of their own."""
 SCHEMA_VERSION = 1
 PICTURE_OUTPUTS = ("coarse", "middle", "fine")
 """What the graph of pictures gives and the graph of sentences takes, as in `PictureFeatures`."""
@@ -39,25 +42,35 @@ class Exported:
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether the folder is what `cris export` writes."""
-    try:
-        return bool(json.loads((folder / RECORD).read_text(encoding="utf-8"))["job"] == "export")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return False
+    """Whether the folder is what `cris export` and `export_model` write."""
+    return (folder / METADATA).is_file() or _is_old(folder)
+
+
+def write_metadata(folder: Path, format: Format, precision: Precision, versions: Mapping[str, str]) -> None:
+    """Write what makes a folder an exported one; `versions` of the packages that made it are for people."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "format": format,
+        "precision": precision,
+        "versions": dict(versions),
+    }
+    text = json.dumps(content, indent=2) + "\n"
+    (folder / METADATA).write_text(text, encoding="utf-8", newline="\n")
 
 
 def read_exported(folder: str | Path) -> Exported:
     """Reads all but the graphs; InputError names the file that is missing or foreign."""
     folder = Path(folder)
-    record = _file(folder, RECORD)
+    metadata = _file(folder, _OLD_METADATA if _is_old(folder) else METADATA)
     try:
-        content = json.loads(record.read_text(encoding="utf-8"))
+        content = json.loads(metadata.read_text(encoding="utf-8"))
         version, kind, precision = (content[key] for key in ("schema_version", "format", "precision"))
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{record} is not what cris export writes: export the model again") from error
-    if version != SCHEMA_VERSION or precision not in PRECISIONS.get(kind, ()):
+        is_known = version == SCHEMA_VERSION and precision in PRECISIONS.get(kind, ())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{metadata} is not what cris export writes: export the model again") from error
+    if not is_known:
         raise InputError(
-            f"{record} must have schema_version {SCHEMA_VERSION} and a known format and precision, "
+            f"{metadata} must have schema_version {SCHEMA_VERSION} and a known format and precision, "
             f"got {version!r}, {kind!r} and {precision!r}: update cris, or export the model again"
         )
     graph_files(folder, kind)
@@ -68,6 +81,15 @@ def read_exported(folder: str | Path) -> Exported:
         config=read_config(_file(folder, "config.json")),
         tokenizer=Tokenizer.load(_file(folder, "tokenizer.json")),
     )
+
+
+def _is_old(folder: Path) -> bool:
+    if (folder / METADATA).is_file():
+        return False
+    try:
+        return bool(json.loads((folder / _OLD_METADATA).read_text(encoding="utf-8"))["job"] == "export")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
 
 
 def graph_files(folder: Path, kind: Format) -> tuple[Path, Path]:

@@ -10,6 +10,7 @@ from jaxtyping import Float32, Int64
 
 from cris.engines.engine import Engine, Features, only_cpu
 from cris.engines.exported import ENGINES, PICTURE_OUTPUTS, Format, graph_files
+from cris.errors import InputError
 from cris.model.config import CrisConfig
 
 
@@ -22,7 +23,15 @@ class GraphEngine(Engine):
     def __init__(self, folder: Path, config: CrisConfig, device: str = "auto") -> None:
         self.device = only_cpu(device, ENGINES[self.format])
         self.config = config
-        self._picture, self._sentence = map(self._open, graph_files(folder, self.format))
+        self._picture, self._sentence = map(self._opened, graph_files(folder, self.format))
+
+    def _opened(self, file: Path) -> Any:
+        try:
+            return self._open(file)
+        except MemoryError:
+            raise
+        except Exception as error:  # each runtime has errors of its own
+            raise InputError(f"{file} cannot be opened: export the model again ({error})") from error
 
     @abstractmethod
     def _open(self, file: Path) -> Any:

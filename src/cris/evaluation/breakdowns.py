@@ -69,7 +69,7 @@ def _class(value: float, edges: Sequence[float]) -> int:
     return max(place for place, edge in enumerate(edges) if value >= edge or place == 0)
 
 
-_AREAS = ("no target", *(f"{100 * low:g}–{100 * high:g} %" for low, high in pairwise(AREA_EDGES)))
+_AREAS = ("no_target", *(f"{100 * low:g}–{100 * high:g} %" for low, high in pairwise(AREA_EDGES)))
 _WORDS = (
     *(f"{low}" if high - low == 1 else f"{low}–{high - 1}" for low, high in pairwise(WORD_EDGES)),
     f"{WORD_EDGES[-1]} +",

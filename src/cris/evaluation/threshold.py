@@ -1,4 +1,4 @@
-"""The threshold that turns probabilities into masks: chosen on validation, kept in the checkpoint."""
+"""The thresholds that turn probabilities into masks: chosen on validation, kept in the checkpoint."""
 
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +19,8 @@ from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
 """Probabilities that are tried."""
+PEAK_CANDIDATES = tuple((np.arange(0, 100, 2) / 100).tolist())
+"""Highest probabilities of a mask that are tried as the least that one must have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +29,21 @@ class Choice:
 
     mean_ious: dict[float, float]
     """Threshold → mean IoU."""
+    peaks: dict[float, float]
+    """Peak threshold → mean share of present things that get a mask, and of absent ones that get none.
+
+    Empty where no sentence means nothing, as there is then nothing to choose by.
+    """
 
     @property
     def best(self) -> float:
         """The threshold with the highest mean IoU; the lowest of equals."""
         return max(self.mean_ious, key=lambda threshold: self.mean_ious[threshold])
+
+    @property
+    def best_peak(self) -> float:
+        """The peak threshold that tells absent things best, the lowest of equals; 0 without any."""
+        return max(self.peaks, key=lambda peak: self.peaks[peak], default=0.0)
 
 
 def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choice:
@@ -40,7 +52,7 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
     Raises:
         InputError: there are no examples.
     """
-    ious = []
+    ious, peaks, is_present = [], [], []
     remaining = iter(examples)
     while batch := list(islice(remaining, segmenter.batch_size)):
         found = segmenter.predict_batch(
@@ -51,10 +63,27 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
             for truth, prediction in zip(example.truths, predictions, strict=True):
                 true = example.mask(truth.targets)
                 ious.append(iou(*pixels_above(prediction.probability, true, CANDIDATES)))
+                peaks.append(prediction.grid[prediction.letterbox.cells].max())
+                is_present.append(bool(truth.targets))
     if not ious:
         raise InputError("a threshold is chosen on one sample or more, got none")
     means = np.mean(ious, axis=0)
-    return Choice({threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)})
+    return Choice(
+        mean_ious={threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)},
+        peaks=present_told_from_absent(np.array(peaks), np.array(is_present)),
+    )
+
+
+def present_told_from_absent(
+    peaks: Float32[np.ndarray, "sentences"], is_present: Bool[np.ndarray, "sentences"]
+) -> dict[float, float]:
+    """Return, for each peak threshold, how well it tells what is present from what is not."""
+    if is_present.all() or not is_present.any():
+        return {}
+    return {
+        peak: float((np.mean(peaks[is_present] > peak) + np.mean(peaks[~is_present] <= peak)) / 2)
+        for peak in PEAK_CANDIDATES
+    }
 
 
 def pixels_above(
@@ -71,13 +100,16 @@ def pixels_above(
     return intersections, inside.sum() + outside[::-1].cumsum()[::-1][1:]
 
 
-def store_threshold(checkpoint: Path, threshold: float) -> None:
-    """Writes the threshold into a checkpoint's config.json, whole or not at all.
+def store_thresholds(checkpoint: Path, choice: Choice) -> None:
+    """Write the best thresholds into a checkpoint's config.json, whole or not at all.
 
     Raises:
         InputError: the folder holds no checkpoint.
     """
-    store_inference(checkpoint, lambda inference: replace(inference, threshold=threshold))
+    store_inference(
+        checkpoint,
+        lambda inference: replace(inference, threshold=choice.best, peak_threshold=choice.best_peak),
+    )
 
 
 def store_inference(checkpoint: Path, change: Callable[[InferenceConfig], InferenceConfig]) -> None:

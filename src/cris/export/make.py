@@ -2,15 +2,17 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from torch.export import ExportedProgram
 
-from cris.checkpoint import Checkpoint
+from cris import __version__
+from cris.checkpoint import Checkpoint, load_checkpoint
 from cris.config_file import StoredConfig, write_config
 from cris.engines.engine import Precision
-from cris.engines.exported import PRECISIONS, Format
+from cris.engines.exported import METADATA, PRECISIONS, Format, write_metadata
 from cris.engines.opening import open_graphs
 from cris.errors import InputError
 from cris.export.calibration import Calibration, calibrate, mean_agreement
@@ -20,6 +22,7 @@ from cris.export.program import trace
 from cris.export.quantise import STEPS, quantise
 from cris.export.samples import Sample, noise_samples
 from cris.model.prepare import prepare, to_bfloat16
+from cris.registry import resolve
 
 LEAST_AGREEMENT = 0.99
 """Mean IoU of the masks of int8 with those of float32, on the samples; leaves room for 0.98 on others."""
@@ -38,34 +41,57 @@ class Written:
 
 
 def export_model(
-    checkpoint: Checkpoint,
-    folder: Path,
+    model: str | Path | Checkpoint,
+    folder: str | Path,
     *,
     format: Format,
     precision: Precision = "fp32",
     samples: Sequence[Sample] = (),
     least_agreement: float = LEAST_AGREEMENT,
 ) -> Written:
-    """Writes the two graphs, the configuration, the tokenizer and a card to an empty folder, and checks them.
+    """Write a model for another runtime to a new or empty folder, and check its answers.
 
-    The checkpoint's model is used up. Of int8, as much stays in float32 as masks need to agree.
+    `Segmenter.from_pretrained` opens the folder, and `OnnxSegmenter` one in ONNX. The model of a checkpoint
+    that is passed is used up. Of int8, as much stays in float32 as masks need to agree.
 
     Args:
-        checkpoint: which model.
-        folder: where to write.
+        model: registered name, checkpoint folder, or a checkpoint.
+        folder: where to write; nothing is there before the check is passed.
         format: of the graphs.
         precision: of their arithmetic.
         samples: what int8 is calibrated with, and what the check asks; without them noise.
         least_agreement: mean IoU that masks of int8 must have with those of float32 on the samples.
 
     Raises:
-        InputError: the format does not come in this precision, too few samples to calibrate with, or the
-            graphs answer otherwise than the model.
+        InputError: there is no such model, the folder is in use, the format does not come in this precision,
+            there are too few samples to calibrate with, or the graphs answer otherwise than the model.
     """
     if precision not in PRECISIONS[format]:
         raise InputError(f"{format} is exported in {' or '.join(PRECISIONS[format])}, got {precision}")
     if precision == "int8" and len(samples) < max(BATCHES):
         raise InputError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(samples)}")
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"an export needs a new or empty folder, {folder} is in use: choose another")
+    checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(resolve(model))
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as partial:
+        written = _export(checkpoint, Path(partial), format, precision, samples, least_agreement)
+        for name in written.files:
+            (Path(partial) / name).replace(folder / name)
+    write_metadata(folder, format, precision, {"cris": __version__, "torch": torch.__version__})
+    return replace(written, files=sorted([*written.files, METADATA]))
+
+
+def _export(
+    checkpoint: Checkpoint,
+    folder: Path,
+    format: Format,
+    precision: Precision,
+    samples: Sequence[Sample],
+    least_agreement: float,
+) -> Written:
+    """Write all but the metadata, and check the answers."""
     config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
     asked = samples or noise_samples(max(BATCHES), config)
     expected = plain_logits(checkpoint.model.eval(), asked)

@@ -3,6 +3,7 @@
 import asyncio
 import html
 import os
+import shutil
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -12,7 +13,10 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 
 from cris import __version__
-from cris.demo.pictures import PHOTOGRAPH_SENTENCES, SCENE_SIDE, photograph
+from cris.card import SUMMARY, read_front_matter
+from cris.demo.photographs import photographs
+from cris.demo.scenes import SCENE_SIDE
+from cris.registry import SCENES_MODEL, resolve
 from cris.serving.app import http_error
 from cris.serving.batcher import Batcher
 from cris.serving.drawing import Findings
@@ -26,7 +30,6 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
-EMBEDDED = "cris-scenes"
 KEPT_SECONDS = 600
 """Uploads and results are deleted after so long, and when the server ends."""
 SESSIONS = 256
@@ -36,11 +39,10 @@ SCENES = {
     1: ("the big lightning bolt", "the blue ring", "the pink heart"),
     20: ("the large red circle", "the pink arrow", "the cyan circle"),
 }
-"""Examples: index in the test split of Scenes → what to find."""
+"""Examples for the model of scenes: index in the test split of Scenes → what to find."""
+PHOTOGRAPHS = 4
+"""Examples for all other models: the first of the package's photographs."""
 
-_NOTE = """<p class="note"><strong>This model knows rendered scenes, not photographs.</strong> It comes with
-the package so that everything runs at once. In a photograph it looks for colours and shapes, and is often
-wrong: photographs need a model trained on photographs.</p>"""
 _LEAD = """<h1>From a sentence to <em>its pixels</em></h1><p class="lead">Give it a picture, say what to find,
 and it lights up the pixels you mean. Several sentences, one a line, get a colour each.</p>"""
 _EMPTY = """<p class="soft">What is found appears above, in colours over your picture. The examples below
@@ -87,7 +89,7 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
         delete_cache=(60, KEPT_SECONDS),
         fill_width=False,
     ) as blocks:
-        gr.HTML(_LEAD + (_NOTE if batcher.settings.model == EMBEDDED else ""))
+        gr.HTML(_LEAD + _note(batcher.settings.model))
         findings = gr.State(None, time_to_live=KEPT_SECONDS)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
@@ -218,8 +220,19 @@ def _told(message: str) -> gr.Error:
     return gr.Error(html.escape(message, quote=False), print_exception=False)  # Gradio shows HTML
 
 
+def _note(model: str) -> str:
+    """Return what the model's card says of it in a sentence, if it does."""
+    summary = read_front_matter(resolve(model)).get(SUMMARY)
+    return f'<p class="note">{html.escape(summary)}</p>' if summary else ""
+
+
 def _examples(folder: Path, model: str) -> list[list[str]]:
-    """Pictures that come with the package, as files, and what to find in them."""
+    """Return images that come with the package, as files, and what to find in them."""
+    if model != SCENES_MODEL:
+        return [
+            [shutil.copy(each.path, folder), "\n".join(asked.sentence for asked in each.asked)]
+            for each in photographs()[:PHOTOGRAPHS]
+        ]
     from cris.data.scenes import Scenes
 
     scenes = Scenes("test", size=SCENE_SIDE)
@@ -228,10 +241,7 @@ def _examples(folder: Path, model: str) -> list[list[str]]:
         path = folder / f"scene-{index}.png"
         Image.fromarray(scenes[index].image).save(path)
         rows.append([str(path), "\n".join(sentences)])
-    path = folder / "coffee.jpg"
-    path.write_bytes(photograph())
-    rows.append([str(path), "\n".join(PHOTOGRAPH_SENTENCES)])
-    return rows if model == EMBEDDED else rows[::-1]  # others may know photographs better
+    return rows
 
 
 def _theme() -> gr.themes.Base:

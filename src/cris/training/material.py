@@ -52,7 +52,7 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
     """Opens data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
-        ValueError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
+        InputError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
             the sampling asks for cannot be made of these samples.
     """
     looked_at = [config.validation.data] if config.validation.data else sources

@@ -142,7 +142,7 @@ def test_the_page_shows_both_readings_and_escapes_what_the_data_says() -> None:
     assert "http" not in page.replace("http-equiv", "")
 
 
-def test_suspects_are_judged_with_the_keyboard_or_by_touch(tmp_path: Path) -> None:
+def test_suspects_are_judged_with_the_keyboard_or_by_touch(needs_browser: None, tmp_path: Path) -> None:
     class Sources:
         def __getitem__(self, place: int) -> Example:
             return example((0,))

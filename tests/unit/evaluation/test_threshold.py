@@ -5,7 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from cris.evaluation.metrics import iou
-from cris.evaluation.threshold import CANDIDATES, Choice, choose_threshold, pixels_above
+from cris.evaluation.threshold import (
+    CANDIDATES,
+    PEAK_CANDIDATES,
+    Choice,
+    choose_threshold,
+    pixels_above,
+    present_told_from_absent,
+)
 
 
 @given(
@@ -21,7 +28,21 @@ def test_pixels_are_those_of_masks_made_at_each_candidate(probability: np.ndarra
 
 
 def test_the_best_is_the_lowest_of_equals() -> None:
-    assert Choice({0.3: 0.5, 0.4: 0.6, 0.5: 0.6}).best == 0.4
+    choice = Choice({0.3: 0.5, 0.4: 0.6, 0.5: 0.6}, {0.1: 0.7, 0.2: 0.9, 0.3: 0.9})
+    assert choice.best == 0.4
+    assert choice.best_peak == 0.2
+    assert Choice({0.3: 0.5}, {}).best_peak == 0
+
+
+def test_peaks_are_judged_by_what_is_present_and_what_is_absent_alike() -> None:
+    peaks = np.array([0.9, 0.8, 0.61, 0.3, 0.55], dtype=np.float32)
+    is_present = np.array([True, True, True, True, False])
+    told = present_told_from_absent(peaks, is_present)
+    assert told[0.0] == 0.5
+    assert told[0.56] == (3 / 4 + 1) / 2
+    assert told[0.96] == 0.5
+    assert set(told) == set(PEAK_CANDIDATES)
+    assert present_told_from_absent(peaks[:4], is_present[:4]) == {}
 
 
 def test_no_examples_are_refused() -> None:

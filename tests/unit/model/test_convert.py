@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from cris.model import CrisConfig, build_cris
 from cris.model.config import (
+    ClipResnetConfig,
+    ClipTextConfig,
     DecoderConfig,
-    ImageEncoderConfig,
     NeckConfig,
     ProjectorConfig,
-    TextEncoderConfig,
 )
 from cris.model.convert import CLIP_UNUSED, load_clip, load_released
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 
 TINY = CrisConfig(
     joint_dim=64,
-    image=ImageEncoderConfig(layers=(1, 2, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
-    text=TextEncoderConfig(vocabulary=600, width=64, layers=2),
+    image=ClipResnetConfig(layers=(1, 2, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
+    text=ClipTextConfig(vocabulary=600, width=64, layers=2),
     neck=NeckConfig(fine=32, middle=64, coarse=128),
     decoder=DecoderConfig(layers=1, ffn=128),
     projector=ProjectorConfig(hidden=64, dim=32),

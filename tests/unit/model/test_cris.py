@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cris.model import BACKBONES, build_cris
-from cris.model.config import DecoderConfig, ProjectorConfig, TextEncoderConfig
+from cris.model.config import ClipTextConfig, DecoderConfig, ProjectorConfig
 from tests.small import SMALL, random_tokens, small_cris
 from tests.straightforward import predict_plainly
 
@@ -101,7 +101,7 @@ def test_positions_are_buffers_that_are_not_stored():
 
 
 def test_a_text_tower_of_another_width_joins_the_decoder():
-    config = replace(SMALL, text=TextEncoderConfig(vocabulary=600, context_length=32, width=128, layers=1))
+    config = replace(SMALL, text=ClipTextConfig(vocabulary=600, context_length=32, width=128, layers=1))
     with torch.no_grad():
         logits = small_cris(config)(torch.randn(1, 3, 32, 32), random_tokens([3], 8))
     assert logits.shape == (1, 1, 8, 8)

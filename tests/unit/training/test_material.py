@@ -1,18 +1,24 @@
 """What a run is given, and what it refuses."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from cris.checkpoint import save_checkpoint
-from cris.data.loading.loader import Loader
+from cris.data.collages import MixedDataset
+from cris.data.loading.loader import Batch, Loader
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
 from cris.model.build import build_cris
 from cris.training.config import SamplingConfig
-from cris.training.material import build_loader, build_model, find_start, gather_material
+from cris.training.material import build_loader, build_model, build_stream, find_start, gather_material
 from cris.training.recipes import RECIPES, cris_scenes
+from tests.photographs import Disc, photograph, plain_photographs
 from tests.stored import records, write
 
 CONFIG = cris_scenes()
@@ -89,3 +95,78 @@ def test_transforms_are_those_that_are_asked_for() -> None:
     assert list(loader_of().views.prepare.transforms) == []
     asked = loader_of(smallest_crop=0.7, flip_probability=0.5, colour_jitter=0.2).views.prepare.transforms
     assert list(asked) == [CropAroundTargets(0.7), HorizontalFlip(0.5), ColourJitter(0.2, 0.2, 0.2)]
+
+
+@pytest.mark.parametrize("option", ["collage_share", "repeat_threshold"])
+def test_scenes_have_no_photographs_to_cut_out_or_repeat(option: str) -> None:
+    config = replace(CONFIG, sampling=replace(CONFIG.sampling, **{option: 0.5}))
+    with pytest.raises(ValueError, match=rf"sampling.{option} needs photographs and must be 0 for scenes"):
+        gather_material(["scenes"], config, None)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> str:
+    """Six photographs to learn from, and one to look at."""
+    write(tmp_path / "photographs", [*plain_photographs(6), photograph(7, [Disc("dog")], split="val")])
+    return str(tmp_path / "photographs")
+
+
+def mixed_loader(photographs: str, **sampling: object) -> Loader:
+    chosen = SamplingConfig(pictures=4, sentences=2, collage_share=0.5, smallest_crop=0.7, **sampling)
+    config = replace(CONFIG, seed=3, sampling=chosen)
+    return build_loader(config, gather_material([photographs], config, None))
+
+
+def digests(batches: Iterable[Batch]) -> list[str]:
+    return [
+        hashlib.sha256(
+            b"".join(part.contiguous().numpy().tobytes() for part in vars(batch).values())
+        ).hexdigest()
+        for batch in batches
+    ]
+
+
+def test_a_run_with_collages_goes_on_exactly_where_it_stopped(photographs: str) -> None:
+    straight = list(islice(mixed_loader(photographs), 5))
+    first = len(mixed_loader(photographs).stream.index)
+    are_collages = torch.cat([batch.samples for batch in straight]) >= first
+    assert 5 <= int(are_collages.sum()) <= 35
+    stopped, seen = mixed_loader(photographs, workers=2), []
+    for batch in stopped:  # the workers have read ahead by now
+        seen.append(batch)
+        if len(seen) == 2:
+            break
+    resumed = mixed_loader(photographs)
+    resumed.load_state_dict(stopped.state_dict())
+    assert digests(seen) + digests(islice(resumed, 3)) == digests(straight)
+
+
+def test_a_position_with_another_share_of_collages_is_refused(photographs: str) -> None:
+    state = mixed_loader(photographs).state_dict()
+    other = loader_of(pictures=4, sentences=2)
+    assert state["collage_share"] == 0.5
+    with pytest.raises(ValueError, match="cannot be used"):
+        other.load_state_dict(state)
+
+
+def test_collages_are_made_of_what_is_learned_from_and_told_in_the_fingerprints(photographs: str) -> None:
+    config = replace(CONFIG, sampling=replace(CONFIG.sampling, collage_share=0.1))
+    material = gather_material([photographs], config, None)
+    assert isinstance(material.training, MixedDataset)
+    assert {stored.row(row).picture_id for stored, row in material.training.collages.photographs.rows} == {
+        *range(1, 7)
+    }
+    assert not isinstance(material.validation, MixedDataset)
+    plain = gather_material([photographs], CONFIG, None)
+    assert material.fingerprints == (*plain.fingerprints, "collages 1")
+
+
+def test_pictures_of_rare_categories_are_repeated(tmp_path: Path) -> None:
+    dogs = [photograph(number, [Disc("dog")]) for number in range(1, 9)]
+    cow, held_out = photograph(9, [Disc("cow")]), photograph(10, [Disc("cow")], split="val")
+    write(tmp_path / "data", [*dogs, cow, held_out])
+    config = replace(CONFIG, sampling=SamplingConfig(repeat_threshold=4 / 9))
+    material = gather_material([str(tmp_path / "data")], config, None)
+    np.testing.assert_array_equal(material.repeats, 8 * [1] + [2])
+    assert build_stream(config, material).groups_per_epoch == 10
+    assert gather_material([str(tmp_path / "data")], CONFIG, None).repeats is None

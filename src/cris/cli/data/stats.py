@@ -63,6 +63,7 @@ def _summary(it: "Statistics") -> str:
         "targets": ", ".join(f"{name} {times:,}" for name, times in it.targets),
         "mask areas": ", ".join(f"{100 * low:g}–{100 * high:g} % {times:,}" for low, high, times in areas),
         "distractors": ", ".join(f"{number}: {times:,}" for number, times in enumerate(it.distractors)),
+        "collages": f"{it.collages:,} of the pictures",
         "ceiling": ", ".join(f"{size}: {ceiling:.3f}" for size, ceiling in it.ceilings),
     }
     return "\n".join(f"{name}: {line}" for name, line in lines.items())

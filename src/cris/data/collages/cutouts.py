@@ -120,7 +120,7 @@ class Photographs:
         """Decode a photograph.
 
         Raises:
-            ValueError: it is damaged.
+            InputError: it is damaged.
         """
         stored, index = self.rows[row]
         image, reduction = stored.decode(stored.row(index), MAX_SIDE)
@@ -130,7 +130,7 @@ class Photographs:
         """Cut the object out; None when it is not whole and clear after all.
 
         Raises:
-            ValueError: the photograph is damaged.
+            InputError: the photograph is damaged.
         """
         if candidate in self._unfit:
             return None

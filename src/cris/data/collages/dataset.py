@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cris.data.collages.compose import compose
-from cris.data.collages.cutouts import Cutout, Photographs
+from cris.data.collages.cutouts import MIN_SIDE, Cutout, Photographs
 from cris.data.expressions import Expression, Wishes, expressions_of
 from cris.data.records import ObjectRecord
 from cris.data.samples import Sample, SampleIndex, Stored, View
@@ -79,8 +79,8 @@ class Collages:
         self._backgrounds = _backgrounds(self.photographs)
         if not self._backgrounds:
             raise InputError(
-                f"collages need photographs that only split {dataset.split} has, with whole objects of 48 "
-                f"pixels and more: found none in {len(rows):,} pictures"
+                f"collages need photographs that only split {dataset.split} has, with whole objects of "
+                f"{MIN_SIDE} pixels and more: found none in {len(rows):,} pictures"
             )
         places = np.arange(count)
         self.index = SampleIndex(picture=places, entry=places)

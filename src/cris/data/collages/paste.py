@@ -64,7 +64,7 @@ def _sized(cutout: Cutout, mean_side: float, draws: Draws) -> list[Pixels]:
     return [part[:, ::-1] for part in parts] if draws.chance(MIRRORED_SHARE) else parts
 
 
-def _resized(pixels: Pixels, height: int, width: int) -> Pixels:
+def _resized(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, "new_height new_width *channels"]:
     """Halve as often as it takes, then interpolate: both of whole numbers."""
     pixels = np.ascontiguousarray(pixels)
     while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:

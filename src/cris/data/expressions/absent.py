@@ -1,14 +1,13 @@
 """Sentences that mean nothing in an image, for training."""
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 
 from cris.data.expressions.clothing import colours_nobody_wears
 from cris.data.expressions.colours import NEAR, Palette
 from cris.data.expressions.nouns import confusable_with, is_kind_of
 from cris.data.expressions.phrases import draw_mark, draw_phrase
-from cris.data.expressions.synonyms import MAY_BE_CALLED, draw_absent, draw_word
+from cris.data.expressions.synonyms import MAY_BE_CALLED, Vocabulary
 from cris.data.expressions.view import Thing
 
 CONFUSABLE_SHARE = 0.3
@@ -18,67 +17,58 @@ UNWORN_SHARE = 0.15
 MOST_PEOPLE = 4
 """People in an image beyond which it is not seen what they all wear."""
 _KINDS = (
-    *("only", "only", "only", "only", "only", "only", "left", "right", "left side", "right side", "leftmost"),
-    *(
-        "rightmost",
-        "middle",
-        "biggest",
-        "smallest",
-        "front",
-        "back",
-        "second left",
-        "second right",
-        "next to",
-    ),
-    "colour",
+    *("only", "only", "only", "only", "only", "only", "left", "right", "left side", "right side"),
+    *("leftmost", "rightmost", "middle", "biggest", "smallest", "front", "back", "second left"),
+    *("second right", "next to", "colour"),
 )
 
 
-def absent_for_training(
+def absent_sentences(
     groups: Mapping[str, Sequence[Thing]],
     palette: Palette,
-    known: Sequence[str],
+    vocabulary: Vocabulary,
     draw: random.Random,
     count: int,
 ) -> list[str]:
-    """Return `count` different sentences, or fewer, of what is not in the image.
+    """Return `count` different sentences, or fewer, that mean nothing in the image.
 
-    `groups` are all its things by category, and `known` all categories that would be among them.
+    `groups` are its things by category; all that the vocabulary knows would be among them.
     """
-    absent = [noun for noun in known if not _may_be_called(noun, groups)]
+    absent = [noun for noun in sorted(vocabulary.known) if noun and not _may_be_there(noun, groups)]
     if not absent:
         return []
+    alike = [noun for noun in absent if confusable_with(noun, groups)]
     people = groups.get("person", ())
     unworn = colours_nobody_wears(palette, people) if 1 <= len(people) <= MOST_PEOPLE else []
-
-    def draws() -> Iterator[str]:
-        alike = [noun for noun in absent if confusable_with(noun, groups)]
-        while True:
-            if unworn and draw.random() < UNWORN_SHARE:
-                noun = draw_word("person", draw, is_alone=len(people) == 1)
-                yield draw_phrase("clothing", noun, draw, colour=draw.choice(unworn))
-            else:
-                noun = draw.choice(alike if alike and draw.random() < CONFUSABLE_SHARE else absent)
-                yield _phrase(noun, groups, draw)
-
-    return list(dict.fromkeys(islice(draws(), count)))
+    sentences: dict[str, None] = {}
+    for _ in range(count):
+        if unworn and draw.random() < UNWORN_SHARE:
+            noun = vocabulary.draw("person", draw, is_alone=len(people) == 1)
+            sentence = draw_phrase("clothing", noun, draw, colour=draw.choice(unworn))
+        else:
+            noun = draw.choice(alike if alike and draw.random() < CONFUSABLE_SHARE else absent)
+            sentence = _sentence(noun, groups, vocabulary, draw)
+        sentences[sentence] = None
+    return list(sentences)
 
 
-def _phrase(noun: str, groups: Mapping[str, Sequence[Thing]], draw: random.Random) -> str:
-    kind = draw.choice(_KINDS)
-    if noun == "person" and kind == "colour":
+def _sentence(
+    noun: str, groups: Mapping[str, Sequence[Thing]], vocabulary: Vocabulary, draw: random.Random
+) -> str:
+    kind, mark = draw.choice(_KINDS), ""
+    landmarks = sorted(each for each, things in groups.items() if len(things) == 1)
+    if kind == "colour" and noun == "person":
         kind = "clothing"
-    landmarks = [each for each, things in sorted(groups.items()) if len(things) == 1]
-    if kind == "next to" and not landmarks:
+    elif kind == "next to" and landmarks:
+        mark = draw_mark(vocabulary.draw(draw.choice(landmarks), draw, is_alone=True), draw)
+    elif kind == "next to":
         kind = "only"
-    mark = (
-        draw_mark(draw_word(draw.choice(landmarks), draw, is_alone=True), draw) if kind == "next to" else ""
-    )
-    return draw_phrase(kind, draw_absent(noun, draw), draw, mark=mark, colour=draw.choice(list(NEAR)))
+    word = vocabulary.draw_absent(noun, draw)
+    return draw_phrase(kind, word, draw, mark=mark, colour=draw.choice(list(NEAR)))
 
 
-def _may_be_called(noun: str, groups: Mapping[str, Sequence[Thing]]) -> bool:
-    """Return whether something in the image is of the category, or may pass for it in a person's eyes."""
+def _may_be_there(noun: str, groups: Mapping[str, Sequence[Thing]]) -> bool:
+    """Return whether something in the image is of the category, or may pass for it."""
     return (
         noun in groups
         or any(other in groups for other in MAY_BE_CALLED.get(noun, ()))

@@ -41,7 +41,7 @@ CARRIED = frozenset(
 """Categories that people hold or wear."""
 
 
-def on_top(group: Sequence[Thing], others: Mapping[str, Sequence[Thing]]) -> Iterator[tuple[str, Thing, str]]:
+def on_top(group: Sequence[Thing], others: Mapping[str, Sequence[Thing]]) -> Iterator[tuple[Thing, str]]:
     """Yield the one of the group that is on a thing of another category, with that category's noun."""
     if any(thing.noun in GROUNDED for thing in group):
         return
@@ -55,12 +55,10 @@ def on_top(group: Sequence[Thing], others: Mapping[str, Sequence[Thing]]) -> Ite
             if lower_gaps[place] <= TOUCH and any(_is_over(thing, other) for other in others[noun])
         ]
         if _is_sole(found, gaps):
-            yield "on", group[found[0]], noun
+            yield group[found[0]], noun
 
 
-def carried(
-    people: Sequence[Thing], others: Mapping[str, Sequence[Thing]]
-) -> Iterator[tuple[str, Thing, str]]:
+def carried(people: Sequence[Thing], others: Mapping[str, Sequence[Thing]]) -> Iterator[tuple[Thing, str]]:
     """Yield the one person who touches a thing that people hold or wear, with its category's noun."""
     for noun in sorted(CARRIED & others.keys()):
         gaps = _gaps([person.mask for person in people], others[noun])
@@ -70,7 +68,7 @@ def carried(
             if gaps[place] <= TOUCH and all(other.area < person.area for other in others[noun])
         ]
         if _is_sole(found, gaps):
-            yield "with", people[found[0]], noun
+            yield people[found[0]], noun
 
 
 def _is_sole(found: Sequence[int], gaps: Sequence[float]) -> bool:

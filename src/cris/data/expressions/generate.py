@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from cris.data.expressions import rules, training
-from cris.data.expressions.absent import absent_for_training
+from cris.data.expressions.absent import absent_sentences
 from cris.data.expressions.census import Census
 from cris.data.expressions.colours import Palette, clear_colour
+from cris.data.expressions.expression import Expression
 from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable, noun_of
+from cris.data.expressions.synonyms import Vocabulary
 from cris.data.expressions.view import Clarity, Thing, things_of
 from cris.data.expressions.wording import can_be_counted, forms_of
 from cris.data.records import ObjectRecord
@@ -20,8 +22,6 @@ NUMEROUS_AREA = 0.02
 """Share of the picture that a lone thing covers at least, if more of its kind may be unannotated."""
 MIXED_UP_AREA = 0.2
 """Times a thing's area from which on another, that may be called by its name, keeps it from being meant."""
-SAME_THING = 0.5
-"""Overlap from which on two masks of a category may be one thing annotated twice."""
 MOST_ALIKE = 8
 """Things of a noun in a picture beyond which annotators tire and leave some out."""
 MOST_TOGETHER = 6
@@ -50,16 +50,6 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expression:
-    """A sentence and what it means."""
-
-    object_ids: tuple[int, ...]
-    kind: str
-    """What tells the things apart: only, left, leftmost, biggest, second left, colour, next to, …"""
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """A picture's things by their nouns, as far as sentences may be made about them."""
 
@@ -73,7 +63,7 @@ class Picture:
         is_countable = len(group) == 1 or (len(group) <= MOST_ALIKE and can_be_counted(noun))
         if not is_countable or noun in ILL_DRAWN:
             return []
-        if any(thing.is_crowd for thing in group) or _is_doubled(group):
+        if any(thing.is_crowd for thing in group) or rules.is_doubled(group):
             return []
         others = [each for other in confusable_with(noun, self.groups) for each in self.groups[other]]
         if any(other.is_crowd for other in others):
@@ -138,24 +128,21 @@ def _for_training(
     picture: Picture, wishes: Wishes, picture_id: int, *, is_complete: bool
 ) -> list[Expression]:
     draw = random.Random(f"{wishes.seed} {picture_id}")
-    expressions = [
-        Expression(
-            object_ids=tuple(thing.id for thing in each.things), kind=each.kind, sentence=each.sentence
-        )
-        for each in training.said_for_training(
-            picture.groups,
-            picture.palette,
-            draw,
-            most=wishes.sentences_per_object,
-            is_complete=is_complete,
-            is_composed=wishes.is_composed,
-        )
-    ]
+    vocabulary = Vocabulary(picture.census.known)
+    scene = training.Scene(
+        groups=picture.groups,
+        palette=picture.palette,
+        vocabulary=vocabulary,
+        is_complete=is_complete,
+        is_composed=wishes.is_composed,
+    )
+    expressions = training.varied_expressions(scene, draw, most=wishes.sentences_per_object)
     if is_complete:
         count = max(LEAST_ABSENT, round(ABSENT_SHARE * len(expressions)))
-        known = sorted(picture.census.known)
-        for sentence in absent_for_training(picture.groups, picture.palette, known, draw, count):
-            expressions.append(Expression(object_ids=(), kind="no target", sentence=sentence))
+        expressions += [
+            Expression(object_ids=(), kind="no_target", sentence=sentence)
+            for sentence in absent_sentences(picture.groups, picture.palette, vocabulary, draw, count)
+        ]
     return expressions
 
 
@@ -227,8 +214,4 @@ def _no_targets(picture: Picture, draw: random.Random) -> Iterator[Expression]:
         noun = draw.choice(absent)
         ways.append(forms_of(draw.choice(("only", "left", "biggest", "right")), noun))
     if ways:
-        yield Expression(object_ids=(), kind="no target", sentence=draw.choice(draw.choice(ways)))
-
-
-def _is_doubled(group: Sequence[Thing]) -> bool:
-    return any(rules.overlap(a, b) >= SAME_THING for place, a in enumerate(group) for b in group[place + 1 :])
+        yield Expression(object_ids=(), kind="no_target", sentence=draw.choice(draw.choice(ways)))

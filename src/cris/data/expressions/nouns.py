@@ -48,9 +48,6 @@ _IRREGULAR = {
     "foot": "feet",
     "tooth": "teeth",
     "goose": "geese",
-    "luggage": "luggage",
-    "food": "food",
-    "fruit": "fruit",
 }
 UNCOUNTED = frozenset(
     {

@@ -15,6 +15,8 @@ NEAR, FAR = 0.03, 0.2
 """Distances that are surely "next to" something and surely not, as shares of the picture's mean side."""
 LEAST_BESIDE, MOST_BESIDE = 0.12, 0.5
 """How far centres lie apart at least, and ends at most, where one is left or right of the other."""
+SAME_THING = 0.5
+"""Overlap from which on two masks may be one thing annotated twice."""
 LONGEST_ROW = 6
 """Things in a row that people count."""
 
@@ -209,6 +211,15 @@ def overlap(thing: Thing, other: Thing) -> float:
         return 0.0
     shared = np.count_nonzero(thing.mask & other.mask)
     return float(shared / min(np.count_nonzero(thing.mask), np.count_nonzero(other.mask)))
+
+
+def is_doubled(group: Sequence[Thing]) -> bool:
+    """Whether two masks of a category may be one thing annotated twice."""
+    return any(
+        a.noun == b.noun and overlap(a, b) >= SAME_THING
+        for place, a in enumerate(group)
+        for b in group[place + 1 :]
+    )
 
 
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")

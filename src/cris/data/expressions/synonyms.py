@@ -1,9 +1,10 @@
 """Words that people use for COCO's categories, and words kept out of training to measure what is new."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from cris.data.expressions.nouns import plural_of
+from cris.data.expressions.nouns import UNCOUNTED, plural_of
 
 HELD_OUT = {
     "puppy": "dog",
@@ -31,6 +32,30 @@ HELD_OUT = {
 
 HELD_OUT_LIKE = {"lady": "woman", "gentleman": "man", "infant": "child"}
 """Held-out word → the trained word nearest to it, where that is not the category's name."""
+
+COCO = frozenset(
+    {
+        *("person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat"),
+        *("traffic light", "fire hydrant", "stop sign", "parking meter", "bench", "bird", "cat", "dog"),
+        *("horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "backpack", "umbrella", "handbag"),
+        *("tie", "suitcase", "frisbee", "skis", "snowboard", "sports ball", "kite", "baseball bat"),
+        *(
+            "baseball glove",
+            "skateboard",
+            "surfboard",
+            "tennis racket",
+            "bottle",
+            "wine glass",
+            "cup",
+            "fork",
+        ),
+        *("knife", "spoon", "bowl", "banana", "apple", "sandwich", "orange", "broccoli", "carrot", "hot dog"),
+        *("pizza", "donut", "cake", "chair", "couch", "potted plant", "bed", "dining table", "toilet", "tv"),
+        *("laptop", "mouse", "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink"),
+        *("refrigerator", "book", "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush"),
+    }
+)
+"""The 80 categories."""
 
 SYNONYMS = {
     "airplane": ("plane", "aircraft", "aeroplane"),
@@ -106,6 +131,9 @@ BROADER = {
 }
 """Word → all categories whose things it may mean."""
 
+SYNONYM_SHARE = 0.4
+"""Share of the mentions of a category with synonyms in which one of them stands."""
+
 _PERSON = {"person": 5.0, "human": 0.6, "individual": 0.4, "figure": 0.3, "someone": 0.4, "somebody": 0.3}
 _LONE_PERSON = _PERSON | {
     **{"man": 2.5, "woman": 2.5, "guy": 2.0, "girl": 1.2, "boy": 1.2, "kid": 0.8, "child": 0.6, "dude": 0.3}
@@ -145,40 +173,59 @@ MAY_BE_CALLED = {
 }
 """Absent category → those of which a thing, where it is present, may still be called so."""
 _UNSURE_WHEN_ABSENT = frozenset(
-    {"table", "plant", "sign", "red sign", "meter", "glove", "bat", "disc", "vessel"}
+    {
+        *("table", "plant", "sign", "red sign", "meter", "glove", "bat", "disc", "vessel", "cycle", "phone"),
+        *("ball", "controller"),
+    }
 )
 """Synonyms that also mean things of no category, so that nothing is known to be absent by them."""
 
 
-def draw_word(noun: str, draw: random.Random, *, is_alone: bool) -> str:
-    """Draw a word for one thing of the category, which is the only one of it in the image or not."""
-    if noun == "person":
-        words = _LONE_PERSON if is_alone else _AMONG_PEOPLE
-        return draw.choices(list(words), list(words.values()))[0]
-    others = SYNONYMS.get(noun, ())
-    return _draw_synonym(others, draw) if others and draw.random() < 0.45 else noun
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Words for the categories of a data set: with synonyms where all are COCO's, else their names alone."""
+
+    known: frozenset[str]
+    """The nouns of all its categories."""
+
+    @property
+    def is_coco(self) -> bool:
+        """Whether the tables here hold: what other categories share with a word is not known."""
+        return self.known <= COCO
+
+    def broader(self, noun: str) -> list[str]:
+        """Return the words that mean things of the category among others."""
+        return [word for word, nouns in BROADER.items() if noun in nouns] if self.is_coco else []
+
+    def draw(self, noun: str, draw: random.Random, *, is_alone: bool) -> str:
+        """Draw a word for one thing of the category, which is the only one of it in the image or not."""
+        if not self.is_coco:
+            return noun
+        if noun == "person":
+            return _weighted(_LONE_PERSON if is_alone else _AMONG_PEOPLE, draw)
+        return _synonym(noun, SYNONYMS.get(noun, ()), SYNONYM_SHARE, draw)
+
+    def draw_plural(self, noun: str, draw: random.Random) -> str:
+        """Draw a word for several things of the category."""
+        if self.is_coco and noun == "person":
+            return _weighted(_PEOPLE, draw)
+        word = self.draw(noun, draw, is_alone=False)
+        return plural_of(noun if word in UNCOUNTED else word)
+
+    def draw_absent(self, noun: str, draw: random.Random) -> str:
+        """Draw a word for a category of which nothing is in the image."""
+        if not self.is_coco or noun == "person":
+            return self.draw(noun, draw, is_alone=True)
+        sure = [word for word in SYNONYMS.get(noun, ()) if word not in _UNSURE_WHEN_ABSENT]
+        return _synonym(noun, sure, SYNONYM_SHARE, draw)
 
 
-def draw_plural(noun: str, draw: random.Random) -> str:
-    """Draw a word for several things of the category."""
-    if noun == "person":
-        return draw.choices(list(_PEOPLE), list(_PEOPLE.values()))[0]
-    return plural_of(draw_word(noun, draw, is_alone=False))
+def _weighted(words: Mapping[str, float], draw: random.Random) -> str:
+    return draw.choices(list(words), list(words.values()))[0]
 
 
-def draw_absent(noun: str, draw: random.Random) -> str:
-    """Draw a word for a category of which nothing is in the image."""
-    if noun == "person":
-        words = _LONE_PERSON
-        return draw.choices(list(words), list(words.values()))[0]
-    others = [word for word in SYNONYMS.get(noun, ()) if word not in _UNSURE_WHEN_ABSENT]
-    return _draw_synonym(others, draw) if others and draw.random() < 0.3 else noun
-
-
-def _draw_synonym(words: Sequence[str], draw: random.Random) -> str:
-    return draw.choices(words, [1 / (place + 1) for place in range(len(words))])[0]
-
-
-def broader_words(noun: str) -> list[str]:
-    """Return the words that mean things of the category among others."""
-    return [word for word, nouns in BROADER.items() if noun in nouns]
+def _synonym(noun: str, others: Sequence[str], share: float, draw: random.Random) -> str:
+    """Draw the noun or one of the other words, the first of which is the most frequent."""
+    if not others or draw.random() >= share:
+        return noun
+    return draw.choices(others, [1 / (place + 1) for place in range(len(others))])[0]

@@ -1,15 +1,17 @@
 """Many varied sentences about an image's things, for training: more words, more phrasings, wider limits."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cris.data.expressions import contacts, rules
 from cris.data.expressions.clothing import clothing_colour
 from cris.data.expressions.colours import Palette, clear_colour
+from cris.data.expressions.expression import Expression
 from cris.data.expressions.nouns import is_kind_of
 from cris.data.expressions.phrases import draw_mark, draw_phrase
-from cris.data.expressions.synonyms import BROADER, broader_words, draw_plural, draw_word
+from cris.data.expressions.synonyms import BROADER, Vocabulary
 from cris.data.expressions.view import Clarity, Thing
 from cris.data.expressions.wording import NUMBERS, can_be_counted
 
@@ -37,8 +39,6 @@ MOST_TOGETHER = 12
 """Things that one plural means at most."""
 SEEN_TOGETHER = 0.9
 """Share of the area of several things that those make up which are clear, if a plural means them."""
-SAME_THING = 0.5
-"""Overlap from which on two masks of a word may be one thing annotated twice."""
 CLEAR_COLOUR = 0.45
 """Share of a thing's pixels that have its colour."""
 MOST_OF_A_KIND = 4
@@ -65,14 +65,18 @@ ROLES = {
 """Category that a person has or is on → words for that person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """Something that tells a thing from all others of its word."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """What is known of an image, and the words for it."""
 
-    kind: str
-    landmark: str = ""
-    """Category of the other thing that is named, if any."""
-    colour: str = ""
+    groups: Mapping[str, list[Thing]]
+    """Category → its things."""
+    palette: Palette
+    vocabulary: Vocabulary
+    is_complete: bool
+    """Whether things of all categories are annotated, so that a word for several of them may be used."""
+    is_composed: bool
+    """Whether things come from several photographs, so that neither depth nor contact is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,77 +84,60 @@ class Named:
     """All things of the image that a word means."""
 
     noun: str
-    """Of a category, which stands for its synonyms too, or a word broader than that."""
+    """A category, which stands for its synonyms too, or a word broader than that."""
     things: list[Thing]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """A sentence, and all that it means."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What tells a thing from all others that its word means."""
 
-    things: tuple[Thing, ...]
     kind: str
-    sentence: str
+    landmark: str = ""
+    """Category of the other thing that is named, if any."""
+    colour: str = ""
 
 
-def said_for_training(
-    groups: Mapping[str, list[Thing]],
-    palette: Palette,
-    draw: random.Random,
-    *,
-    most: int,
-    is_complete: bool,
-    is_composed: bool = False,
-) -> list[Said]:
-    """Return sentences about single things, `most` of each at most, and about several.
-
-    `groups` are things by category; words broader than these are used where all categories are complete. In
-    an image that is composed, nothing is said of depth, nor of what things are on or people have with them.
-    """
-    ways: dict[int, list[tuple[Named, list[Way]]]] = {}
-    things: dict[int, Thing] = {}
-    said: list[Said] = []
-    for named in _named(groups, is_complete=is_complete):
-        found: dict[int, list[Way]] = {}
-        for way, thing in _ways(named, groups, palette, is_composed=is_composed):
-            found.setdefault(thing.id, []).append(way)
-            things[thing.id] = thing
-        for thing_id, each in found.items():
-            ways.setdefault(thing_id, []).append((named, each))
-        said.extend(_plurals(named, draw))
-    for thing_id, choices in sorted(ways.items()):
-        said.extend(_sentences(things[thing_id], choices, groups, palette, draw, most))
-    return _unambiguous(said)
+def varied_expressions(scene: Scene, draw: random.Random, *, most: int) -> list[Expression]:
+    """Return sentences about single things, `most` of each at most, and about several."""
+    ways: dict[Thing, list[tuple[Named, list[Way]]]] = {}
+    expressions: list[Expression] = []
+    for named in _named(scene):
+        found: dict[Thing, list[Way]] = {}
+        for way, thing in (*_places(named, scene), *_relations(named, scene), *_colours(named, scene)):
+            if thing.is_clear:
+                found.setdefault(thing, []).append(way)
+        for thing, each in found.items():
+            ways.setdefault(thing, []).append((named, each))
+        expressions.extend(_plurals(named, scene, draw))
+    for thing in sorted(ways, key=lambda thing: thing.id):
+        expressions.extend(_sentences(thing, ways[thing], scene, draw, most))
+    return _unambiguous(expressions)
 
 
-def _named(groups: Mapping[str, list[Thing]], *, is_complete: bool) -> Iterator[Named]:
+def _named(scene: Scene) -> Iterator[Named]:
     """Yield what words mean in the image, as far as that is known and can be told apart."""
-    for noun, group in sorted(groups.items()):
-        if not any(is_kind_of(other, noun) for other in groups):
-            yield Named(noun, group)
-    if is_complete:
-        for word in sorted({word for noun in groups for word in broader_words(noun)}):
-            yield Named(word, [thing for noun in BROADER[word] for thing in groups.get(noun, ())])
+    groups = scene.groups
+    found = [
+        Named(noun, group)
+        for noun, group in sorted(groups.items())
+        if not any(is_kind_of(other, noun) for other in groups)
+    ]
+    if scene.is_complete:
+        for word in sorted({word for noun in groups for word in scene.vocabulary.broader(noun)}):
+            found.append(Named(word, [thing for noun in BROADER[word] for thing in groups.get(noun, ())]))
+    for named in found:
+        things = named.things
+        if (
+            (len(things) == 1 or (len(things) <= MOST_ALIKE and can_be_counted(named.noun)))
+            and not any(thing.is_crowd for thing in things)
+            and not rules.is_doubled(things)
+        ):
+            yield named
 
 
-def _is_usable(named: Named) -> bool:
-    things = named.things
-    return (
-        (len(things) == 1 or (len(things) <= MOST_ALIKE and can_be_counted(named.noun)))
-        and not any(thing.is_crowd for thing in things)
-        and not any(
-            rules.overlap(a, b) >= SAME_THING and a.noun == b.noun
-            for place, a in enumerate(things)
-            for b in things[place + 1 :]
-        )
-    )
-
-
-def _ways(
-    named: Named, groups: Mapping[str, list[Thing]], palette: Palette, *, is_composed: bool
-) -> Iterator[tuple[Way, Thing]]:
-    if not _is_usable(named):
-        return
+def _places(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
+    """Yield what stands out by its place or size."""
     group = named.things
     for kind, thing in (
         *rules.only(group),
@@ -158,13 +145,17 @@ def _ways(
         *rules.places(group),
         *rules.rows(group, MARGINS),
         *rules.sizes(group, MARGINS, is_numerous=False),
-        *(() if is_composed else rules.depths(group)),
+        *(() if scene.is_composed else rules.depths(group)),
     ):
-        if thing.is_clear:
-            yield Way(kind), thing
+        yield Way(kind), thing
+
+
+def _relations(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
+    """Yield what stands out by a thing of another category."""
+    group = named.things
     others = {
         noun: each
-        for noun, each in groups.items()
+        for noun, each in scene.groups.items()
         if not any(thing in group or thing.is_crowd for thing in each)
     }
     landmarks = sorted(
@@ -172,84 +163,76 @@ def _ways(
         key=lambda thing: (-thing.area, thing.id),
     )
     for kind, thing, landmark in (*rules.neighbours(group, landmarks), *rules.beside(group, landmarks)):
-        if thing.is_clear:
-            yield Way(kind, landmark.noun), thing
-    for thing in group:
-        if thing.is_clear:
-            rest = [other for other in group if other is not thing]
-            if colour := clear_colour(palette, thing, rest, CLEAR_COLOUR):
-                yield Way("colour", colour=colour), thing
-            if named.noun == "person" and (colour := clothing_colour(palette, thing, rest)):
+        yield Way(kind, landmark.noun), thing
+    if scene.is_composed:
+        return
+    is_person = named.noun == "person"
+    for thing, noun in contacts.on_top(group, others):
+        if is_person and noun in ROLES:
+            yield Way("role", noun), thing
+        is_ridden, is_seat = is_person and noun in RIDDEN, is_person and noun in SEATS
+        yield Way("riding" if is_ridden else "sitting" if is_seat else "on", noun), thing
+    if is_person:
+        for thing, noun in contacts.carried(group, others):
+            if noun in ROLES:
+                yield Way("role", noun), thing
+            yield Way("wearing" if noun in WORN else "holding" if noun in HELD else "with", noun), thing
+
+
+def _colours(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
+    """Yield what stands out by its colour, or that of its clothes."""
+    for thing in named.things:
+        rest = [other for other in named.things if other is not thing]
+        if thing.is_clear and (colour := clear_colour(scene.palette, thing, rest, CLEAR_COLOUR)):
+            yield Way("colour", colour=colour), thing
+        if thing.is_clear and named.noun == "person":
+            colour = clothing_colour(scene.palette, thing, rest)
+            if colour is not None:
                 yield Way("clothing", colour=colour), thing
-    if is_composed:
-        return
-    for kind, thing, noun in contacts.on_top(group, others):
-        if thing.is_clear:
-            yield from ((way, thing) for way in _on(named.noun, kind, noun))
-    if named.noun == "person":
-        for _, thing, noun in contacts.carried(group, others):
-            if thing.is_clear:
-                yield Way("wearing" if noun in WORN else "holding" if noun in HELD else "with", noun), thing
-                if noun in ROLES:
-                    yield Way("role", noun), thing
-
-
-def _on(word: str, kind: str, noun: str) -> Iterator[Way]:
-    if word != "person":
-        yield Way(kind, noun)
-        return
-    yield Way("riding" if noun in RIDDEN else "sitting" if noun in SEATS else kind, noun)
-    if noun in ROLES:
-        yield Way("role", noun)
 
 
 def _sentences(
     thing: Thing,
     choices: Sequence[tuple[Named, Sequence[Way]]],
-    groups: Mapping[str, list[Thing]],
-    palette: Palette,
+    scene: Scene,
     draw: random.Random,
     most: int,
-) -> Iterator[Said]:
+) -> Iterator[Expression]:
     """Yield different sentences on the thing, of all kinds alike as far as they go."""
     weights = [BROADER_SHARE if named.noun in BROADER else 1.0 for named, _ in choices]
-    own_colour = clear_colour(palette, thing, [])
-    used: dict[str, int] = {}
+    own_colour = clear_colour(scene.palette, thing, [])
+    counts: Counter[str] = Counter()
     made: set[str] = set()
     for _ in range(4 * most):
         if len(made) == most:
             return
         named, ways = draw.choices(choices, weights)[0]
         way = draw.choice(ways)
-        if used.get(way.kind, 0) == MOST_OF_A_KIND:
+        if counts[way.kind] == MOST_OF_A_KIND:
             continue
-        noun = draw_word(named.noun, draw, is_alone=len(named.things) == 1)
+        noun = scene.vocabulary.draw(named.noun, draw, is_alone=len(named.things) == 1)
         if way.kind == "role":
             noun = draw.choice(ROLES[way.landmark])
-        elif own_colour and way.kind not in ("colour", "clothing") and draw.random() < COLOURED_SHARE:
+        elif own_colour and way.kind != "colour" and draw.random() < COLOURED_SHARE:
             noun = f"{own_colour} {noun}"
-        sentence = draw_phrase(
-            way.kind, noun, draw, mark=_mark(way.landmark, groups, draw), colour=way.colour
-        )
-        sentence = _decorated(sentence, draw)
+        mark = _mark(way.landmark, scene, draw) if way.landmark else ""
+        sentence = _decorated(draw_phrase(way.kind, noun, draw, mark=mark, colour=way.colour), draw)
         if sentence not in made:
             made.add(sentence)
-            used[way.kind] = used.get(way.kind, 0) + 1
-            yield Said(things=(thing,), kind=way.kind, sentence=sentence)
+            counts[way.kind] += 1
+            yield Expression(object_ids=(thing.id,), kind=way.kind, sentence=sentence)
 
 
-def _mark(noun: str, groups: Mapping[str, list[Thing]], draw: random.Random) -> str:
-    if not noun:
-        return ""
-    return draw_mark(draw_word(noun, draw, is_alone=len(groups[noun]) == 1), draw)
+def _mark(noun: str, scene: Scene, draw: random.Random) -> str:
+    return draw_mark(scene.vocabulary.draw(noun, draw, is_alone=len(scene.groups[noun]) == 1), draw)
 
 
-def _plurals(named: Named, draw: random.Random) -> Iterator[Said]:
+def _plurals(named: Named, scene: Scene, draw: random.Random) -> Iterator[Expression]:
     things = named.things
     clear = sum(thing.area for thing in things if thing.is_clear)
     if (
         not 2 <= len(things) <= MOST_TOGETHER
-        or not _is_usable(named)
+        or not can_be_counted(named.noun)
         or clear < SEEN_TOGETHER * sum(thing.area for thing in things)
     ):
         return
@@ -261,12 +244,13 @@ def _plurals(named: Named, draw: random.Random) -> Iterator[Said]:
     made: set[str] = set()
     for _ in range(2 if named.noun in BROADER else 6):
         kind = draw.choice(kinds)
-        nouns = draw_plural(named.noun, draw)
+        nouns = scene.vocabulary.draw_plural(named.noun, draw)
         number = NUMBERS[len(things)] if kind == "number" else ""
         sentence = draw_phrase(kind, named.noun, draw, nouns=nouns, number=number)
         if sentence not in made:
             made.add(sentence)
-            yield Said(things=tuple(things), kind=kind, sentence=sentence)
+            object_ids = tuple(sorted(thing.id for thing in things))
+            yield Expression(object_ids=object_ids, kind=kind, sentence=sentence)
 
 
 def _decorated(sentence: str, draw: random.Random) -> str:
@@ -277,9 +261,9 @@ def _decorated(sentence: str, draw: random.Random) -> str:
     return f"{sentence}." if chance > 0.95 else sentence
 
 
-def _unambiguous(said: Sequence[Said]) -> list[Said]:
-    """Return the sentences that are said of one meaning only."""
+def _unambiguous(expressions: Sequence[Expression]) -> list[Expression]:
+    """Return those whose sentence is said of one meaning only."""
     meanings: dict[str, set[tuple[int, ...]]] = {}
-    for each in said:
-        meanings.setdefault(each.sentence.rstrip("."), set()).add(tuple(thing.id for thing in each.things))
-    return [each for each in said if len(meanings[each.sentence.rstrip(".")]) == 1]
+    for each in expressions:
+        meanings.setdefault(each.sentence.rstrip("."), set()).add(each.object_ids)
+    return [each for each in expressions if len(meanings[each.sentence.rstrip(".")]) == 1]

@@ -21,6 +21,8 @@ CENTRE_CELLS = 12
 MOST_WORDS = 25
 """Sentences of this length or longer are counted together, and as many words and categories are listed."""
 MOST_DISTRACTORS = 10
+_COLLAGE = re.compile(r"collage-\d{6,}-of-.+")
+"""File names that `cris data collages` gives."""
 _THRESHOLD = 0.35  # of the released code, and the default of ours
 
 
@@ -53,6 +55,8 @@ class Statistics:
     """Input size → mean IoU that the true masks reach when drawn on the network's grid."""
     ceiling_objects: int
     """How many objects the ceilings are means of."""
+    collages: int = 0
+    """Pictures that are collages of others, by their file names."""
 
 
 def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> Statistics:
@@ -71,7 +75,9 @@ def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> 
     total = sum(each.objects for each in splits.values())
     step = max(1, total // CEILING_OBJECTS)
     ceilings: list[list[float]] = []
+    collages = 0
     for record in pictures:
+        collages += _COLLAGE.fullmatch(record.file_name) is not None
         for entry in record.entries:
             targets["several" if len(entry.object_ids) > 1 else "one" if entry.object_ids else "none"] += 1
             for sentence in entry.sentences:
@@ -104,6 +110,7 @@ def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> 
         if ceilings
         else [],
         ceiling_objects=len(ceilings),
+        collages=collages,
     )
 
 

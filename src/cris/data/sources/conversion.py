@@ -265,9 +265,7 @@ def check_picture(content: bytes, name: str, height: int, width: int) -> None:
             size = image.size
             image.draft("RGB", (1, 1))  # of a JPEG all is read, but only an eighth of it computed
             image.load()
-            if (
-                orientation_of(image) in _TURNED
-            ):  # once loaded, as Pillow turns TIFF itself, and its size before
+            if orientation_of(image) in _TURNED:  # asked once loaded: Pillow turns TIFF itself
                 size = size[::-1]
     except MemoryError:
         raise

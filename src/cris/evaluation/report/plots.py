@@ -98,7 +98,7 @@ def _groups(groups: Sequence[Group]) -> str:
         label = f"{group.summary.mean_iou:.3f}  n={group.summary.count:,}"
         axes.annotate(label, (end, place), (4, 0), textcoords="offset points", va="center")
     axes.set(xlim=(0, 1.3), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="mean IoU")
-    axes.set_yticks(places, [group.name.replace("_", " ") for group in shown])
+    axes.set_yticks(places, [group.name for group in shown])
     axes.invert_yaxis()
     return to_svg(figure)
 

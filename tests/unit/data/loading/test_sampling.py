@@ -92,3 +92,61 @@ def test_nothing_to_sample_is_refused():
     empty = SampleIndex(picture=np.zeros(0, dtype=np.int64), entry=np.zeros(0, dtype=np.int64))
     with pytest.raises(ValueError, match="nothing to sample"):
         Stream(empty, "all sentences")
+
+
+@pytest.mark.parametrize(
+    ("rule", "sentences", "per_picture"),
+    [
+        ("one sentence per object", 1, [2, 1, 3]),
+        ("all sentences", 1, [3, 4, 6]),
+        ("k sentences per picture", 2, [1, 1, 1]),
+    ],
+)
+def test_repeated_pictures_come_as_often_as_they_should_in_every_epoch(rule, sentences, per_picture):
+    repeats = np.array([3, 1, 2])
+    stream = Stream(INDEX, rule, sentences=sentences, repeats=repeats)
+    assert stream.groups_per_epoch == (repeats * per_picture).sum()
+    for number in range(3):
+        groups = epoch(stream, number)
+        counts = Counter(int(PICTURE[group[0]]) for group in groups)
+        assert [counts[picture] for picture in range(3)] == (repeats * per_picture).tolist()
+
+
+def test_a_repeated_picture_comes_with_other_sentences_while_there_are():
+    stream = Stream(INDEX, "k sentences per picture", sentences=3, repeats=np.array([1, 1, 2]))
+    seen = [sample for group in epoch(stream) for sample in group if PICTURE[sample] == 2]
+    assert sorted(seen) == list(range(7, 13))
+
+
+def test_without_repeats_nothing_changes():
+    for rule in ("one sentence per object", "all sentences", "k sentences per picture"):
+        once = Stream(INDEX, rule, repeats=np.ones(3, dtype=np.int64))
+        assert epoch(once, 4) == epoch(Stream(INDEX, rule), 4)
+
+
+def test_collages_take_their_share_and_leave_the_other_groups_where_they_were():
+    plain = Stream(INDEX, "k sentences per picture", sentences=2, seed=7)
+    mixed = Stream(INDEX, "k sentences per picture", sentences=2, seed=7, collages=10**6, collage_share=0.3)
+    assert mixed.groups_per_epoch == plain.groups_per_epoch
+    groups = [mixed.group(position) for position in range(2000)]
+    assert groups[1234] == mixed.group(1234)
+    is_collage = [group.samples[0] >= len(INDEX) for group in groups]
+    assert 0.25 <= sum(is_collage) / 2000 <= 0.35
+    for group, of_collage in zip(groups, is_collage, strict=True):
+        if of_collage:
+            assert group.samples == (len(INDEX) + group.position,) * 2
+        else:
+            assert group == plain.group(group.position)
+
+
+def test_a_few_collages_come_again():
+    stream = Stream(INDEX, "all sentences", collages=4, collage_share=1.0)
+    assert [stream.group(position).samples for position in range(6)] == [
+        (13 + place,) for place in (0, 1, 2, 3, 0, 1)
+    ]
+
+
+@pytest.mark.parametrize(("collages", "share"), [(9, 1.5), (9, -0.1), (0, 0.5)])
+def test_impossible_shares_of_collages_are_refused(collages, share):
+    with pytest.raises(ValueError, match="collage_share must be 0 to 1, and 0 without collages"):
+        Stream(INDEX, "all sentences", collages=collages, collage_share=share)

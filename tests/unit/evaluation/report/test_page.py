@@ -95,7 +95,7 @@ def report(measured: tuple[StoredExamples, Evaluation], tmp_path_factory: pytest
 
 
 @pytest.fixture(scope="module")
-def browser(report: Path) -> Iterator[Opened]:
+def browser(needs_browser: None, report: Path) -> Iterator[Opened]:
     with opened(report / "index.html") as found:
         yield found
 

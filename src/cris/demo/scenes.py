@@ -1,7 +1,6 @@
-"""What the gallery shows: a dozen scenes, and a photograph."""
+"""The scenes that the gallery shows."""
 
 from collections import Counter
-from importlib.resources import files
 from itertools import islice
 
 from cris.data.scenes import Scenes, SceneSample
@@ -9,16 +8,6 @@ from cris.data.scenes import Scenes, SceneSample
 SCENES_SHOWN = 12
 SCENES_LOOKED_AT = 60  # enough for every kind
 SCENE_SIDE = 320  # pixels: larger than the model reads, so that the gallery looks sharp
-PHOTOGRAPH_SENTENCES = ("the red cup", "the silver spoon on the right", "the orange circle")
-CREDIT = (
-    "Photograph: Rachel Michetti, courtesy of Pikolo Espresso Bar; dedicated to the public domain by the "
-    "photographer (CC0 1.0)."
-)
-
-
-def photograph() -> bytes:
-    """A cup of coffee, as JPEG; see NOTICE.md beside it."""
-    return (files("cris.demo") / "coffee.jpg").read_bytes()
 
 
 def gallery_scenes() -> list[SceneSample]:

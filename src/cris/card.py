@@ -1,0 +1,24 @@
+"""The front matter of a model card: what can be said of a model in a line."""
+
+from pathlib import Path
+
+SUMMARY = "summary"
+"""Field with a sentence on what the model was trained on and how good it is."""
+DOMAIN = "domain"
+"""Field of a model that knows one kind of images only: which, "rendered scenes" for example."""
+
+
+def read_front_matter(folder: Path) -> dict[str, str]:
+    """Return the fields between the card's first two lines of `---`, as on the Hugging Face hub.
+
+    Each is a name and its text on one line; what is written otherwise is passed over. Empty where the folder
+    has no card, or the card no such fields.
+    """
+    path = folder / "README.md"
+    if not path.is_file():
+        return {}
+    first, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    if first != "---" or "---" not in lines:
+        return {}
+    pairs = [line.partition(": ") for line in lines[: lines.index("---")]]
+    return {name: text.strip() for name, colon, text in pairs if colon and not name.startswith((" ", "#"))}
