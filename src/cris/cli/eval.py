@@ -71,8 +71,8 @@ class Command:
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
     choose_threshold: bool = False
-    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold that tells
-    what is absent, and store both in MODEL, a folder."""
+    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold with the
+    best gIoU, and store both in MODEL, a folder."""
     resume: bool = False
     """Go on with the same evaluation in DIR where it was interrupted."""
     overwrite: bool = False
@@ -163,7 +163,7 @@ class Command:
             show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
             if choice.peaks:
                 show(
-                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} told right"
+                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} gIoU on val"
                 )
         return choice.best
 

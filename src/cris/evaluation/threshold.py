@@ -30,7 +30,7 @@ class Choice:
     mean_ious: dict[float, float]
     """Threshold → mean IoU."""
     peaks: dict[float, float]
-    """Peak threshold → mean share of present things that get a mask, and of absent ones that get none.
+    """Peak threshold → gIoU at the best threshold: what is absent counts 1 when its mask is empty.
 
     Empty where no sentence means nothing, as there is then nothing to choose by.
     """
@@ -42,7 +42,7 @@ class Choice:
 
     @property
     def best_peak(self) -> float:
-        """The peak threshold that tells absent things best, the lowest of equals; 0 without any."""
+        """The peak threshold with the highest gIoU, the lowest of equals; 0 where nothing is absent."""
         return max(self.peaks, key=lambda peak: self.peaks[peak], default=0.0)
 
 
@@ -70,18 +70,20 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
     means = np.mean(ious, axis=0)
     return Choice(
         mean_ious={threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)},
-        peaks=present_told_from_absent(np.array(peaks), np.array(is_present)),
+        peaks=gious(np.array(ious)[:, means.argmax()], np.array(peaks), np.array(is_present)),
     )
 
 
-def present_told_from_absent(
-    peaks: Float32[np.ndarray, "sentences"], is_present: Bool[np.ndarray, "sentences"]
+def gious(
+    ious: Float64[np.ndarray, "sentences"],
+    peaks: Float32[np.ndarray, "sentences"],
+    is_present: Bool[np.ndarray, "sentences"],
 ) -> dict[float, float]:
-    """Return, for each peak threshold, how well it tells what is present from what is not."""
+    """Return gIoU at each peak threshold: the mean IoU, 1 where nothing is meant and nothing found."""
     if is_present.all() or not is_present.any():
         return {}
     return {
-        peak: float((np.mean(peaks[is_present] > peak) + np.mean(peaks[~is_present] <= peak)) / 2)
+        peak: float(np.where(is_present, ious * (peaks > peak), peaks <= peak).mean())
         for peak in PEAK_CANDIDATES
     }
 
