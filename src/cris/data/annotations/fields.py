@@ -101,7 +101,7 @@ def as_whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
 
 
-def is_finite(number: float) -> bool:
+def is_finite(number: int | float) -> bool:
     """Return whether a number is none of NaN and infinity, nor an integer beyond all floats."""
     try:
         return math.isfinite(number)
