@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
@@ -99,3 +100,84 @@ def test_wishes_do_not_go_with_sentences_of_ones_own(cris: Cris, sources):
     for wrong in (("0",), ("3", "--sentences", "s.csv")):
         outcome = cris("data", "coco", *sources, "--sentences-per-object", *wrong, "--out", "bad")
         assert outcome.is_short_error(code=2)
+
+
+def write_few(count: int) -> list[str]:
+    """Options for some small images with a square each, and a sentence about it."""
+    Path("few").mkdir()
+    images, annotations, rows = [], [], ["image,annotation_id,sentence"]
+    for number in range(count):
+        Image.new("RGB", (40, 30), "red").save(f"few/{number}.png")
+        images.append({"id": number, "file_name": f"{number}.png", "height": 30, "width": 40})
+        annotations.append(
+            {
+                "id": number,
+                "image_id": number,
+                "category_id": 1,
+                "bbox": [5, 5, 10, 10],
+                "segmentation": [[5, 5, 15, 5, 15, 15, 5, 15]],
+            }
+        )
+        rows.append(f"{number}.png,{number}.0,the square")
+    categories = [{"id": 1, "name": "square"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    Path("few.json").write_text(json.dumps(content))
+    Path("few.csv").write_text("\n".join(rows) + "\n")
+    return ["--instances", "few.json", "--images", "few", "--sentences", "few.csv"]
+
+
+def test_what_is_skipped_is_counted_in_the_manifest_and_told_in_one_line(cris: Cris):
+    sources = write_few(10)
+    content = json.loads(Path("few.json").read_text())
+    content["annotations"][3]["segmentation"] = [[90, 5, 99, 5, 99, 9]]
+    content["annotations"][4]["segmentation"].append([7, 7])
+    Path("few.json").write_text(json.dumps(content))
+    with Path("few.csv").open("a") as file:
+        file.write("1.png,1,the square, red\n")
+    Path("few/7.png").write_bytes(b"no image")
+    refused = cris("data", "coco", *sources, "--out", "made")
+    assert refused.is_short_error()
+    assert "row 12 must have 3 fields" in refused.err
+    assert refused.err.endswith("; pass --skip-invalid to leave out what is invalid\n")
+    outcome = cris("data", "coco", *sources, "--out", "made", "--skip-invalid")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("\n") == 1
+    manifest = StoredDataset(Path("made")).manifest
+    assert {kind: each.count for kind, each in manifest.left_out.items()} == {
+        "sentences": 3,
+        "annotations": 1,
+        "polygons": 1,
+        "images": 1,
+    }
+    assert outcome.err.startswith("cris: warning: left out: 3 sentences (few.csv: row 12 must have 3 fields")
+    assert "1 annotation (few.json: annotations row 3: segmentation's polygons must lie" in outcome.err
+    assert manifest.pictures == 8
+    assert cris("data", "check", "made").code == 0
+    again = cris("data", "coco", *sources, "--out", "made", "--skip-invalid", "--resume")
+    assert (again.code, again.err) == (0, outcome.err)
+
+
+def test_of_good_files_nothing_is_left_out_or_told(cris: Cris):
+    outcome = cris("data", "coco", *write_few(10), "--out", "made")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "left_out" not in json.loads(Path("made/manifest.json").read_text())
+
+
+@pytest.mark.parametrize(("count", "told"), [(1, "val and test got no picture"), (2, "test got no"), (5, "")])
+def test_splits_that_get_no_picture_are_told(cris: Cris, count: int, told: str):
+    outcome = cris("data", "coco", *write_few(count), "--out", "made")
+    assert outcome.code == 0, outcome.err
+    assert told in outcome.err
+    assert bool(told) == ("--validation.split train" in outcome.err)
+
+
+@pytest.mark.parametrize("row", ["annotations", "images"])
+def test_ids_beyond_64_bits_leave_nothing_behind(cris: Cris, row: str):
+    sources = write_few(3)
+    content = json.loads(Path("few.json").read_text())
+    content[row][1]["id"] = 2**64
+    Path("few.json").write_text(json.dumps(content))
+    outcome = cris("data", "coco", *sources, "--out", "made")
+    assert outcome.is_short_error()
+    assert f"{row} row 1: id must be a whole number of at most 64 bits" in outcome.err
+    assert not list(Path().glob("*made*"))

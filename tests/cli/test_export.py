@@ -97,6 +97,10 @@ def test_own_pictures_need_sentences_to_calibrate_with(export: Cris, picture: Pa
     assert export(*int8).is_short_error(2)
     Path("empty.txt").touch()
     assert "it is empty" in export(*int8, "--sentences", "empty.txt").err
+    Path("utf16.txt").write_text("the red ring\n", encoding="utf-16")
+    refused = export(*int8, "--sentences", "utf16.txt")
+    assert refused.is_short_error()
+    assert "utf16.txt must be in UTF-8, it is in UTF-16" in refused.err
     Path("lines.txt").write_text("the red ring\n")
     assert "needs at least 3 samples to calibrate, got 1" in export(*int8, "--sentences", "lines.txt").err
     assert not Path("exported").exists()

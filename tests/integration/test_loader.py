@@ -1,13 +1,17 @@
 """Photographs and scenes come as the same samples and batches, whoever makes them and from wherever."""
 
 import hashlib
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from pycocotools.coco import COCO
+from torch.utils.data import DataLoader
 
 from cris.data.dataset import ReferringDataset, SceneDataset
 from cris.data.loading.loader import Loader, Prepare, grid_mask
@@ -25,6 +29,7 @@ from cris.training.loss import grid_target, text_to_pixel_loss
 from tests.real import SENTENCES_EACH, write_real
 from tests.small import small_cris
 
+ROOT = Path(__file__).resolve().parents[2]
 SIZE, LENGTH = 96, 17
 ALL = (CropAroundTargets(), HorizontalFlip(), ColourJitter())
 
@@ -139,6 +144,52 @@ def test_a_damaged_picture_is_the_same_one_line_from_a_worker(workers, monkeypat
     scenes = SceneDataset(Scenes(split="val"))
     with pytest.raises(InputError, match=r"^the picture is damaged$"):
         next(iter(loader(scenes, workers)))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("unable to allocate shared memory(shm)"), OSError(24, "fds")])
+def test_where_shared_memory_is_full_batches_come_through_a_pipe(real, monkeypatch, error):
+    def share_memory_(self):
+        raise error
+
+    straight = digests(islice(loader(real), 3))
+    monkeypatch.setattr(torch.Tensor, "share_memory_", share_memory_)
+    with pytest.warns(UserWarning, match="no room in shared memory.* through pipes") as told:
+        assert digests(islice(loader(real, workers=2), 3)) == straight
+    assert len(told) == 1
+
+
+def test_a_batch_larger_than_shared_memory_does_not_hang(tmp_path):
+    code = """
+import sys
+from itertools import islice
+sys.path.insert(0, sys.argv[1])
+from tests.integration.test_loader import SIZE, loader
+from cris.data.dataset import SceneDataset
+from cris.data.scenes import Scenes
+made = loader(SceneDataset(Scenes(split="val")), workers=1)
+print(sum(batch.images.nbytes for batch in islice(made, 3)), 3 * 4 * 3 * SIZE**2)
+"""
+    mounted = 'mount -t tmpfs -o size=64k tmpfs /dev/shm || exit 99; exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", mounted, "sh", sys.executable, "-c", code, str(ROOT)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs unshare")
+    if done.returncode in (1, 99) and "Traceback" not in done.stderr:
+        pytest.skip("may not mount")
+    assert done.returncode == 0, done.stderr
+    got, expected = done.stdout.split()
+    assert got == expected
+    assert "no room in shared memory" in done.stderr
+
+
+def test_workers_that_cannot_be_started_are_told_of(real, monkeypatch):
+    def start(self):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(DataLoader, "__iter__", start)
+    with pytest.raises(InputError, match=r"2 workers cannot be started: .* pass --sampling\.workers 0"):
+        next(iter(loader(real, workers=2)))
 
 
 SHAPES = pytest.mark.parametrize("shape", [(20, 30), (150, 90), (120, 207)])

@@ -1,6 +1,7 @@
 """The command trains, stops, goes on as if it had not stopped, and refuses what is not its run."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -26,11 +27,15 @@ def train(out: Path, *options: str, recipe: str = "cris-scenes") -> int:
     return main(["train", recipe, "--out", str(out), *SMALL_RUN, *options])
 
 
-def start(out: Path, *options: str) -> "subprocess.Popen[str]":
+def start(out: Path, *options: str, start_new_session: bool = False) -> "subprocess.Popen[str]":
     """A small run in a process of its own."""
     command = [sys.executable, "-m", "cris", "train", "cris-scenes", "--out", str(out)]
     return subprocess.Popen(
-        [*command, *SMALL_RUN, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*command, *SMALL_RUN, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=start_new_session,
     )
 
 
@@ -87,6 +92,39 @@ def test_a_signal_saves_and_leaves_with_its_code(number: int, code: int, tmp_pat
     told, _ = process.communicate(timeout=120)
     assert process.returncode == code, told
     assert steps(tmp_path)[-1] == torch.load(tmp_path / "checkpoints/last/train_state.pt")["step"]
+
+
+def test_a_signal_to_all_processes_of_a_run_saves_with_workers_too(tmp_path: Path) -> None:
+    process = start(
+        *(tmp_path, "--max-steps", "100000", "--checkpoint-every", "100000", "--sampling.workers", "1"),
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert "step 1/" in process.stdout.readline()
+    os.killpg(process.pid, signal.SIGTERM)
+    told, _ = process.communicate(timeout=120)
+    assert process.returncode == 143, told
+    assert "Traceback" not in told
+    assert (tmp_path / "checkpoints/last/train_state.pt").exists()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_second_run_in_the_folder_of_one_that_trains_is_refused(processes: str, tmp_path: Path) -> None:
+    first = start(tmp_path, "--max-steps", "100000", "--checkpoint-every", "1")
+    assert first.stdout is not None
+    assert "step 1/" in first.stdout.readline()
+    second = start(tmp_path, "--max-steps", "3", "--resume", "auto", "--processes", processes)
+    told, _ = second.communicate(timeout=300)
+    assert second.returncode == 1, told
+    hint = "wait for that run, stop it, or choose another --out"
+    assert f"another process is writing to {tmp_path}: {hint}" in told
+    assert "Traceback" not in told
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=120)
+    assert first.returncode == 143
+    assert not (tmp_path / ".lock").exists()
+    reached = torch.load(tmp_path / "checkpoints/last/train_state.pt")["step"]
+    assert train(tmp_path, "--max-steps", str(reached + 1), "--resume", "auto") == 0
 
 
 def test_two_processes_stop_together_and_go_on_as_if_they_had_not(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.errors import InputError
 from cris.registry import DEFAULT_MODEL, resolve
+from cris.text_files import decode_text
 
 KEY_VARIABLE = "CRIS_API_KEY"
 _MEGA = 2**20
@@ -109,8 +110,8 @@ class Command:
             key = os.environ.get(KEY_VARIABLE)
             source = KEY_VARIABLE
         else:
-            key = self.api_key_file.read_text(encoding="utf-8")
             source = str(self.api_key_file)
+            key = decode_text(self.api_key_file.read_bytes(), source)
         if key is not None and not key.strip():
             raise InputError(f"{source}: expected a key, found nothing")
         return None if key is None else key.strip()

@@ -1,4 +1,5 @@
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,16 @@ def test_a_job_is_known_by_its_fingerprint(source, checkpoint, tmp_path):
     (source / "2.jpg").unlink()
     others.add(fingerprint())
     assert len(others - {job}) == 5
+
+
+def test_pictures_are_asked_by_their_name_in_any_writing(source, checkpoint):
+    (source / "sub").mkdir()
+    decomposed = unicodedata.normalize("NFD", "Übung.jpg")
+    (source / "sub" / decomposed).touch()
+    asked = Sentences(
+        by_picture={"sub\\Übung.jpg": ("the cup",), f"sub/{decomposed}": ("the dog", "the cup")}
+    )
+    (shard,) = plan_job(str(source), asked, checkpoint).shards
+    assert [(task.picture.id, task.sentences) for task in shard.tasks] == [
+        (f"sub/{decomposed}", ("the cup", "the dog"))
+    ]

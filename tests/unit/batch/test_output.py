@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from cris.batch.job import Job, Shard, Task
-from cris.batch.output import MANIFEST, Output
+from cris.batch.output import MANIFEST, Output, alone_in
 from cris.batch.pictures import PictureRef
+from cris.errors import InputError
 from tests.bulk import shard_files
 
 SOURCE = "elsewhere"
@@ -139,3 +140,18 @@ def test_a_damaged_shard_is_named(damaged, tmp_path):
     with pytest.raises(ValueError, match=r"rows-00000-of-00003\.parquet is damaged"):
         finish(output)
     assert not manifest(tmp_path / "out")["is_complete"]
+
+
+def test_two_jobs_do_not_write_to_one_folder(tmp_path):
+    out = tmp_path / "out"
+    with alone_in(str(out)):
+        with pytest.raises(ValueError, match="another process is writing to"), alone_in(str(out)):
+            pass
+        finish(Output(str(out), job(), {}))  # the lock is no other thing in the folder
+    assert sorted(path.name for path in out.iterdir()) == [MANIFEST, *sorted(shard_files(out))]
+
+
+def test_a_job_that_is_refused_leaves_no_folder(tmp_path):
+    with pytest.raises(ValueError, match="no"), alone_in(str(tmp_path / "out")):
+        raise InputError("no")
+    assert not (tmp_path / "out").exists()

@@ -166,3 +166,14 @@ def test_a_machine_without_the_folder_does_not_reach_it(folder):
     assert is_within_reach(found)
     folder.rename(folder.with_name("elsewhere"))
     assert not is_within_reach(found)
+
+
+def test_a_local_name_may_have_double_colons(tmp_path):
+    folder = tmp_path / "12::30"
+    folder.mkdir()
+    (folder / "a::b.png").write_bytes(b"x")
+    (found,) = find_pictures(str(folder))
+    assert found.id == "a::b.png"
+    assert list(read_pictures([found])) == [b"x"]
+    assert find_pictures(str(folder / "a::b.png"))[0].id == "a::b.png"
+    assert find_pictures(str(folder / "a::*.png"))[0].id == "a::b.png"

@@ -42,7 +42,8 @@ def test_rows_are_asked_of_their_picture(name, text, tmp_path):
         ("a.txt", "\n \n", "has no sentences"),
         ("a.jsonl", "", "has no sentences"),
         ("a.csv", "picture,sentence\n", "has no sentences"),
-        ("a.txt", b"\xff\xfe\x00", "must be in UTF-8"),
+        ("a.txt", b"\xff\xfe\x00", "must be in UTF-8, it is in UTF-16: save the file as UTF-8"),
+        ("a.csv", "picture,sentence\na.jpg,the box, left of it\n", "line 2 must have 2 fields .* got 3"),
         ("a.jsonl", '{"picture": "a"}', "line 1: sentence must be text"),
         ("a.jsonl", '\n{"picture": "a", "sentence": " "}', "line 2: sentence must be text that is not blank"),
         ("a.jsonl", '{"picture": 3, "sentence": "x"}', "line 1: picture must be text"),
@@ -63,3 +64,10 @@ def test_wrong_files_are_told_with_the_line(name, text, told, tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_sentences(str(tmp_path / "nowhere.txt"))
+
+
+def test_separators_of_word_and_pdf_end_no_line(tmp_path):
+    text = "the red\u2028box\nthe blue\x85crate\nthe\x0bgreen box\n"
+    assert read(tmp_path, "a.txt", text).for_all == ("the red box", "the blue crate", "the green box")
+    asked = read(tmp_path, "a.csv", "picture,sentence\na.jpg,the red\u2028box\n").by_picture
+    assert asked == {"a.jpg": ("the red box",)}

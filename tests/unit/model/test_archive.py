@@ -179,7 +179,7 @@ def state_dict() -> dict[str, Tensor]:
     return OrderedDict(weight=torch.arange(6.0).reshape(2, 3), count=torch.tensor(3))
 
 
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod.", "model.", "model.net."])
 @pytest.mark.parametrize("is_zip", [True, False])
 def test_training_checkpoint_with_numpy_scalars_gives_its_state_dict(
     tmp_path: Path, prefix: str, is_zip: bool
@@ -201,6 +201,27 @@ def test_training_checkpoint_with_numpy_scalars_gives_its_state_dict(
     path = tmp_path / "best_model.pth"
     torch.save(content, path, _use_new_zipfile_serialization=is_zip)
     assert_same(read_tensors(path), state_dict())
+
+
+@pytest.mark.parametrize("place", ["model", "model_state_dict", "module", "net", "weights", "params"])
+def test_a_state_dict_is_found_where_training_scripts_keep_it(tmp_path: Path, place: str) -> None:
+    path = tmp_path / "model.pth"
+    compiled = {f"module.{name}": tensor for name, tensor in state_dict().items()}
+    torch.save({"epoch": 3, "config": {"model": "RN50"}, "params_of": {}, place: compiled}, path)
+    assert_same(read_tensors(path), state_dict())
+
+
+def test_the_mark_of_torch_compile_is_taken_off_wherever_it_stands(tmp_path: Path) -> None:
+    tensors = {"visual._orig_mod.weight": torch.ones(2), "text.weight": torch.zeros(2)}
+    torch.save(tensors, tmp_path / "a.pth")
+    expected = {"visual.weight": tensors["visual._orig_mod.weight"], "text.weight": tensors["text.weight"]}
+    assert_same(read_tensors(tmp_path / "a.pth"), expected)
+
+
+def test_a_part_of_the_model_that_is_called_like_a_wrapper_keeps_its_name(tmp_path: Path) -> None:
+    tensors = {"model.weight": torch.ones(2), "scale": torch.ones(1)}
+    torch.save(tensors, tmp_path / "a.pth")
+    assert_same(read_tensors(tmp_path / "a.pth"), tensors)
 
 
 def test_checkpoint_written_under_old_numpy_is_read(tmp_path: Path) -> None:

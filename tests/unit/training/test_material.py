@@ -170,3 +170,15 @@ def test_pictures_of_rare_categories_are_repeated(tmp_path: Path) -> None:
     np.testing.assert_array_equal(material.repeats, 8 * [1] + [2])
     assert build_stream(config, material).groups_per_epoch == 10
     assert gather_material([str(tmp_path / "data")], CONFIG, None).repeats is None
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_a_validation_split_that_no_data_has_is_told_by_its_option(tmp_path: Path, is_apart: bool) -> None:
+    folder = str(tmp_path / "made")
+    write(Path(folder), records(3))  # all in train
+    config = replace(CONFIG, validation=replace(CONFIG.validation, data=folder if is_apart else None))
+    sources = ["scenes"] if is_apart else [folder]
+    with pytest.raises(
+        ValueError, match=r"--validation\.split must be one of train in .*/made, got 'val': add"
+    ):
+        gather_material(sources, config, None)

@@ -254,8 +254,8 @@ def _drawn(
 def _leave_out_sentences(references: Sequence[Reference], what: str, invalid: InvalidRows) -> None:
     for reference in references:
         for each in reference.sentences:
-            error = InputError(f"{reference.where}: {each.text!r} is about {what}, which is left out")
-            invalid.leave_out("sentences", error)
+            sentence = f"{reference.where}: {each.text!r} of reference {reference.key}"
+            invalid.leave_out("sentences", InputError(f"{sentence} is about {what}, which is left out"))
 
 
 def check_picture(content: bytes, name: str, height: int, width: int) -> None:

@@ -118,7 +118,7 @@ def make_manifest(
     command: str,
     counter: Counter,
     files: Iterable[ShardInfo],
-    left_out: Mapping[str, LeftOut],
+    left_out: Mapping[str, LeftOut] | None = None,
 ) -> Manifest:
     """The manifest of shards that were just written."""
     return Manifest(
@@ -131,7 +131,7 @@ def make_manifest(
         objects=counter.objects,
         splits=counter.splits,
         files=tuple(files),
-        left_out=dict(left_out),
+        left_out=dict(left_out or {}),
     )
 
 

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from cris.data.annotations.polygons import rle_area, segmentation_rle
+from cris.data.annotations.polygons import (
+    check_in_picture,
+    rle_area,
+    segmentation_rle,
+    stray_polygons,
+)
+from cris.errors import InputError
 from cris.masks import decode_rle
 from tests.family import coco_mask
 
@@ -65,7 +71,10 @@ def test_real_segmentations_give_the_masks_of_pycocotools(shared_real: Path) -> 
         ("text", "str"),
         ([[1, 2, 3, 4]], "three points"),
         ([[1, 2, 3, 4, 5, 6, 7]], "three points"),
-        ([1, 2, 3, 4, 5, 6], "three points"),
+        ([[]], "three points"),
+        ([1, 2, 3, 4], "three points"),
+        ([[1, 2, 3, 4, 5, 6], [1, 2, 3]], r"three points.* got \[1, 2, 3\]"),
+        ([[1, 2, 3, 4, 5, 10**400]], "finite"),
         ([[1, 2, 3, 4, 5, float("nan")]], "finite"),
         ([[1, 2, 3, 4, 5, float("inf")]], "finite"),
         ([[1, 2, 3, 4, 5, "6"]], "finite"),
@@ -85,3 +94,49 @@ def test_real_segmentations_give_the_masks_of_pycocotools(shared_real: Path) -> 
 def test_what_is_no_mask_is_refused(segmentation: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         segmentation_rle(segmentation, HEIGHT, WIDTH)
+
+
+TRIANGLE = [5, 5, 25, 5, 5, 25]
+
+
+def test_a_flat_list_of_numbers_is_one_polygon() -> None:
+    assert segmentation_rle(TRIANGLE, HEIGHT, WIDTH) == segmentation_rle([TRIANGLE], HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize("stray", [[], [1, 2], [1, 2, 3, 4], ["x", None]])
+def test_stray_clicks_beside_a_polygon_are_passed_over(stray: list[Any]) -> None:
+    whole = segmentation_rle([TRIANGLE], HEIGHT, WIDTH)
+    assert segmentation_rle([TRIANGLE, stray], HEIGHT, WIDTH) == whole
+    assert segmentation_rle([stray, TRIANGLE], HEIGHT, WIDTH) == whole
+    assert stray_polygons([stray, TRIANGLE, stray]) == [0, 2]
+    assert stray_polygons([TRIANGLE]) == stray_polygons(TRIANGLE) == []
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ([[50, 5, 60, 5, 60, 20]], "lie in the picture of 40×30, got 50 to 60 across and 5 to 20 down"),
+        ([[-9, 5, -1, 5, -1, 20]], "got -9 to -1 across"),
+        ([[5, 31, 20, 31, 20, 40], [5, 45, 20, 45, 20, 50]], "got 5 to 20 across and 31 to 50 down"),
+        ([[5, -20, 20, -20, 20, 0]], "got 5 to 20 across and -20 to 0 down"),
+        ([[0.1, 0.2, 0.9, 0.2, 0.9, 1.0]], "in pixels, got .* 0 to 1: multiply them .* 40, and height, 30"),
+        ([0.1, 0.2, 0.9, 0.2, 0.9, 1.0], "in pixels"),
+    ],
+)
+def test_polygons_beyond_the_picture_or_in_shares_of_it_are_refused(segmentation: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_in_picture(segmentation, HEIGHT, WIDTH)
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [TRIANGLE],
+        [[35, 5, 60, 5, 60, 20]],  # half outside
+        [[50, 5, 60, 5, 60, 20], TRIANGLE],  # one of two parts outside
+        [[0, 0, 1, 0, 1.5, 1]],
+        {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]},
+    ],
+)
+def test_what_lies_in_the_picture_in_part_is_taken(segmentation: Any) -> None:
+    check_in_picture(segmentation, HEIGHT, WIDTH)

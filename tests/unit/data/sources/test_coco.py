@@ -2,6 +2,7 @@
 
 import io
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.expressions import Wishes
 from cris.data.records import PictureRecord
 from cris.data.sources.coco import Deal, convert_coco
-from cris.data.sources.splits import split_pictures
+from cris.data.sources.splits import empty_splits, split_pictures
 from cris.masks import decode_rle
 
 HEIGHT, WIDTH = 60, 80
@@ -210,6 +212,10 @@ def change(content: dict[str, Any], what: str, number: int, name: str, value: ob
         ("images", "file_name", "../0.png", r"\.\."),
         ("images", "annotated", "cat", "images row 5: annotated must be .*got 'cat'"),
         ("images", "annotated", [1], "images row 5: annotated must be"),
+        ("annotations", "id", 2**63, "annotations row 5: id must be a whole number of at most 64 bits"),
+        ("images", "id", 2**64, "images row 5: id must be a whole number of at most 64 bits"),
+        ("annotations", "segmentation", box(90, 20, 5, 5), "annotations row 5: .*must lie in the picture"),
+        ("annotations", "segmentation", box(0, 0, 1, 1), "annotations row 5: .*in pixels, got .* 0 to 1"),
         ("images", "file_name", "away.png", "1 of 10 pictures are missing: away.png; pass --skip-missing"),
     ],
 )
@@ -244,6 +250,29 @@ def test_pictures_are_dealt_by_shares_and_seed(content, images):
     assert dealt == split_pictures(reversed(range(1000)), (0.8, 0.1, 0.1), seed=1)
 
 
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1]), (5, [3, 1, 1]), (7, [5, 1, 1])]
+)
+def test_few_pictures_come_to_every_split(count, sizes):
+    dealt = list(split_pictures(range(count), (0.8, 0.1, 0.1), seed=0).values())
+    assert [dealt.count(split) for split in ("train", "val", "test")] == sizes
+    assert empty_splits(dealt, (0.8, 0.1, 0.1)) == [
+        split for split, size in zip(("train", "val", "test"), sizes, strict=True) if not size
+    ]
+
+
+@pytest.mark.parametrize("count", [8, 9, 10, 15, 25, 333, 1000])
+def test_each_split_has_its_share_to_the_nearest_picture(count):
+    dealt = list(split_pictures(range(count), (0.8, 0.1, 0.1), seed=0).values())
+    for split, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
+        assert abs(dealt.count(split) - share * count) < 1
+
+
+def test_a_split_without_a_share_stays_empty():
+    assert set(split_pictures(range(3), (1.0, 0.0, 0.0), seed=0).values()) == {"train"}
+    assert empty_splits({"train"}, (1.0, 0.0, 0.0)) == []
+
+
 @pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5)])
 def test_shares_must_add_up(shares):
     with pytest.raises(ValueError, match="must add up to 1"):
@@ -257,3 +286,203 @@ def test_a_turned_picture_has_its_size_once_upright(content, images):
     stored.save(buffer, "PNG", exif=exif)
     (images / "3.png").write_bytes(buffer.getvalue())
     assert converted(content, images)[3].image == buffer.getvalue()
+
+
+SAID = [
+    ("0.png", 0, "left dog"),
+    ("1.png", 100, "left dog"),
+    ("1.png", 101, "right dog"),
+    ("2.png", 202, "tree"),
+]
+
+
+def write_said(images: Path, rows: list[tuple[str, Any, str]] = SAID) -> Path:
+    """A file of sentences, beside the images."""
+    path = images.parent / "sentences.jsonl"
+    names = ("image", "annotation_id", "sentence")
+    path.write_text("\n".join(json.dumps(dict(zip(names, row, strict=True))) for row in rows))
+    return path
+
+
+def told(records: list[PictureRecord]) -> list[tuple[str, tuple[int, ...], tuple[str, ...]]]:
+    return [(each.file_name, entry.object_ids, entry.sentences) for each in records for entry in each.entries]
+
+
+@pytest.mark.parametrize(
+    "segmentation", [[], [[1, 2, 3, 4]], box(90, 20, 5, 5), {"size": [60, 80], "counts": [5]}]
+)
+def test_an_object_that_no_sentence_is_about_is_left_out_and_counted(content, images, segmentation):
+    change(content, "annotations", 1, "segmentation", segmentation)
+    invalid = InvalidRows()
+    first, *_ = converted(content, images, sentences=write_said(images), invalid=invalid)
+    assert {each.id for each in first.objects} == {0, 2}
+    assert first.annotated == ("small_tree",)  # another dog is there, though nobody knows where
+    (error,) = invalid.left_out["annotations"]
+    assert "annotations row 1: segmentation" in error
+
+
+def test_left_out_objects_are_counted_by_a_resumed_run_too(content, images):
+    change(content, "annotations", 1, "segmentation", [])
+    invalid = InvalidRows()
+    records = converted(content, images, start=1, sentences=write_said(images), invalid=invalid)
+    assert [record.file_name for record in records] == ["1.png", "2.png"]
+    assert len(invalid.left_out["annotations"]) == 1
+
+
+def test_stray_clicks_are_left_out_and_counted(content, images):
+    change(content, "annotations", 0, "segmentation", [*box(5, 10, 20, 20), [3, 4], []])
+    invalid = InvalidRows()
+    records = converted(content, images, sentences=write_said(images), invalid=invalid)
+    assert decode_rle(records[0].objects[0].rle).sum() == 400
+    assert len(invalid.left_out["polygons"]) == 2
+    assert "annotations row 0: polygon 1 has fewer than three points" in invalid.left_out["polygons"][0]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[10, 10, 20, 10, 30, 10]],  # a line
+        [[10.1, 10.1, 10.2, 10.1, 10.2, 10.2]],  # a part of a pixel
+        {"size": [60, 80], "counts": [4800]},
+    ],
+)
+def test_a_sentence_about_an_object_without_a_pixel_is_refused(content, images, segmentation):
+    change(content, "annotations", 0, "segmentation", segmentation)
+    with pytest.raises(ValueError, match=r"annotations row 0: .* at least one pixel.*; pass --skip-invalid"):
+        converted(content, images, sentences=write_said(images))
+
+
+def test_skipped_objects_take_their_sentences_along(content, images):
+    change(content, "annotations", 3, "segmentation", box(90, 20, 5, 5))
+    invalid = InvalidRows(is_skipping=True)
+    records = converted(content, images, sentences=write_said(images), invalid=invalid)
+    assert told(records) == [
+        ("0.png", (0,), ("left dog",)),
+        ("1.png", (101,), ("right dog",)),
+        ("2.png", (202,), ("tree",)),
+    ]
+    assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == {
+        "annotations": 1,
+        "sentences": 1,
+    }
+    (lost,) = invalid.left_out["sentences"]
+    assert "'left dog' of reference 1 is about an object of 1.png, which is left out" in lost
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [
+        (("0.png", 7777, "dog"), "annotation_id 7777 is no annotation"),
+        (("nowhere.png", 0, "dog"), "image 'nowhere.png' is no file_name"),
+        (("0.png", 0, "?!"), "sentence must be words"),
+    ],
+)
+def test_skipped_sentences_leave_the_others(content, images, row, error):
+    path = write_said(images, [row, *SAID])
+    whole = converted(content, images, sentences=write_said(images))
+    path = write_said(images, [row, *SAID])
+    invalid = InvalidRows(is_skipping=True)
+    assert told(converted(content, images, sentences=path, invalid=invalid)) == told(whole)
+    assert error in invalid.left_out["sentences"][0]
+    with pytest.raises(ValueError, match=f"row 1: .*{error}.*; pass --skip-invalid"):
+        converted(content, images, sentences=path)
+
+
+def test_where_every_sentence_is_skipped_the_first_error_is_told(content, images):
+    path = write_said(images, [("0.png", 7777, "dog")])
+    with pytest.raises(ValueError, match=r"no sentences that are valid: .*annotation_id 7777"):
+        converted(content, images, sentences=path, invalid=InvalidRows(is_skipping=True))
+
+
+def test_skipped_pictures_take_their_sentences_along_from_any_start(content, images):
+    (images / "1.png").write_bytes(b"no picture")
+    Image.new("RGB", (WIDTH, HEIGHT + 1)).save(images / "3.png")
+    path = write_said(images, [*SAID, ("3.png", 300, "left dog")])
+    for start, names in ((0, ["0.png", "2.png"]), (1, ["2.png"])):
+        invalid = InvalidRows(is_skipping=True)
+        records = converted(content, images, start=start, sentences=path, invalid=invalid)
+        assert [record.file_name for record in records] == names
+        counts = {kind: len(errors) for kind, errors in invalid.left_out.items()}
+        assert counts == {"images": 2, "sentences": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("segmentation", box(90, 20, 5, 5), {"small_tree"}),  # the other dog is not the only one
+        ("bbox", [1, 2], set()),  # nobody knows what it is
+        ("id", 2**70, set()),
+    ],
+)
+def test_nothing_is_said_of_what_a_skipped_annotation_may_be(content, images, name, value, kept):
+    change(content, "annotations", 4, name, value)  # one of two dogs
+    invalid = InvalidRows(is_skipping=True)
+    records = {each.picture_id: each for each in converted(content, images, invalid=invalid)}
+    assert len(invalid.left_out["annotations"]) == 1
+    said = {object_id for entry in records[1].entries for object_id in entry.object_ids} if kept else set()
+    assert said == ({102} if kept else set())
+    assert (1 in records) == bool(kept)
+    assert len(records) == (10 if kept else 9)
+
+
+def test_a_skipped_image_takes_its_annotations_along(content, images):
+    change(content, "images", 5, "height", 0)
+    invalid = InvalidRows(is_skipping=True)
+    assert len(converted(content, images, invalid=invalid)) == 9
+    assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == {"images": 1, "annotations": 3}
+
+
+def test_names_may_be_written_with_other_slashes_and_accents(content, images):
+    (images / "sub").mkdir()
+    composed = "Übung.png"
+    (images / "0.png").rename(images / "sub" / unicodedata.normalize("NFD", composed))
+    change(content, "images", 0, "file_name", f"sub\\{composed}")
+    path = write_said(images, [(f"sub/{unicodedata.normalize('NFD', composed)}", 0, "left dog")])
+    assert told(converted(content, images, sentences=path)) == [(f"sub\\{composed}", (0,), ("left dog",))]
+
+
+def test_one_name_in_two_writings_is_one_file(content, images):
+    change(content, "images", 0, "file_name", "sub/é.png")
+    change(content, "images", 1, "file_name", unicodedata.normalize("NFD", "sub\\é.png"))
+    with pytest.raises(ValueError, match="is that of pictures 0 and 1"):
+        converted(content, images)
+
+
+def test_where_no_picture_is_found_one_that_is_there_is_named(content, images):
+    images.rename(images.parent / "pics")
+    images.mkdir()
+    (images.parent / "pics").rename(images / "pics")
+    expected = r"none of the 10 pictures is there: --images must have 0\.png right inside, it has pics/0\.png"
+    with pytest.raises(ValueError, match=expected):
+        converted(content, images)
+
+
+@pytest.mark.parametrize("text", ["0.png,0.0,left dog\n1.png,100.0 101.0,dogs\n2.png,,a cat\n"])
+def test_ids_may_be_written_as_pandas_does(content, images, text):
+    path = images.parent / "sentences.csv"
+    path.write_text("image,annotation_id,sentence\n" + text)
+    assert [ids for _, ids, _ in told(converted(content, images, sentences=path))] == [(0,), (100, 101), ()]
+    path = write_said(
+        images, [("0.png", 0.0, "left dog"), ("1.png", [100.0, 101], "dogs"), ("2.png", [], "cat")]
+    )
+    assert [ids for _, ids, _ in told(converted(content, images, sentences=path))] == [(0,), (100, 101), ()]
+
+
+@pytest.mark.parametrize("cell", ["0.5", "1e2", "0x1", "nan", str(2**64)])
+def test_ids_that_are_none_are_refused(content, images, cell):
+    path = images.parent / "sentences.csv"
+    path.write_text(f"image,annotation_id,sentence\n0.png,{cell},left dog\n")
+    with pytest.raises(ValueError, match="row 2: annotation_id must be"):
+        converted(content, images, sentences=path)
+
+
+def test_a_sentence_with_an_unquoted_comma_is_not_cut(content, images):
+    path = images.parent / "sentences.csv"
+    path.write_text("image,annotation_id,sentence\n0.png,0,the dog, left\n1.png,100,left dog\n")
+    with pytest.raises(ValueError, match=r"row 2 must have 3 fields .* got 4: put a sentence"):
+        converted(content, images, sentences=path)
+    invalid = InvalidRows(is_skipping=True)
+    assert told(converted(content, images, sentences=path, invalid=invalid)) == [
+        ("1.png", (100,), ("left dog",))
+    ]
+    assert len(invalid.left_out["sentences"]) == 1

@@ -1,4 +1,5 @@
 import stat
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -88,3 +89,50 @@ def test_what_is_neither_folder_nor_zip_is_refused(tmp_path: Path) -> None:
         Pictures(tmp_path / "a.txt")
     with pytest.raises(ValueError, match="there is no folder or zip"):
         Pictures(tmp_path / "b.zip")
+
+
+ACCENTS = "Übung_é.jpg"
+
+
+@pytest.mark.parametrize("is_zip", [False, True])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_accents_and_slashes_may_be_written_otherwise(form: str, is_zip: bool, tmp_path: Path) -> None:
+    name, other = (unicodedata.normalize(each, ACCENTS) for each in (form, "NFD" if form == "NFC" else "NFC"))
+    if is_zip:
+        source = make_zip(tmp_path / "images.zip", {f"sub/{name}": b"A", "b.jpg": b"B"})
+    else:
+        source = tmp_path / "images"
+        (source / "sub").mkdir(parents=True)
+        (source / "sub" / name).write_bytes(b"A")
+    pictures = Pictures(source)
+    assert pictures.missing([f"sub/{other}", f"sub\\{other}", f"sub\\{name}", other]) == [other]
+    assert pictures.read(f"sub\\{other}") == pictures.read(f"sub/{name}") == b"A"
+
+
+def test_a_zip_of_windows_has_the_folder_around_left_out(tmp_path: Path) -> None:
+    members = {"pics\\a.jpg": b"A", "pics\\sub\\b.jpg": b"B"}
+    pictures = Pictures(make_zip(tmp_path / "images.zip", members))
+    assert pictures.missing(["a.jpg", "sub/b.jpg", "pics/a.jpg", "b.jpg"]) == ["b.jpg"]
+    assert pictures.read("sub/b.jpg") == b"B"
+
+
+def test_what_is_no_picture_does_not_hide_the_folder_around_all_pictures(tmp_path: Path) -> None:
+    members = {"README.txt": b"", "train/a.jpg": b"A", "notes/b.json": b"", "__MACOSX/train/._a.jpg": b""}
+    assert Pictures(make_zip(tmp_path / "images.zip", members)).read("a.jpg") == b"A"
+
+
+def test_names_of_a_mac_are_utf8_though_the_zip_does_not_say_so(tmp_path: Path) -> None:
+    raw = unicodedata.normalize("NFD", ACCENTS).encode()
+    path = make_zip(tmp_path / "images.zip", {"x" * len(raw): b"A"})
+    path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
+    assert Pictures(path).read(ACCENTS) == b"A"
+
+
+def test_an_example_is_a_picture_called_alike_if_there_is_one(pictures: Pictures) -> None:
+    assert str(pictures.example("x/b.jpg")).endswith("sub/b.jpg")
+    assert str(pictures.example("c.jpg")).endswith("a.jpg")
+
+
+def test_a_folder_without_pictures_has_no_example(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    assert Pictures(tmp_path).example("a.jpg") is None

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.sources.refer import convert_refer
 from tests.family import Family, encoded, make_family, python2_pickle
 
@@ -149,9 +150,10 @@ def test_a_mask_that_nothing_means_may_be_left_out(tmp_path: Path) -> None:
     spare = next(each for each in family.instances["annotations"] if each["id"] not in meant)
     spare["segmentation"] = [[1, 2, 3, 4]]
     conversion = convert_refer(*family.write(tmp_path))
-    with pytest.warns(UserWarning, match="left out, as nothing refers to it"):
-        records = list(conversion.pictures(0))
+    records = list(conversion.pictures(0))
     assert spare["id"] not in {each.id for record in records for each in record.objects}
+    (error,) = conversion.invalid.left_out["annotations"]
+    assert "three points" in error
 
 
 def test_a_picture_of_another_size_than_annotated_is_refused(tmp_path: Path) -> None:
@@ -192,3 +194,38 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     (images / name).symlink_to(outside)
     with pytest.raises(ValueError, match="symbolic link out of"):
         convert_refer(refs, instances, images)
+
+
+@pytest.mark.parametrize(
+    ("change", "kinds"),
+    [
+        (change_ref(split="tset"), {"references": 1}),
+        (change_ref(ref_id=90), {"references": 1}),
+        (change_ref(ann_id=7), {"references": 1}),
+        (change_ref(sentences=["x"]), {"references": 1}),
+        (change_ref(image_id=2**64), {"references": 1}),
+        (lambda family: first(family).update(segmentation=[]), {"annotations": 1, "sentences": 1}),
+        (lambda family: first(family).update(bbox=[1]), {"annotations": 1, "references": 1}),
+    ],
+)
+def test_skipped_rows_leave_the_others(tmp_path: Path, change: Change, kinds: dict[str, int]) -> None:
+    whole = list(convert_refer(*FAMILY.write(tmp_path / "whole")).pictures(0))
+    family = copy.deepcopy(FAMILY)
+    change(family)
+    sources = family.write(tmp_path / "changed")
+    invalid = InvalidRows(is_skipping=True)
+    left = list(convert_refer(*sources, invalid=invalid).pictures(0))
+    assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == kinds
+    entries, before = ([each for record in records for each in record.entries] for records in (left, whole))
+    assert len(entries) == len(before) - 1
+    assert all(entry in before for entry in entries)
+
+
+def test_ids_that_pandas_wrote_as_floats_are_the_same_ids(tmp_path: Path) -> None:
+    whole = list(convert_refer(*FAMILY.write(tmp_path / "whole")).pictures(0))
+    family = copy.deepcopy(FAMILY)
+    for ref in family.refs:
+        ref["ann_id"] = float(ref["ann_id"])
+        for sentence in ref["sentences"]:
+            sentence["sent_id"] = float(sentence["sent_id"])
+    assert list(convert_refer(*family.write(tmp_path / "floats")).pictures(0)) == whole

@@ -1,9 +1,11 @@
 """MDETR's layout: what goes in comes out, and what is wrong is named."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.sources.hub import convert_hub
 from tests.family import grefs, make_family
 from tests.layouts import check_meant, images_of, sentences_of, stored, write_mdetr
@@ -46,3 +48,21 @@ def test_mdetr_of_two_data_sets_is_refused(tmp_path: Path) -> None:
         write_mdetr(tmp_path / "mdetr", FAMILY, FAMILY.refs, name, has_masks=True)
     with pytest.raises(ValueError, match=r"must be of one data set, got refcoco, refcoco\+"):
         convert_hub(tmp_path / "mdetr", images=images_of(FAMILY, tmp_path / "source"))
+
+
+def test_a_skipped_box_takes_its_sentence_along(tmp_path: Path) -> None:
+    folder = write_mdetr(tmp_path / "mdetr", FAMILY, FAMILY.refs, "refcoco", has_masks=True)
+    images = images_of(FAMILY, tmp_path / "source")
+    whole = sum(
+        len(entry.sentences)
+        for record in convert_hub(folder, images=images).pictures(0)
+        for entry in record.entries
+    )
+    path = folder / "finetune_refcoco_train.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["original_id"] = 2**70
+    path.write_text(json.dumps(content))
+    invalid = InvalidRows(is_skipping=True)
+    records = convert_hub(folder, images=images, invalid=invalid).pictures(0)
+    assert sum(len(entry.sentences) for record in records for entry in record.entries) == whole - 1
+    assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == {"sentences": 1}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.selection import Selection, read_review
 from cris.data.sources.hub import convert_hub
 from cris.masks import decode_rle
@@ -144,3 +145,15 @@ def test_a_review_finds_objects_by_their_boxes(tmp_path: Path) -> None:
     records = list(convert_hub(folder, selection=selection).pictures(0))
     doubtful = [e for r in records for e in r.entries if e.split.endswith("-doubtful")]
     assert [entry.sentences for entry in doubtful] == [(row["answer"][0],)]
+
+
+def test_skipped_rows_leave_the_others_their_own_pictures(tmp_path: Path) -> None:
+    rows = lmms_rows(FAMILY)
+    rows[0]["bbox"] = [1.0]
+    rows[7]["image"] = None
+    invalid = InvalidRows(is_skipping=True)
+    conversion = convert_hub(write_lmms(tmp_path / "RefCOCO", rows), invalid=invalid)
+    records = stored(conversion, tmp_path / "out")
+    assert len(invalid.left_out["rows"]) == 2
+    assert sum(len(record.entries) for record in records) == len(rows) - 2
+    assert all(record.image == FAMILY.pictures[record.file_name] for record in records)

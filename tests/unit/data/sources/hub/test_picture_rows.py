@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.sources.hub import convert_hub
 from cris.masks import decode_rle
 from tests.family import make_family
@@ -60,3 +61,20 @@ def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match=r"val-0\.parquet is not a whole Parquet file"):
         convert_hub(path)
+
+
+def test_skipped_rows_and_samples_leave_the_others(tmp_path: Path) -> None:
+    whole = stored(
+        convert_hub(write(tmp_path / "a/val-0.parquet", moondream_rows(FAMILY), MOONDREAM)), tmp_path / "b"
+    )
+    rows = moondream_rows(FAMILY)
+    rows[2]["image"] = None
+    samples = rows[4]["samples"]
+    samples[0]["bbox"] = [1.0]
+    invalid = InvalidRows(is_skipping=True)
+    conversion = convert_hub(write(tmp_path / "c/val-0.parquet", rows, MOONDREAM), invalid=invalid)
+    records = {record.picture_id: record for record in stored(conversion, tmp_path / "d")}
+    assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == {"rows": 1, "samples": 1}
+    assert records.pop(rows[4]["image_id"], None) is None or len(samples) > 1
+    others = {rows[2]["image_id"], rows[4]["image_id"]}
+    assert list(records.values()) == [record for record in whole if record.picture_id not in others]
