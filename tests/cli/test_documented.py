@@ -46,7 +46,7 @@ def commands(listed: Mapping[str, str], package: str = "cris.cli", words: Words 
 
 
 def parts_of(words: Words) -> list[str]:
-    """Return the first arguments of a command that is several, such as `cris convert`."""
+    """Return the first arguments of a command that is several; one section tells them all."""
     command = importlib.import_module(".".join(("cris.cli", *words))).Command
     return [get_args(part)[1].name for part in get_args(command)]
 
