@@ -46,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("model", choices=("cris-photos", "cris-scenes"))
     parser.add_argument("run", type=Path, help="folder of the run, or a checkpoint")
+    parser.add_argument("--before", type=Path, nargs="*", default=[], help="runs that it went on from")
     parser.add_argument("--data", type=Path, help="what the run learned from (cris-photos)")
     parser.add_argument("--real", type=Path, help="folder with instances.json and images (cris-photos)")
     parser.add_argument("--limit", type=int, help="choose on the first so many sentences of val only")
@@ -121,10 +122,11 @@ def release_photos(options: argparse.Namespace) -> str:
             vocabulary=model.config.text.vocabulary,
             train_photographs=splits["train"].pictures,
             train_sentences=splits["train"].sentences,
-            steps=run["steps"],
+            steps=sum(steps_of(each) for each in (*options.before, options.run)),
+            runs="one run" if not options.before else f"{1 + len(options.before)} runs, each from the last",
             pictures=run["sampling"]["pictures"],
             sentences=run["sampling"]["sentences"],
-            hours=hours_of(options.run, run),
+            hours=sum(hours_of(each) for each in (*options.before, options.run)),
             photographs=tested,
             rows=table([*areas, ("all", measured.total)], columns),
             kinds=table(list(measured.kinds.items()), columns),
@@ -207,12 +209,22 @@ def common_fields(
     }
 
 
-def hours_of(folder: Path, run: dict[str, Any]) -> float:
-    """Return how long the run's steps took, by the speed in its metrics."""
+def logged(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's metrics that tell its speed."""
     lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    logged = [row for row in map(json.loads, lines) if "samples_per_second" in row]
+    return [row for row in map(json.loads, lines) if "samples_per_second" in row]
+
+
+def steps_of(folder: Path) -> int:
+    """Return how many steps a run took, to its last line of metrics."""
+    return max(row["step"] for row in logged(folder))
+
+
+def hours_of(folder: Path) -> float:
+    """Return how long a run's steps took, by the speed in its metrics."""
+    run = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     samples = run["log_every"] * run["sampling"]["pictures"] * run["sampling"]["sentences"]
-    return sum(samples / row["samples_per_second"] for row in logged) / 3600
+    return float(sum(samples / row["samples_per_second"] for row in logged(folder)) / 3600)
 
 
 def table(rows: Sequence[tuple[str, Summary]], columns: Sequence[str]) -> str:

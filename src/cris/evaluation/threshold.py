@@ -7,14 +7,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
-from cris.checkpoint import CONFIG
-from cris.config_file import read_config, write_config
+from cris.config_file import CONFIG, read_config, write_config
 from cris.errors import InputError
 from cris.evaluation.examples import Example
 from cris.evaluation.metrics import iou
 from cris.model.config import InferenceConfig
+from cris.prediction import Prediction, expected_iou
 from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
@@ -98,6 +98,29 @@ def pixels_above(
     outside = np.bincount(passed[~true], minlength=len(thresholds) + 1)
     intersections = inside[::-1].cumsum()[::-1][1:]
     return intersections, inside.sum() + outside[::-1].cumsum()[::-1][1:]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtThresholds:
+    """What one answer comes to at each of several thresholds, as `evaluate` has it at the model's."""
+
+    intersections: Int64[np.ndarray, "thresholds"]
+    unions: Int64[np.ndarray, "thresholds"]
+    scores: Float64[np.ndarray, "thresholds"]
+
+
+def measure_at(
+    prediction: Prediction, true: Bool[np.ndarray, "height width"], thresholds: Sequence[float]
+) -> AtThresholds:
+    """Return the pixels and scores that `prediction.at_threshold` has at rising thresholds."""
+    cells = prediction.grid[prediction.letterbox.cells]
+    intersections, unions = pixels_above(prediction.probability, true, thresholds)
+    true_area = int(np.count_nonzero(true))
+    areas = intersections + unions - true_area
+    raw = [expected_iou(cells, each) if area else 0.0 for each, area in zip(thresholds, areas, strict=True)]
+    if not prediction.has_peak:
+        intersections, unions = np.zeros_like(intersections), np.full_like(unions, true_area)
+    return AtThresholds(intersections, unions, np.array([prediction.calibration(each) for each in raw]))
 
 
 def store_thresholds(checkpoint: Path, choice: Choice) -> None:

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cris.letterbox import normalise
-from cris.model.config import EfficientNetLiteConfig
+from cris.model.config import LITE, EfficientNetLiteConfig
 from cris.model.efficientnet_lite import EfficientNetLite, SameConvNorm
-from cris.model.pretrained import LITE
 
 BLOCKS = {
     "Lite0": (1, 2, 2, 3, 3, 4, 1),

@@ -11,7 +11,8 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from cris.errors import InputError
-from cris.model.pretrained import LITE, load_bert, load_efficientnet_lite
+from cris.model.config import LITE
+from cris.model.pretrained import load_bert, load_efficientnet_lite
 from cris.model.tokenizer import Tokenizer
 from tests.unit.model.test_efficientnet_lite import BLOCKS, CHANNELS, EXPANSIONS, KERNELS
 from tests.wordpieces import PIECES
