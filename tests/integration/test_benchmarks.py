@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import predict_cpu, predict_gpu
+from benchmarks import photographs_speed, predict_cpu, predict_gpu
+from benchmarks.models import random_checkpoint
 
 
 def rows(out: str) -> list[list[str]]:
@@ -26,6 +27,31 @@ def test_engines_are_measured_against_the_straightforward_path(
         [name, sentences] for sentences in ("1", "8") for name in ("plain", "torch-fp32")
     ]
     assert all(float(cell) > 0 for row in table for cell in row[3:])
+
+
+def test_photographs_are_timed_from_file_to_mask_and_by_the_whole_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny = str(random_checkpoint(tmp_path, "tiny"))
+    photographs_speed.main(
+        [
+            "--model",
+            tiny,
+            "--turns",
+            "1",
+            "--commands",
+            "1",
+            "--engines",
+            "torch-fp32",
+            "--folder",
+            str(tmp_path),
+        ]
+    )
+    limits, measured = rows(capsys.readouterr().out)
+    assert limits == ["at most", "4.00", "0.25", "0.06"]
+    assert measured[0] == "torch-fp32"
+    assert float(measured[1]) > 0
+    assert float(measured[2]) > 0
 
 
 def test_pictures_a_second_are_measured(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 import torch
 
 from cris import Segmenter, __version__
-from cris.checkpoint import Checkpoint, load_checkpoint
+from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.data.scenes import Scenes
+from cris.demo.photographs import photographs
 from cris.engines.exported import PRECISIONS, Format, read_exported
 from cris.engines.opening import open_graphs
 from cris.errors import InputError
@@ -23,6 +25,8 @@ from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import resolve
 from tests.conftest import Proof
+from tests.small import SMALL_LITE, small_cris
+from tests.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
 PICTURE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
@@ -39,22 +43,72 @@ def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
     return folders
 
 
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize(("pictures", "sentences"), [(1, 1), (1, 5), (4, 2), (5, 7)])
-def test_any_number_of_pictures_and_sentences_is_answered_as_by_the_model(
-    exports: dict[Format, Path], format: Format, pictures: int, sentences: int
-) -> None:
-    exported = read_exported(exports[format])
-    engine = open_graphs(exported.folder, format, "fp32", exported.config.model)
+@pytest.fixture(scope="module")
+def lite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small model with the encoders of cris-photos and random weights."""
+    tokenizer = Tokenizer.from_word_pieces(PIECES)
+    config = replace(SMALL_LITE, text=replace(SMALL_LITE.text, vocabulary=tokenizer.vocab_size))
+    folder = tmp_path_factory.mktemp("lite") / "model"
+    inference = InferenceConfig(input_size=96, sentence_length=12)
+    save_checkpoint(folder, small_cris(config), tokenizer, inference, "# lite\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lite_exports(lite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
+    """That model in every format."""
+    folders: dict[Format, Path] = {}
+    for format in FORMATS:
+        folders[format] = tmp_path_factory.mktemp(f"lite-{format}") / "exported"
+        export_model(lite, folders[format], format=format)
+    return folders
+
+
+def assert_answers_alike(folder: Path, model: Path, pictures: int, sentences: int) -> None:
+    """An exported folder gives the logits of the checkpoint."""
+    exported = read_exported(folder)
+    engine = open_graphs(folder, exported.format, "fp32", exported.config.model)
     samples = noise_samples(max(pictures, sentences), exported.config)
     images = np.concatenate([sample.image for sample in samples[:pictures]])
     tokens = np.concatenate([sample.tokens for sample in samples[:sentences]])
     index = (np.arange(sentences) * 3 + 1) % pictures
-    model = load_checkpoint(resolve(EMBEDDED)).model
     with torch.inference_mode():
-        expected = model(*map(torch.from_numpy, (images, tokens, index)))[:, 0].numpy()
+        plain = load_checkpoint(model).model
+        expected = plain(*map(torch.from_numpy, (images, tokens, index)))[:, 0].numpy()
     answer = engine.segment(engine.encode_image(images), tokens, index)
     assert np.linalg.norm(answer - expected) <= LIMITS["fp32"] * np.linalg.norm(expected)
+
+
+NUMBERS = pytest.mark.parametrize(("pictures", "sentences"), [(1, 1), (1, 5), (4, 2), (5, 7)])
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@NUMBERS
+def test_any_number_of_pictures_and_sentences_is_answered_as_by_the_model(
+    exports: dict[Format, Path], format: Format, pictures: int, sentences: int
+) -> None:
+    assert_answers_alike(exports[format], resolve(EMBEDDED), pictures, sentences)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@NUMBERS
+def test_efficientnet_and_bert_answer_any_number_as_the_model_does(
+    lite: Path, lite_exports: dict[Format, Path], format: Format, pictures: int, sentences: int
+) -> None:
+    assert_answers_alike(lite_exports[format], lite, pictures, sentences)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_efficientnet_and_bert_predict_alike_from_a_file_to_a_mask(
+    lite: Path, lite_exports: dict[Format, Path], format: Format
+) -> None:
+    picture = photographs()[0].path
+    sentences = ["the red dog", "a man holding an umbrella", "Straße 左"]
+    plain, exported = (Segmenter.from_pretrained(each, "cpu") for each in (lite, lite_exports[format]))
+    for one, other in zip(
+        plain.predict(picture, sentences), exported.predict(picture, sentences), strict=True
+    ):
+        np.testing.assert_allclose(other.grid, one.grid, atol=1e-4)
 
 
 @pytest.mark.parametrize("format", FORMATS)
