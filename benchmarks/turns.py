@@ -1,12 +1,13 @@
 """Measures engines against each other: each in its own process, taking turns, so that noise is shared."""
 
 import multiprocessing
-import resource
 import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+
+from cris.process_memory import peak_bytes
 
 Prepare = Callable[[], Callable[[], object]]
 """Sets an engine up in its process and returns the work to time."""
@@ -19,7 +20,7 @@ class Measured:
     seconds: list[float]
     """Of each turn."""
     peak_bytes: int
-    """Most memory resident in its process, the interpreter and libraries included."""
+    """Most memory resident in its process, the interpreter and libraries included; not its parent's."""
 
     @property
     def median(self) -> float:
@@ -68,4 +69,4 @@ def _work(prepare: Prepare, pipe: Connection) -> None:
         start = time.perf_counter()
         work()
         pipe.send(time.perf_counter() - start)
-    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    pipe.send(peak_bytes())

@@ -53,7 +53,7 @@ CLASSES = Package(
     "0.2.1",
     "dc6f2bbf33b7847bfdc191b039bd077547aa1a23fe056f99f555dc82edb81348",
 )
-FREQUENT = 12_000
+FREQUENT = 24_000
 """Word pieces that are kept, the most frequent ones; besides them what class names need."""
 FIRST_WORD = 1996
 """Id of "the" in BERT's vocabulary, which goes on by frequency; before it are single characters."""

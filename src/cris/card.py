@@ -5,7 +5,9 @@ from pathlib import Path
 SUMMARY = "summary"
 """Field with a sentence on what the model was trained on and how good it is."""
 DOMAIN = "domain"
-"""Field of a model that knows one kind of images only: which, "rendered scenes" for example."""
+"""Field of a model that knows one kind of images only: which, `RENDERED_SCENES` for example."""
+RENDERED_SCENES = "rendered scenes"
+"""The domain of cris-scenes."""
 
 
 def read_front_matter(folder: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from cris.config_file import StoredConfig, read_config, write_config
+from cris.config_file import CONFIG, StoredConfig, read_config, write_config
 from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.model.config import InferenceConfig
@@ -22,8 +22,9 @@ from cris.model.cris import Cris
 from cris.model.fill import Source, fill
 from cris.model.int8 import SCALE, dequantize, quantize_rows
 from cris.model.tokenizer import Tokenizer
+from cris.registry import whole_checkpoint
 
-CONFIG, WEIGHTS, TOKENIZER, CARD = "config.json", "model.safetensors", "tokenizer.json", "README.md"
+WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "README.md"
 TRAIN_STATE = "train_state.pt"
 Dtype = Literal["float32", "float16", "int8"]
 """How weights are stored; they are loaded as float32."""
@@ -110,13 +111,6 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     except UnicodeDecodeError as error:
         raise InputError(f"{folder / CARD} must be text in UTF-8: {error}") from error
     return Checkpoint(model=model.eval(), tokenizer=tokenizer, inference=config.inference, card=card)
-
-
-def whole_checkpoint(folder: str | Path) -> Path:
-    """Where to read: the folder itself, or what it was when a save that replaced it was cut short."""
-    folder = Path(folder)
-    previous = _beside(folder.resolve(), "previous")
-    return previous if previous.is_dir() and not folder.exists() else folder
 
 
 def _save_weights(path: Path, model: Cris, dtype: Dtype) -> None:

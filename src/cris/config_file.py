@@ -6,13 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
 from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
+CONFIG = "config.json"
+"""The file's name in the folder of a checkpoint or of an export."""
 SCHEMA_VERSION = 3
 
 
@@ -45,7 +47,7 @@ def read_config(path: Path) -> StoredConfig:
     for step in range(version, SCHEMA_VERSION):
         content = MIGRATIONS[step](content)
     try:
-        return _parsed(StoredConfig, content, "")  # type: ignore[no-any-return]
+        return parsed(StoredConfig, content)  # type: ignore[no-any-return]
     except (InputError, OverflowError) as error:  # a whole number that is no float is the latter
         raise InputError(f"{path}: {error}") from error
 
@@ -90,15 +92,24 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
 """Version of config.json → what turns its content into the next version's."""
 
 
-def _parsed(kind: Any, value: object, name: str) -> Any:
-    """A value from JSON as `kind`: dataclass, several told apart by their kind, tuple, Literal, or plain."""
+def parsed(kind: Any, value: object, name: str = "") -> Any:
+    """Return a value from JSON as `kind`: plain, optional, Literal, tuple, dataclass, or one of several.
+
+    Raises:
+        InputError: it is something else; names the field.
+    """
     if isinstance(kind, UnionType):
+        parts = [each for each in get_args(kind) if each is not NoneType]
+        if len(parts) == 1:
+            return None if value is None else parsed(parts[0], value, name)
         return _parsed_kind(kind, value, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _parsed_fields(kind, value, name)
-    origin, parts = get_origin(kind), get_args(kind)
+    origin, parts = get_origin(kind), list(get_args(kind))
+    if origin is tuple and parts[-1] is Ellipsis and isinstance(value, list):
+        return tuple(parsed(parts[0], item, name) for item in value)
     if origin is tuple and isinstance(value, list) and len(value) == len(parts):
-        return tuple(_parsed(part, item, name) for part, item in zip(parts, value, strict=True))
+        return tuple(parsed(part, item, name) for part, item in zip(parts, value, strict=True))
     if origin is Literal and any(type(value) is type(part) and value == part for part in parts):
         return value
     if kind is float and isinstance(value, int | float) and math.isfinite(value):
@@ -124,4 +135,4 @@ def _parsed_fields(kind: type, value: object, name: str) -> Any:
     if given.keys() != kinds.keys():
         missing, unknown = sorted(kinds.keys() - given.keys()), sorted(given.keys() - kinds.keys())
         raise InputError(f"{name or 'the top level'} has missing keys {missing} and unknown keys {unknown}")
-    return kind(**{key: _parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})
+    return kind(**{key: parsed(kinds[key], given[key], f"{name}.{key}".lstrip(".")) for key in kinds})

@@ -1,12 +1,14 @@
-"""Predictions as other tools take them: supervision, COCO, Label Studio."""
+"""Predictions as other tools take them: supervision, COCO, YOLO, Label Studio."""
 
 import hashlib
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Int32
+from PIL import Image
 
 from cris.errors import InputError
 from cris.prediction import Prediction
@@ -92,6 +94,30 @@ def coco_fields(prediction: Prediction) -> dict[str, Any]:
         "iscrowd": 0,
         "score": prediction.score,
     }
+
+
+def to_yolo(predictions: Sequence[Prediction]) -> str:
+    """Return the labels of one picture as YOLO's segmentation has them: a line for each part of a mask.
+
+    A line is the sentence's place in `predictions`, then the corners' x and y as shares of the picture.
+    Parts of fewer than three corners are left out, as they have no area.
+    """
+    _check_alike(predictions)
+    return "".join(line for place, each in enumerate(predictions) for line in yolo_lines(each, place))
+
+
+def yolo_lines(prediction: Prediction, number: int) -> list[str]:
+    """Return the lines of one prediction, whose class has that number; see `to_yolo`."""
+    height, width = prediction.mask.shape
+    corners = [(outline + 0.5) / (width, height) for outline in prediction.polygons() if len(outline) >= 3]
+    return [f"{number} {' '.join(f'{share:.6f}' for share in each.ravel())}\n" for each in corners]
+
+
+def to_png(image: Image.Image) -> bytes:
+    """Return the file of an image as PNG."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def to_label_studio(image: str, predictions: Sequence[Prediction], *, model: str = "cris") -> dict[str, Any]:

@@ -20,6 +20,8 @@ STD_RGB = (0.26862954, 0.26130258, 0.27577711)
 CELL = 4
 """Side of a cell of the network's answer, in pixels of its input."""
 
+HALF_COVERED = 0.5
+"""Share of its area from which a pixel belongs to a true mask that was drawn on the grid."""
 _PADDING_RGB = [255 * mean for mean in MEAN_RGB]
 _LONGEST_WARPED = 32766
 """Pixels a side that OpenCV 4 can warp."""
@@ -161,12 +163,15 @@ def normalisation() -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3"]]
     return np.float32(1) / (np.float32(255) * std), np.array(MEAN_RGB, dtype=np.float32) / std
 
 
-def ceiling(mask: Bool[np.ndarray, "height width"], size: int, protocol: Protocol, threshold: float) -> float:
-    """The IoU that a perfect network would reach: the true mask brought to the grid of answers and back."""
+def ceiling(mask: Bool[np.ndarray, "height width"], size: int, protocol: Protocol) -> float:
+    """The IoU that a perfect network would reach: the true mask brought to the grid of answers and back.
+
+    A pixel is found where more than half of its area is covered, whatever a model's own threshold is.
+    """
     letterbox = Letterbox(mask.shape[0], mask.shape[1], size, protocol)
     cells = size // CELL
     grid = letterbox.apply_mask(mask).reshape(cells, CELL, cells, CELL).mean(axis=(1, 3))
-    found = letterbox.restore(grid) > threshold
+    found = letterbox.restore(grid) > HALF_COVERED
     return float((found & mask).sum() / max((found | mask).sum(), 1))
 
 

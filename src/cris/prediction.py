@@ -4,7 +4,7 @@ import io
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from cris.masks import Rle, box_of, encode_rle
 if TYPE_CHECKING:
     from supervision import Detections
 
+ImageForm = Literal["mask", "overlay", "cutout"]
 _SHOWN_PIXELS = 800
 """Of a prediction's longer side in a notebook."""
 _LIGHT_RGB = (255, 72, 118)
@@ -48,6 +49,16 @@ class Prediction:
     """How the picture lies in the model's input."""
     check: Check | None = None
     """How the answer takes small changes; None until `cris.agreement` has asked."""
+    peak_threshold: float = 0.0
+    """The mask is empty unless a probability is above this, as `InferenceConfig` has it."""
+    calibration: Calibration = IDENTITY
+    """What made the score of the raw one."""
+
+    def __repr__(self) -> str:
+        """Return what matters in one line, without the arrays."""
+        height, width = self.mask.shape
+        where = "nothing found" if self.box is None else f"box {self.box}"
+        return f"Prediction({self.sentence!r}, score {self.score:.3f}, {where}, {width}×{height} pixels)"
 
     @classmethod
     def from_logits(
@@ -70,10 +81,7 @@ class Prediction:
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
         grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
-        mask = letterbox.restore(grid) > threshold
-        raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
-        if grid[letterbox.cells].max() <= peak_threshold:
-            mask = np.zeros_like(mask)
+        mask, raw = _found(grid, letterbox, threshold, peak_threshold)
         return cls(
             sentence=sentence,
             mask=mask,
@@ -81,6 +89,8 @@ class Prediction:
             picture=picture,
             grid=grid,
             letterbox=letterbox,
+            peak_threshold=peak_threshold,
+            calibration=calibration,
         )
 
     @property
@@ -88,6 +98,11 @@ class Prediction:
         """Of each pixel, at the picture's own size, in [0, 1]; computed at each call, so keep it."""
         values = self.letterbox.restore(self.grid)
         return np.clip(values, 0, 1, out=values)
+
+    @property
+    def has_peak(self) -> bool:
+        """Whether a probability is above the peak threshold: if not, the mask is empty at any threshold."""
+        return bool(self.grid[self.letterbox.cells].max() > self.peak_threshold)
 
     @property
     def ambiguity(self) -> float:
@@ -101,6 +116,16 @@ class Prediction:
     def box(self) -> tuple[int, int, int, int] | None:
         """Left, top, right and bottom of the mask in pixels, the last two excluded; None when it is empty."""
         return box_of(self.mask)
+
+    def at_threshold(self, threshold: float) -> "Prediction":
+        """Return what the same answer finds at another threshold, with the score of that mask.
+
+        Raises InputError for a threshold that is no probability.
+        """
+        if not 0 <= threshold <= 1:
+            raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
+        mask, raw = _found(self.grid, self.letterbox, threshold, self.peak_threshold)
+        return replace(self, mask=mask, score=self.calibration(raw))
 
     def at_least(self, min_score: float) -> "Prediction":
         """This prediction, or, when its score is lower, one that finds nothing and keeps the score."""
@@ -126,6 +151,21 @@ class Prediction:
     def overlay(self) -> Image.Image:
         """The picture with what was found lit up and outlined, the rest dimmed."""
         return lit_up(self.picture, self.mask)
+
+    def cutout(self) -> Image.Image:
+        """Return the picture as RGBA, at its own size, with all but what was found transparent."""
+        return cut_out(self.picture, self.mask)
+
+    def image(self, form: ImageForm) -> Image.Image:
+        """Return what was found as an image: the mask in black and white, the overlay, or the cut-out."""
+        match form:
+            case "mask":
+                return Image.fromarray(self.mask.astype(np.uint8) * np.uint8(255))
+            case "overlay":
+                return self.overlay()
+            case "cutout":
+                return self.cutout()
+        raise InputError(f"form must be mask, overlay or cutout, got {form!r}")
 
     def polygons(self) -> list[Int32[np.ndarray, "corners 2"]]:
         """The outer outline of each part of the mask: corners x, y in pixels; holes are left out."""
@@ -177,11 +217,22 @@ class Prediction:
         partial = path.with_name(f".{os.getpid()}-{path.name}")
         try:
             with partial.open("xb") as file:
-                Image.fromarray(self.mask.astype(np.uint8) * np.uint8(255)).save(file, format="PNG")
+                self.image("mask").save(file, format="PNG")
             partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
+
+
+def _found(
+    grid: Float32[np.ndarray, "cells cells"], letterbox: Letterbox, threshold: float, peak_threshold: float
+) -> tuple[Bool[np.ndarray, "height width"], float]:
+    """Return the mask at these thresholds, and the raw score of it before the peak is asked for."""
+    mask = letterbox.restore(grid) > threshold
+    raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
+    if grid[letterbox.cells].max() <= peak_threshold:
+        mask = np.zeros_like(mask)
+    return mask, raw
 
 
 def lit_up(
@@ -196,6 +247,14 @@ def lit_up(
     cv2.drawContours(drawn, contours, -1, _LIGHT_RGB, 2 * width, cv2.LINE_AA)
     cv2.drawContours(drawn, contours, -1, (255, 255, 255), width, cv2.LINE_AA)
     return Image.fromarray(drawn)
+
+
+def cut_out(
+    picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+) -> Image.Image:
+    """Return the picture as RGBA with all but the mask transparent, and black where it is."""
+    alpha = mask.astype(np.uint8) * np.uint8(255)
+    return Image.fromarray(np.dstack([picture * mask[..., None], alpha]))
 
 
 def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: float) -> float:

@@ -15,6 +15,8 @@ DEFAULT_MODEL = "cris-photos"
 SCENES_MODEL = "cris-scenes"
 """What answers rendered scenes, in demonstrations and studies."""
 MODELS = Path(__file__).parent / "models"
+RUN_CHECKPOINTS = "checkpoints"
+"""Where the folder of a training run has its models."""
 CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
 
 
@@ -80,10 +82,11 @@ _HUB_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
     """The checkpoint folder (`kind` "model") or file of CLIP's weights that is meant, downloaded if need be.
 
-    It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM).
+    It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM). The folder of a
+    training run stands for its best checkpoint.
 
     Raises:
-        InputError: there is no such name or path, or it is of the other kind.
+        InputError: there is no such name or path, it is of the other kind, or a run that has saved nothing.
         ConnectionError: a download failed.
     """
     name = str(name_or_path)
@@ -94,12 +97,48 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
         return _place(entry)
     if name.startswith("hf:"):
         return _from_hub(name)
-    path = Path(name_or_path)
+    path = whole_checkpoint(name_or_path)
     if path.exists():
-        return path
+        return checkpoint_of_run(path) or path
     close = difflib.get_close_matches(name.lower(), [known.lower() for known in _names(kind)], n=1)
     hint = next((f"; did you mean {known}?" for known in _names(kind) if [known.lower()] == close), "")
     raise InputError(f"there is no model and no path {name!r}{hint}; {_known(kind)}")
+
+
+def names_clip(name: str) -> bool:
+    """Return whether it is the registered name of CLIP's weights, which are no model to predict with."""
+    return name in REGISTRY and REGISTRY[name].kind == "clip"
+
+
+def whole_checkpoint(folder: str | Path) -> Path:
+    """Return where to read: the folder itself, or what it was when a save that replaced it was cut short."""
+    folder = Path(folder)
+    whole = folder.resolve()
+    previous = whole.with_name(f".{whole.name}.previous")
+    return previous if previous.is_dir() and not folder.exists() else folder
+
+
+def checkpoint_of_run(folder: Path) -> Path | None:
+    """Return the best checkpoint of a training run, or its last before the first validation.
+
+    None where the folder is no run's. Raises InputError when the run has saved nothing yet.
+    """
+    if not (folder / RUN_CHECKPOINTS).is_dir():
+        return None
+    for name in ("best", "last"):
+        checkpoint = whole_checkpoint(folder / RUN_CHECKPOINTS / name)
+        if checkpoint.is_dir():
+            return checkpoint
+    raise InputError(f"{folder} is the folder of a run that has saved no model yet: let it go on first")
+
+
+def model_title(named: str) -> str:
+    """Return what to call a model in tables and pages: of a run's checkpoint the run, else the last part."""
+    path = Path(named)
+    run = path.parent.parent.name
+    if path.parent.name == RUN_CHECKPOINTS and run:
+        return run if path.name == "best" else f"{run} ({path.name})"
+    return path.name or named
 
 
 def stored_at(entry: Entry) -> Path:

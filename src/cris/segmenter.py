@@ -1,7 +1,7 @@
 """The main job: a picture and a sentence in, the pixels it refers to out."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,10 +19,13 @@ from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.picture import PictureSource, read_picture
 from cris.prediction import Prediction
-from cris.registry import DEFAULT_MODEL
+from cris.registry import DEFAULT_MODEL, model_title
 
 if TYPE_CHECKING:
     from cris.model.cris import Cris
+
+Sentences = str | Sequence[str]
+"""One referring expression, or several."""
 
 
 class Segmenter:
@@ -73,6 +76,27 @@ class Segmenter:
         self.inference = inference
         self.batch_size = batch_size or self.engine.batch_size
         self.is_strict = is_strict
+        self.name: str | None = None
+        """What the model was opened as; None for one that was given finished."""
+        self._opened: tuple[Callable[..., Segmenter], tuple[object, ...], dict[str, object]] | None = None
+        """What opens it again: a function with its arguments."""
+
+    def __repr__(self) -> str:
+        """Return model, device and engine in one line."""
+        name = "a model of your own" if self.name is None else self.name
+        return f"{type(self).__name__}({name}, device {self.device}, {type(self.engine).__name__})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have another process open the model anew, by its name and options.
+
+        Raises TypeError for a model that was given finished, as nothing says where it came from.
+        """
+        if self._opened is None:
+            raise TypeError(
+                "a Segmenter can be sent to other processes when it was opened by from_pretrained; "
+                "this one was given a model: save that, and open it there"
+            )
+        return _reopen, (*self._opened, self.inference)
 
     @classmethod
     def from_pretrained(
@@ -109,23 +133,38 @@ class Segmenter:
             opened = open_model(
                 name_or_folder, device, engine=engine, precision=precision, is_compiled=is_compiled
             )
-        return cls(
+        found = cls(
             opened.engine, opened.tokenizer, opened.inference, batch_size=batch_size, is_strict=is_strict
         )
+        options: dict[str, object] = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
+        options |= {"batch_size": batch_size, "is_strict": is_strict}
+        found._remember(name_or_folder, cls.from_pretrained, (name_or_folder, device), options)
+        return found
+
+    def _remember(
+        self,
+        name: str | Path,
+        opener: Callable[..., "Segmenter"],
+        arguments: tuple[object, ...],
+        options: dict[str, object],
+    ) -> None:
+        """Keep what the model was opened as, and how, for other processes to do the same."""
+        self.name = model_title(str(name))
+        self._opened = opener, arguments, options
 
     @overload
-    def predict(self, picture: PictureSource, sentences: str) -> Prediction: ...
+    def predict(self, picture: PictureSource, sentences: str) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, picture: PictureSource, sentences: list[str]) -> list[Prediction]: ...
-    def predict(self, picture: PictureSource, sentences: str | list[str]) -> Prediction | list[Prediction]:
+    def predict(self, picture: PictureSource, sentences: Sequence[str]) -> list[Prediction]: ...
+    def predict(self, picture: PictureSource, sentences: Sentences) -> Prediction | list[Prediction]:
         """What one sentence refers to in a picture, or what each of a list does; the picture is encoded once.
 
         Args:
             picture: a path, a file's bytes, a Pillow image, or a uint8 RGB array (height, width, 3).
-            sentences: one referring expression, or a list of them.
+            sentences: one referring expression, or a sequence of them.
 
         Raises:
-            InputError: not a whole picture, or a blank sentence.
+            InputError: not a whole picture, a blank sentence, or what is no text.
             MemoryError: with advice.
         """
         return self.predict_batch([picture], [sentences])[0]
@@ -140,10 +179,10 @@ class Segmenter:
     ) -> list[list[Prediction]]: ...
     @overload
     def predict_batch(
-        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[str | list[str]]
+        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]: ...
     def predict_batch(
-        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[str | list[str]]
+        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]:
         """Like `predict` for many pictures: for each its sentence, or its list of them, in the same shape.
 
@@ -199,7 +238,7 @@ class Segmenter:
         ]
 
     def _answer(
-        self, encoded: Sequence["EncodedPicture"], sentences: Sequence[str | list[str]]
+        self, encoded: Sequence["EncodedPicture"], sentences: Sequence[Sentences]
     ) -> list[Prediction | list[Prediction]]:
         asked = [
             (row, sentence)
@@ -233,9 +272,13 @@ class Segmenter:
             next(rest) if isinstance(entry, str) else list(islice(rest, len(entry))) for entry in sentences
         ]
 
-    def _check(self, sentences: str | list[str]) -> None:
+    def _check(self, sentences: Sentences) -> None:
         """Before any work: raises InputError for what is no sentence, and tells what will be cut."""
+        if not isinstance(sentences, Sequence):
+            raise InputError(f"expected a sentence or a list of them, got {sentences!r}")
         for sentence in [sentences] if isinstance(sentences, str) else sentences:
+            if not isinstance(sentence, str):
+                raise InputError(f"expected a sentence to be text, got {sentence!r}")
             cut = self.tokenizer.cut(sentence, self.inference.sentence_length)
             if cut is None:
                 continue
@@ -264,14 +307,31 @@ class EncodedPicture:
         """Memory that keeping it takes."""
         return self.picture.nbytes + sum(int(feature.nbytes) for feature in self.features)
 
+    def __repr__(self) -> str:
+        """Return the picture's size and who encoded it, without the arrays."""
+        height, width = self.picture.shape[:2]
+        return f"EncodedPicture({width}×{height} pixels, {self.segmenter!r})"
+
     @overload
-    def predict(self, sentences: str) -> Prediction: ...
+    def predict(self, sentences: str) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, sentences: list[str]) -> list[Prediction]: ...
-    def predict(self, sentences: str | list[str]) -> Prediction | list[Prediction]:
+    def predict(self, sentences: Sequence[str]) -> list[Prediction]: ...
+    def predict(self, sentences: Sentences) -> Prediction | list[Prediction]:
         """Like `Segmenter.predict`, without encoding the picture again."""
         self.segmenter._check(sentences)
         return self.segmenter._answer([self], [sentences])[0]
+
+
+def _reopen(
+    opener: Callable[..., Segmenter],
+    arguments: tuple[object, ...],
+    options: dict[str, object],
+    inference: InferenceConfig,
+) -> Segmenter:
+    """Open a model as another process had it."""
+    segmenter = opener(*arguments, **options)
+    segmenter.inference = inference
+    return segmenter
 
 
 def _torch_engine(model: "Cris", device: str) -> Engine:

@@ -70,3 +70,10 @@ def test_wrong_use_is_told_before_anything_is_run(arguments, code, told, cris, r
     assert told in outcome.err
     assert not ran
     assert not (tmp_path / "new").exists()
+
+
+def test_data_is_asked_for_where_the_recipe_promises_some(cris, ran, tmp_path):
+    outcome = cris("ablate", "refcoco-rn50-fixed", "--out", tmp_path / "new")
+    assert outcome.is_short_error(2)
+    assert "refcoco-rn50-fixed needs data: pass --data DIR" in outcome.err
+    assert not ran

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import signal
@@ -7,10 +8,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from cris import Segmenter
+from cris.conversions import outlines_of
 from tests.bulk import rows_of, shard_files, write_parquet, write_sentences
 from tests.cli.conftest import Cris
 from tests.cli.test_documented import fields, first_cells, section
@@ -46,7 +50,7 @@ def test_a_job_ends_goes_on_and_is_refused(batch: Cris, asked: Path) -> None:
     rows = rows_of(Path("out"))
     assert [row["picture"] for row in rows] == ["a.png", "a.png", "b.png", "b.png", "c.png", "c.png"]
     assert [row["error"] is None for row in rows] == [True] * 4 + [False] * 2
-    manifest = json.loads(Path("out/manifest.json").read_text())
+    manifest = json.loads(Path("out/_manifest.json").read_text())
     assert set(fields(manifest)) == set(first_cells(section("json.md", "cris batch")))
 
     before = shard_files(Path("out"))
@@ -173,3 +177,23 @@ def wait_for_shards(out: Path, count: int, process: subprocess.Popen[str]) -> No
     while len(shard_files(out)) < count:
         assert process.poll() is None
         time.sleep(0.02)
+
+
+def test_forms_threshold_and_least_score_are_asked_for(batch: Cris, checkpoint: Path) -> None:
+    assert batch("--save", "mask,cutout,overlay,polygons", "--threshold", "0.4").code == 0
+    table = pd.read_parquet("out")  # the manifest beside it is passed over
+    assert len(table) == 6
+    segmenter = Segmenter.from_pretrained(checkpoint, "cpu")
+    for row in table[table["error"].isna()].to_dict("records"):
+        expected = segmenter.predict(Path("photos", row["name"]), row["sentence"]).at_threshold(0.4)
+        pixels = {
+            form: np.asarray(Image.open(io.BytesIO(row[form]))) for form in ("mask", "overlay", "cutout")
+        }
+        assert {each.shape[:2] for each in pixels.values()} == {(30, 40)}
+        assert ((pixels["mask"] > 0) != expected.mask).mean() < 1e-2
+        assert np.array_equal(pixels["cutout"][..., 3], pixels["mask"])
+        assert len(row["polygons"]) == len(outlines_of(pixels["mask"] > 0))
+    assert batch().is_short_error()  # it is another job
+    assert batch("--min-score", "1", out="none").code == 0
+    assert pd.read_parquet("none")["box"].isna().all()
+    assert batch("--save", "yolo", out="x").is_short_error(2)

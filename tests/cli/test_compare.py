@@ -54,18 +54,18 @@ def test_what_is_no_result_is_one_line(
     command: tuple[str, ...], cris: Cris, results: tuple[str, str]
 ) -> None:
     told = "must be a folder that cris eval wrote with --out, but it"
-    assert f"x {told} has no results.json" in cris(*command).err
+    assert f"x {told} has no _results.json" in cris(*command).err
     Path("x").mkdir()
-    record = json.loads(Path("a/results.json").read_text())
+    record = json.loads(Path("a/_results.json").read_text())
     for change, words in (
         ({"job": "segment"}, f"x {told} holds results of 'segment'"),
         ({"schema_version": 0}, "must have schema version 1 and an identity, got version 0"),
     ):
-        Path("x/results.json").write_text(json.dumps(record | change))
+        Path("x/_results.json").write_text(json.dumps(record | change))
         outcome = cris(*command)
         assert outcome.is_short_error()
         assert words in outcome.err
-    Path("x/results.json").unlink()
+    Path("x/_results.json").unlink()
     Path("x/.unfinished").mkdir()
     assert "holds an interrupted evaluation: finish it with cris eval … --resume" in cris(*command).err
 
@@ -77,7 +77,7 @@ def test_rows_of_another_evaluation_are_noticed(
     shutil.copy("c/rows.parquet", "a/rows.parquet")
     outcome = cris("compare", *results)
     assert outcome.is_short_error()
-    assert "a is of two evaluations: results.json tells of 10 samples, rows.parquet has 4" in outcome.err
+    assert "a is of two evaluations: _results.json tells of 10 samples, rows.parquet has 4" in outcome.err
 
 
 def test_a_table_has_a_line_for_each_model(cris: Cris, checkpoint: Path, results: tuple[str, str]) -> None:
@@ -95,3 +95,11 @@ def test_a_table_has_a_line_for_each_model(cris: Cris, checkpoint: Path, results
 
 def test_a_table_of_nothing_is_wrong_use(cris: Cris) -> None:
     assert cris("table").is_short_error(code=2)
+
+
+def test_a_table_takes_names(cris: Cris, results: tuple[str, str]) -> None:
+    first, second = results
+    lines = cris("table", f"base={first}", f"try 2={second}").out.splitlines()
+    assert [line.split(" | ")[0] for line in lines[2:4]] == ["| base", "| try 2"]
+    assert cris("table", f"base={first}", f"base={second}").is_short_error()
+    assert cris("table", "base=none").is_short_error()

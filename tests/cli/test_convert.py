@@ -14,8 +14,7 @@ from cris import Segmenter
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.cli import convert
 from cris.model import BACKBONES
-from cris.model.config import InferenceConfig
-from cris.model.pretrained import LITE
+from cris.model.config import LITE, InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.recipes import cris_photos
 from tests.cli.conftest import Cris

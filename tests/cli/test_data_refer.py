@@ -48,6 +48,17 @@ def test_a_data_set_is_made_and_told_of(cris: Cris, tmp_path: Path) -> None:
     assert leftovers(tmp_path) == ["out"]
 
 
+def test_remarks_of_the_conversion_are_what_check_begins_with(cris: Cris, tmp_path: Path) -> None:
+    arguments = options(tmp_path)
+    rows = [ref | {"category_id": 99} for ref in FAMILY.refs]
+    Path(arguments[1]).write_bytes(pickle.dumps(rows, 2))
+    told = f"{len(rows):,} references name another category than their object's: "
+    assert told in cris("data", "refer", *arguments, "--out", "out").out
+    assert f"remark: {told}" in cris("data", "check", "out").out
+    remarks = json.loads(cris("data", "check", "out", "--json").out)["remarks"]
+    assert sum(remark.startswith(told) for remark in remarks) == 1
+
+
 def test_an_existing_folder_is_refused_unless_resumed_or_overwritten(cris: Cris, tmp_path: Path) -> None:
     arguments = ["data", "refer", *options(tmp_path), "--out", "out"]
     assert cris(*arguments).code == 0

@@ -64,10 +64,46 @@ def test_table_shows_kinds_and_all_and_why_it_fails(cris: Cris, checkpoint: Path
     assert "misses" in outcome.out
 
 
+def assert_same(one: str, other: str) -> None:
+    """Whether two folders hold the same results, but for when they were computed."""
+    assert Path(one, "rows.parquet").read_bytes() == Path(other, "rows.parquet").read_bytes()
+    first, second = (json.loads(Path(out, "_results.json").read_text()) for out in (one, other))
+    for content in (first, second):
+        assert content["environment"].pop("date").startswith("20")
+    assert first == second
+
+
+def test_a_folder_of_results_opens_as_one_of_parquet_and_says_what_it_was_computed_with(
+    cris: Cris, checkpoint: Path
+) -> None:
+    cris("eval", checkpoint, "scenes", "--limit", "3", "--out", "out")
+    assert len(pd.read_parquet("out")) == 3
+    known = json.loads(Path("out/_results.json").read_text())["environment"]
+    assert known.keys() == {"date", "cris", "commit", "python", "platform", "torch", "cuda", "device"}
+    assert known["device"] == "cpu"
+
+
+def test_a_run_is_a_model_its_best_checkpoint(cris: Cris, checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "mine/checkpoints/best")
+    shutil.copytree(checkpoint, tmp_path / "mine/checkpoints/last")
+    (tmp_path / "mine/checkpoints/last/model.safetensors").write_bytes(b"damaged")
+    expected = cris("eval", checkpoint, "scenes", "--limit", "3", "--json").out
+    assert cris("eval", "mine", "scenes", "--limit", "3", "--json").out == expected
+    assert cris("eval", "mine", "scenes", "--limit", "3", "--out", "out").code == 0
+    assert cris("table", "out").out.splitlines()[2].startswith("| mine |")
+    assert cris("eval", "mine", "scenes", "--limit", "3", "--choose-threshold").code == 0
+    Image.new("RGB", (40, 30)).save("a.png")
+    assert cris("segment", "a.png", "the red ring", "--model", "mine").code == 0
+    Path("asked.txt").write_text("the red ring")
+    Path("photos").mkdir()
+    shutil.copy("a.png", "photos")
+    assert cris("batch", "photos", "answers", "--sentences", "asked.txt", "--model", "mine").code == 0
+
+
 def test_rows_are_kept_where_asked(cris: Cris, checkpoint: Path) -> None:
     cris("eval", checkpoint, "scenes", "--limit", "6", "--out", "out")
-    assert sorted(path.name for path in Path("out").iterdir()) == ["results.json", "rows.parquet"]
-    record = json.loads(Path("out/results.json").read_text(encoding="utf-8"))
+    assert sorted(path.name for path in Path("out").iterdir()) == ["_results.json", "rows.parquet"]
+    record = json.loads(Path("out/_results.json").read_text(encoding="utf-8"))
     rows = read_rows(Path("out"))
     assert [row.picture for row in rows] == [f"test/{index}" for index in range(6)]
     assert [row.sentence for row in rows] == [one.sentence for one in itertools.islice(Scenes("test"), 6)]
@@ -97,12 +133,12 @@ def test_every_sentence_of_a_stored_split_is_measured(cris: Cris, checkpoint: Pa
 def test_a_limit_takes_the_first_sentences(cris: Cris, checkpoint: Path, stored: Path) -> None:
     assert cris("eval", checkpoint, stored, "--split", "train", "--limit", "6", "--out", "out").code == 0
     assert [row.sample for row in read_rows(Path("out"))] == [*range(6)]
-    assert json.loads(Path("out/results.json").read_text())["limit"] == 6
+    assert json.loads(Path("out/_results.json").read_text())["limit"] == 6
 
 
 def test_a_limit_beyond_the_split_is_none(cris: Cris, checkpoint: Path, stored: Path) -> None:
     assert cris("eval", checkpoint, stored, "--split", "val", "--limit", "900", "--out", "out").code == 0
-    assert json.loads(Path("out/results.json").read_text())["limit"] is None
+    assert json.loads(Path("out/_results.json").read_text())["limit"] is None
 
 
 @pytest.fixture
@@ -132,7 +168,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
         outcome = cris(*evaluate, "out")
     assert outcome.code == 130
     assert "out keeps what was measured: pass --resume to go on" in outcome.err
-    assert not Path("out/results.json").exists()
+    assert not Path("out/_results.json").exists()
 
     outcome = cris(*evaluate, "out")
     assert outcome.is_short_error()
@@ -144,9 +180,8 @@ def test_an_interrupted_run_goes_on_where_it_was(
     with monkeypatch.context() as patch:
         stop_after(5, patch)  # eight parts less the three that are there
         assert cris(*evaluate, "out", "--resume").code == 0
-    for name in ("rows.parquet", "results.json"):
-        assert Path("out", name).read_bytes() == Path("whole", name).read_bytes()
-    assert sorted(path.name for path in Path("out").iterdir()) == ["results.json", "rows.parquet"]
+    assert_same("out", "whole")
+    assert sorted(path.name for path in Path("out").iterdir()) == ["_results.json", "rows.parquet"]
 
 
 def test_a_run_stopped_before_its_first_part_leaves_nothing(
@@ -174,8 +209,7 @@ def test_two_processes_give_the_results_of_one(
     assert cris(*evaluate, "one", "--processes", "1").code == 0
     outcome = cris(*evaluate, "two", "--processes", "2")
     assert (outcome.code, outcome.err) == (0, "")
-    for name in ("rows.parquet", "results.json"):
-        assert Path("one", name).read_bytes() == Path("two", name).read_bytes()
+    assert_same("one", "two")
 
 
 def test_results_of_another_model_or_version_stay(
@@ -184,7 +218,7 @@ def test_results_of_another_model_or_version_stay(
     evaluate = ("scenes", "--limit", "2", "--out", "out")
     assert cris("eval", checkpoint, *evaluate).code == 0
     assert cris("eval", checkpoint, *evaluate).code == 0
-    kept = Path("out/results.json").read_bytes()
+    kept = Path("out/_results.json").read_bytes()
 
     other = shutil.copytree(checkpoint, tmp_path / "other")
     config = json.loads((other / "config.json").read_text())
@@ -201,7 +235,7 @@ def test_results_of_another_model_or_version_stay(
         outcome = cris("eval", checkpoint, *evaluate)
     assert outcome.is_short_error()
     assert "out holds results of another version of cris" in outcome.err
-    assert Path("out/results.json").read_bytes() == kept
+    assert Path("out/_results.json").read_bytes() == kept
     assert cris("eval", other, *evaluate, "--overwrite").code == 0
 
 
@@ -219,7 +253,7 @@ def test_the_released_protocol_takes_the_released_threshold(cris: Cris, released
     assert cris(*evaluate, "--out", "own").code == 0
     assert cris(*evaluate, "--out", "released-out", "--protocol", "released").code == 0
     thresholds = [
-        json.loads(Path(out, "results.json").read_text())["threshold"] for out in ("own", "released-out")
+        json.loads(Path(out, "_results.json").read_text())["threshold"] for out in ("own", "released-out")
     ]
     assert thresholds == [0.6, 0.35]
     segmenter = Segmenter.from_pretrained(released, "cpu")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cris
+from tests.cli.test_eval import assert_same
 
 COUNT = 320  # ten parts
 PATIENCE_SECONDS = 300
@@ -35,10 +36,9 @@ def test_a_killed_evaluation_goes_on_to_the_same_files(
     finally:
         killed.kill()
     assert code == (143 if number == signal.SIGTERM else -signal.SIGKILL)
-    assert not Path("out/results.json").exists()
+    assert not Path("out/_results.json").exists()
 
     assert cris(*evaluate, "--out", "out", "--resume").code == 0
     assert cris(*evaluate, "--out", "whole").code == 0
-    for name in ("rows.parquet", "results.json"):
-        assert Path("out", name).read_bytes() == Path("whole", name).read_bytes()
-    assert sorted(path.name for path in Path("out").iterdir()) == ["results.json", "rows.parquet"]
+    assert_same("out", "whole")
+    assert sorted(path.name for path in Path("out").iterdir()) == ["_results.json", "rows.parquet"]

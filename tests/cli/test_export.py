@@ -1,12 +1,17 @@
 """`cris export`, with the tiny model."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from cris import Segmenter
-from cris.export import check
+from cris.demo.photographs import photographs
+from cris.errors import InputError
+from cris.export import check, make
+from cris.export.samples import Sample
 from tests.cli.conftest import Cris
 
 
@@ -59,6 +64,32 @@ def test_a_precision_that_a_format_does_not_have_is_wrong_use(export: Cris) -> N
     outcome = export("--format", "onnx", "--precision", "bf16")
     assert outcome.is_short_error(2)
     assert "onnx comes in fp32, int8, got bf16" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("card", "expected"),
+    [
+        ("# A model\n", sum(len(each.asked) for each in photographs())),
+        ("---\ndomain: rendered scenes\n---\n", 200),
+    ],
+    ids=["photographs", "scenes"],
+)
+def test_int8_is_calibrated_with_images_that_the_model_knows(
+    cris: Cris, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, card: str, expected: int
+) -> None:
+    folder = shutil.copytree(checkpoint, tmp_path / "model")
+    (folder / "README.md").write_text(card)
+    counts: list[int] = []
+
+    def stop(*_: object, samples: Sequence[Sample], **options: object) -> None:
+        counts.append(len(samples))
+        raise InputError(f"stopped before {options}")
+
+    monkeypatch.setattr(make, "export_model", stop)
+    command = ("export", folder, "--format", "onnx", "--precision", "int8", "--out", "exported")
+    assert cris(*command).is_short_error()
+    assert cris(*command, "--calibration", "photographs", "--limit", "5").is_short_error()
+    assert counts == [expected, 5]
 
 
 def test_own_pictures_need_sentences_to_calibrate_with(export: Cris, picture: Path) -> None:

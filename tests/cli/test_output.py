@@ -3,7 +3,18 @@ from pathlib import Path
 
 import pytest
 
-from cris.cli.output import RECORD, check_free, fingerprint, to_json, written_together
+from cris.cli.output import (
+    RECORD,
+    check_free,
+    fingerprint,
+    free_folder,
+    new_record,
+    read_record,
+    record_file,
+    to_json,
+    write_record,
+    written_together,
+)
 
 
 def write(out: Path, job: str, **files: str) -> None:
@@ -111,3 +122,35 @@ def test_json_is_ascii_and_exact() -> None:
     assert json.loads(text) == content
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(float("nan"))
+
+
+def test_a_default_folder_counts_up_past_what_is_another_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert free_folder("out", "1") == Path("out")
+    write(Path("out"), "1", a="A")
+    assert free_folder("out", "1") == Path("out")
+    assert free_folder("out", "2") == Path("out-2")
+    Path("out-2").write_text("a file")
+    Path("out-3").mkdir()
+    assert free_folder("out", "2") == Path("out-3")
+    (Path("out-3") / "mine").touch()
+    assert free_folder("out", "2") == Path("out-4")
+
+
+def test_beside_parquet_the_record_has_a_name_that_readers_pass_over(tmp_path: Path) -> None:
+    def write_job(files: list[str]) -> None:
+        with written_together(tmp_path) as folder:
+            for name in files:
+                (folder / name).touch()
+            write_record(folder, new_record("eval", "1", files))
+
+    write_job(["a.svg"])
+    assert record_file(tmp_path) == tmp_path / "results.json"
+    write_job(["rows.parquet"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["_results.json", "rows.parquet"]
+    assert read_record(tmp_path)["files"] == ["rows.parquet"]
+    check_free(tmp_path, ["rows.parquet"], "1", overwrite=False)
+    with pytest.raises(ValueError, match="holds the results of another job"):
+        check_free(tmp_path, [], "2", overwrite=False)

@@ -72,4 +72,4 @@ def test_a_page_that_fails_leaves_nothing(cris: Cris, results: Path, monkeypatch
     assert outcome.is_short_error()
     assert "the disk is full" in outcome.err
     assert not Path("page").exists()
-    assert json.loads((results / "results.json").read_text())["count"] == 8
+    assert json.loads((results / "_results.json").read_text())["count"] == 8

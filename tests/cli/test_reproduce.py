@@ -80,13 +80,13 @@ def test_a_rehearsal_goes_from_the_data_to_the_model_card(cris, ran, refcoco, tm
     assert sorted(measured) == ["testA", "testB", "val"]
 
     table = (out / "table.md").read_text(encoding="utf-8")
-    assert "RefCOCO val" in table
-    assert "RefCOCO testA" in table
+    assert f"{refcoco.name}‡ val" in table  # of a miniature: it does not get the published name
+    assert f"{refcoco.name}‡ testA" in table
     assert r"\begin{tabular}" in (out / "table.tex").read_text(encoding="utf-8")
     card = load_checkpoint(out / "model").card
     assert "**A rehearsal**: 0.001" in card
     assert "cris train refcoco-rn50-fixed" in card
-    record = json.loads((out / "results" / f"{refcoco.name}-val" / "results.json").read_text())
+    record = json.loads((out / "results" / f"{refcoco.name}-val" / "_results.json").read_text())
     assert f"| `{refcoco.name}` | val | {record['count']} | {record['mean_iou']:.4f} |" in card
 
 
@@ -115,3 +115,22 @@ def test_wrong_use_is_told_before_anything_is_run(arguments, told, cris, ran, re
     assert told in outcome.err
     assert not ran[0]
     assert not (tmp_path / "new").exists()
+
+
+def test_scenes_are_data_as_for_train_and_eval(cris, ran, tmp_path):
+    commands, _ = ran
+    out = tmp_path / "reproduction"
+    small = ("--max-steps=1", "--sampling.pictures=2", "--validation.samples=2", "--inference.input-size=64")
+    asked = ("reproduce", "scenes-tiny-fixed", "--data", "scenes", "--out", out, "--scale", "0.0005")
+    assert cris(*asked, "--", *small).code == 0
+    assert [command[0] for command in commands] == ["train", "eval", "eval"]
+    assert {command[command.index("--split") + 1] for command in commands[1:]} == {"val", "test"}
+    assert "scenes val" in (out / "table.md").read_text(encoding="utf-8")
+    assert "rendering scenes as they are needed" in load_checkpoint(out / "model").card
+
+
+def test_data_is_asked_for_where_the_recipe_promises_some(cris, ran, tmp_path):
+    outcome = cris("reproduce", "refcoco-rn50-fixed", "--out", tmp_path / "new")
+    assert outcome.is_short_error(2)
+    assert "refcoco-rn50-fixed needs data: pass --data DIR" in outcome.err
+    assert not ran[0]

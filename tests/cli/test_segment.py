@@ -9,6 +9,7 @@ from PIL import Image
 
 from cris import Segmenter
 from cris.cli.segment import Command
+from cris.conversions import to_yolo
 from cris.masks import box_of, decode_rle
 from tests.cli.conftest import Cris, left_behind, record
 
@@ -66,9 +67,120 @@ def test_json_is_all_that_is_printed(segment: Cris, picture: Path) -> None:
     assert json.loads(outcome.out) == record()
 
 
-def test_default_folder_is_cris_out(cris: Cris, picture: Path, checkpoint: Path) -> None:
-    assert cris("segment", picture, RED, "--model", checkpoint).code == 0
-    assert Path("cris-out/results.json").exists()
+def test_default_folders_count_up_and_nothing_is_overwritten(
+    cris: Cris, picture: Path, checkpoint: Path
+) -> None:
+    for sentence in (RED, LEFT, RED, "the star"):
+        assert cris("segment", picture, sentence, "--model", checkpoint).code == 0
+    found = {
+        folder.name: json.loads((folder / "results.json").read_text())["pictures"][0]["results"][0][
+            "sentence"
+        ]
+        for folder in Path().glob("cris-out*")
+    }
+    assert found == {"cris-out": RED, "cris-out-2": LEFT, "cris-out-3": "the star"}
+
+
+def test_json_without_a_folder_writes_nothing_but_stdout(cris: Cris, picture: Path, checkpoint: Path) -> None:
+    for sentence in (RED, LEFT):
+        outcome = cris("segment", picture, sentence, "--model", checkpoint, "--json")
+        assert (outcome.code, outcome.err) == (0, "")
+        content = json.loads(outcome.out)
+        (result,) = content["pictures"][0]["results"]
+        assert result["sentence"] == sentence
+        assert content["files"] == []
+        assert not {"mask", "overlay"} & result.keys()
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("street.jpg", " "), "got a blank sentence"),
+        (("notes.txt", RED), "expected a picture"),
+        (("none.jpg", RED), "none.jpg"),
+        (("https://example.org/street.jpg", RED), "got an address"),
+    ],
+)
+def test_inputs_are_checked_before_the_folder(
+    arguments: tuple[str, str], told: str, segment: Cris, picture: Path
+) -> None:
+    assert segment(picture, LEFT).code == 0  # out now holds another job's results
+    picture.with_name("notes.txt").write_text("no picture")
+    outcome = segment(*arguments)
+    assert outcome.is_short_error(outcome.code)
+    assert told in outcome.err
+    assert "another job" not in outcome.err
+
+
+def test_words_without_quotes_get_a_hint(segment: Cris, picture: Path) -> None:
+    outcome = segment(picture, "a", "dog")
+    assert outcome.code == 0
+    assert outcome.err == (
+        "cris: warning: each of these 2 words is asked by itself, 'a' too: "
+        'put a sentence in quotes, "a dog"\n'
+    )
+    assert segment(picture, "dog", "cat", "--overwrite").err == ""
+
+
+def test_every_form_can_be_saved(segment: Cris, picture: Path, checkpoint: Path) -> None:
+    options = ("--save", "cutout, mask,polygons,yolo", "--threshold", "0.4")
+    assert segment(picture, RED, LEFT, *options).code == 0
+    predictions = [
+        each.at_threshold(0.4)
+        for each in Segmenter.from_pretrained(checkpoint, "cpu").predict(picture, [RED, LEFT])
+    ]
+    content = record()
+    assert content["threshold"] == 0.4
+    results = content["pictures"][0]["results"]
+    for result, prediction in zip(results, predictions, strict=True):
+        assert result.keys() >= {"mask", "cutout", "polygons"}
+        assert "overlay" not in result
+        np.testing.assert_array_equal(np.array(Image.open(f"out/{result['mask']}")) > 0, prediction.mask)
+        cutout = np.array(Image.open(f"out/{result['cutout']}"))
+        np.testing.assert_array_equal(cutout[..., 3] > 0, prediction.mask)
+        np.testing.assert_array_equal(cutout[prediction.mask][:, :3], prediction.picture[prediction.mask])
+        assert result["polygons"] == [each.ravel().tolist() for each in prediction.polygons()]
+    assert Path("out/classes.txt").read_text() == f"{RED}\n{LEFT}\n"
+    labels = Path("out/street.txt").read_text().splitlines()
+    assert {line.split()[0] for line in labels} <= {"0", "1"}
+    assert labels == to_yolo(predictions).splitlines()
+    assert {path.name for path in Path("out").iterdir()} == {*content["files"], "results.json"}
+
+
+def test_min_score_empties_what_is_saved(segment: Cris, picture: Path) -> None:
+    assert segment(picture, RED, "--min-score", "1", "--save", "mask,cutout").code == 0
+    (result,) = record()["pictures"][0]["results"]
+    assert result["box"] is None
+    assert not np.array(Image.open(f"out/{result['mask']}")).any()
+    assert not np.array(Image.open(f"out/{result['cutout']}"))[..., 3].any()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--save", "mask,png"), "--save takes mask, overlay, cutout, polygons, yolo"),
+        (("--threshold", "1.5"), "--threshold must be from 0 to 1, got 1.5"),
+        (("--min-score", "-1"), "--min-score"),
+    ],
+)
+def test_forms_and_shares_that_are_not_are_wrong_use(
+    options: tuple[str, ...], told: str, segment: Cris, picture: Path
+) -> None:
+    outcome = segment(picture, RED, *options)
+    assert outcome.is_short_error(2)
+    assert told in outcome.err
+
+
+def test_labels_of_pictures_that_are_named_alike_are_refused(segment: Cris, picture: Path) -> None:
+    folder = picture.parent / "photos"
+    folder.mkdir()
+    for name in ("a.jpg", "A.png"):
+        Image.open(picture).save(folder / name)
+    outcome = segment(folder, RED, "--save", "yolo")
+    assert outcome.is_short_error()
+    assert "two are alike" in outcome.err
+    assert left_behind() == []
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_rows_are_the_same_from_and_to_a_store(bucket, tmp_path: Path, monkeypat
     again = tmp_path / "again"
     bucket.get("bucket/out", str(again), recursive=True)
     assert shard_files(again) == shard_files(fetched)
-    assert json.loads((again / "manifest.json").read_text())["is_complete"]
+    assert json.loads((again / "_manifest.json").read_text())["is_complete"]
 
     for wrong in ("s3://nowhere/in", "s3://bucket/nothing/*.jpg"):
         assert batch(wrong, "other", "asked.jsonl") == 1

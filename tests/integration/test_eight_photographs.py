@@ -42,7 +42,7 @@ def test_finetuning_learns_eight_photographs(prove, shared_real: Path, tmp_path:
     assert (
         main(["eval", f"{run}/checkpoints/last", f"{data}", "--split", "train", "--out", f"{results}"]) == 0
     )
-    found = json.loads((results / "results.json").read_text())
+    found = json.loads((results / "_results.json").read_text())
     figure = f"{found['mean_iou']:.3f} (ceiling {found['ceiling']:.3f})"
     prove.figure(f"mean IoU on eight photographs at {size} after {steps} steps", figure)
     assert found["mean_iou"] >= least / 100

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,12 @@ def test_masks_are_seen_where_they_are_and_can_be_kept(page: Page):
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(download(page, "#png")))), pixels)
     coco = json.loads(download(page, "#coco"))
     assert [category["name"] for category in coco["categories"]] == SENTENCES
+    assert coco["images"][0]["file_name"] == "scene.png"
+    with zipfile.ZipFile(io.BytesIO(download(page, "#zip"))) as archive:
+        assert [name.rpartition(".")[0].rpartition(".")[2] for name in archive.namelist()] == [
+            *("mask", "cutout"),
+            *("mask", "cutout"),
+        ]
     for annotation, prediction in zip(coco["annotations"], expected, strict=True):
         assert (decode_rle(annotation["segmentation"]) != prediction.mask).mean() < 1e-3
 
@@ -165,7 +172,8 @@ def test_beside_the_page_programs_get_the_errors_they_know(server: Served):
     with server.client() as client:
         for answer, status in (
             (client.get("/nothing"), 404),
-            (client.delete("/v1/segment"), 404),
+            (client.delete("/v1/segment"), 405),
+            (client.get("/v1/segment"), 405),
             (client.post("/"), 405),
             (client.get("/gradio_api/file=/etc/passwd"), 403),
         ):
@@ -181,6 +189,24 @@ def test_what_is_wrong_is_told(page: Page):
     ask(page, "<img src=x onerror=alert(1)> " * 20)
     expect(told.last).to_contain_text("longer than the model's 32 tokens")
     assert told.locator("img").count() == 0
+
+
+def test_a_file_that_is_no_picture_is_told_at_upload_and_taken_away(page: Page):
+    content = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
+    page.locator("#picture input[type=file]").first.set_input_files(content)
+    expect(page.locator(".toast-body")).to_contain_text("expected a picture")
+    expect(page.locator("#picture img")).to_have_count(0)
+
+
+@pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
+def test_control_and_enter_find(page: Page, keys: str):
+    content = {"name": "scene.png", "mimeType": "image/png", "buffer": encoded(SAMPLE.image)}
+    page.locator("#picture input[type=file]").first.set_input_files(content)
+    expect(page.locator("#picture img")).to_be_visible()
+    page.locator("#sentences textarea").click()
+    page.keyboard.type(SENTENCES[1])
+    page.keyboard.press(keys)
+    expect(page.locator("table.findings tbody th")).to_have_text(SENTENCES[1])
 
 
 def test_an_example_is_answered_at_once(page: Page):

@@ -2,6 +2,7 @@
 
 import base64
 import http.client
+import io
 import json
 import os
 import select
@@ -61,7 +62,8 @@ def problem(response: httpx.Response, status: int, error: str) -> dict[str, str]
 
 def test_form_gets_what_the_direct_call_gives(server, client, segmenter):
     content = server.segment(client, PICTURE, *SENTENCES).json()
-    assert content.keys() == {"width", "height", "results"}
+    assert content.keys() == {"model", "width", "height", "results"}
+    assert content["model"] == "cris-scenes"
     assert (content["width"], content["height"]) == SAMPLE.image.shape[1::-1]
     for result, expected in zip(content["results"], segmenter.predict(PICTURE, SENTENCES), strict=True):
         assert result.keys() == {"sentence", "score", "box", "rle"}
@@ -96,12 +98,14 @@ def test_base64_is_taken_as_anything_writes_it(server, client, write):
 
 
 def test_extras_come_on_request(server, client, tmp_path):
-    extras = ["polygons", "png", "ambiguity", "timings"]
+    extras = ["polygons", "png", "cutout", "ambiguity", "timings"]
     content = server.segment(client, PICTURE, SENTENCES[1], include=extras).json()
     (result,) = content["results"]
     mask = decode_rle(result["rle"])
     (tmp_path / "mask.png").write_bytes(base64.b64decode(result["png"]))
     assert np.array_equal(np.asarray(Image.open(tmp_path / "mask.png")) > 0, mask)
+    cutout = np.asarray(Image.open(io.BytesIO(base64.b64decode(result["cutout"]))))
+    assert np.array_equal(cutout[..., 3] > 0, mask)
     corners = np.concatenate([np.reshape(part, (-1, 2)) for part in result["polygons"]]).astype(int)
     assert mask[corners[:, 1], corners[:, 0]].all()
     left, top, right, bottom = result["box"]
@@ -208,7 +212,10 @@ def test_one_bad_request_of_a_batch_costs_the_others_nothing(server, client):
         (b'{"sentences": ["a"]}', 422),
         (b'{"image": 1, "sentences": ["a"]}', 422),
         (b'{"image": "not base64", "sentences": ["a"]}', 422),
-        (b'{"image": "", "sentences": "a"}', 422),
+        (b'{"image": "", "sentences": []}', 422),
+        (b'{"image": "", "sentences": ["a"], "sentence": ["b"]}', 422),
+        (b'{"image": "", "sentences": ["a"], "threshold": 2}', 422),
+        (b'{"image": "", "sentences": ["a"], "min_score": "x"}', 422),
         (b'{"image": "", "sentences": [1]}', 422),
         (b'{"image": "", "sentences": ["a"], "more": 1}', 422),
         (b'{"image": "", "sentences": ["a"], "include": ["all"]}', 422),
@@ -232,6 +239,9 @@ def test_malformed_json_is_refused(client, body, status):
         {"data": {"sentence": ["a"] * 50}, "files": {"image": PICTURE}},
         {"data": {"sentence": "a" * 50_000}, "files": {"image": PICTURE}},
         {"files": {"image": PICTURE, "sentence": b"a"}},
+        {"data": {"sentence": "a", "threshold": "2"}, "files": {"image": PICTURE}},
+        {"data": {"sentence": "a", "threshold": "nan"}, "files": {"image": PICTURE}},
+        {"data": {"sentence": "a", "min_score": ["0", "1"]}, "files": {"image": PICTURE}},
     ],
 )
 def test_malformed_forms_are_refused(client, parts):
@@ -257,7 +267,46 @@ def test_an_unknown_model_is_named(server, client):
 
 def test_unknown_paths_and_methods_are_refused(client):
     problem(client.get("/v2/segment"), 404, "not_found")
-    problem(client.get("/v1/segment"), 405, "method_not_allowed")
+    answer = client.get("/v1/segment")
+    assert problem(answer, 405, "method_not_allowed")["detail"] == "expected POST, got GET"
+    assert answer.headers["allow"] == "POST"
+    problem(client.post("/v1/models"), 405, "method_not_allowed")
+
+
+def test_threshold_and_least_score_are_the_request_s_own(server, client, segmenter):
+    expected = segmenter.predict(PICTURE, SENTENCES[0]).at_threshold(0.9)
+    as_json = {"image": base64.b64encode(PICTURE).decode(), "sentences": SENTENCES[:1]}
+    for ask in (
+        lambda **fields: server.segment(client, PICTURE, SENTENCES[0], **fields),
+        lambda **fields: client.post("/v1/segment", json=as_json | fields),
+    ):
+        (result,) = ask(threshold=0.9).json()["results"]
+        assert (decode_rle(result["rle"]) != expected.mask).mean() < 1e-3
+        assert result["score"] == pytest.approx(expected.score, abs=1e-5)
+        (result,) = ask(min_score=1.0).json()["results"]
+        assert result["box"] is None
+        assert 0 < result["score"] < 1
+
+
+def test_either_name_of_the_sentences_is_taken_by_either_form(server, client):
+    expected = server.segment(client, PICTURE, *SENTENCES).json()
+    image = base64.b64encode(PICTURE).decode()
+    assert client.post("/v1/segment", json={"image": image, "sentence": SENTENCES}).json() == expected
+    form = client.post("/v1/segment", files={"image": PICTURE}, data={"sentences": SENTENCES})
+    assert form.json() == expected
+    alone = client.post("/v1/segment", json={"image": image, "sentence": SENTENCES[0]}).json()
+    assert [result["sentence"] for result in alone["results"]] == SENTENCES[:1]
+
+
+def test_a_request_is_known_by_its_id_in_the_answer_and_in_the_log(server, client):
+    given = client.get("/v1/segment", headers={"x-request-id": "mine-1"})
+    assert given.headers["x-request-id"] == "mine-1"
+    answer = server.segment(client, PICTURE, "a")
+    own = answer.headers["x-request-id"]
+    assert len(own) == 32
+    odd = client.get("/healthz", headers={"x-request-id": "a b"}).headers["x-request-id"]
+    assert odd != "a b"
+    wait_for(lambda: {"mine-1", own} <= {entry.get("request_id") for entry in server.log()})
 
 
 def test_a_large_body_is_refused_by_its_length(server):
@@ -430,4 +479,14 @@ def test_with_a_key_everything_but_health_wants_it(tmp_path: Path):
             {"x-api-key": KEY},
         ):
             assert client.get("/v1/models", headers=headers).status_code == 200
+        document = client.get("/openapi.json", headers={"x-api-key": KEY}).json()
+        schemes = document["components"]["securitySchemes"]
+        assert {(each["type"], each.get("scheme"), each.get("name")) for each in schemes.values()} == {
+            ("http", "bearer", None),
+            ("http", "basic", None),
+            ("apiKey", None, "X-API-Key"),
+        }
+        assert document["security"] == [{name: []} for name in schemes]
+        assert document["paths"]["/readyz"]["get"]["security"] == []
+        assert "security" not in document["paths"]["/v1/segment"]["post"]
         assert KEY not in server.log_file.read_text()

@@ -113,7 +113,8 @@ def test_another_run_is_refused_by_the_option_that_differs(straight: Path, capsy
 def test_a_run_can_begin_with_the_weights_of_another(straight: Path, tmp_path: Path) -> None:
     options = ("--max-steps", "1", "--optimizer.learning-rate", "1e-12", "--ema-decay", "0")
     assert train(tmp_path, "--from", str(straight), *options) == 0
-    ours, theirs = (run["neck.sentence.weight"] for run in (weights(tmp_path), weights(straight)))
+    best = weights(straight, "best")  # what the folder of a run stands for
+    ours, theirs = (run["neck.sentence.weight"] for run in (weights(tmp_path), best))
     assert ours.allclose(theirs, atol=1e-8)
 
 
@@ -127,6 +128,11 @@ def test_wrong_use_is_told(tmp_path: Path, capsys) -> None:
     assert "there is no recipe 'cris-scene': did you mean 'cris-scenes'?" in capsys.readouterr().err
     assert main(["train"]) == 2
     assert "a run needs a recipe" in capsys.readouterr().err
+    for recipe in ("refcoco-rn50-fixed", "cris-photos"):
+        assert main(["train", recipe, "--out", str(tmp_path)]) == 2
+        assert f"{recipe} needs data: pass --data DIR" in capsys.readouterr().err
+    assert main(["train", "finetune", "--from", "cris-scenes", "--out", str(tmp_path)]) == 2
+    assert "finetune needs data: pass --data DIR" in capsys.readouterr().err
     assert main(["train", "cris-scenes"]) == 2
     assert "a run needs a folder" in capsys.readouterr().err
     assert main(["train", "finetune", "--out", str(tmp_path)]) == 2

@@ -1,11 +1,20 @@
 import json
+from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
-from cris.conversions import label_studio_rle, outlines_of, to_coco, to_detections, to_label_studio
+from cris.conversions import (
+    label_studio_rle,
+    outlines_of,
+    to_coco,
+    to_detections,
+    to_label_studio,
+    to_yolo,
+)
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
 from cris.prediction import Prediction
@@ -153,3 +162,21 @@ def test_notebooks_show_the_overlay_made_smaller():
     np.testing.assert_array_equal(np.asarray(shown), np.asarray(prediction.overlay()))
     large = Image.open(io.BytesIO(predicted("the box", shape=(1000, 2000))._repr_png_()))
     assert large.size == (800, 400)
+
+
+def test_yolo_has_a_line_for_each_part_with_corners_as_shares() -> None:
+    mask = np.zeros((10, 20), dtype=bool)
+    mask[2:5, 4:9] = True
+    mask[7:9, 12:18] = True
+    mask[0, 0] = True  # a part without area has no outline to train on
+    nothing = predicted("x", is_found=False, shape=(10, 20))
+    lines = to_yolo([nothing, replace(nothing, mask=mask)]).splitlines()
+    assert len(lines) == 2
+    drawn = np.zeros((10, 20), dtype=np.uint8)
+    for line in lines:
+        number, *shares = line.split()
+        assert number == "1"
+        corners = np.array(shares, dtype=float).reshape(-1, 2) * (20, 10) - 0.5
+        cv2.fillPoly(drawn, [corners.round().astype(np.int32)], 1)
+    mask[0, 0] = False
+    np.testing.assert_array_equal(drawn > 0, mask)

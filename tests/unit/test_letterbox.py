@@ -83,13 +83,13 @@ def test_the_released_answer_is_zero_beyond_the_square():
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_perfect_network_reaches_the_ceiling(protocol):
     mask = cv2.circle(np.zeros((300, 400), np.uint8), (150, 150), 60, 1, -1).astype(bool)
-    assert 0.95 < ceiling(mask, 416, protocol, 0.5) < 1
-    assert ceiling(mask, 160, protocol, 0.5) < ceiling(mask, 416, protocol, 0.5)
+    assert 0.95 < ceiling(mask, 416, protocol) < 1
+    assert ceiling(mask, 160, protocol) < ceiling(mask, 416, protocol)
 
 
 def test_the_ceiling_of_ours_is_above_the_released():
     speckled = cv2.GaussianBlur(np.random.default_rng(0).random((240, 320)), (0, 0), 4) > 0.5
-    assert ceiling(speckled, 160, "default", 0.35) > ceiling(speckled, 160, "released", 0.35)
+    assert ceiling(speckled, 160, "default") > ceiling(speckled, 160, "released")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from cris.calibration import IDENTITY, Calibration
+from cris.errors import InputError
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
 from cris.prediction import Prediction, expected_iou
@@ -236,3 +237,36 @@ def test_a_failed_save_leaves_what_was_there(found, tmp_path, monkeypatch):
 def test_saving_into_no_folder_is_an_os_error(found, tmp_path):
     with pytest.raises(FileNotFoundError):
         found.save(tmp_path / "nowhere" / "mask.png")
+
+
+@pytest.mark.parametrize("peak", [0.0, 0.75])
+@pytest.mark.parametrize("threshold", [0.1, 0.6, 0.72, 1.0])
+def test_another_threshold_gives_what_the_model_would_have_said_at_it(threshold, peak):
+    logits = np.full((16, 16), -6.0)
+    logits[5:9, 3:10] = np.linspace(-1, 1, 7)
+    calibration = Calibration(low=0.5, high=2.0, offset=-1.0)
+    at = prediction(logits, calibration=calibration, peak_threshold=peak).at_threshold(threshold)
+    expected = prediction(logits, threshold, calibration=calibration, peak_threshold=peak)
+    np.testing.assert_array_equal(at.mask, expected.mask)
+    assert at.score == expected.score
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.1, float("nan")])
+def test_a_threshold_is_a_probability(found, threshold):
+    with pytest.raises(InputError, match="a threshold must be from 0 to 1"):
+        found.at_threshold(threshold)
+
+
+def test_a_cut_out_keeps_what_was_found_at_the_pictures_size(found, nothing):
+    cutout = np.asarray(found.cutout())
+    assert cutout.shape == (80, 120, 4)
+    np.testing.assert_array_equal(cutout[..., 3] == 255, found.mask)
+    np.testing.assert_array_equal(cutout[found.mask][:, :3], PICTURE[found.mask])
+    assert not cutout[~found.mask].any()
+    assert not np.asarray(nothing.cutout()).any()
+
+
+def test_it_prints_in_one_line(found, nothing):
+    where = f"score {found.score:.3f}, box {found.box}"
+    assert repr(found) == f"Prediction('the box', {where}, 120×80 pixels)"
+    assert repr(nothing) == "Prediction('the box', score 0.000, nothing found, 120×80 pixels)"

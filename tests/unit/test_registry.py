@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cris import registry
+from cris.errors import InputError
 from cris.model import BACKBONES
-from cris.registry import DEFAULT_MODEL, ENTRIES, MODELS, REGISTRY, resolve
+from cris.registry import DEFAULT_MODEL, ENTRIES, MODELS, REGISTRY, model_title, resolve
 
 
 def test_names_differ_even_in_lower_case() -> None:
@@ -133,3 +134,47 @@ def test_a_hub_address_names_repository_revision_and_file(
     monkeypatch.setattr(registry, "download_from_hub", download)
     assert resolve(address) == tmp_path / place
     assert calls == [("owner/name", "v1.0", names)]
+
+
+def a_run(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / "checkpoints" / name).mkdir(parents=True)
+    return folder
+
+
+def test_the_folder_of_a_run_stands_for_its_best_checkpoint(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", "last", "step-4", "best")
+    assert resolve(run) == resolve(str(run)) == run / "checkpoints" / "best"
+    assert resolve(run / "checkpoints" / "last") == run / "checkpoints" / "last"
+
+
+def test_before_it_is_measured_a_run_stands_for_its_last_checkpoint(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run", "last")
+    assert resolve(run) == run / "checkpoints" / "last"
+    (run / "checkpoints" / "last").rename(run / "checkpoints" / ".last.previous")  # a save was cut short
+    assert resolve(run) == run / "checkpoints" / ".last.previous"
+
+
+def test_a_run_that_has_saved_nothing_says_so(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    (run / "checkpoints").mkdir(parents=True)
+    with pytest.raises(InputError, match="a run that has saved no model yet"):
+        resolve(run)
+
+
+@pytest.mark.parametrize(
+    ("named", "title"),
+    [
+        ("cris-scenes", "cris-scenes"),
+        ("runs/mine", "mine"),
+        ("runs/mine/", "mine"),
+        ("runs/mine/checkpoints/best", "mine"),
+        ("runs/mine/checkpoints/last", "mine (last)"),
+        ("/a/mine/checkpoints/step-400", "mine (step-400)"),
+        ("checkpoints/last", "last"),
+        (".", "."),
+        ("hf://owner/name@v1", "name@v1"),
+    ],
+)
+def test_a_model_is_called_by_its_run(named: str, title: str) -> None:
+    assert model_title(named) == title

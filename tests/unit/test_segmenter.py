@@ -1,8 +1,10 @@
 import dataclasses
+import pickle
 import warnings
 from itertools import chain
 
 import cv2
+import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from PIL import Image
 from cris import Prediction, Segmenter
 from cris.checkpoint import save_checkpoint
 from cris.engines.torch_engine import choose_device
+from cris.errors import InputError
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from tests.small import SMALL, small_cris
@@ -212,6 +215,57 @@ def test_what_is_no_pair_of_lists_is_refused(small):
         small.predict_batch("ab", ["left dog", "left dog"])
     with pytest.raises(ValueError, match="must be lists"):
         small.predict_batch(PICTURES[:2], "ab")
+
+
+@pytest.mark.parametrize(
+    ("sentences", "told"),
+    [
+        (None, "expected a sentence or a list of them, got None"),
+        (7, "expected a sentence or a list of them, got 7"),
+        (["left dog", None], "expected a sentence to be text, got None"),
+        ((each for each in SENTENCES), "expected a sentence or a list of them"),
+    ],
+)
+def test_what_is_no_sentence_is_named(small, sentences, told, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as where people run it
+    with pytest.raises(InputError, match=told):
+        small.predict(PICTURES[0], sentences)
+    with pytest.raises(InputError, match=told):
+        small.encode(PICTURES[0]).predict(sentences)
+
+
+def test_any_sequence_of_sentences_is_answered(small):
+    found = small.predict(PICTURES[0], tuple(SENTENCES))
+    assert [each.sentence for each in found] == SENTENCES
+    assert len(small.encode(PICTURES[0]).predict(tuple(SENTENCES))) == len(SENTENCES)
+    assert len(small.predict_batch(PICTURES[:1], [tuple(SENTENCES)])[0]) == len(SENTENCES)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_checkpoint(tmp_path / "mine", small_cris(CONFIG), TOKENIZER, INFERENCE, card="")
+    return tmp_path / "mine"
+
+
+def test_it_prints_model_device_and_engine_in_one_line(small, folder):
+    opened = Segmenter.from_pretrained(folder, "cpu")
+    assert repr(opened) == "Segmenter(mine, device cpu, TorchEngine)"
+    assert repr(small) == "Segmenter(a model of your own, device cpu, TorchEngine)"
+    assert repr(small.encode(PICTURES[0])) == f"EncodedPicture(64×48 pixels, {small!r})"
+
+
+def test_a_copy_in_another_process_is_opened_as_the_first_was(folder):
+    opened = Segmenter.from_pretrained(folder, "cpu", batch_size=3, is_strict=True)
+    opened.inference = dataclasses.replace(opened.inference, threshold=0.2)
+    copy = pickle.loads(pickle.dumps(opened))
+    assert (copy.name, copy.batch_size, copy.is_strict) == ("mine", 3, True)
+    assert copy.inference == opened.inference
+    assert_same(copy.predict(PICTURES[0], "left dog"), opened.predict(PICTURES[0], "left dog"))
+
+
+def test_a_model_that_was_given_finished_cannot_be_sent_and_says_why(small):
+    with pytest.raises(TypeError, match="save that, and open it there"):
+        pickle.dumps(small)
 
 
 def test_parts_that_do_not_fit_are_refused():

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cris.batch import SHARD_ROWS
@@ -11,6 +11,7 @@ from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
 from cris.engines.exported import is_exported
 from cris.errors import InputError
+from cris.names import KnownNames
 
 SCHEMA_VERSION = 1
 """Of shards and manifest; goes up when a column or field changes its meaning or goes away."""
@@ -27,11 +28,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerOptions:
+    """What rows are made of answers."""
+
+    threshold: float | None = None
+    """Probability above which a pixel is found; None: the model's own."""
+    min_score: float = 0.0
+    """Score below which an answer finds nothing."""
+    save: tuple[str, ...] = ()
+    """Columns beside the run lengths: mask, overlay and cutout (PNG), polygons."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
     """Tasks whose rows become one file."""
 
     number: int
     tasks: tuple[Task, ...]
+    options: AnswerOptions = AnswerOptions()
 
     @property
     def rows(self) -> int:
@@ -47,7 +61,7 @@ class Job:
     """Path, pattern or URL of the pictures."""
     shards: tuple[Shard, ...]
     fingerprint: str
-    """Sha256 of model, pictures, sentences and the size of shards."""
+    """Sha256 of model, pictures, sentences, options and the size of shards."""
 
     @property
     def pictures(self) -> int:
@@ -69,7 +83,14 @@ def model_files(model: Path) -> list[str]:
     return ["config.json", "model.safetensors", "tokenizer.json"]
 
 
-def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows: int = SHARD_ROWS) -> Job:
+def plan_job(
+    source: str,
+    sentences: Sentences,
+    checkpoint: Path,
+    *,
+    shard_rows: int = SHARD_ROWS,
+    options: AnswerOptions = AnswerOptions(),
+) -> Job:
     """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
 
     Raises:
@@ -79,7 +100,8 @@ def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows:
         raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
     tasks = _tasks(source, find_pictures(source), sentences)
     shards = tuple(
-        Shard(number=number, tasks=group) for number, group in enumerate(_groups(tasks, shard_rows))
+        Shard(number=number, tasks=group, options=options)
+        for number, group in enumerate(_groups(tasks, shard_rows))
     )
     digest = hashlib.sha256()
     about = {"job": "batch", "schema_version": SCHEMA_VERSION, "model": _sha256s(checkpoint)}
@@ -87,6 +109,7 @@ def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows:
         about,
         *([task.picture.id, task.picture.version, task.sentences] for task in tasks),
         shard_rows,
+        asdict(options),
     ):
         digest.update(json.dumps(part).encode() + b"\n")
     return Job(source=source, shards=shards, fingerprint=digest.hexdigest())
@@ -95,7 +118,7 @@ def plan_job(source: str, sentences: Sentences, checkpoint: Path, *, shard_rows:
 def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
     if sentences.by_picture is None:
         return [Task(picture=picture, sentences=sentences.for_all) for picture in pictures]
-    asked = sentences.by_picture
+    asked = _by_known_names(sentences.by_picture, pictures)
     tasks = []
     for picture in pictures:
         both = (*asked.get(picture.id, ()), *asked.get(picture.name, ()))
@@ -113,6 +136,18 @@ def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) ->
         error = f"expected a picture of this name in {source}, found none"
         tasks.append(Task(picture=nowhere, sentences=asked[name], error=error))
     return tasks
+
+
+def _by_known_names(
+    asked: Mapping[str, tuple[str, ...]], pictures: Sequence[PictureRef]
+) -> dict[str, tuple[str, ...]]:
+    """Return what is asked, by the names that the pictures have; names of none of them stay as they are."""
+    known = KnownNames(name for picture in pictures for name in (picture.id, picture.name))
+    found: dict[str, tuple[str, ...]] = {}
+    for name, sentences in asked.items():
+        own = known.find(name) or name
+        found[own] = (*found.get(own, ()), *sentences)
+    return found
 
 
 def _groups(tasks: Iterable[Task], shard_rows: int) -> Iterator[tuple[Task, ...]]:

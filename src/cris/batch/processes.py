@@ -136,6 +136,8 @@ def _work(connection: Connection, checkpoint: Path, device: str) -> None:
 
 def _devices(name: str) -> list[str]:
     """The devices that processes take in turns."""
+    if name == "cpu":  # without torch, as exported models run
+        return [name]
     from cris.engines.torch_engine import choose_device
 
     device = choose_device(name)

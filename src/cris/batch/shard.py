@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
-from cris.batch.job import SCHEMA_VERSION, Shard, Task
+from cris.batch.job import SCHEMA_VERSION, AnswerOptions, Shard, Task
 from cris.batch.reading import read_pictures
+from cris.conversions import to_png
 from cris.engines.engine import BATCH_SIZE
 from cris.errors import InputError
 from cris.picture import read_picture
@@ -29,6 +30,11 @@ SCHEMA = pa.schema(
     ],
     metadata={"cris_schema_version": str(SCHEMA_VERSION)},
 )
+SAVED: dict[str, pa.DataType] = {
+    **dict.fromkeys(("mask", "overlay", "cutout"), pa.binary()),
+    "polygons": pa.list_(pa.list_(pa.int32())),
+}
+"""What `AnswerOptions.save` can name → the column's type."""
 _HELD_PIXELS = 2**28
 """Of masks held at a time, a byte each."""
 
@@ -49,8 +55,11 @@ def segment_shard(segmenter: Segmenter, shard: Shard) -> bytes:
     for group in _groups(_decoded(shard.tasks, rows)):
         for task, predictions in _answers(segmenter, group):
             for row, prediction in zip(rows[task.picture.id], predictions, strict=True):
-                row.update(_found(prediction))
-    table = pa.Table.from_pylist([row for task in shard.tasks for row in rows[task.picture.id]], SCHEMA)
+                row.update(_found(prediction, shard.options))
+    schema = SCHEMA
+    for name in shard.options.save:
+        schema = schema.append(pa.field(name, SAVED[name]))
+    table = pa.Table.from_pylist([row for task in shard.tasks for row in rows[task.picture.id]], schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
@@ -114,9 +123,18 @@ def _row(task: Task, sentence: str) -> Row:
     return {"picture": task.picture.id, "name": task.picture.name, "sentence": sentence, **empty}
 
 
-def _found(prediction: Prediction) -> Row:
+def _found(prediction: Prediction, options: AnswerOptions) -> Row:
+    if options.threshold is not None:
+        prediction = prediction.at_threshold(options.threshold)
+    prediction = prediction.at_least(options.min_score)
     found = prediction.to_dict()
-    return {name: found[name] for name in ("score", "box", "rle")}
+    row = {name: found[name] for name in ("score", "box", "rle")}
+    for name in options.save:
+        if name == "polygons":
+            row[name] = [outline.ravel().tolist() for outline in prediction.polygons()]
+        else:
+            row[name] = to_png(prediction.image(name))  # type: ignore[arg-type]
+    return row
 
 
 def _refuse(rows: list[Row], error: str | None) -> None:

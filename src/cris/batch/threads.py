@@ -1,11 +1,11 @@
 """The model of one worker, which leaves the other cores to the other workers."""
 
 import os
+import sys
 import warnings
 from pathlib import Path
 
 import cv2
-import torch
 
 from cris.segmenter import Segmenter
 
@@ -13,7 +13,9 @@ from cris.segmenter import Segmenter
 def segmenter_of(checkpoint: Path, device: str, *, threads: int) -> Segmenter:
     """The segmenter of this process, on so many threads; cut sentences were told of before."""
     os.environ["OMP_NUM_THREADS"] = str(threads)  # which the engines of exported models read
-    torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     warnings.simplefilter("ignore", UserWarning)
-    return Segmenter.from_pretrained(checkpoint, device)
+    segmenter = Segmenter.from_pretrained(checkpoint, device)
+    if "torch" in sys.modules:  # exported models do without it
+        sys.modules["torch"].set_num_threads(threads)
+    return segmenter

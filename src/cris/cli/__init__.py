@@ -84,9 +84,11 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
         (sys.stdout if arguments else sys.stderr).write(_help(prog, commands))
         return 0 if arguments else WRONG_USE
     name, *rest = arguments
-    if not within and name in ("-V", "--version"):
+    if not within and name in ("-V", "-v", "--version"):
         sys.stdout.write(f"cris {__version__}\n")
         return 0
+    if name == "help":
+        return _dispatch([*rest, "--help"], commands, within)
     if name not in commands:
         longer = [known for known in commands if name.startswith(known)]
         close = longer or difflib.get_close_matches(name, commands, n=1)
@@ -99,18 +101,10 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
         return int(module.parse(f"{prog} {name}", rest).run())
     import tyro  # here, as parsing the commands' names needs none
 
-    return int(
-        tyro.cli(
-            module.Command,
-            prog=f"{prog} {name}",
-            args=rest,
-            config=(
-                tyro.conf.FlagCreatePairsOff,
-                tyro.conf.OmitArgPrefixes,
-                tyro.conf.OmitSubcommandPrefixes,
-            ),
-        ).run()
-    )
+    from cris.cli.parsing import parse_options
+
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    return int(parse_options(module.Command, f"{prog} {name}", rest, config=config).run())
 
 
 def _help(prog: str, commands: Mapping[str, str]) -> str:

@@ -27,8 +27,10 @@ class Command:
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """What the rows are variations of, refcoco-rn50-fixed or scenes-tiny-fixed say; see cris train."""
-    data: Annotated[str, tyro.conf.arg(metavar="DIR|scenes")] = "scenes"
-    """What to train and measure on: a data set (see cris data), or scenes."""
+    data: Annotated[
+        str, tyro.conf.arg(metavar="DIR|scenes", help_behavior_hint="(default: scenes for recipes of scenes)")
+    ] = ""
+    """What to train and measure on: a data set (see cris data), or scenes; other recipes need it."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the experiment."""
     split: str = "val"
@@ -42,6 +44,7 @@ class Command:
 
     def run(self) -> int:
         """Runs what is not done yet, then writes table and figure."""
+        from cris.cli.train import data_for
         from cris.cli.train import parse as parse_train
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import read_rows
@@ -50,35 +53,33 @@ class Command:
         from cris.training.recipes import ablation_rows
 
         base = parse_train("cris ablate", [self.recipe, *self.options]).config
+        (data,) = data_for((self.data,) if self.data else (), self.recipe)
         check_out(self.out, is_resumed=self.resume)
         measured = []
         for row, config in ablation_rows(base).items():
             run, results = self.out / row / "run", self._results(row)
             changed = [*self.options, *options(base, config)]
-            run_stage(
-                ["train", self.recipe, "--data", self.data, "--out", str(run), "--resume=auto", *changed]
-            )
+            run_stage(["train", self.recipe, "--data", data, "--out", str(run), "--resume=auto", *changed])
             limit = [] if self.limit is None else ["--limit", str(self.limit)]
-            model = str(run / "checkpoints" / "best")
             asked = ["--split", self.split, *limit, "--out", str(results), "--resume"]
-            run_stage(["eval", model, self.data, *asked])
+            run_stage(["eval", str(run), data, *asked])
             evaluation = Evaluation(read_rows(results))
             measured.append(
                 Measured(row=row, total=evaluation.total, interval=evaluation.intervals.get("mean_iou"))
             )
-        self._write(measured)
+        self._write(measured, data)
         return 0
 
     def _results(self, row: str) -> Path:
         return self.out / row / "results"
 
-    def _write(self, measured: "Sequence[Measured]") -> None:
+    def _write(self, measured: "Sequence[Measured]", data: str) -> None:
         from cris.evaluation.sources import open_examples
         from cris.experiments.ablation import figure, table
 
-        text = table(measured, data=self.data, split=self.split, recipe=self.recipe)
+        text = table(measured, data=data, split=self.split, recipe=self.recipe)
         drawn = figure(
-            open_examples(self.data, self.split, self.limit),
+            open_examples(data, self.split, self.limit),
             {one.row: self._results(one.row) for one in measured},
         )
         rows = {one.row: one.total.to_dict() for one in measured}
@@ -88,7 +89,7 @@ class Command:
             [TABLE, FIGURE],
             recipe=self.recipe,
             options=list(self.options),
-            data=self.data,
+            data=data,
             split=self.split,
             rows=rows,
         )

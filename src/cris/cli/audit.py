@@ -13,13 +13,20 @@ import tyro
 
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
-from cris.cli.output import check_free, fingerprint, new_record, to_json, write_record, written_together
+from cris.cli.output import (
+    check_free,
+    fingerprint,
+    model_sha256,
+    new_record,
+    to_json,
+    write_record,
+    written_together,
+)
 from cris.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from cris.data.samples import Referring
     from cris.evaluation.audit import Suspect
-    from cris.evaluation.crossfit import FoldTraining
     from cris.evaluation.examples import Examples
 
 PAGE, RANKING, LIST, FOLDS = "index.html", "suspects.jsonl", "suspects.json", "folds"
@@ -65,25 +72,21 @@ class Command:
         """Trains, judges, ranks, writes."""
         from cris.evaluation.audit import TOP, precision_at_top, rank
         from cris.evaluation.audit_page import make_cards, render
-        from cris.evaluation.crossfit import FoldTraining
-        from cris.training.material import find_start
+        from cris.registry import resolve
 
         self._check_options()
         examples, whole = self._open()
-        start = find_start(self.start)
-        if start.checkpoint is None:
-            raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {self.start}")
-        training = FoldTraining(start=start, steps=self.steps, seed=self.seed, device=self.device)
+        model = resolve(self.start)
         runs = fingerprint(
             job="audit",
             data=examples.identity,
-            model=start.fingerprint,
+            model=model_sha256(model),
             options=(self.plant, self.folds, self.steps, self.seed),
         )
         job = fingerprint(runs=runs, show=self.show)
         files = [PAGE, RANKING, LIST]
         check_free(self.out, files, job, overwrite=self.overwrite)
-        judged = self._judge(training, examples, whole, runs)
+        judged = self._judge(model, examples, whole, runs)
         ranked = rank(progress(judged, total=examples.sentences, what="sentences"))
         top = ranked[: max(1, round(TOP * len(ranked)))]
         precision = None
@@ -141,20 +144,25 @@ class Command:
         return scenes, SceneDataset(scenes.scenes)
 
     def _judge(
-        self, training: "FoldTraining", examples: "Examples", whole: "Referring", identity: str
+        self, model: Path, examples: "Examples", whole: "Referring", identity: str
     ) -> "Iterator[Suspect]":
         import numpy as np
 
         from cris.evaluation.audit import judge
-        from cris.evaluation.crossfit import deal_folds, fit_fold
         from cris.segmenter import Segmenter
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # sentences that are cut, each time anew
-            if not self.steps:
-                segmenter = Segmenter.from_pretrained(training.start.path, self.device)
-                yield from judge(segmenter, enumerate(examples))
+            if not self.steps:  # exported models do that, too, without torch
+                yield from judge(Segmenter.from_pretrained(model, self.device), enumerate(examples))
                 return
+            from cris.evaluation.crossfit import FoldTraining, deal_folds, fit_fold
+            from cris.training.material import find_start
+
+            start = find_start(str(model))
+            if start.checkpoint is None:
+                raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {self.start}")
+            training = FoldTraining(start=start, steps=self.steps, seed=self.seed, device=self.device)
             fold_of = deal_folds(whole.index.picture[: examples.sentences], self.folds, self.seed)
             # samples of a picture stand together, so the first tells the picture's fold
             firsts = np.flatnonzero(np.diff(whole.index.picture[: examples.sentences], prepend=-1))

@@ -1,7 +1,7 @@
 """`cris batch`: masks of what sentences refer to, in more pictures than one process should do."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
@@ -9,6 +9,7 @@ import tyro
 
 from cris.batch import SHARD_ROWS
 from cris.cli.errors import UsageError
+from cris.cli.saving import FILES, check_share, saved_forms
 from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class Command:
     """Segments many pictures: folders, patterns, Parquet or WebDataset shards, local or in object stores.
 
-    Writes Parquet files with a row for each picture and sentence, and manifest.json; docs/bulk.md describes
+    Writes Parquet files with a row for each picture and sentence, and _manifest.json; docs/bulk.md describes
     both. A run with --resume makes no finished file again, and a picture that cannot be read costs its own
     rows only, which say why.
     """
@@ -49,6 +50,16 @@ class Command:
     """Cores of each Ray worker; less than 1 lets several share a core."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    threshold: Annotated[
+        float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(default: the model's)")
+    ] = None
+    """Probability above which a pixel is found, 0 to 1; a lower one finds more."""
+    min_score: float = 0.0
+    """Answer that nothing is found where the score is lower, 0 to 1."""
+    save: Annotated[
+        str, tyro.conf.arg(metavar="FORM,…", help_behavior_hint="(default: run lengths alone)")
+    ] = ""
+    """Columns to add: mask, overlay, cutout (PNG files) and polygons, with commas between."""
     shard_rows: Annotated[int, tyro.conf.arg(metavar="N")] = SHARD_ROWS
     """Rows of an output file, at least; it ends with the picture that reaches them."""
     resume: bool = False
@@ -66,27 +77,31 @@ class Command:
             raise UsageError(f"--processes must be at least 1, got {self.processes}")
         if self.cpus <= 0:
             raise UsageError(f"--cpus must be more than 0, got {self.cpus:g}")
-        from cris.batch.job import plan_job
-        from cris.batch.output import Output
+        check_share("--threshold", self.threshold)
+        check_share("--min-score", self.min_score)
+        save = saved_forms(self.save, (*FILES, "polygons"))
+        from cris.batch.job import AnswerOptions, plan_job
+        from cris.batch.output import Output, alone_in
         from cris.batch.sentences import read_sentences
-        from cris.checkpoint import whole_checkpoint
         from cris.cli.console import progress, show
         from cris.engines.exported import is_exported
 
-        checkpoint = whole_checkpoint(resolve(self.model))
+        checkpoint = resolve(self.model)
         sentences = read_sentences(self.sentences)
         _check(checkpoint, sentences.all())
-        job = plan_job(self.source, sentences, checkpoint, shard_rows=self.shard_rows)
-        about = {"model": self.model, "source": self.source, "sentences": self.sentences}
-        output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
-        left = [shard for shard in job.shards if shard.number not in output.finished]
+        options = AnswerOptions(threshold=self.threshold, min_score=self.min_score, save=save)
+        job = plan_job(self.source, sentences, checkpoint, shard_rows=self.shard_rows, options=options)
+        about = {"model": self.model, "source": self.source, "sentences": self.sentences, **asdict(options)}
         # an exported model runs on the CPU alone, so that is what auto means
         device = "cpu" if self.device == "auto" and is_exported(checkpoint) else self.device
         engine = self._engine(checkpoint, device)
-        if left:
-            for number, content in progress(engine.run(left), total=len(left), what="shards"):
-                output.add(number, content)
-        manifest = output.complete()
+        with alone_in(self.out):
+            output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
+            left = [shard for shard in job.shards if shard.number not in output.finished]
+            if left:
+                for number, content in progress(engine.run(left), total=len(left), what="shards"):
+                    output.add(number, content)
+            manifest = output.complete()
         show(
             f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
             f"{len(left):,} of them new"

@@ -121,7 +121,8 @@ class Imagenet:
 
         from cris.checkpoint import load_checkpoint
         from cris.model import build_cris
-        from cris.model.pretrained import LITE, load_efficientnet_lite
+        from cris.model.config import LITE
+        from cris.model.pretrained import load_efficientnet_lite
         from cris.registry import resolve
         from cris.training.recipes import cris_photos
 

@@ -31,7 +31,9 @@ class Command:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("demo")
     """Folder for index.html; the page of an earlier demo is replaced."""
     model: str = DEFAULT_MODEL
-    """Registered name or checkpoint folder that answers the photographs; the scenes are cris-scenes'."""
+    """Registered name or folder of the model that answers the photographs."""
+    scenes_model: str = SCENES_MODEL
+    """That of the model that answers the scenes, and is measured on them."""
     limit: Annotated[int, tyro.conf.arg(metavar="N")] = 400
     """Measure scenes on the first N samples of their test split, of 2,000."""
     device: str = "auto"
@@ -51,7 +53,7 @@ class Command:
         examples = SceneExamples("test", self.limit)
         summary = read_front_matter(resolve(self.model)).get(SUMMARY, "")
         photographs = photograph_cards(Segmenter.from_pretrained(self.model, self.device))
-        scenes_segmenter = Segmenter.from_pretrained(SCENES_MODEL, self.device)
+        scenes_segmenter = Segmenter.from_pretrained(self.scenes_model, self.device)
         scenes = scene_cards(scenes_segmenter)
         rows = progress(evaluate(scenes_segmenter, examples), total=len(examples), what="scenes")
         evaluation = Evaluation(list(rows))
@@ -59,7 +61,7 @@ class Command:
             model=self.model,
             summary=summary,
             photographs=photographs,
-            scenes_model=SCENES_MODEL,
+            scenes_model=self.scenes_model,
             scenes=scenes,
             evaluation=evaluation,
             split_size=len(Scenes("test")),
@@ -68,7 +70,7 @@ class Command:
             (folder / PAGE).write_text(page, encoding="utf-8")
         show(_cards_table([*photographs, *scenes]))
         show(f"{self.model} {_in_words(figures_of(photographs))}")
-        show(figures_table(f"{SCENES_MODEL} on the first {len(examples)} test scenes", evaluation))
+        show(figures_table(f"{self.scenes_model} on the first {len(examples)} test scenes", evaluation))
         if summary:
             show(summary)
         show(

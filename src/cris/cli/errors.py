@@ -13,6 +13,12 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
 }
 """Package that the base install does without → the extras that bring it, the smallest first."""
+BASE: dict[str, str] = {
+    **{name: name for name in ("torch", "numpy", "pycocotools", "tokenizers", "ftfy", "safetensors")},
+    **{name: name for name in ("huggingface_hub", "filelock", "tyro", "jaxtyping", "rich")},
+    **{"cv2": "opencv-python-headless", "PIL": "pillow"},
+}
+"""Package of the base install → what brings it."""
 _TRAINING = ("ablate", "audit", "reproduce")
 """Commands that need what `cris train` needs; others have an extra of their own name, or none."""
 
@@ -30,6 +36,8 @@ def explain(error: Exception, command: str = "") -> str | None:
             line = str(error) or "out of memory"
         case ModuleNotFoundError(name=str(name)) if name in EXTRAS:
             line = f"this needs {name}, which is not installed: pip install 'cris[{_extra(name, command)}]'"
+        case ModuleNotFoundError(name=str(name)) if name in BASE:
+            line = f"this needs {name}, which is not installed: pip install {BASE[name]}"
         case InputError():
             line = str(error)
         case _:

@@ -55,7 +55,7 @@ class Command:
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: nothing is written)")
     ] = None
-    """Folder for results.json, and for rows.parquet with a row for each sample."""
+    """Folder for _results.json, and for rows.parquet with a row for each sample."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the figures as one JSON object, and nothing else."""
     device: str = "auto"
@@ -71,8 +71,8 @@ class Command:
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
     choose_threshold: bool = False
-    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold that tells
-    what is absent, and store both in MODEL, a folder."""
+    """First choose, on split val, the threshold with the best mean IoU, and the peak threshold with the
+    best gIoU, and store both in MODEL, a folder."""
     resume: bool = False
     """Go on with the same evaluation in DIR where it was interrupted."""
     overwrite: bool = False
@@ -112,21 +112,20 @@ class Command:
         return open_examples(self.data, split, self.limit)
 
     def _data_set(self) -> str | None:
-        """Which known data set it is, if it is one."""
+        """Which published data set the split is of, if it is of one."""
         if self.data == "scenes":
             return self.data
         from cris.data.store.manifest import read_manifest
         from cris.evaluation.paper import data_set_of
 
-        return data_set_of(Path(self.data), read_manifest(Path(self.data)))
+        return data_set_of(Path(self.data), read_manifest(Path(self.data)), self.split)
 
     def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
         """The model's folder, and how it is to be asked."""
-        from cris.checkpoint import CONFIG, whole_checkpoint
-        from cris.config_file import read_config
+        from cris.config_file import CONFIG, read_config
         from cris.registry import resolve
 
-        folder = whole_checkpoint(resolve(self.model))
+        folder = resolve(self.model)
         if not (folder / CONFIG).is_file():
             raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
         inference = read_config(folder / CONFIG).inference
@@ -164,15 +163,15 @@ class Command:
             show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
             if choice.peaks:
                 show(
-                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} told right"
+                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} gIoU on val"
                 )
         return choice.best
 
     def _written(
         self, out: Path, run: "Run", inference: "InferenceConfig", identity: dict[str, Any]
     ) -> "Evaluation":
-        from cris.checkpoint import CONFIG
-        from cris.config_file import read_config
+        from cris.config_file import CONFIG, read_config
+        from cris.environment import environment
         from cris.evaluation.paper import backbone_of
         from cris.evaluation.parts import Parts
         from cris.evaluation.results import Evaluation
@@ -197,6 +196,7 @@ class Command:
             job,
             [ROWS],
             identity=identity,
+            environment=environment(run.kind_of_device()),
             model=self.model,
             backbone=backbone_of(read_config(run.checkpoint / CONFIG).model),
             data=self.data,

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import tyro
 
 from cris.cli.errors import UsageError
+from cris.cli.parsing import parse_options
 from cris.errors import InputError
 
 Experiment = TypeVar("Experiment", bound=Any)
@@ -29,8 +30,8 @@ def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]
             raise UsageError(
                 f"{word} stands after --, but is not for cris train to decide here: put it before"
             )
-    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
-    return replace(tyro.cli(command, prog=prog, args=words[:end], config=config), options=passed)
+    experiment: Experiment = parse_options(command, prog, words[:end], config=(tyro.conf.OmitArgPrefixes,))
+    return replace(experiment, options=passed)
 
 
 def check_out(out: Path, *, is_resumed: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from cris.card import DOMAIN, RENDERED_SCENES, read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.cli.output import (
@@ -22,6 +23,7 @@ from cris.cli.output import (
 )
 from cris.cli.pictures import find_pictures
 from cris.errors import InputError
+from cris.text_files import decode_text, split_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +35,7 @@ class Command:
 
     One graph encodes pictures, one gives the logits of sentences about encoded pictures; both take any number
     at a time. The folder also holds letterbox, threshold, score calibration and tokenizer, and is a MODEL for
-    every other command.
+    every command that asks one.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
@@ -44,9 +46,10 @@ class Command:
     """fp32 as trained; bf16 (openvino, pt2) with fewer digits; int8 (onnx, openvino) smallest and fastest."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the export."""
-    calibration: Annotated[str, tyro.conf.arg(metavar="scenes|DATA|PICTURES")] = "scenes"
-    """For int8, pictures like those to come: scenes, a folder that `cris data` wrote, or pictures (a folder
-    or a pattern in quotes) with --sentences."""
+    calibration: Annotated[str | None, tyro.conf.arg(metavar="photographs|scenes|DATA|PICTURES")] = None
+    """For int8, pictures like those to come: the photographs of this package, scenes, a folder that
+    `cris data` wrote, or pictures (a folder or a pattern in quotes) with --sentences. By default photographs,
+    or scenes for a model whose card says that it knows these alone."""
     sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A sentence a line, asked in turns of the pictures of --calibration."""
     limit: int = 200
@@ -73,8 +76,10 @@ class Command:
         folder = resolve(self.model)
         checkpoint = load_checkpoint(folder)
         config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
+        knows_scenes = read_front_matter(folder).get(DOMAIN) == RENDERED_SCENES
+        calibration = self.calibration or ("scenes" if knows_scenes else "photographs")
         samples = (
-            as_samples(islice(self._pairs(), self.limit), config, checkpoint.tokenizer)
+            as_samples(islice(self._pairs(calibration), self.limit), config, checkpoint.tokenizer)
             if self.precision == "int8"
             else []
         )
@@ -83,7 +88,7 @@ class Command:
             model=model_sha256(folder),
             format=self.format,
             precision=self.precision,
-            calibration=[self.calibration, str(self.sentences), self.limit] if samples else None,
+            calibration=[calibration, str(self.sentences), self.limit] if samples else None,
         )
         check_free(self.out, [], job, overwrite=self.overwrite)
         with written_together(self.out) as partial:
@@ -114,31 +119,35 @@ class Command:
             )
         return 0
 
-    def _pairs(self) -> Iterator[tuple["np.ndarray", str]]:
+    def _pairs(self, calibration: str) -> Iterator[tuple["np.ndarray", str]]:
         """Pictures with their sentences to calibrate with."""
-        if self.calibration == "scenes":
+        if calibration == "photographs":
+            from cris.export.samples import packaged_pairs
+
+            yield from packaged_pairs()
+        elif calibration == "scenes":
             from cris.data.scenes import Scenes
 
             scenes = Scenes(split="val")
             samples = map(scenes.__getitem__, range(len(scenes)))
             yield from ((sample.image, sample.sentence) for sample in samples)
-        elif (Path(self.calibration) / "manifest.json").is_file():
+        elif (Path(calibration) / "manifest.json").is_file():
             from cris.data.dataset import ReferringDataset
 
-            stored = ReferringDataset(self.calibration, split="train")
+            stored = ReferringDataset(calibration, split="train")
             items = map(stored.__getitem__, range(len(stored)))
             yield from ((item.image, item.sentence) for item in items)
         else:
-            yield from self._own_pairs()
+            yield from self._own_pairs(calibration)
 
-    def _own_pairs(self) -> Iterator[tuple["np.ndarray", str]]:
+    def _own_pairs(self, calibration: str) -> Iterator[tuple["np.ndarray", str]]:
         from cris.picture import read_picture
 
         if self.sentences is None:
             raise UsageError("pictures to calibrate with need sentences: pass --sentences FILE, one a line")
-        lines = self.sentences.read_text(encoding="utf-8").splitlines()
+        lines = split_lines(decode_text(self.sentences.read_bytes(), str(self.sentences)))
         sentences = [line.strip() for line in lines if line.strip()]
         if not sentences:
             raise InputError(f"{self.sentences} must hold a sentence a line, it is empty")
-        for place, path in enumerate(find_pictures(self.calibration)):
+        for place, path in enumerate(find_pictures(calibration)):
             yield read_picture(path), sentences[place % len(sentences)]

@@ -1,6 +1,7 @@
 """Output folders: another job's results are never overwritten unasked, and nothing stays half-written."""
 
 import hashlib
+import itertools
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,8 +11,11 @@ from typing import Any
 
 from cris.errors import InputError
 
-RECORD = "results.json"
-"""What a job writes beside its other files: its results, its fingerprint, the names of its files."""
+RECORD, PARQUET_RECORD = "results.json", "_results.json"
+"""What a job writes beside its other files: its results, its fingerprint, the names of its files.
+
+The second beside Parquet files: what reads a folder of these passes over names that begin with _.
+"""
 SCHEMA_VERSION = 1
 """Of the record; goes up when a field changes its meaning or goes away."""
 
@@ -51,11 +55,21 @@ def check_free(out: Path, files: Iterable[str], job: str, *, overwrite: bool) ->
         raise InputError(f"--out must name a folder, {out} is a file")
     if overwrite or read_record(out).get("fingerprint") == job:
         return
-    if (out / RECORD).exists():
+    if record_file(out) is not None:
         raise InputError(f"{out} holds the results of another job: choose another --out, or pass --overwrite")
     for name in files:
         if (out / name).exists():
             raise InputError(f"{out / name} is there already: choose another --out, or pass --overwrite")
+
+
+def free_folder(name: str, job: str) -> Path:
+    """Return NAME, NAME-2, … : the first that is not there, is empty, or holds this job's results."""
+    for number in itertools.count(1):
+        out = Path(name if number == 1 else f"{name}-{number}")
+        is_empty = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+        if is_empty or read_record(out).get("fingerprint") == job:
+            return out
+    raise AssertionError
 
 
 @contextmanager
@@ -69,8 +83,9 @@ def written_together(out: Path) -> Iterator[Path]:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial-", dir=out) as partial:
             yield Path(partial)
-            files = sorted(Path(partial).iterdir(), key=lambda file: file.name == RECORD)  # the record last
-            outdated = _files(read_record(out)) if (Path(partial) / RECORD).exists() else set()
+            records = (RECORD, PARQUET_RECORD)
+            files = sorted(Path(partial).iterdir(), key=lambda file: file.name in records)  # the record last
+            outdated = set() if record_file(Path(partial)) is None else {*_files(read_record(out)), *records}
             for file in files:
                 file.replace(out / file.name)
             for name in outdated - {file.name for file in files}:
@@ -95,13 +110,20 @@ def new_record(job: str, key: str, files: Iterable[str], **results: Any) -> dict
 
 def write_record(folder: Path, record: dict[str, Any]) -> None:
     """Writes it where `written_together` wants it."""
-    (folder / RECORD).write_text(to_json(record), encoding="utf-8")
+    has_parquet = any(name.endswith(".parquet") for name in record["files"])
+    (folder / (PARQUET_RECORD if has_parquet else RECORD)).write_text(to_json(record), encoding="utf-8")
+
+
+def record_file(out: Path) -> Path | None:
+    """Return the record of the job whose results `out` holds; None without one."""
+    return next((out / name for name in (PARQUET_RECORD, RECORD) if (out / name).exists()), None)
 
 
 def read_record(out: Path) -> dict[str, Any]:
     """What `out` says of itself; empty when it says nothing that can be read."""
     try:
-        record = json.loads((out / RECORD).read_text(encoding="utf-8"))
+        file = record_file(out)
+        record = {} if file is None else json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}
@@ -111,4 +133,4 @@ def _files(record: dict[str, Any]) -> set[str]:
     """The files a record names; only plain names, as a record from elsewhere may say anything."""
     named = record.get("files")
     names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
-    return {name for name in names if Path(name).name == name and "\0" not in name and name != RECORD}
+    return {name for name in names if Path(name).name == name and "\0" not in name}

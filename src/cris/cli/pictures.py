@@ -14,6 +14,8 @@ def find_pictures(named: str) -> list[Path]:
     Of a folder those with a picture's suffix, without hidden files, subfolders and links that lead out of it.
     Raises InputError when there is none.
     """
+    if "://" in named:
+        raise InputError(f"expected a file, a folder or a pattern, got an address, {named}: download it")
     path = Path(named)
     if path.is_dir():
         found = _in_folder(path)

@@ -79,6 +79,7 @@ class Command:
 
 def _subject(results: "Results") -> "Subject":
     from cris.evaluation.report.page import Subject
+    from cris.registry import model_title
 
     record = results.record
     facts = [
@@ -90,7 +91,7 @@ def _subject(results: "Results") -> "Subject":
     if record["limit"] is not None:
         facts.insert(0, f"the first {record['limit']:,} samples only")
     return Subject(
-        model=Path(record["model"]).name,
+        model=model_title(record["model"]),
         data=Path(record["data"]).name,
         split=record["split"],
         facts=tuple(facts),

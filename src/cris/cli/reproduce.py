@@ -32,8 +32,11 @@ class Command:
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """data-backbone-family, refcoco-rn50-fixed say; see cris train."""
-    data: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="DIR")]
-    """The prepared data set (see cris data), or several for their union."""
+    data: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="DIR|scenes", help_behavior_hint="(default: scenes for recipes of scenes)"),
+    ] = ()
+    """The prepared data set (see cris data), several for their union, or scenes."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the experiment."""
     scale: float = 1.0
@@ -45,15 +48,17 @@ class Command:
 
     def run(self) -> int:
         """Runs what is not done yet, then writes tables and the card."""
-        from cris.data.store.manifest import read_manifest
+        from cris.cli.train import data_for
+        from cris.experiments.reproduction import describe
         from cris.experiments.stages import run_stage
 
         if not 0 < self.scale <= 1:
             raise UsageError(f"--scale must be a share above 0 and at most 1, got {self.scale}")
-        config = self._config()
-        data = {str(folder): read_manifest(folder) for folder in self.data}
+        sources = data_for(self.data, self.recipe)
+        config = self._config(sources)
+        data = {source: describe(source) for source in sources}
         check_out(self.out, is_resumed=self.resume)
-        stages = [*self._checks(data), self._training(config), *self._measurements(data)]
+        stages = [*self._checks(data), self._training(config, sources), *self._measurements(data)]
         for stage in stages:
             if stage[:2] == ["data", "check"]:
                 self._check_once(stage, data[stage[2]])
@@ -62,7 +67,7 @@ class Command:
         self._write(config, data, [shlex.join(["cris", *stage]) for stage in stages])
         return 0
 
-    def _config(self) -> "TrainConfig":
+    def _config(self, sources: Sequence[str]) -> "TrainConfig":
         """What is trained, its length known."""
         from cris.cli.train import parse as parse_train
         from cris.experiments.reproduction import rehearsed
@@ -70,12 +75,12 @@ class Command:
         from cris.training.material import build_stream, gather_material
 
         config = parse_train("cris reproduce", [self.recipe, *self.options]).config
-        material = gather_material([str(folder) for folder in self.data], config, None)
+        material = gather_material(sources, config, None)
         config = resolved(config, build_stream(config, material).groups_per_epoch)
         return replace(config, steps=rehearsed(config.length, self.scale, 1))
 
     def _checks(self, data: "dict[str, Manifest]") -> list[list[str]]:
-        return [["data", "check", folder] for folder in data]
+        return [["data", "check", source] for source in data if source != "scenes"]
 
     def _check_once(self, stage: list[str], manifest: "Manifest") -> None:
         """A check reads everything; what it has found good need not be read again."""
@@ -87,14 +92,14 @@ class Command:
             done.parent.mkdir(parents=True, exist_ok=True)
             done.touch()
 
-    def _training(self, config: "TrainConfig") -> list[str]:
-        where = ["--data", *map(str, self.data), "--out", str(self.out / "run"), "--resume", "auto"]
+    def _training(self, config: "TrainConfig", sources: Sequence[str]) -> list[str]:
+        where = ["--data", *sources, "--out", str(self.out / "run"), "--resume", "auto"]
         return ["train", self.recipe, *where, "--steps", str(config.length), *self.options]
 
     def _measurements(self, data: "dict[str, Manifest]") -> list[list[str]]:
         from cris.experiments.reproduction import LEAST_SAMPLES, measured_splits, rehearsed
 
-        model = str(self.out / "run" / "checkpoints" / "best")
+        model = str(self.out / "run")
         stages = []
         for folder, manifest in data.items():
             for split, count in measured_splits(manifest).items():
@@ -109,7 +114,7 @@ class Command:
 
     def _write(self, config: "TrainConfig", data: "dict[str, Manifest]", commands: list[str]) -> None:
         from cris.cli.results import read_results
-        from cris.evaluation.table import make_sheet
+        from cris.evaluation.table import Run, make_sheet
         from cris.experiments.reproduction import Card, measured_splits, write_model
 
         records: list[dict[str, Any]] = [
@@ -118,7 +123,7 @@ class Command:
             for folder, manifest in data.items()
             for split in measured_splits(manifest)
         ]
-        sheet = make_sheet(records)
+        sheet = make_sheet([Run(record=record) for record in records])
         with written_together(self.out) as folder:
             for name, is_latex in TABLES.items():
                 text = sheet.latex() if is_latex else sheet.markdown()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cris.cli.output import RECORD, SCHEMA_VERSION, read_record
+from cris.cli.output import PARQUET_RECORD, SCHEMA_VERSION, read_record
 from cris.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class Results:
 
     folder: Path
     record: dict[str, Any]
-    """What results.json holds."""
+    """What _results.json holds."""
 
     def evaluation(self) -> "Evaluation":
         """All rows, with their figures; raises InputError when they cannot be read."""
@@ -28,7 +28,7 @@ class Results:
         rows = read_rows(self.folder)
         if len(rows) != self.record["count"]:
             raise InputError(
-                f"{self.folder} is of two evaluations: results.json tells of {self.record['count']:,} "
+                f"{self.folder} is of two evaluations: {PARQUET_RECORD} tells of {self.record['count']:,} "
                 f"samples, rows.parquet has {len(rows):,}; measure again"
             )
         return Evaluation(rows)
@@ -61,7 +61,7 @@ def read_results(folder: Path) -> Results:
     record = read_record(folder)
     if record.get("job") != "eval":
         what = (
-            "has no results.json that can be read"
+            f"has no {PARQUET_RECORD} that can be read"
             if not record
             else f"holds results of {record.get('job')!r}"
         )
@@ -71,7 +71,7 @@ def read_results(folder: Path) -> Results:
     version = record.get("schema_version")
     if version != SCHEMA_VERSION or "identity" not in record:
         raise InputError(
-            f"{folder / RECORD} must have schema version {SCHEMA_VERSION} and an identity, got version "
-            f"{version!r}, written by another version of cris: measure again"
+            f"{folder / PARQUET_RECORD} must have schema version {SCHEMA_VERSION} and an identity, got "
+            f"version {version!r}, written by another version of cris: measure again"
         )
     return Results(folder=folder, record=record)

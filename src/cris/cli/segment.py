@@ -12,10 +12,10 @@ import tyro
 from cris.card import DOMAIN, read_front_matter
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
-from cris.cli.naming import result_names
 from cris.cli.output import (
     check_free,
     fingerprint,
+    free_folder,
     model_sha256,
     new_record,
     sha256_of,
@@ -24,14 +24,21 @@ from cris.cli.output import (
     written_together,
 )
 from cris.cli.pictures import find_pictures, is_picture_file
+from cris.cli.saving import FILES, check_share, saved_forms
 from cris.errors import InputError
+from cris.filenames import result_names
 from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
     from cris.prediction import Prediction
-    from cris.segmenter import EncodedPicture
+    from cris.segmenter import EncodedPicture, Segmenter
 
+OUT = "cris-out"
+"""Folder of the results where none is named; with a number where it holds another job's."""
+CLASSES = "classes.txt"
+"""What the numbers of YOLO's labels stand for, a sentence a line."""
 _MASK_BYTES = 2**28  # of all masks held at a time
+_SMALL_WORDS = {"a", "an", "the", "of", "in", "on", "with", "to", "at", "from", "and", "is", "by", "my"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +58,23 @@ class Command:
     ]
     """What to find, each in quotes: "the man in red" "left dog"."""
     model: str = DEFAULT_MODEL
-    """Registered name or checkpoint folder; `cris models` lists the names."""
-    out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("cris-out")
+    """Registered name, checkpoint folder or run's folder; `cris models` lists the names."""
+    out: Annotated[
+        Path | None,
+        tyro.conf.arg(metavar="DIR", help_behavior_hint=f"(default: {OUT}, or {OUT}-2 …; with --json none)"),
+    ] = None
     """Folder for the results."""
+    save: Annotated[str, tyro.conf.arg(metavar="FORM,…")] = "mask,overlay"
+    """What to write: mask, overlay, cutout (PNG, the rest transparent), polygons (in results.json) and yolo
+    (PICTURE.txt and classes.txt), with commas between."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
-    """Print the content of results.json, and nothing else."""
+    """Print the content of results.json, and nothing else; without --out nothing is written."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    threshold: Annotated[
+        float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(default: the model's)")
+    ] = None
+    """Probability above which a pixel is found, 0 to 1; a lower one finds more."""
     min_score: float = 0.0
     """Answer that nothing is found where the score is lower, 0 to 1."""
     strict: bool = False
@@ -70,98 +87,157 @@ class Command:
         if not self.sentences:
             raise UsageError('expected a sentence after the picture, such as "the man in red", got none')
         for sentence in self.sentences:
+            if not sentence.strip():
+                raise InputError('expected words to find, such as "the man in red", got a blank sentence')
             if is_picture_file(sentence):
                 raise UsageError(
                     f"expected sentences after the picture, {sentence} is another picture: "
                     f"name a folder, or put the pattern in quotes"
                 )
-        if not 0 <= self.min_score <= 1:
-            raise UsageError(f"--min-score must be from 0 to 1, got {self.min_score}")
+        check_share("--min-score", self.min_score)
+        check_share("--threshold", self.threshold)
+        saved_forms(self.save)
+        _hint_at_quotes(self.sentences)
         pictures = find_pictures(self.picture)
-        names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
-        record = self._segment(pictures, names)
+        record, out = self._segment(pictures)
         if self.as_json:
             sys.stdout.write(to_json(record))
         else:
             for entry in record["pictures"]:
                 for result in entry["results"]:
-                    show(_line(entry["picture"], result, self.out))
+                    show(_line(entry["picture"], result, out))
         return 1 if record["failures"] else 0
 
-    def _segment(self, pictures: list[Path], names: list[str]) -> dict[str, Any]:
-        """Writes all results; returns what results.json says."""
+    def _segment(self, pictures: list[Path]) -> tuple[dict[str, Any], Path | None]:
+        """Writes all results where they are wanted; returns what results.json says, and their folder."""
         from cris.segmenter import Segmenter
 
         checkpoint = resolve(self.model)
         segmenter = Segmenter.from_pretrained(checkpoint, self.device, is_strict=self.strict)
+        # a picture that cannot be read is told before anything is said of the folder
+        first = segmenter.encode(pictures[0]) if len(pictures) == 1 else None
         job = fingerprint(
             job="segment",
             model=model_sha256(checkpoint),
             pictures=[(str(picture), sha256_of(picture)) for picture in pictures],
             sentences=self.sentences,
+            save=sorted(saved_forms(self.save)),
+            threshold=self.threshold,
             min_score=self.min_score,
         )
-        files = sorted(file for name in names for file in _files(name).values())
-        check_free(self.out, files, job, overwrite=self.overwrite)
         if domain := read_front_matter(checkpoint).get(DOMAIN):
             warnings.warn(
                 f"{self.model} knows {domain} alone: on other images it is often wrong", stacklevel=1
             )
-        entries, failures = [], []
-        with written_together(self.out) as folder:
-            for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):
-                try:
-                    encoded = segmenter.encode(picture)
-                except InputError as error:
-                    if len(pictures) == 1:
-                        raise
-                    warnings.warn(f"left out: {error}", stacklevel=1)
-                    failures.append({"picture": str(picture), "error": str(error)})
-                    continue
-                first = place * len(self.sentences)
-                of_picture = zip(names[first:], self._predict(encoded), strict=False)
-                results = [
-                    _write(prediction.at_least(self.min_score), name, folder)
-                    for name, prediction in of_picture
-                ]
-                height, width = encoded.picture.shape[:2]
-                entries.append(
-                    {"picture": str(picture), "width": width, "height": height, "results": results}
-                )
-            if not entries:
-                raise InputError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
-            answers = [one for entry in entries for one in entry["results"]]
-            record = new_record(
-                "segment",
-                job,
-                [file for one in answers for file in (one["mask"], one["overlay"])],
-                model=self.model,
-                min_score=self.min_score,
-                pictures=entries,
-                failures=failures,
-            )
+        if self.out is None and self.as_json:
+            return self._record(job, segmenter, pictures, first, None), None
+        names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
+        out = self.out or free_folder(OUT, job)
+        check_free(out, self._files(pictures, names), job, overwrite=self.overwrite)
+        with written_together(out) as folder:
+            record = self._record(job, segmenter, pictures, first, folder)
             write_record(folder, record)
-        return record
+        return record, out
+
+    def _files(self, pictures: list[Path], names: list[str]) -> list[str]:
+        """The names of all files of the job but its record."""
+        forms = saved_forms(self.save)
+        files = [f"{name}{FILES[form]}" for name in names for form in FILES if form in forms]
+        if "yolo" in forms:
+            labels = [CLASSES, *(f"{picture.stem}.txt" for picture in pictures)]
+            if len({label.casefold() for label in labels}) < len(labels):
+                raise InputError(
+                    "YOLO's labels have their pictures' names, of which two are alike, or one is "
+                    f"{CLASSES}: rename one, or leave yolo out of --save"
+                )
+            files += labels
+        return sorted(files)
+
+    def _record(
+        self,
+        job: str,
+        segmenter: "Segmenter",
+        pictures: list[Path],
+        first: "EncodedPicture | None",
+        folder: Path | None,
+    ) -> dict[str, Any]:
+        """Segments every picture, writes to the folder if there is one, and returns what was found."""
+        names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
+        entries, failures = [], []
+        for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):
+            try:
+                encoded = first or segmenter.encode(picture)
+            except InputError as error:
+                warnings.warn(f"left out: {error}", stacklevel=1)
+                failures.append({"picture": str(picture), "error": str(error)})
+                continue
+            start = place * len(self.sentences)
+            of_picture = names[start : start + len(self.sentences)]
+            results = self._results(encoded, of_picture, picture.stem, folder)
+            height, width = encoded.picture.shape[:2]
+            entries.append({"picture": str(picture), "width": width, "height": height, "results": results})
+        if not entries:
+            raise InputError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
+        if folder is not None and "yolo" in saved_forms(self.save):
+            (folder / CLASSES).write_text("".join(f"{each}\n" for each in self.sentences), encoding="utf-8")
+        return new_record(
+            "segment",
+            job,
+            [] if folder is None else sorted(path.name for path in folder.iterdir()),
+            model=self.model,
+            threshold=segmenter.inference.threshold if self.threshold is None else self.threshold,
+            min_score=self.min_score,
+            pictures=entries,
+            failures=failures,
+        )
+
+    def _results(
+        self, encoded: "EncodedPicture", names: list[str], stem: str, folder: Path | None
+    ) -> list[dict[str, Any]]:
+        from cris.conversions import to_png, yolo_lines
+
+        forms = saved_forms(self.save)
+        results: list[dict[str, Any]] = []
+        labels: list[str] = []
+        for place, (name, prediction) in enumerate(zip(names, self._predict(encoded), strict=True)):
+            result = prediction.to_dict() | {"ambiguity": prediction.ambiguity}
+            if "polygons" in forms:
+                result["polygons"] = [outline.ravel().tolist() for outline in prediction.polygons()]
+            if folder is not None:
+                for form, suffix in FILES.items():
+                    if form in forms:
+                        result[form] = f"{name}{suffix}"
+                        (folder / result[form]).write_bytes(to_png(prediction.image(form)))
+                if "yolo" in forms:
+                    labels += yolo_lines(prediction, place)
+            results.append(result)
+        if folder is not None and "yolo" in forms:
+            (folder / f"{stem}.txt").write_text("".join(labels), encoding="utf-8")
+        return results
 
     def _predict(self, encoded: "EncodedPicture") -> Iterator["Prediction"]:
         """All sentences, a few at a time when masks are large."""
         step = max(1, _MASK_BYTES // (encoded.picture.shape[0] * encoded.picture.shape[1]))
         for start in range(0, len(self.sentences), step):
-            yield from encoded.predict(list(self.sentences[start : start + step]))
+            for found in encoded.predict(self.sentences[start : start + step]):
+                chosen = found if self.threshold is None else found.at_threshold(self.threshold)
+                yield chosen.at_least(self.min_score)
 
 
-def _files(name: str) -> dict[str, str]:
-    return {"mask": f"{name}.mask.png", "overlay": f"{name}.overlay.png"}
+def _hint_at_quotes(sentences: tuple[str, ...]) -> None:
+    """Tells who typed several words without quotes that each of them is asked by itself."""
+    small = [each for each in sentences if each.casefold() in _SMALL_WORDS]
+    if len(sentences) > 1 and small and all(len(each.split()) == 1 for each in sentences):
+        warnings.warn(
+            f"each of these {len(sentences)} words is asked by itself, {small[0]!r} too: "
+            f'put a sentence in quotes, "{" ".join(sentences)}"',
+            stacklevel=1,
+        )
 
 
-def _write(prediction: "Prediction", name: str, folder: Path) -> dict[str, Any]:
-    files = _files(name)
-    prediction.save(folder / files["mask"])
-    prediction.overlay().save(folder / files["overlay"])
-    return prediction.to_dict() | {"ambiguity": prediction.ambiguity} | files
-
-
-def _line(picture: str, result: dict[str, Any], out: Path) -> str:
+def _line(picture: str, result: dict[str, Any], out: Path | None) -> str:
     box = result["box"]
     where = f"box {' '.join(map(str, box))}" if box else "nothing found"
-    return f"{picture}  “{result['sentence']}”  score {result['score']:.2f}  {where}  {out / result['mask']}"
+    files = [result[form] for form in FILES if form in result]
+    file = f"  {out / files[0]}" if out is not None and files else ""
+    return f"{picture}  “{result['sentence']}”  score {result['score']:.2f}  {where}{file}"

@@ -19,8 +19,8 @@ class Command:
     the paper's line stands above.
     """
 
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")] = ()
-    """Folders that cris eval wrote with --out."""
+    runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME=]RESULTS")] = ()
+    """Folders that cris eval wrote with --out; a NAME stands in the table for the model's own."""
     figure: Literal["mean_iou", "overall_iou", "pr50", "pr60", "pr70", "pr80", "pr90", "giou", "ciou"] = (
         "mean_iou"
     )
@@ -32,8 +32,15 @@ class Command:
         """Reads and prints."""
         if not self.runs:
             raise UsageError("expected folders that cris eval wrote with --out, got none")
-        from cris.evaluation.table import make_sheet
+        from cris.evaluation.table import Run, make_sheet
 
-        sheet = make_sheet([read_results(folder).record for folder in self.runs], self.figure)
+        runs = []
+        for run in self.runs:
+            name, mark, folder = run.partition("=")
+            is_named = bool(name and mark) and not Path(run).exists()
+            path = Path(folder if is_named else run)
+            record = read_results(path).record
+            runs.append(Run(record=record, name=name if is_named else None, folder=str(path)))
+        sheet = make_sheet(runs, self.figure)
         sys.stdout.write(sheet.latex() if self.latex else sheet.markdown())
         return 0

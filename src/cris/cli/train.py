@@ -1,7 +1,5 @@
 """`cris train`: trains a model by a recipe."""
 
-import argparse
-import dataclasses
 import difflib
 import json
 import sys
@@ -13,67 +11,100 @@ from typing import Annotated, Literal
 import tyro
 
 from cris.cli.errors import UsageError
+from cris.cli.parsing import parse_options
+from cris.config_file import CONFIG, StoredConfig, read_config, to_json
 from cris.errors import InputError
-from cris.training.config import TrainConfig
+from cris.registry import DEFAULT_MODEL, SCENES_MODEL, names_clip, resolve
+from cris.training.config import TrainConfig, read_config_file
 from cris.training.limits import check_limits
-from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune
+from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune, learns_scenes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """Trains a model by a recipe; what is left out is as the recipe has it.
 
-    The run's folder gets config.json, metrics.jsonl and checkpoints/: last, best and the newest step-N, each
-    a folder that every command takes as a model. SIGTERM and SIGINT (Ctrl-C) save before they end the run.
+    The run's folder gets config.json, metrics.jsonl and checkpoints/: last, best and the newest step-N. Every
+    command takes the folder as a model, the best checkpoint, and each of these as another. SIGTERM and SIGINT
+    (Ctrl-C) save before they end the run.
     """
 
     recipe: tyro.conf.Positional[str]
-    """data-backbone-family, cris-scenes or finetune; `cris train` alone lists them."""
-    data: Annotated[tuple[str, ...], tyro.conf.arg(metavar="DIR|scenes")] = ("scenes",)
+    """data-backbone-family, cris-scenes or finetune, first of all; `cris train` alone lists them."""
+    data: Annotated[
+        tuple[str, ...],
+        tyro.conf.arg(metavar="DIR|scenes", help_behavior_hint="(default: scenes for recipes of scenes)"),
+    ] = ()
     """What to train on: a data set (see cris data) with splits train and val, several for their union, or
-    scenes, made on the fly."""
+    scenes, made on the fly. All recipes but those of scenes need it."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the run."""
     resume: Literal["auto", "never"] = "never"
     """auto goes on with the run in DIR, or begins it; never refuses a folder that holds a run."""
+    config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    """Take every option's value from FILE, in place of a recipe's: what --print-config printed, or a run's
+    config.json; options beside it change single ones."""
     print_config: bool = False
-    """Print all that the run would be made of, as JSON, and stop."""
+    """Print all that the run would be made of, as JSON for --config, and stop."""
     dry_run: bool = False
-    """Build everything, take two steps, tell what time and memory the run needs, and stop."""
+    """Measure few pictures, tell what time and memory the run needs, and stop; 1 where it does not fit."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
 
     def run(self) -> int:
         """Trains, telling how it goes."""
         if self.print_config:
-            sys.stdout.write(json.dumps(dataclasses.asdict(self.config), indent=2) + "\n")
+            sys.stdout.write(json.dumps(to_json(self.config), indent=2) + "\n")
             return 0
-        if self.out is None and not self.dry_run:
+        if self.dry_run:
+            return self._dry_run()
+        if self.out is None:
             raise UsageError("a run needs a folder: pass --out DIR")
-        from cris.training.dry_run import dry_run
+        data = data_for(self.data, self.config.recipe)
         from cris.training.loop import train
         from cris.training.material import build_model, find_start, gather_material
-        from cris.training.state import holds_run, last_checkpoint
+        from cris.training.state import holds_run
 
-        if self.out is not None and self.resume == "never" and holds_run(self.out):
+        if self.resume == "never" and holds_run(self.out):
             raise InputError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
         start = find_start(self.config.start) if self.config.start else None
-        material = gather_material(self.data, self.config, start)
+        material = gather_material(data, self.config, start)
         config = replace(
             self.config, data=material.fingerprints, start_sha256=start.fingerprint if start else ""
         )
-        model = build_model(config, start)
-        if self.out is None or self.dry_run:
-            estimate = dry_run(config, model, material)
-            sys.stdout.write(f"{estimate}\n" if estimate.is_first else "")
-            return 0
-        outcome = train(config, model, material, self.out)
+        outcome = train(config, build_model(config, start), material, self.out)
         if not outcome.is_first:
             return 0
         best = "not measured" if outcome.best is None else f"{outcome.best:.3f}"
-        sys.stdout.write(
-            f"{outcome.step} steps; best validation mean IoU {best}; model: {last_checkpoint(self.out)}\n"
-        )
+        sys.stdout.write(f"{outcome.step} steps; best validation mean IoU {best}; model: {self.out}\n")
         return 128 + outcome.stopped_by if outcome.stopped_by else 0
+
+    def _dry_run(self) -> int:
+        """Tells what the run needs; weights to begin with are not needed, and data only where it is named."""
+        from cris.training.dry_run import dry_run
+
+        if learns_scenes(self.config.recipe):
+            data = data_for(self.data, self.config.recipe)
+        else:
+            data = self.data
+        estimate = dry_run(self.config, data)
+        if estimate.is_first:
+            sys.stdout.write(f"{estimate}\n")
+            sys.stdout.flush()
+        estimate.check(self.config)
+        return 0
+
+
+def data_for(named: Sequence[str], recipe: str) -> tuple[str, ...]:
+    """Return what a recipe is trained on: what was named, or scenes for a recipe of these.
+
+    Raises:
+        UsageError: nothing was named for a recipe that says of its data by its name.
+    """
+    if named:
+        return tuple(named)
+    if learns_scenes(recipe):
+        return ("scenes",)
+    raise UsageError(f"{recipe} needs data: pass --data DIR, a data set that cris data made")
 
 
 def parse(prog: str, arguments: Sequence[str]) -> Command:
@@ -82,15 +113,24 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     Raises:
         UsageError: there is no such recipe, or it needs a model to begin with, or a number makes no sense.
     """
-    first = argparse.ArgumentParser(prog=prog, add_help=False, allow_abbrev=False)
-    first.add_argument("recipe", nargs="?")
-    first.add_argument("--from", dest="start", default="")
-    known, _ = first.parse_known_args([each for each in arguments if each not in ("-h", "--help")])
-    if known.recipe is None and not {"-h", "--help"} & set(arguments):
-        raise UsageError(f"a run needs a recipe: {_all_names()}")
-    default = Command(recipe=known.recipe or "", config=_recipe(known.recipe or "cris-scenes", known.start))
-    command = tyro.cli(
-        Command, prog=prog, args=list(arguments), default=default, config=(tyro.conf.FlagCreatePairsOff,)
+    words = list(arguments)
+    is_help = bool({"-h", "--help"} & set(words))
+    named = words[0] if words and not words[0].startswith("-") else ""
+    file = _value_of("--config", words)
+    if file:
+        config = read_config_file(Path(file))
+        if named not in ("", config.recipe):
+            raise UsageError(f"{file} is of the recipe {config.recipe}, not {named}: leave the recipe out")
+        words = words if named else [config.recipe, *words]
+    elif named:
+        config = _recipe(named, _value_of("--from", words), is_help=is_help)
+    elif is_help:
+        config = RECIPES["cris-scenes"]()
+    else:
+        raise UsageError(f"a run needs a recipe, first of all: {_all_names()}")
+    default = Command(recipe=named or config.recipe, config=config)
+    command: Command = parse_options(
+        Command, prog, words, default=default, config=(tyro.conf.AvoidSubcommands,)
     )
     try:
         check_limits(command.config)
@@ -99,16 +139,19 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     return command
 
 
-def _recipe(name: str, start: str) -> TrainConfig:
-    if name == FINETUNE:
-        if not start:
-            raise UsageError("finetune needs a model to begin with: pass --from MODEL")
-        from cris.training.material import find_start
+def _value_of(option: str, words: Sequence[str]) -> str:
+    """What an option is given; empty when it is not there."""
+    for place, word in enumerate(words):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and place + 1 < len(words):
+            return words[place + 1]
+    return ""
 
-        checkpoint = find_start(start).checkpoint
-        if checkpoint is None:
-            raise UsageError(f"finetune goes on with a trained model, got CLIP's weights {start}")
-        return finetune(checkpoint)
+
+def _recipe(name: str, start: str, *, is_help: bool) -> TrainConfig:
+    if name == FINETUNE:
+        return finetune(_config_of(start, is_help=is_help))
     if name not in RECIPES:
         close = difflib.get_close_matches(name, [*RECIPES, FINETUNE], n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"the recipes are {_all_names()}"
@@ -116,7 +159,29 @@ def _recipe(name: str, start: str) -> TrainConfig:
     return RECIPES[name]()
 
 
+def _config_of(start: str, *, is_help: bool) -> StoredConfig:
+    """The sizes of the model to finetune; for the help those of the default model where there is none."""
+    try:
+        if not start:
+            raise UsageError("finetune needs a model to begin with: pass --from MODEL")
+        if names_clip(start) or Path(start).is_file():
+            raise UsageError(
+                f"finetune goes on with a trained model, {start} holds weights of encoders alone: make a "
+                f"model of them with cris convert clip {start} --out DIR, and pass --from DIR"
+            )
+        folder = resolve(start)
+        if not (folder / CONFIG).is_file():
+            raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
+        return read_config(folder / CONFIG)
+    except (InputError, OSError):
+        if not is_help:
+            raise
+        shown = (resolve(name) / CONFIG for name in (DEFAULT_MODEL, SCENES_MODEL))
+        return read_config(next(file for file in shown if file.is_file()))
+
+
 def _all_names() -> str:
     """In one line that can be read."""
     data, families = " | ".join(WORDS), " | ".join(FAMILIES)
-    return f"({data})-(rn50 | rn101)-({families}), cris-scenes, scenes-tiny-({families}), {FINETUNE}"
+    own = f"cris-photos, cris-scenes, scenes-tiny-({families}), {FINETUNE}"
+    return f"({data})-(rn50 | rn101)-({families}), {own}"

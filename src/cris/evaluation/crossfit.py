@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
+from cris.config_file import StoredConfig
 from cris.data.samples import Referring, Sample, SampleIndex, View
 from cris.errors import InputError
 from cris.segmenter import Segmenter
@@ -60,8 +61,9 @@ class FoldTraining:
         A step takes as many sentences as the recipe's, but of no more to a picture than most pictures have:
         more would be the same ones again. At the recipe's own rate a good model learns the wrong labels, too.
         """
-        assert self.start.checkpoint is not None
-        recipe = finetune(self.start.checkpoint)
+        checkpoint = self.start.checkpoint
+        assert checkpoint is not None
+        recipe = finetune(StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference))
         usual = int(np.median(np.unique(index.picture, return_counts=True)[1]))
         sentences = min(usual, recipe.sampling.sentences)
         pictures = recipe.sampling.pictures * recipe.sampling.sentences // sentences

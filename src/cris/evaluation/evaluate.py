@@ -43,7 +43,7 @@ def _rows(
         if truth.targets not in ceilings:
             inference = segmenter.inference
             ceilings[truth.targets] = ceiling(
-                example.mask(truth.targets), inference.input_size, inference.protocol, inference.threshold
+                example.mask(truth.targets), inference.input_size, inference.protocol
             )
         uncertain = None if ambiguity is None else ambiguity(prediction)
         yield _row(example, truth, prediction, ceilings[truth.targets], uncertain)

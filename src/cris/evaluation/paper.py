@@ -40,19 +40,34 @@ TITLES = {
 _NAME = re.compile(r"(?<![a-z])refcoco(\+|plus|g)?(?![a-z])(?:[-_ ]?(umd|google))?", re.IGNORECASE)
 
 
-def data_set_of(folder: Path, manifest: Manifest) -> str | None:
-    """Which data set of the family a stored one is: by its sizes, its folder's name or its sources' names."""
-    entries = {split: counts.entries for split, counts in manifest.splits.items()}
-    for name, sizes in SPLIT_SIZES.items():
-        if all(entries.get(split) == size for split, size in sizes.items()):
-            return name
-    for text in (folder.resolve().name, *manifest.source.files):
-        if match := _NAME.search(text):
-            variant, partition = (part.lower() if part else "" for part in match.groups())
-            if variant == "g":
-                return f"refcocog-{partition or 'umd'}"
-            return "refcoco" if not variant else "refcoco+"
-    return None
+def data_set_of(folder: Path, manifest: Manifest, split: str) -> str | None:
+    """Return which published data set a split of a stored one is of, by how many references it has.
+
+    Where splits of several have as many, the other splits decide, then the names of folder and sources. None
+    for a split of any other size, whatever its folder is called: its figures are not those data sets'.
+    """
+    entries = {name: counts.entries for name, counts in manifest.splits.items()}
+    fitting = [name for name, sizes in SPLIT_SIZES.items() if sizes.get(split, -1) == entries.get(split)]
+    if len(fitting) > 1:
+        whole = [
+            name for name in fitting if all(entries.get(s, n) == n for s, n in SPLIT_SIZES[name].items())
+        ]
+        fitting = whole or fitting
+    if len(fitting) > 1:
+        names = (family_name(text) for text in (folder.resolve().name, *manifest.source.files))
+        fitting = [name for name in names if name in fitting]
+    return fitting[0] if fitting else None
+
+
+def family_name(text: str) -> str | None:
+    """Return the data set of the family that a name speaks of; None where it speaks of none."""
+    match = _NAME.search(text)
+    if match is None:
+        return None
+    variant, partition = (part.lower() if part else "" for part in match.groups())
+    if variant == "g":
+        return f"refcocog-{partition or 'umd'}"
+    return "refcoco" if not variant else "refcoco+"
 
 
 def backbone_of(config: CrisConfig) -> str | None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
@@ -15,16 +16,12 @@ from multiprocessing.sharedctypes import Synchronized
 from operator import attrgetter
 from pathlib import Path
 
-import torch
-
-from cris.checkpoint import load_checkpoint
-from cris.engines.exported import is_exported
-from cris.engines.torch_engine import TorchEngine, choose_device
+from cris.engines.engine import only_cpu
+from cris.engines.exported import ENGINES, is_exported, read_exported
 from cris.errors import InputError
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Examples
 from cris.evaluation.rows import Row
-from cris.model.prepare import prepare
 from cris.segmenter import Segmenter
 
 PART_PICTURES = 32
@@ -50,11 +47,27 @@ class Run:
         """How many parts the examples make."""
         return -(-len(self.examples) // PART_PICTURES)
 
+    def kind_of_device(self) -> str:
+        """Return cpu, cuda or mps; an exported model runs on the CPU, and without torch.
+
+        Raises:
+            InputError: there is no such device here.
+        """
+        if is_exported(self.checkpoint):
+            return only_cpu(self.device, ENGINES[read_exported(self.checkpoint).format])
+        from cris.engines.torch_engine import choose_device
+
+        return choose_device(self.device).type
+
     def segmenter(self, device: str) -> Segmenter:
         """The model to measure; it remembers nothing, as what was asked before would change last bits."""
         if is_exported(self.checkpoint):
             found = Segmenter.from_pretrained(self.checkpoint, device)
         else:
+            from cris.checkpoint import load_checkpoint
+            from cris.engines.torch_engine import TorchEngine
+            from cris.model.prepare import prepare
+
             loaded = load_checkpoint(self.checkpoint)
             engine = TorchEngine(prepare(loaded.model), device)
             found = Segmenter(engine, loaded.tokenizer, loaded.inference)
@@ -89,7 +102,7 @@ def run_parts(
     """
     if processes is not None and processes < 1:
         raise InputError(f"processes must be at least 1, got {processes}")
-    is_cpu = choose_device(run.device).type == "cpu"
+    is_cpu = run.kind_of_device() == "cpu"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = processes or (min(cores, MOST_PROCESSES) if is_cpu else 1)
     if min(wanted, len(parts)) > 1:
@@ -130,10 +143,14 @@ def _start(run: Run, started: "Synchronized[int]") -> None:
     with started.get_lock():
         number = started.value
         started.value += 1
-    device = choose_device(run.device)
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    gpus = torch.cuda.device_count() if run.device in ("auto", "cuda") and device.type == "cuda" else 0
+    kind = run.kind_of_device()
+    if kind == "cpu":
+        _use_one_thread()
+    gpus = 0
+    if kind == "cuda" and run.device in ("auto", "cuda"):
+        import torch
+
+        gpus = torch.cuda.device_count()
     _work = run, f"cuda:{number % gpus}" if gpus else run.device
 
 
@@ -156,11 +173,24 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
+def _use_one_thread() -> None:
+    """Has torch, and the engines of exported models, compute with one thread from now on."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # what engines read when a model is opened, and torch when imported
+    if "torch" in sys.modules:  # exported models do without it
+        sys.modules["torch"].set_num_threads(1)
+
+
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    told, torch = os.environ.get("OMP_NUM_THREADS"), sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else None
+    _use_one_thread()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if told is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = told
+        if torch:
+            torch.set_num_threads(threads)

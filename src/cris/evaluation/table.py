@@ -1,22 +1,36 @@
 """Many evaluations beside the paper's figures, as Markdown or LaTeX."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cris.errors import InputError
-from cris.evaluation.paper import MEAN_IOU, TITLES
+from cris.evaluation.paper import MEAN_IOU, TITLES, family_name
+from cris.registry import model_title
 
 Column = tuple[str, str]
-"""Data set and split."""
+"""Data set and split; the data set is a key of TITLES, or what its folder is called."""
 FIGURES = {
     **{"mean_iou": "mean IoU", "overall_iou": "overall IoU", "pr50": "Pr@50", "pr60": "Pr@60"},
     **{"pr70": "Pr@70", "pr80": "Pr@80", "pr90": "Pr@90", "giou": "gIoU", "ciou": "cIoU"},
 }
 """What a table can show → its name."""
-_IN_PART = "†"
+_IN_PART, _NOT_PUBLISHED = "†", "‡"
 _PAPER_COLUMNS = list(MEAN_IOU["RN50"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One evaluation on its way into a table."""
+
+    record: Mapping[str, Any]
+    """What `cris eval` recorded."""
+    name: str | None = None
+    """What to call its model; None: as the record has it."""
+    folder: str = ""
+    """Of the results; what tells models of one name apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +79,26 @@ class Sheet:
         return [line.name, *(line.cells.get(column, "–") for column in self.columns)]
 
 
-def make_sheet(records: Iterable[Mapping[str, Any]], figure: str = "mean_iou") -> Sheet:
-    """A sheet of what `cris eval` recorded; runs of one model share a line.
+def make_sheet(runs: Iterable[Run], figure: str = "mean_iou") -> Sheet:
+    """A sheet of evaluations; those of one model, or of one name that was given, share a line.
 
     Raises:
         InputError: two runs are of the same model, data and split.
     """
     cells: dict[tuple[str, str], dict[Column, str]] = {}
+    folders: dict[tuple[str, str], str] = {}
     backbones: dict[str, None] = {}
     columns: dict[Column, None] = {}
     has_parts = False
-    for record in records:
-        model = (Path(record["model"]).name or record["model"], str(record["identity"]["model"]))
-        column = (record["data_set"] or Path(record["data"]).name, record["split"])
+    for run in runs:
+        record = run.record
+        own = (model_title(record["model"]), str(record["identity"]["model"]))
+        model = own if run.name is None else (run.name, "")
+        column = _column(record)
         if column in cells.setdefault(model, {}):
             raise InputError(f"two runs measure {model[0]} on {' '.join(column)}: name one of them")
         cells[model][column] = _cell(record, figure)
+        folders.setdefault(model, run.folder)
         has_parts |= record["limit"] is not None
         columns[column] = None
         if record["backbone"] in MEAN_IOU and column in _PAPER_COLUMNS and figure == "mean_iou":
@@ -94,9 +112,22 @@ def make_sheet(records: Iterable[Mapping[str, Any]], figure: str = "mean_iou") -
     remarks = [f"{FIGURES[figure]} in percent, with 95 % intervals resampled by picture."]
     if has_parts:
         remarks.append(f"{_IN_PART} The first samples of the split only.")
-    return Sheet(
-        figure, ordered, [*paper, *(Line(name, found) for (name, _), found in cells.items())], remarks
-    )
+    if any(data.endswith(_NOT_PUBLISHED) for data, _ in ordered):
+        remarks.append(f"{_NOT_PUBLISHED} Not the published data set: the split has another size.")
+    times = Counter(name for name, _ in cells)
+    lines = [
+        Line(f"{name} ({folders[name, key]})" if times[name] > 1 and folders[name, key] else name, found)
+        for (name, key), found in cells.items()
+    ]
+    return Sheet(figure, ordered, [*paper, *lines], remarks)
+
+
+def _column(record: Mapping[str, Any]) -> Column:
+    """The published data set, or the folder's name, marked where it speaks of one that it is not."""
+    folder = Path(record["data"]).name
+    if record["data_set"]:
+        return record["data_set"], record["split"]
+    return folder + (_NOT_PUBLISHED if family_name(folder) else ""), record["split"]
 
 
 def _cell(record: Mapping[str, Any], figure: str) -> str:
@@ -125,5 +156,6 @@ def _latex(text: str) -> str:
         "^": r"\textasciicircum{}",
         "–": "--",
         _IN_PART: r"$^\dagger$",
+        _NOT_PUBLISHED: r"$^\ddagger$",
     }
     return "".join(special.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in text)

@@ -7,14 +7,14 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Float64, Int64
 
-from cris.checkpoint import CONFIG
-from cris.config_file import read_config, write_config
+from cris.config_file import CONFIG, read_config, write_config
 from cris.errors import InputError
 from cris.evaluation.examples import Example
 from cris.evaluation.metrics import iou
 from cris.model.config import InferenceConfig
+from cris.prediction import Prediction, expected_iou
 from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
@@ -30,7 +30,7 @@ class Choice:
     mean_ious: dict[float, float]
     """Threshold → mean IoU."""
     peaks: dict[float, float]
-    """Peak threshold → mean share of present things that get a mask, and of absent ones that get none.
+    """Peak threshold → gIoU at the best threshold: what is absent counts 1 when its mask is empty.
 
     Empty where no sentence means nothing, as there is then nothing to choose by.
     """
@@ -42,7 +42,7 @@ class Choice:
 
     @property
     def best_peak(self) -> float:
-        """The peak threshold that tells absent things best, the lowest of equals; 0 without any."""
+        """The peak threshold with the highest gIoU, the lowest of equals; 0 where nothing is absent."""
         return max(self.peaks, key=lambda peak: self.peaks[peak], default=0.0)
 
 
@@ -70,18 +70,20 @@ def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choic
     means = np.mean(ious, axis=0)
     return Choice(
         mean_ious={threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)},
-        peaks=present_told_from_absent(np.array(peaks), np.array(is_present)),
+        peaks=gious(np.array(ious)[:, means.argmax()], np.array(peaks), np.array(is_present)),
     )
 
 
-def present_told_from_absent(
-    peaks: Float32[np.ndarray, "sentences"], is_present: Bool[np.ndarray, "sentences"]
+def gious(
+    ious: Float64[np.ndarray, "sentences"],
+    peaks: Float32[np.ndarray, "sentences"],
+    is_present: Bool[np.ndarray, "sentences"],
 ) -> dict[float, float]:
-    """Return, for each peak threshold, how well it tells what is present from what is not."""
+    """Return gIoU at each peak threshold: the mean IoU, 1 where nothing is meant and nothing found."""
     if is_present.all() or not is_present.any():
         return {}
     return {
-        peak: float((np.mean(peaks[is_present] > peak) + np.mean(peaks[~is_present] <= peak)) / 2)
+        peak: float(np.where(is_present, ious * (peaks > peak), peaks <= peak).mean())
         for peak in PEAK_CANDIDATES
     }
 
@@ -98,6 +100,29 @@ def pixels_above(
     outside = np.bincount(passed[~true], minlength=len(thresholds) + 1)
     intersections = inside[::-1].cumsum()[::-1][1:]
     return intersections, inside.sum() + outside[::-1].cumsum()[::-1][1:]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AtThresholds:
+    """What one answer comes to at each of several thresholds, as `evaluate` has it at the model's."""
+
+    intersections: Int64[np.ndarray, "thresholds"]
+    unions: Int64[np.ndarray, "thresholds"]
+    scores: Float64[np.ndarray, "thresholds"]
+
+
+def measure_at(
+    prediction: Prediction, true: Bool[np.ndarray, "height width"], thresholds: Sequence[float]
+) -> AtThresholds:
+    """Return the pixels and scores that `prediction.at_threshold` has at rising thresholds."""
+    cells = prediction.grid[prediction.letterbox.cells]
+    intersections, unions = pixels_above(prediction.probability, true, thresholds)
+    true_area = int(np.count_nonzero(true))
+    areas = intersections + unions - true_area
+    raw = [expected_iou(cells, each) if area else 0.0 for each, area in zip(thresholds, areas, strict=True)]
+    if not prediction.has_peak:
+        intersections, unions = np.zeros_like(intersections), np.full_like(unions, true_area)
+    return AtThresholds(intersections, unions, np.array([prediction.calibration(each) for each in raw]))
 
 
 def store_thresholds(checkpoint: Path, choice: Choice) -> None:

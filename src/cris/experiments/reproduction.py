@@ -8,9 +8,14 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from cris import __version__
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
-from cris.data.store.manifest import Manifest
+from cris.data.scenes import SCENES_VERSION, Scenes
+from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_manifest
+from cris.data.store.schema import SCHEMA_VERSION
+from cris.environment import in_one_line
+from cris.evaluation.sources import SCENES
 from cris.training.config import TrainConfig
 
 LEAST_SAMPLES = 8
@@ -33,6 +38,31 @@ class Card:
     """The same beside the paper's figures, as Markdown."""
     commands: Sequence[str]
     """What was run, in order."""
+
+
+def describe(source: str) -> Manifest:
+    """Return the manifest of a data set's folder, or what it would say of scenes.
+
+    Raises:
+        InputError: the folder is no data set.
+    """
+    if source != SCENES:
+        return read_manifest(Path(source))
+    sizes = {split: len(Scenes(split)) for split in ("train", "val", "test")}
+    return Manifest(
+        schema_version=SCHEMA_VERSION,
+        cris_version=__version__,
+        command="rendering scenes as they are needed",
+        source=SourceInfo(kind=SCENES),
+        fingerprint=f"scenes {SCENES_VERSION}",
+        pictures=sum(sizes.values()),
+        objects=sum(sizes.values()),
+        splits={
+            split: SplitCounts(pictures=size, entries=size, objects=size, sentences=size)
+            for split, size in sizes.items()
+        },
+        files=(),
+    )
 
 
 def measured_splits(manifest: Manifest) -> dict[str, int]:
@@ -59,7 +89,11 @@ def write_model(source: Path, target: Path, card: Card) -> None:
     )
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6
     text = environment.from_string(template).render(
-        card=card, config=card.config, parameters=parameters, inference=checkpoint.inference
+        card=card,
+        config=card.config,
+        parameters=parameters,
+        inference=checkpoint.inference,
+        measured_with=in_one_line(card.records[0]["environment"]),
     )
     parts = (target, checkpoint.model, checkpoint.tokenizer, checkpoint.inference)
     save_checkpoint(*parts, card=text, overwrite=True)

@@ -32,3 +32,4 @@ class OnnxSegmenter(Segmenter):
             batch_size=batch_size,
             is_strict=is_strict,
         )
+        self._remember(folder, type(self), (folder,), {"batch_size": batch_size, "is_strict": is_strict})

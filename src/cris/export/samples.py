@@ -1,14 +1,16 @@
 """Pictures and sentences that an export is calibrated and checked with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
 from cris.config_file import StoredConfig
+from cris.demo.photographs import photographs
 from cris.letterbox import Letterbox, normalise
 from cris.model.tokenizer import Tokenizer
+from cris.picture import read_picture
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,6 +36,13 @@ def as_samples(
         tokens = tokenizer.encode([sentence], inference.sentence_length)
         samples.append(Sample(image=image, tokens=tokens))
     return samples
+
+
+def packaged_pairs() -> Iterator[tuple[UInt8[np.ndarray, "height width 3"], str]]:
+    """Yield the photographs that come with the package, with each sentence that is asked of them."""
+    for photograph in photographs():
+        picture = read_picture(photograph.path)
+        yield from ((picture, each.sentence) for each in photograph.asked)
 
 
 def noise_samples(count: int, config: StoredConfig) -> list[Sample]:

@@ -58,6 +58,13 @@ class EfficientNetLiteConfig:
         return ceil(blocks * self.depth)
 
 
+LITE = {
+    "Lite0": EfficientNetLiteConfig(),
+    "Lite1": EfficientNetLiteConfig(depth=1.1),
+    "Lite2": EfficientNetLiteConfig(width=1.1, depth=1.2),
+}
+"""The EfficientNet-Lites whose stem and last features have the same channels."""
+
 ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig
 
 

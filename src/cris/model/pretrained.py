@@ -10,17 +10,11 @@ from torch import Tensor, nn
 from cris.errors import InputError
 from cris.model.archive import read_tensors
 from cris.model.bert_text import BertText
-from cris.model.config import BertTextConfig, EfficientNetLiteConfig
+from cris.model.config import LITE, BertTextConfig, EfficientNetLiteConfig
 from cris.model.efficientnet_lite import EfficientNetLite
 from cris.model.fill import Source, fill
 from cris.model.tokenizer import Tokenizer
 
-LITE = {
-    "Lite0": EfficientNetLiteConfig(),
-    "Lite1": EfficientNetLiteConfig(depth=1.1),
-    "Lite2": EfficientNetLiteConfig(width=1.1, depth=1.2),
-}
-"""The variants whose stem and last features have the same channels."""
 _BLOCK = {
     "expand.conv": "_expand_conv",
     "expand.norm": "_bn0",

@@ -1,7 +1,6 @@
 """Answers requests with the model: those that came together, together, each as if it had come alone."""
 
 import base64
-import io
 import time
 import traceback
 from collections import OrderedDict
@@ -11,9 +10,8 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
-from PIL import Image
 
+from cris.conversions import to_png
 from cris.errors import InputError
 from cris.picture import read_picture
 from cris.prediction import Prediction
@@ -79,12 +77,12 @@ class Answerer:
             else:
                 asked[place] = ask, picture
         found = self._predict(list(asked.values()))
-        for (place, (ask, _)), predictions in zip(asked.items(), found, strict=True):
+        for (place, (ask, picture)), predictions in zip(asked.items(), found, strict=True):
             if isinstance(predictions, Refusal):
                 answers[place] = predictions
                 continue
             try:
-                answers[place] = _answer(ask, predictions, is_cached=ask.digest not in new)
+                answers[place] = _answer(ask, picture, predictions, is_cached=ask.digest not in new)
             except Exception as error:
                 answers[place] = _refusal(error, "sentence")
         return [answers[place] for place in range(len(asks))]
@@ -127,8 +125,14 @@ def _refusal(error: Exception, kind: Literal["picture", "sentence"]) -> Refusal:
     return Refusal(kind="bug", detail="".join(traceback.format_exception(error)))
 
 
-def _answer(ask: Ask, predictions: list[Prediction], *, is_cached: bool) -> Answer:
-    height, width = predictions[0].picture.shape[:2]
+def _answer(
+    ask: Ask, picture: EncodedPicture | np.ndarray, predictions: list[Prediction], *, is_cached: bool
+) -> Answer:
+    pixels = picture.picture if isinstance(picture, EncodedPicture) else picture
+    height, width = pixels.shape[:2]
+    if ask.threshold is not None:
+        predictions = [prediction.at_threshold(ask.threshold) for prediction in predictions]
+    predictions = [prediction.at_least(ask.min_score) for prediction in predictions]
     return Answer(
         width=width,
         height=height,
@@ -145,7 +149,8 @@ def _drawing(predictions: list[Prediction]) -> Drawing:
     size = (max(1, round(scale * width)), max(1, round(scale * height)))
     return Drawing(
         preview=picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA),
-        grids=[prediction.grid for prediction in predictions],
+        # what is absent is drawn at no threshold
+        grids=[prediction.grid * prediction.has_peak for prediction in predictions],
         letterbox=predictions[0].letterbox,
     )
 
@@ -155,14 +160,9 @@ def _result(prediction: Prediction, include: frozenset[str]) -> dict[str, Any]:
     if "polygons" in include:
         result["polygons"] = [outline.ravel().tolist() for outline in prediction.polygons()]
     if "png" in include:
-        result["png"] = base64.b64encode(_png(prediction.mask)).decode("ascii")
+        result["png"] = base64.b64encode(to_png(prediction.image("mask"))).decode("ascii")
+    if "cutout" in include:
+        result["cutout"] = base64.b64encode(to_png(prediction.image("cutout"))).decode("ascii")
     if "ambiguity" in include:
         result["ambiguity"] = prediction.ambiguity
     return result
-
-
-def _png(mask: Bool[np.ndarray, "height width"]) -> bytes:
-    """255 where the sentence means the pixel, 0 elsewhere."""
-    buffer = io.BytesIO()
-    Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(buffer, format="PNG")
-    return buffer.getvalue()

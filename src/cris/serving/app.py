@@ -7,11 +7,12 @@ from typing import Any
 import starlette.exceptions
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from cris import __version__
 from cris.serving.batcher import Answered, Batcher, unavailable
-from cris.serving.guard import GONE, Guard
+from cris.serving.guard import GONE, OPEN_PATHS, Guard
 from cris.serving.intake import read_ask
 from cris.serving.limits import RefusalError
 from cris.serving.messages import Ask
@@ -27,7 +28,8 @@ from cris.serving.schemas import (
 DESCRIPTION = """The pixels of a picture that a sentence refers to.
 
 Every answer other than 200 is a JSON object with `error` (a name for programs), `detail` (what was expected
-and what came) and `hint` (what to do). 429 and 503 come with `Retry-After`, in seconds."""
+and what came) and `hint` (what to do). 429 and 503 come with `Retry-After`, in seconds. Every answer has an
+`X-Request-ID`, the request's own where it brought one, by which the log knows it."""
 
 _SEGMENT_BODY: dict[str, Any] = {
     "required": True,
@@ -36,6 +38,13 @@ _SEGMENT_BODY: dict[str, Any] = {
         "application/json": {"schema": SegmentRequest.model_json_schema()},
     },
 }
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_KEY_SCHEMES: dict[str, dict[str, str]] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "basic": {"type": "http", "scheme": "basic", "description": "The key as the password of any user"},
+}
+"""The ways in which a request can bring the key, any of them."""
 _SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
@@ -63,7 +72,9 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
         """What each sentence refers to in the picture."""
         ask = await read_ask(request, batcher.limits, batcher.settings.model)
         answered = await _unless_gone(request, batcher, ask)
-        return Response(status_code=GONE) if answered is None else JSONResponse(_content(ask, answered))
+        if answered is None:
+            return Response(status_code=GONE)
+        return JSONResponse(_content(ask, answered, batcher.settings.model))
 
     @app.get("/v1/models", response_model=ModelList, responses=_problems(401, 503))
     async def models() -> JSONResponse:
@@ -101,7 +112,44 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
         """Counters, for Prometheus."""
         return Response(batcher.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    _refuse_other_methods(app)
+    if key is not None:
+        _describe_key(app)
     return app
+
+
+def _refuse_other_methods(app: FastAPI) -> None:
+    """Has our paths answer other methods with 405, also where a page at / would take them for its own."""
+    allowed: dict[str, set[str]] = {}
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            allowed.setdefault(route.path, set()).update(route.methods or ())
+
+    async def refuse(request: Request) -> Response:
+        methods = ", ".join(sorted(allowed[request.url.path]))
+        raise starlette.exceptions.HTTPException(
+            405, f"expected {methods}, got {request.method}", headers={"Allow": methods}
+        )
+
+    for path, methods in allowed.items():
+        others = [method for method in _METHODS if method not in methods]
+        app.add_route(path, refuse, methods=others, include_in_schema=False)
+
+
+def _describe_key(app: FastAPI) -> None:
+    """Has the OpenAPI document say how to bring the key, so that clients made from it do."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document["components"]["securitySchemes"] = _KEY_SCHEMES
+        document["security"] = [{name: []} for name in _KEY_SCHEMES]
+        for path in OPEN_PATHS:
+            for operation in document["paths"][path].values():
+                operation["security"] = []
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 async def _unless_gone(request: Request, batcher: Batcher, ask: Ask) -> Answered | None:
@@ -121,9 +169,10 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _content(ask: Ask, answered: Answered) -> dict[str, Any]:
+def _content(ask: Ask, answered: Answered, model: str) -> dict[str, Any]:
     answer = answered.answer
-    content: dict[str, Any] = {"width": answer.width, "height": answer.height, "results": answer.results}
+    size = {"width": answer.width, "height": answer.height}
+    content: dict[str, Any] = {"model": model, **size, "results": answer.results}
     if "timings" in ask.include:
         content["timings"] = {
             "queue_ms": round(1000 * answered.queue_seconds, 3),

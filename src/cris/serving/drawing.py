@@ -3,8 +3,10 @@
 import html
 import io
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Any
 
 import cv2
@@ -12,10 +14,13 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from cris.conversions import to_coco
-from cris.prediction import Prediction
+from cris.conversions import to_coco, to_png
+from cris.filenames import slug
+from cris.prediction import Prediction, cut_out
 from cris.serving.messages import Answer
 
+_NAME_BYTES = 80
+"""Longest part of a name in a zip."""
 COLOURS_RGB = (
     *((255, 72, 118), (64, 156, 255), (255, 176, 32), (56, 201, 140)),
     *((176, 112, 255), (20, 200, 220), (255, 120, 40), (150, 210, 40)),
@@ -31,19 +36,21 @@ class Findings:
     """As a JPEG, at most as large as a screen."""
     answer: Answer
     """Without its preview, which the JPEG stands for."""
+    name: str = "picture"
+    """Of the picture's file."""
 
     @classmethod
-    def of(cls, answer: Answer) -> "Findings":
+    def of(cls, answer: Answer, name: str = "picture") -> "Findings":
         """What is worth keeping of an answer: some hundred kilobytes."""
         assert answer.drawing is not None
         buffer = io.BytesIO()
         Image.fromarray(answer.drawing.preview).save(buffer, "JPEG", quality=95, subsampling=0)
         drawing = replace(answer.drawing, preview=np.zeros((1, 1, 3), dtype=np.uint8))
-        return cls(picture=buffer.getvalue(), answer=replace(answer, drawing=drawing))
+        return cls(picture=buffer.getvalue(), answer=replace(answer, drawing=drawing), name=name)
 
     def draw(self, threshold: float, opacity: float) -> bytes:
         """A PNG of the picture with its masks; opacity 0 leaves their outlines, 1 hides what is below."""
-        picture = np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
+        picture = self._preview()
         buffer = io.BytesIO()
         masks = self.masks(threshold, *picture.shape[:2])
         Image.fromarray(overlay(picture, masks, opacity)).save(buffer, "PNG", compress_level=3)
@@ -77,7 +84,31 @@ class Findings:
             )
         ]
         info = {"description": "made by cris", "threshold": threshold}
-        return json.dumps({"info": info, **to_coco([("picture", predictions)])}).encode()
+        return json.dumps({"info": info, **to_coco([(self.name, predictions)])}).encode()
+
+    def archive(self, threshold: float) -> bytes:
+        """Return a zip of each sentence's mask, at the picture's own size, and cut-out, at the preview's.
+
+        Sentences that find nothing have none.
+        """
+        preview = self._preview()
+        stem = slug(PurePath(self.name).stem, _NAME_BYTES)
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+            masks = self.masks(threshold, self.answer.height, self.answer.width)
+            shown = self.masks(threshold, *preview.shape[:2])
+            for number, (result, mask, small) in enumerate(
+                zip(self.answer.results, masks, shown, strict=True)
+            ):
+                if mask.any():
+                    name = f"{stem}-{number + 1}-{slug(result['sentence'], _NAME_BYTES)}"
+                    whole = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+                    archive.writestr(f"{name}.mask.png", to_png(whole))
+                    archive.writestr(f"{name}.cutout.png", to_png(cut_out(preview, small)))
+        return buffer.getvalue()
+
+    def _preview(self) -> UInt8[np.ndarray, "height width 3"]:
+        return np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
 
     def table(self, threshold: float) -> str:
         """HTML: a row for each sentence, with its colour."""
@@ -117,9 +148,10 @@ def colour_of(number: int) -> tuple[int, int, int]:
 
 def _row(colour: tuple[int, int, int], result: dict[str, Any], share: float) -> str:
     area = f"{100 * share:.1f} %" if share else "nothing found"
+    ambiguity = _bar(result["ambiguity"]) if share else "–"  # of nothing there is no other reading
     return (
         f'<tr><th scope="row"><i style="background: rgb{colour}"></i>{html.escape(result["sentence"])}</th>'
-        f"<td>{_bar(result['score'])}</td><td>{_bar(result['ambiguity'])}</td><td>{area}</td></tr>"
+        f"<td>{_bar(result['score'])}</td><td>{ambiguity}</td><td>{area}</td></tr>"
     )
 
 

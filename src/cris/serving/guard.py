@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import logging
 import time
+import uuid
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +44,8 @@ SAFETY_HEADERS = {
 }
 """Of every answer: whatever gets into a page, it loads nothing from elsewhere and sends nothing there."""
 _SAFETY = [(name.encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
+_LONGEST_ID = 128
+"""Characters of a request's id that are taken over."""
 GONE = 499
 """In the log, for a client that left before its answer; as nginx counts them."""
 
@@ -121,6 +124,7 @@ class _Passage:
         self.inner_receive = receive
         self.inner_send = send
         self.start = time.perf_counter()
+        self.request_id = _request_id(Headers(scope=scope).get("x-request-id", ""))
         self.body_bytes = 0
         self.is_body_complete = False
         self.refusal: RefusalError | None = None
@@ -144,7 +148,8 @@ class _Passage:
             if self.status is not None:
                 raise  # half an answer is out: the connection is cut
             if self.refusal is None:
-                log("error", logging.ERROR, traceback=True, path=self.scope["path"])
+                path = self.scope["path"]
+                log("error", logging.ERROR, traceback=True, path=path, request_id=self.request_id)
                 self.refusal = internal_error()
         if self.refusal is not None and self.status is None:
             await self._refuse(self.refusal)
@@ -185,7 +190,8 @@ class _Passage:
             return  # whatever the application makes of the refusal, ours is sent
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), *_SAFETY]}
+            own = (b"x-request-id", self.request_id.encode())
+            message = {**message, "headers": [*message.get("headers", ()), *_SAFETY, own]}
         async with asyncio.timeout(self.guard.limits.seconds):
             await self.inner_send(message)
 
@@ -217,11 +223,18 @@ class _Passage:
             logging.DEBUG if is_routine else logging.INFO,
             method=method,
             path=path[:200],
+            request_id=self.request_id,
             status=status,
             milliseconds=round(1000 * seconds, 1),
             body_bytes=self.body_bytes,
             client=(self.scope.get("client") or ["unknown"])[0],
         )
+
+
+def _request_id(given: str) -> str:
+    """What the client calls its request, where that can stand in a log; else a name of our own."""
+    is_fit = 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() and " " not in given
+    return given if is_fit else uuid.uuid4().hex
 
 
 def _digest(key: str) -> bytes:

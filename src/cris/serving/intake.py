@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+import math
 from typing import get_args
 
 import pydantic
@@ -14,10 +15,10 @@ from cris.serving.limits import Limits, RefusalError
 from cris.serving.messages import Ask, Extra
 from cris.serving.schemas import SegmentRequest
 
-_FORM_FIELDS = ("image", "sentence", "model", "include")
+_FORM_FIELDS = ("image", "sentence", "sentences", "model", "include", "threshold", "min_score")
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 """From that of URLs."""
-_SMALL_FIELDS = 1 + len(get_args(Extra))  # beside the sentences
+_SMALL_FIELDS = 3 + len(get_args(Extra))  # beside the sentences
 
 
 async def read_ask(request: Request, limits: Limits, model: str) -> Ask:
@@ -44,6 +45,8 @@ def make_ask(
     include: frozenset[Extra],
     limits: Limits,
     *,
+    threshold: float | None = None,
+    min_score: float = 0.0,
     is_for_drawing: bool = False,
 ) -> Ask:
     """Checked against the limits. Raises RefusalError."""
@@ -71,6 +74,8 @@ def make_ask(
         digest=hashlib.sha256(picture).digest(),
         sentences=sentences,
         include=include,
+        threshold=threshold,
+        min_score=min_score,
         is_for_drawing=is_for_drawing,
     )
 
@@ -90,7 +95,14 @@ def _from_json(body: bytes, limits: Limits, model: str) -> Ask:
             "image: expected base64, or a data: URL in base64, got something else", "encode the file's bytes"
         ) from None
     _check_model(asked.model, model)
-    return make_ask(picture, asked.sentences, frozenset(asked.include), limits)
+    return make_ask(
+        picture,
+        asked.sentences,
+        frozenset(asked.include),
+        limits,
+        threshold=asked.threshold,
+        min_score=asked.min_score,
+    )
 
 
 def _from_base64(text: str) -> bytes:
@@ -125,7 +137,8 @@ async def _from_form(request: Request, limits: Limits, model: str) -> Ask:
         if any(isinstance(value, UploadFile) for values in words.values() for value in values):
             raise _bad_request("expected text, got a file", "send only the picture as a file")
         texts = {name: [str(value) for value in values] for name, values in words.items()}
-        if not texts["sentence"]:
+        sentences = [*texts["sentence"], *texts["sentences"]]  # JSON calls them so
+        if not sentences:
             raise _bad_request("sentence: expected at least one, got none", "repeat the field for more")
         unknown = sorted(set(texts["include"]) - set(get_args(Extra)))
         if unknown:
@@ -134,8 +147,31 @@ async def _from_form(request: Request, limits: Limits, model: str) -> Ask:
             )
         for name in texts["model"]:
             _check_model(name, model)
+        threshold, min_score = (_share(name, texts[name]) for name in ("threshold", "min_score"))
         picture = await image.read()
-    return make_ask(picture, texts["sentence"], frozenset(texts["include"]), limits)  # type: ignore[arg-type]
+    return make_ask(
+        picture,
+        sentences,
+        frozenset(texts["include"]),  # type: ignore[arg-type]
+        limits,
+        threshold=threshold,
+        min_score=min_score or 0.0,
+    )
+
+
+def _share(name: str, texts: list[str]) -> float | None:
+    """A number from 0 to 1 that a form gives once, if at all."""
+    if not texts:
+        return None
+    try:
+        value = float(texts[0])
+    except ValueError:
+        value = math.nan
+    if len(texts) > 1 or not 0 <= value <= 1:
+        raise _bad_request(
+            f"{name}: expected one number from 0 to 1, got {', '.join(texts)[:100]}", "send it once"
+        )
+    return value
 
 
 def _check_model(asked: str | None, served: str) -> None:

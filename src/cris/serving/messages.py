@@ -10,7 +10,7 @@ from jaxtyping import Float32, UInt8
 
 from cris.letterbox import Letterbox
 
-Extra = Literal["ambiguity", "png", "polygons", "timings"]
+Extra = Literal["ambiguity", "cutout", "png", "polygons", "timings"]
 """What a result holds on request, beside the contract's fields."""
 
 HEADER = struct.Struct("!Q")
@@ -19,7 +19,7 @@ HEADER = struct.Struct("!Q")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """One picture and its sentences."""
+    """One picture and its sentences; without any the picture is only read, and its features kept."""
 
     picture: bytes
     """As it came: encoded, not yet looked at."""
@@ -27,6 +27,10 @@ class Ask:
     """Sha256 of the picture, by which its features are kept."""
     sentences: list[str]
     include: frozenset[Extra] = frozenset()
+    threshold: float | None = None
+    """Probability above which a pixel is found; None: the model's own."""
+    min_score: float = 0.0
+    """Score below which an answer finds nothing."""
     is_for_drawing: bool = False
     """Whether what is needed to draw at any threshold comes along."""
 

@@ -35,6 +35,17 @@ KEPT_SECONDS = 600
 SESSIONS = 256
 """Whose results are kept at a time, in memory."""
 OPACITY = 0.5
+_SHORTCUT = """<script>
+document.addEventListener("keydown", event => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    // what was typed last reaches the server before the click does
+    document.activeElement?.dispatchEvent(new Event("input", {bubbles: true}));
+    document.querySelector("#find")?.click();
+  }
+}, true);
+</script>"""
+"""Of the page's head: Ctrl+Enter, or ⌘+Enter, finds."""
 SCENES = {
     1: ("the big lightning bolt", "the blue ring", "the pink heart"),
     20: ("the large red circle", "the pink arrow", "the cyan circle"),
@@ -76,6 +87,7 @@ def add_page(app: FastAPI, batcher: Batcher, folder: Path) -> None:
         pwa=False,
         theme=_theme(),
         css=(files("cris.serving") / "page.css").read_text(encoding="utf-8"),
+        head=_SHORTCUT,
     )
 
 
@@ -104,7 +116,7 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
                 )
                 sentences = gr.Textbox(
                     label="What to find",
-                    info="One sentence a line",
+                    info="One sentence a line; Ctrl+Enter finds",
                     placeholder="the man in red\nthe left dog",
                     lines=3,
                     max_lines=8,
@@ -145,6 +157,9 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
                     as_png = gr.DownloadButton(
                         "Picture (PNG)", interactive=False, min_width=140, elem_id="png"
                     )
+                    as_zip = gr.DownloadButton(
+                        "Masks, cut-outs (ZIP)", interactive=False, min_width=140, elem_id="zip"
+                    )
                     as_coco = gr.DownloadButton(
                         "Masks (COCO JSON)", interactive=False, min_width=140, elem_id="coco"
                     )
@@ -157,16 +172,22 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
         )
         gr.HTML(_FOOT)
 
+        async def look(path: str | None) -> object:
+            return await _look(batcher, path)
+
         async def ask(path: str | None, text: str) -> Findings:
             return await _ask(batcher, path, text)
 
         drawn = {
             "fn": partial(_draw, folder),
             "inputs": [findings, threshold, opacity],
-            "outputs": [shown, table, as_png, as_coco],
+            "outputs": [shown, table, as_png, as_zip, as_coco],
             "show_progress": "hidden",
             "api_visibility": "private",
         }
+        picture.upload(
+            look, picture, picture, show_progress="hidden", api_visibility="private", concurrency_limit=None
+        )
         for event in (find.click, sentences.submit, examples.load_input_event.then):
             event(
                 ask,
@@ -182,6 +203,27 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
     return blocks
 
 
+async def _look(batcher: Batcher, path: str | None) -> object:
+    """Tells at once of a file that is no picture, and takes it away; a picture gets encoded meanwhile."""
+    if path is None:
+        return gr.skip()
+    try:
+        content = await asyncio.to_thread(Path(path).read_bytes)
+        await batcher.ask(make_ask(content, [], frozenset(), batcher.limits))
+    except FileNotFoundError:
+        return gr.skip()
+    except RefusalError as refusal:
+        if refusal.body["error"] != "bad_picture":  # busy, say: it is read again when it is asked about
+            return gr.skip()
+        gr.Warning(html.escape(_sentence(refusal), quote=False))
+        return None
+    return gr.skip()
+
+
+def _sentence(refusal: RefusalError) -> str:
+    return f"{refusal.body['detail']}: {refusal.body['hint']}."
+
+
 async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
     sentences = [line.strip() for line in text.splitlines() if line.strip()]
     if path is None:
@@ -195,23 +237,25 @@ async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
     except FileNotFoundError:
         raise _told("The picture was deleted in the meantime: choose it again.") from None
     except RefusalError as refusal:
-        raise _told(f"{refusal.body['detail']}: {refusal.body['hint']}.") from None
-    return await asyncio.to_thread(Findings.of, answered.answer)
+        raise _told(_sentence(refusal)) from None
+    return await asyncio.to_thread(Findings.of, answered.answer, Path(path).name)
 
 
 def _draw(
     folder: Path, findings: Findings | None, threshold: float, opacity: float
-) -> tuple[str | None, str, gr.DownloadButton, gr.DownloadButton]:
-    """The picture with its masks, the table, and both as files."""
+) -> tuple[str | None, str, gr.DownloadButton, gr.DownloadButton, gr.DownloadButton]:
+    """The picture with its masks, the table, and what was found as files."""
     if findings is None:
         nothing = gr.DownloadButton(value=None, interactive=False)
-        return None, _EMPTY, nothing, nothing
+        return None, _EMPTY, nothing, nothing, nothing
+    archive = save_bytes_to_cache(findings.archive(threshold), "cris-masks.zip", str(folder))
     png = save_bytes_to_cache(findings.draw(threshold, opacity), "cris-found.png", str(folder))
     coco = save_bytes_to_cache(findings.coco(threshold), "cris-masks.json", str(folder))
     return (
         png,
         findings.table(threshold),
         gr.DownloadButton(value=png, interactive=True),
+        gr.DownloadButton(value=archive, interactive=True),
         gr.DownloadButton(value=coco, interactive=True),
     )
 

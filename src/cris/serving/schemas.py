@@ -1,8 +1,8 @@
 """What `POST /v1/segment` and its neighbours take and give; the OpenAPI document is made from it."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from cris.serving.messages import Extra
 
@@ -17,7 +17,14 @@ class SegmentRequest(BaseModel):
         Field(description="A picture file in base64, or a data: URL", json_schema_extra={"format": "byte"}),
     ]
     sentences: Annotated[
-        list[str], Field(min_length=1, description="Referring expressions", examples=[["the man in red"]])
+        list[str],
+        BeforeValidator(lambda given: [given] if isinstance(given, str) else given),
+        Field(
+            validation_alias=AliasChoices("sentences", "sentence"),  # as the form calls it
+            min_length=1,
+            description="Referring expressions",
+            examples=[["the man in red"]],
+        ),
     ]
     model: Annotated[
         str | None, Field(description="As /v1/models names it; by default the one that is served")
@@ -25,6 +32,13 @@ class SegmentRequest(BaseModel):
     include: Annotated[
         list[Extra], Field(description="What results hold beside sentence, score, box and rle")
     ] = []
+    threshold: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="A pixel is found when its probability is above this; the model's own"),
+    ] = None
+    min_score: Annotated[
+        float, Field(ge=0, le=1, description="Answers with a lower score find nothing, and keep the score")
+    ] = 0.0
 
 
 class Rle(BaseModel):
@@ -51,6 +65,9 @@ class Result(BaseModel):
         Field(description="Outer outlines, [x, y, x, y …] in pixels; a part of one pixel is one point"),
     ] = None
     png: Annotated[str | None, Field(description="The mask as a PNG of 0 and 255, in base64")] = None
+    cutout: Annotated[
+        str | None, Field(description="The picture as a PNG with the rest transparent, in base64")
+    ] = None
     ambiguity: Annotated[
         float | None, Field(ge=0, le=1, description="How much the sentence fits several things")
     ] = None
@@ -68,6 +85,7 @@ class Timings(BaseModel):
 class SegmentResponse(BaseModel):
     """What was found, a result for each sentence in order."""
 
+    model: Annotated[str, Field(description="As /v1/models names it")]
     width: Annotated[int, Field(description="Of the picture after its EXIF turn, in pixels, as the height")]
     height: int
     results: list[Result]
@@ -107,7 +125,8 @@ class Problem(BaseModel):
 def multipart_schema() -> dict[str, Any]:
     """The same request as a form, whose fields may be repeated."""
     text = {"type": "string"}
-    extra = {"enum": ["ambiguity", "png", "polygons", "timings"], "type": "string"}
+    extra = {"enum": list(get_args(Extra)), "type": "string"}
+    share = {"type": "number", "minimum": 0, "maximum": 1}
     return {
         "type": "object",
         "required": ["image", "sentence"],
@@ -116,6 +135,8 @@ def multipart_schema() -> dict[str, Any]:
             "sentence": {"type": "array", "items": text, "minItems": 1, "description": "May be repeated"},
             "model": text,
             "include": {"type": "array", "items": extra, "description": "May be repeated"},
+            "threshold": {**share, "description": "Of a pixel's probability; the model's own by default"},
+            "min_score": {**share, "description": "Answers with a lower score find nothing"},
         },
         "additionalProperties": False,
     }

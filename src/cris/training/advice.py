@@ -15,16 +15,20 @@ def memory_advice(config: TrainConfig) -> Iterator[None]:
         words = str(error).lower()
         if not isinstance(error, MemoryError) and "out of memory" not in words and "allocate" not in words:
             raise
-        sampling, parts = config.sampling, 2 * config.accumulation
-        ways = []
-        if sampling.pictures % parts == 0:
-            ways.append(f"--accumulation {parts} (the same result in smaller parts)")
-        if not (config.gradient_checkpointing or config.compile):
-            ways.append("--gradient-checkpointing (the same result, slower)")
-        if config.precision == "fp32":
-            ways.append("--precision bf16")
-        ways.append("fewer --sampling.pictures")
-        raise MemoryError(
-            f"out of memory with {sampling.pictures} × {sampling.sentences} sentences a step, taken in "
-            f"{config.accumulation} parts by each process: try {', or '.join(ways)}"
-        ) from error
+        parts = 2 * config.accumulation
+        raise out_of_memory(config, parts if config.sampling.pictures % parts == 0 else None) from error
+
+
+def out_of_memory(config: TrainConfig, parts: int | None, *, reason: str = "out of memory") -> MemoryError:
+    """Return the error that says what helps; `parts` are those that a step would better be taken in."""
+    sampling = config.sampling
+    ways = [] if parts is None else [f"--accumulation {parts} (the same result in smaller parts)"]
+    if not (config.gradient_checkpointing or config.compile):
+        ways.append("--gradient-checkpointing (the same result, slower)")
+    if config.precision == "fp32":
+        ways.append("--precision bf16")
+    ways.append("fewer --sampling.pictures")
+    return MemoryError(
+        f"{reason} with {sampling.pictures} × {sampling.sentences} sentences a step, taken in "
+        f"{config.accumulation} parts by each process: try {', or '.join(ways)}"
+    )

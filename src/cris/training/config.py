@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
 
+from cris.config_file import parsed
 from cris.data.loading.resample import Target
 from cris.data.loading.sampling import Rule
 from cris.errors import InputError
@@ -201,6 +203,26 @@ class TrainConfig:
     def last_step(self) -> int:
         """Where this run stops."""
         return self.length if self.max_steps is None else min(self.max_steps, self.length)
+
+
+def read_config_file(path: Path) -> TrainConfig:
+    """Return the configuration that `cris train --print-config` printed, or that a run's folder holds.
+
+    Raises:
+        InputError: there is no such file, or it says something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} must be JSON as cris train --print-config prints it: {error}") from error
+    if not isinstance(content, dict) or "recipe" not in content:
+        raise InputError(f"{path} must be what cris train --print-config prints, or a run's config.json")
+    content.pop("environment", None)
+    try:
+        config: TrainConfig = parsed(TrainConfig, content)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return replace(config, data=(), start_sha256="")  # they are of what is found when the run begins
 
 
 def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:

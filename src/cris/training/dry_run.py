@@ -1,92 +1,317 @@
-"""What a run would take, from its first two steps."""
+"""What a run would take, measured with few pictures and told for the whole batch."""
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
-from cris.model.cris import Cris
-from cris.training.advice import memory_advice
+from cris.data.annotations.references import SPLIT_SIZES
+from cris.data.loading.loader import Batch
+from cris.letterbox import CELL
+from cris.model.build import build_cris
+from cris.model.tokenizer import Tokenizer
+from cris.process_memory import reset_peak, resident_bytes
+from cris.registry import names_clip, resolve
+from cris.training.advice import memory_advice, out_of_memory
 from cris.training.config import TrainConfig, resolved
-from cris.training.material import Material, build_loader, build_stream
-from cris.training.processes import launch
+from cris.training.material import Material, build_loader, build_stream, choose_tokenizer, open_material
+from cris.training.processes import launch, world_of
 from cris.training.progress import peak_memory
 from cris.training.step import Learner
 
 _USABLE = 0.9  # of a device's memory: allocators leave gaps
+_CPU_GB = 2.8
+"""Most that a dry run itself takes of a machine's memory, if it can; half of it on small machines."""
+_SECONDS = 15.0
+"""Longest pass that is measured."""
+_WORDS = 0.75
+"""Share of the longest sentence that stand-ins for sentences have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What two steps told."""
+    """What a run needs, as far as a few pictures tell."""
 
-    steps: int
-    """Of the whole recipe."""
+    steps: int | None
+    """Of the whole recipe; None where they depend on data that was not named."""
     seconds: float
-    """Of a step: the second one, as the first also prepares."""
-    memory: float
-    """Most that a process held, in GB."""
+    """Of a step."""
+    static: float
+    """What a process holds however many pictures it takes, in GB."""
+    each: float
+    """What each picture adds, in GB."""
+    gradients: float
+    """In GB; they take the place of features in the backward pass."""
     available: float
     """Of the device, or of this process's share of the machine, in GB."""
     pictures: int
-    """That one process took at a time."""
-    fitting: int
-    """That one process could take at a time, if memory grows with them."""
+    """That one process takes at a time."""
+    measured: int
+    """The most that were measured at a time."""
+    is_accumulating: bool
+    """Whether a step takes its batch in parts, between which gradients stay."""
+    is_compiled: bool
+    """Whether the run would be compiled, which is not measured."""
+    is_bf16: bool
+    """Whether bf16 stood in for fp16, which takes as much memory but which few CPUs compute."""
     is_first: bool
     """Whether this is the process that speaks for all."""
 
     @property
-    def hours(self) -> float:
+    def hours(self) -> float | None:
         """Of the whole recipe, without validation."""
-        return self.steps * self.seconds / 3600
+        return None if self.steps is None else self.steps * self.seconds / 3600
+
+    @property
+    def memory(self) -> float:
+        """Most that a process will hold, in GB."""
+        return self.memory_with(self.pictures, is_accumulating=self.is_accumulating)
+
+    @property
+    def fitting(self) -> int:
+        """Pictures that one process can take at a time."""
+        return max(0, int((_USABLE * self.available - self.static) / max(self.each, 1e-6)))
+
+    def memory_with(self, pictures: int, *, is_accumulating: bool) -> float:
+        """Return what a process holds at most, in GB, when it takes so many pictures at a time."""
+        features = self.each * pictures
+        # gradients come as features go, and stay until the last part of a step
+        return self.static + (features + self.gradients if is_accumulating else max(features, self.gradients))
+
+    def check(self, config: TrainConfig) -> None:
+        """Raise MemoryError, with what helps, when the run needs more memory than there is."""
+        usable = _USABLE * self.available
+        if self.memory <= usable:
+            return
+        whole = self.pictures * config.accumulation
+        parts = (part for part in range(config.accumulation + 1, whole + 1) if whole % part == 0)
+        fitting = (p for p in parts if self.memory_with(whole // p, is_accumulating=True) <= usable)
+        reason = f"about {self.memory:.0f} GB are needed in each process, {self.available:.0f} GB are there"
+        raise out_of_memory(config, next(fitting, None), reason=reason)
 
     def __str__(self) -> str:
         """For people."""
+        if self.hours is None:
+            length = "how many steps there are follows from the data: name it with --data"
+        else:
+            length = f"{self.steps:,} steps take about {self.hours:.1f} hours, validation apart"
+        how = "measured" if self.measured == self.pictures else f"from {self.measured} at a time"
+        notes = ", without --compile, which is faster" if self.is_compiled else ""
+        notes += ", in bf16: a CPU is far slower in fp16, pass --precision bf16" if self.is_bf16 else ""
         return (
-            f"{self.seconds:.2f} s a step; {self.steps:,} steps take about {self.hours:.1f} hours, "
-            f"validation apart\n{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} "
-            f"pictures at a time in each process; about {self.fitting} fit"
+            f"{self.seconds:.2f} s a step ({how}{notes}); {length}\n"
+            f"{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} pictures at a time in "
+            f"each process; about {self.fitting} fit"
         )
 
 
-def dry_run(config: TrainConfig, model: Cris, material: Material) -> Estimate:
-    """Builds everything and takes two steps; nothing is written.
+def dry_run(config: TrainConfig, sources: Sequence[str]) -> Estimate:
+    """Measures passes over few pictures with fresh weights; nothing is written, no weights are needed.
+
+    Args:
+        config: all of the run but its data.
+        sources: data sets, or scenes; without any, random pictures stand in for them.
 
     Raises:
-        MemoryError: with advice.
+        InputError: the data cannot be read, or a batch does not divide evenly over the processes.
+        MemoryError: one picture alone is too much; with advice.
     """
-    fabric = launch(config)
-    config = resolved(config, build_stream(config, material).groups_per_epoch)
-    device = fabric.device
-    with memory_advice(config):
-        learner = Learner(config, model, fabric)
-        batches = iter(build_loader(config, material, rank=fabric.global_rank, processes=fabric.world_size))
-        weights = sum(parameter.nbytes for parameter in learner.model.parameters()) / 1e9
-        resting = (
-            peak_memory(device) + 3 * weights
-        )  # gradients and Adam's two moments come with the first step
-        for _ in range(2):
-            started = time.monotonic()
-            learner.take([next(batches) for _ in range(config.accumulation)])  # its figures wait for the GPU
-            seconds = time.monotonic() - started
-    memory = peak_memory(device)
-    pictures = config.sampling.pictures // (fabric.world_size * config.accumulation)
-    available = _device_memory(device) / (1 if device.type == "cuda" else fabric.world_size)
-    each = max(memory - resting, 1e-3) / pictures
+    here, machines = world_of(config)
+    part = config.sampling.pictures // (here * machines * config.accumulation)
+    is_first = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
+    material = open_material(sources, config, _tokenizer(config)) if sources else None
+    is_cpu = config.device == "cpu" or not torch.cuda.is_available()
+    is_bf16 = is_cpu and config.precision == "fp16"
+    plain = replace(
+        config,
+        processes=1,
+        accumulation=1,
+        ema_decay=0.0,
+        compile=False,
+        precision="bf16" if is_bf16 else config.precision,
+    )
+    fabric = launch(plain)
+    model = build_cris(config.model)
+    gigabytes = sum(parameter.nbytes for parameter in model.parameters()) / 1e9
+    with _threads(here if is_cpu else 1):
+        learner = Learner(replace(plain, steps=1), model, fabric)
+        learning = [each for each in learner.model.parameters() if each.requires_grad]
+        gradients = sum(parameter.nbytes for parameter in learning) / 1e9
+        for parameter in learning:  # there in every pass, so that only features differ
+            parameter.grad = torch.ones_like(parameter)
+        available = _device_memory(fabric.device) / (here if is_cpu else 1)
+        limit = min(_CPU_GB, 0.5 * available) if is_cpu else _USABLE * available
+        found = _measure(config, material, learner, part, limit)
+    averaged = gigabytes if config.ema_decay else 0.0
     return Estimate(
-        steps=config.length,
-        seconds=seconds,
-        memory=memory,
+        steps=_steps(config, material),
+        seconds=config.accumulation * found.seconds(part),
+        # of the optimiser's two moments, and the averaged weights, none was there
+        static=found.static - gradients + 2 * gradients + averaged,
+        each=found.each,
+        gradients=gradients,
         available=available,
-        pictures=pictures,
-        fitting=max(0, int((_USABLE * available - resting) / each)),
-        is_first=fabric.is_global_zero,
+        pictures=part,
+        measured=found.pictures,
+        is_accumulating=config.accumulation > 1,
+        is_compiled=config.compile,
+        is_bf16=is_bf16,
+        is_first=is_first,
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What passes over few pictures told."""
+
+    pictures: int
+    """Of the largest pass."""
+    static: float
+    """Memory without features, in GB."""
+    each: float
+    """Of a picture's features, in GB."""
+    first_seconds: float
+    """Of a pass over one picture."""
+    last_seconds: float
+    """Of the largest pass."""
+
+    def seconds(self, pictures: int) -> float:
+        """Of a pass over so many."""
+        if self.pictures == 1:
+            return self.first_seconds * pictures
+        slope = max(0.0, self.last_seconds - self.first_seconds) / (self.pictures - 1)
+        return self.last_seconds + slope * (pictures - self.pictures)
+
+
+def _measure(
+    config: TrainConfig, material: Material | None, learner: Learner, part: int, limit: float
+) -> _Measured:
+    """One picture, twice, as the first pass also prepares; then as many as time and memory allow."""
+    device = learner.fabric.device
+    batch_of = _batches(config, material)
+
+    def take(pictures: int) -> tuple[float, float, float]:
+        """Seconds, memory before and at most."""
+        _reset_peak(device)
+        before, started = _memory(device), time.monotonic()
+        batch = batch_of(pictures)
+        loaded = time.monotonic()
+        learner.gradients([batch])  # its figures wait for the GPU
+        ended = time.monotonic()
+        is_waited_for = material is not None and not config.sampling.workers
+        return ended - (started if is_waited_for else loaded), before, peak_memory(device)
+
+    with memory_advice(config):
+        _, static, peak = take(1)
+        seconds, _, _ = take(1)
+        each = max(peak - static, 1e-6)
+        by_memory, by_time = int((limit - static) / each), int(_SECONDS / max(seconds, 1e-6))
+        most = max(1, min(part, by_memory, by_time))
+        if most == 1:
+            return _Measured(
+                pictures=1, static=static, each=each, first_seconds=seconds, last_seconds=seconds
+            )
+        _, _, first_peak = take(most)
+        last, _, last_peak = take(most)
+    largest = max(first_peak, last_peak)
+    each = max((largest - peak) / (most - 1), 1e-6)
+    return _Measured(
+        pictures=most,
+        static=largest - each * most,
+        each=each,
+        first_seconds=seconds,
+        last_seconds=last,
+    )
+
+
+def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], Batch]:
+    """What makes a batch of so many pictures: of the data, or random ones."""
+
+    def of_data(pictures: int) -> Batch:
+        assert material is not None
+        sampling = replace(config.sampling, pictures=pictures, workers=0)
+        return next(iter(build_loader(replace(config, sampling=sampling, accumulation=1), material)))
+
+    return of_data if material is not None else lambda pictures: stand_in_batch(config, pictures)
+
+
+def stand_in_batch(config: TrainConfig, pictures: int) -> Batch:
+    """Return random pictures with random sentences, of the sizes that the configuration gives them."""
+    inference, text = config.inference, config.model.text
+    size, count = inference.input_size, pictures * config.sampling.sentences
+    words = max(1, round(_WORDS * (inference.sentence_length - 2)))
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.zeros(count, inference.sentence_length, dtype=torch.long)
+    tokens[:, 0], tokens[:, words + 1] = text.vocabulary - 2, text.vocabulary - 1
+    tokens[:, 1 : words + 1] = torch.randint(3, text.vocabulary - 2, (count, words), generator=generator)
+    images = torch.randint(0, 256, (pictures, size, size, 3), generator=generator, dtype=torch.uint8)
+    cells = size // CELL
+    return Batch(
+        images=images.permute(0, 3, 1, 2),
+        tokens=tokens,
+        image_index=torch.arange(pictures).repeat_interleave(config.sampling.sentences),
+        masks=torch.randint(0, 2, (count, 1, cells, cells), generator=generator).float(),
+        on_picture=torch.ones(pictures, cells, cells, dtype=torch.bool),
+        samples=torch.arange(count),
+    )
+
+
+def _steps(config: TrainConfig, material: Material | None) -> int | None:
+    """Of the whole run; of a data set that was not named, by its published size where that decides."""
+    if material is not None:
+        return resolved(config, build_stream(config, material).groups_per_epoch).length
+    if config.steps is None and config.epochs is not None:
+        data = next((name for name in SPLIT_SIZES if config.recipe.startswith(f"{name}-rn")), None)
+        if data is None or config.sampling.rule != "one sentence per object":
+            return None
+        return resolved(config, SPLIT_SIZES[data]["train"]).length
+    return resolved(config, config.sampling.pictures).length
+
+
+def _tokenizer(config: TrainConfig) -> Tokenizer:
+    """That of the model to begin with, where it is a folder that is here; else by the vocabulary's size."""
+    own = None
+    if config.start and not names_clip(config.start) and not config.start.startswith("hf:"):
+        folder = resolve(config.start)
+        own = Tokenizer.load(folder / "tokenizer.json") if folder.is_dir() else None
+    return choose_tokenizer(config, own)
+
+
+@contextmanager
+def _threads(processes: int) -> Iterator[None]:
+    """Leaves each of the processes its share of the cores, as the run will."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before // processes))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        reset_peak()
+
+
+def _memory(device: torch.device) -> float:
+    """What is held now, in GB."""
+    return (torch.cuda.memory_allocated(device) if device.type == "cuda" else resident_bytes()) / 1e9
+
+
 def _device_memory(device: torch.device) -> float:
-    """In GB."""
+    """In GB; on the CPU what this process's control group may take, where that is less."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory / 1e9
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            whole = min(whole, int(Path(file).read_text(encoding="ascii")))
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return whole / 1e9

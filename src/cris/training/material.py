@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Int64
 
-from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint, whole_checkpoint
+from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from cris.data.collages import COLLAGES_VERSION, Collages, MixedDataset
 from cris.data.dataset import ReferringDataset, SceneDataset
 from cris.data.loading.loader import Loader, Prepare
@@ -26,10 +26,9 @@ from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
-from cris.registry import REGISTRY, resolve
+from cris.registry import names_clip, resolve, whole_checkpoint
 from cris.training.config import SamplingConfig, TrainConfig
 from cris.training.recipes import scenes_tokenizer
-from cris.training.state import last_checkpoint
 
 SCENES = "scenes"
 """What stands for rendered scenes where a folder could be named."""
@@ -55,6 +54,12 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
         InputError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
             the sampling asks for cannot be made of these samples.
     """
+    own = None if start is None or start.checkpoint is None else start.checkpoint.tokenizer
+    return open_material(sources, config, choose_tokenizer(config, own))
+
+
+def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer) -> Material:
+    """Open data sets, to be read with that tokenizer; raises as `gather_material`."""
     looked_at = [config.validation.data] if config.validation.data else sources
     sampling = config.sampling
     samples = _samples(sources, "train", config.seed)
@@ -63,10 +68,11 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
         training = MixedDataset(samples, Collages(_stored(samples, "collage_share"), seed=config.seed))
     if sampling.repeat_threshold:
         repeats = repeats_of(_stored(samples, "repeat_threshold"), sampling.repeat_threshold, config.seed)
+    _check_validation_split(looked_at, config.validation.split)
     return Material(
         training=training,
         validation=_samples(looked_at, config.validation.split, 0),
-        tokenizer=_tokenizer(config, start),
+        tokenizer=tokenizer,
         fingerprints=(
             *map(_fingerprint, sources),
             *([f"collages {COLLAGES_VERSION}"] if sampling.collage_share else []),
@@ -87,6 +93,18 @@ def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
     if SCENES in sources:
         raise InputError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
     return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
+
+
+def _check_validation_split(sources: Sequence[str], split: str) -> None:
+    if SCENES in sources:
+        return
+    known = sorted({name for source in sources for name in read_manifest(Path(source)).splits})
+    if split not in known:
+        other = "train" if "train" in known else min(known, default="")
+        raise InputError(
+            f"--validation.split must be one of {', '.join(known)} in {' '.join(sources)}, got {split!r}: "
+            f"add pictures for it, or pass --validation.split {other}"
+        )
 
 
 def _fingerprint(source: str) -> str:
@@ -160,11 +178,7 @@ def find_start(name: str) -> Start:
     Raises:
         InputError: there is no such thing, or it is damaged.
     """
-    is_clip = name in REGISTRY and REGISTRY[name].kind == "clip"
-    path = resolve(name, "clip" if is_clip else "model")
-    last = last_checkpoint(path)
-    if whole_checkpoint(last).is_dir():
-        path = last
+    path = resolve(name, "clip" if names_clip(name) else "model")
     if path.is_file():
         return Start(path=path, checkpoint=None)
     return Start(path=path, checkpoint=load_checkpoint(path))
@@ -193,11 +207,15 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
     return model
 
 
-def _tokenizer(config: TrainConfig, start: Start | None) -> Tokenizer:
-    """The one that the model to begin with has; else CLIP's, whole or reduced, by the vocabulary's size."""
+def choose_tokenizer(config: TrainConfig, own: Tokenizer | None) -> Tokenizer:
+    """Return the model's own; without one CLIP's, whole or reduced, by the size of the vocabulary.
+
+    Raises:
+        InputError: it has not as many tokens as the model's vocabulary.
+    """
     size = config.model.text.vocabulary
-    if start is not None and start.checkpoint is not None:
-        tokenizer = start.checkpoint.tokenizer
+    if own is not None:
+        tokenizer = own
     elif size == BACKBONES["RN50"].text.vocabulary:
         tokenizer = Tokenizer()
     else:

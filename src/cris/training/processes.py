@@ -40,13 +40,7 @@ def launch(config: TrainConfig) -> Fabric:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("there is no CUDA device here: pass --device cpu, or auto")
-    here, machines = _started_outside() or (config.processes, 1)
-    parts = here * machines * config.accumulation
-    if config.sampling.pictures % parts:
-        raise InputError(
-            f"sampling.pictures must divide by {here * machines} processes × {config.accumulation} parts, "
-            f"got {config.sampling.pictures}"
-        )
+    here, machines = world_of(config)
     is_cuda = config.device != "cpu" and torch.cuda.is_available()
     fabric = Fabric(
         accelerator=config.device,
@@ -60,6 +54,21 @@ def launch(config: TrainConfig) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def world_of(config: TrainConfig) -> tuple[int, int]:
+    """Return the processes on this machine, and the number of machines.
+
+    Raises:
+        InputError: a batch does not divide evenly over the processes.
+    """
+    here, machines = _started_outside() or (config.processes, 1)
+    if config.sampling.pictures % (here * machines * config.accumulation):
+        raise InputError(
+            f"sampling.pictures must divide by {here * machines} processes × {config.accumulation} parts, "
+            f"got {config.sampling.pictures}"
+        )
+    return here, machines
 
 
 def _started_outside() -> tuple[int, int] | None:

@@ -1,6 +1,5 @@
 """What someone sees while a run goes on: a bar in a terminal, plain lines anywhere else."""
 
-import resource
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +10,8 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
+
+from cris.process_memory import peak_bytes
 
 _PIPE_WIDTH = 200  # columns where there is no terminal
 
@@ -81,7 +82,4 @@ def describe(values: Mapping[str, float | None]) -> str:
 
 def peak_memory(device: torch.device) -> float:
     """Most memory that this process has held, in GB: on its GPU, or of its own where it trains on the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 1e9
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return (torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_bytes()) / 1e9

@@ -9,6 +9,7 @@ from cris.calibration import IDENTITY
 from cris.data.scenes import vocabulary
 from cris.model.config import (
     BACKBONES,
+    LITE,
     BertTextConfig,
     ClipResnetConfig,
     ClipTextConfig,
@@ -19,7 +20,6 @@ from cris.model.config import (
     NeckConfig,
     ProjectorConfig,
 )
-from cris.model.pretrained import LITE
 from cris.model.tokenizer import Tokenizer
 from cris.training.config import (
     ObjectivesConfig,
@@ -31,7 +31,7 @@ from cris.training.config import (
 )
 
 if TYPE_CHECKING:
-    from cris.checkpoint import Checkpoint
+    from cris.config_file import StoredConfig
 
 
 WORDS = {"refcoco": 17, "refcoco+": 17, "refcocog-umd": 22, "refcocog-google": 22, "refcoco-union": 22}
@@ -46,7 +46,7 @@ def released(data: str, backbone: str) -> TrainConfig:
     return TrainConfig(
         recipe=f"{data}-{backbone}-released",
         start=backbone.upper(),
-        epochs=EPOCHS,
+        epochs=float(EPOCHS),
         precision="fp16",
         checkpoint_every=500,
         model=replace(BACKBONES[backbone.upper()], padding="zero_id"),
@@ -157,7 +157,7 @@ def cris_scenes() -> TrainConfig:
     )
 
 
-PHOTOS_VOCABULARY = 16_235
+PHOTOS_VOCABULARY = 26_299
 """Word pieces of the embedded model's tokenizer, which `tools/build_encoders.py` reduces from BERT's."""
 
 FROZEN_BLOCKS = 17
@@ -250,14 +250,19 @@ def scenes_tiny(family: Family) -> TrainConfig:
     )
 
 
-def finetune(start: "Checkpoint") -> TrainConfig:
+def learns_scenes(recipe: str) -> bool:
+    """Return whether a recipe is of rendered scenes, so that no data need be named."""
+    return recipe == "cris-scenes" or recipe.startswith("scenes-tiny-")
+
+
+def finetune(start: "StoredConfig") -> TrainConfig:
     """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
     config = TrainConfig(
         recipe="finetune",
         steps=1000,
         ema_decay=0.99,
         checkpoint_every=100,
-        model=start.model.config,
+        model=start.model,
         # calibration and threshold of the peak are another model's
         inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0),
         sampling=SamplingConfig(pictures=8, sentences=4),
@@ -268,7 +273,7 @@ def finetune(start: "Checkpoint") -> TrainConfig:
         schedule=ScheduleConfig(warmup_steps=50, decay_share=0.55),
         validation=ValidationConfig(every=100, samples=400),
     )
-    if not isinstance(start.model.config.image, EfficientNetLiteConfig):
+    if not isinstance(start.model.image, EfficientNetLiteConfig):
         return config
     # few images would ruin what these encoders know of many
     return replace(

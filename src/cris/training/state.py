@@ -1,6 +1,5 @@
 """The folder of a run: what is saved, where, and how it goes on after anything that stopped it."""
 
-import dataclasses
 import errno
 import json
 import os
@@ -12,11 +11,14 @@ from typing import Any
 
 import torch
 
-from cris.checkpoint import CARD, CONFIG, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoint, whole_checkpoint
+from cris.checkpoint import CARD, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoint
+from cris.config_file import CONFIG, to_json
+from cris.environment import environment, in_one_line
 from cris.errors import InputError
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
+from cris.registry import RUN_CHECKPOINTS, whole_checkpoint
 from cris.training.config import TrainConfig, check_same_run, fingerprint
 
 _STEP = re.compile(r"step-(\d+)")
@@ -24,7 +26,7 @@ _STEP = re.compile(r"step-(\d+)")
 
 def last_checkpoint(out: Path) -> Path:
     """Where the run in `out` saves."""
-    return out / "checkpoints" / "last"
+    return out / RUN_CHECKPOINTS / "last"
 
 
 def holds_run(out: Path) -> bool:
@@ -34,16 +36,17 @@ def holds_run(out: Path) -> bool:
 
 def best_checkpoint(out: Path) -> Path:
     """Where the run in `out` keeps the model that validated best."""
-    return out / "checkpoints" / "best"
+    return out / RUN_CHECKPOINTS / "best"
 
 
 class RunFolder:
     """`config.json` and `checkpoints/` of a run; only one process writes."""
 
-    def __init__(self, out: Path, config: TrainConfig, tokenizer: Tokenizer) -> None:
+    def __init__(self, out: Path, config: TrainConfig, tokenizer: Tokenizer, device: str) -> None:
         self.out = out
         self.config = config
         self.tokenizer = tokenizer
+        self.environment = environment(device)
 
     def read_state(self) -> dict[str, Any] | None:
         """What the run saved last; None when it is a new one.
@@ -66,10 +69,11 @@ class RunFolder:
         return state  # type: ignore[no-any-return]
 
     def write_config(self) -> None:
-        """Puts the whole configuration where people look for it."""
+        """Puts the whole configuration, and what it runs on, where people look for it."""
         self.out.mkdir(parents=True, exist_ok=True)
         partial = self.out / ".config.json"
-        partial.write_text(json.dumps(dataclasses.asdict(self.config), indent=2) + "\n", encoding="utf-8")
+        content = to_json(self.config) | {"environment": self.environment}
+        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         partial.replace(self.out / "config.json")
 
     def save(
@@ -89,7 +93,10 @@ class RunFolder:
         """
         last = last_checkpoint(self.out)
         figure = "not measured yet" if best is None else f"{best:.3f}"
-        card = f"Recipe {self.config.recipe}, {step} steps; best validation mean IoU so far: {figure}.\n"
+        card = (
+            f"Recipe {self.config.recipe}, {step} steps; best validation mean IoU so far: {figure}.\n\n"
+            f"Made with {in_one_line(self.environment)}.\n"
+        )
         try:
             save_checkpoint(
                 last,

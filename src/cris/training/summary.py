@@ -12,6 +12,7 @@ from typing import Any
 import jinja2
 
 from cris import __version__
+from cris.environment import in_one_line
 from cris.errors import InputError
 from cris.training.curves import Points, draw_curves
 from cris.training.tracking import METRICS, SHEETS, read_metrics
@@ -74,14 +75,14 @@ def write_summary(out: Path) -> None:
 
 def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -> Summary:
     """From a run's configuration and the lines of its metrics."""
-    options = list(flat(config))
+    options = list(flat({name: value for name, value in config.items() if name != "environment"}))
     validations = [line for line in lines if line.get("validation_mean_iou") is not None]
     best = max(validations, key=lambda line: line["validation_mean_iou"] or 0, default=None)
     columns = [name for name in FIGURES if any(f"validation_{name}" in line for line in validations)]
     sheets = sorted((out / SHEETS).glob("step-*.jpg"))
     return Summary(
         title=f"{config.get('recipe', 'training')}: {out.resolve().name}",
-        facts=list(_facts(lines, best)),
+        facts=list(_facts(config, lines, best)),
         curves=_curves(lines),
         columns=[FIGURES[name] for name in columns],
         rows=[
@@ -106,7 +107,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield f"{prefix}{name}", value
 
 
-def _facts(lines: Sequence[Line], best: Line | None) -> Iterator[tuple[str, str]]:
+def _facts(config: Mapping[str, Any], lines: Sequence[Line], best: Line | None) -> Iterator[tuple[str, str]]:
     yield "steps", f"{max(int(line['step'] or 0) for line in lines):,}"
     if best is not None:
         yield "best mean IoU", f"{best['validation_mean_iou']:.3f}, at step {int(best['step'] or 0):,}"
@@ -116,6 +117,8 @@ def _facts(lines: Sequence[Line], best: Line | None) -> Iterator[tuple[str, str]
         yield "samples a second", f"{median(speeds):,.1f}, the median"
     if memory := [value for _, value in _points(lines, "memory_gb")]:
         yield "most memory", f"{max(memory):.2f} GB"
+    if environment := config.get("environment"):
+        yield "made with", in_one_line(environment)
 
 
 def _curves(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from cris.data.samples import Referring
 from cris.evaluation.metrics import Summary, iou, summarise
-from cris.evaluation.threshold import CANDIDATES, pixels_above
+from cris.evaluation.threshold import CANDIDATES, measure_at
 from cris.letterbox import ceiling
 from cris.model.config import InferenceConfig
 from cris.prediction import Prediction
@@ -21,19 +21,19 @@ from cris.training.processes import gathered
 from cris.training.sheet import Shown
 
 SHOWN = 8
-"""Samples drawn on the sheet of example masks."""
+"""Samples drawn on the sheet of example masks: of different pictures, as long as there are."""
+Mask = Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Figures of one look at the model."""
+    """Figures of one look at the model, those of `cris eval` at the threshold."""
 
     summary: Summary
-    """At the threshold."""
     threshold: float
     """With the best mean IoU of those that could be chosen."""
     shown: list[Shown]
-    """The first ones, to be drawn."""
+    """To be drawn, at the threshold: the first of each picture, then others."""
 
 
 def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.ndarray, "places"]:
@@ -53,53 +53,61 @@ def validate(
     places = validation_places(samples, config).tolist()
     pictures = [list(group) for _, group in groupby(places, key=samples.index.picture.__getitem__)]
     rows: list[np.ndarray] = []
-    shown: list[Shown] = []
+    firsts: list[tuple[Prediction, Mask]] = []
+    others: list[tuple[Prediction, Mask]] = []
     mine = iter(pictures[fabric.global_rank :: fabric.world_size])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sentences that are cut are part of what is measured
-        for prediction, mask in _answers(segmenter, samples, mine):
+        for prediction, mask, is_first in _answers(segmenter, samples, mine):
             rows.append(_figures(prediction, mask, thresholds, inference))
-            if len(shown) < SHOWN:
-                shown.append(
-                    Shown(
-                        image=prediction.picture,
-                        sentence=prediction.sentence,
-                        truth=mask,
-                        found={"what is found": prediction.mask},
-                    )
-                )
-    width = 2 * len(thresholds) + 2
+            kept = firsts if is_first else others
+            if len(kept) < SHOWN:
+                kept.append((prediction, mask))
+    width = 3 * len(thresholds) + 2
     table = np.concatenate([np.reshape(part, (-1, width)) for part in gathered(fabric, rows)])
-    intersections, unions, rest = np.split(table, [len(thresholds), 2 * len(thresholds)], axis=1)
+    intersections, unions, scores = np.split(table[:, :-2], 3, axis=1)
     best = int(iou(intersections, unions).mean(axis=0).argmax())
+    true_areas, ceilings = table[:, -2], table[:, -1]
+    areas = intersections[:, best] + unions[:, best] - true_areas
     summary = summarise(
         intersections=intersections[:, best].astype(np.int64),
         unions=unions[:, best].astype(np.int64),
-        scores=rest[:, 0],
-        ceilings=rest[:, 1],
+        scores=scores[:, best],
+        ceilings=ceilings,
+        predicted_areas=areas.astype(np.int64),
+        is_no_target=true_areas == 0,
     )
-    return Validation(summary=summary, threshold=thresholds[best], shown=shown)
+    threshold = thresholds[best]
+    shown = [_shown(prediction, mask, threshold) for prediction, mask in (firsts + others)[:SHOWN]]
+    return Validation(summary=summary, threshold=threshold, shown=shown)
+
+
+def _shown(prediction: Prediction, mask: Mask, threshold: float) -> Shown:
+    return Shown(
+        image=prediction.picture,
+        sentence=prediction.sentence,
+        truth=mask,
+        found={"what is found": prediction.at_threshold(threshold).mask},
+    )
 
 
 def _answers(
     segmenter: Segmenter, samples: Referring, pictures: Iterator[list[int]]
-) -> Iterator[tuple[Prediction, Bool[np.ndarray, "height width"]]]:
-    """What the model finds, and what it should have; each picture is encoded once."""
+) -> Iterator[tuple[Prediction, Mask, bool]]:
+    """What the model finds, what it should have, and whether it is the first of its picture."""
     while chunk := list(islice(pictures, segmenter.batch_size)):
         views = [samples.view(places) for places in chunk]
         found = segmenter.predict_batch([v.image for v in views], [list(v.sentences) for v in views])
         for view, answers in zip(views, found, strict=True):
-            for answer, meant in zip(answers, view.meant, strict=True):
-                yield answer, view.masks[meant]
+            for place, (answer, meant) in enumerate(zip(answers, view.meant, strict=True)):
+                yield answer, view.masks[meant], place == 0
 
 
 def _figures(
-    prediction: Prediction,
-    mask: Bool[np.ndarray, "height width"],
-    thresholds: Sequence[float],
-    inference: InferenceConfig,
+    prediction: Prediction, mask: Mask, thresholds: Sequence[float], inference: InferenceConfig
 ) -> Float64[np.ndarray, "figures"]:
-    """Intersections and unions at each threshold, the score, and the ceiling."""
-    intersections, unions = pixels_above(prediction.probability, mask, thresholds)
-    best = ceiling(mask, inference.input_size, inference.protocol, inference.threshold)
-    return np.array([*intersections, *unions, prediction.score, best], dtype=np.float64)
+    """Intersections, unions and scores at each threshold, the true area, and the ceiling."""
+    at = measure_at(prediction, mask, thresholds)
+    best = ceiling(mask, inference.input_size, inference.protocol)
+    true_area = np.count_nonzero(mask)
+    return np.array([*at.intersections, *at.unions, *at.scores, true_area, best], dtype=np.float64)

@@ -57,7 +57,7 @@ def test_rows_are_those_of_single_predictions_in_order(segmenter: Segmenter) -> 
             # a value at the threshold may fall to either side when batches differ
             assert row.intersection == pytest.approx((prediction.mask & mask).sum(), abs=20)
             assert row.union == pytest.approx((prediction.mask | mask).sum(), abs=20)
-            assert row.ceiling == ceiling(mask, 64, "default", 0.5)
+            assert row.ceiling == ceiling(mask, 64, "default")
             assert (row.height, row.width, row.words) == (160, 160, len(truth.sentence.split()))
     assert next(rows, None) is None
 

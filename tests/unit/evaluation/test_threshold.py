@@ -10,8 +10,8 @@ from cris.evaluation.threshold import (
     PEAK_CANDIDATES,
     Choice,
     choose_threshold,
+    gious,
     pixels_above,
-    present_told_from_absent,
 )
 
 
@@ -34,15 +34,16 @@ def test_the_best_is_the_lowest_of_equals() -> None:
     assert Choice({0.3: 0.5}, {}).best_peak == 0
 
 
-def test_peaks_are_judged_by_what_is_present_and_what_is_absent_alike() -> None:
+def test_peaks_are_judged_by_giou() -> None:
+    ious = np.array([0.9, 0.8, 0.7, 0.2, 0.0])
     peaks = np.array([0.9, 0.8, 0.61, 0.3, 0.55], dtype=np.float32)
     is_present = np.array([True, True, True, True, False])
-    told = present_told_from_absent(peaks, is_present)
-    assert told[0.0] == 0.5
-    assert told[0.56] == (3 / 4 + 1) / 2
-    assert told[0.96] == 0.5
-    assert set(told) == set(PEAK_CANDIDATES)
-    assert present_told_from_absent(peaks[:4], is_present[:4]) == {}
+    found = gious(ious, peaks, is_present)
+    assert found[0.0] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2) / 5)
+    assert found[0.56] == pytest.approx((0.9 + 0.8 + 0.7 + 1) / 5)
+    assert found[0.96] == pytest.approx(1 / 5)
+    assert set(found) == set(PEAK_CANDIDATES)
+    assert gious(ious[:4], peaks[:4], is_present[:4]) == {}
 
 
 def test_no_examples_are_refused() -> None:

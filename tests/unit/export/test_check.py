@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from cris.config_file import StoredConfig
+from cris.demo.photographs import photographs
 from cris.engines.torch_engine import TorchEngine
 from cris.export.check import BATCHES, LIMITS, check, differences, plain_logits
-from cris.export.samples import as_samples, noise_samples
+from cris.export.samples import as_samples, noise_samples, packaged_pairs
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -42,6 +43,17 @@ def test_noise_is_the_same_each_time_and_differs_between_samples():
     np.testing.assert_array_equal(one[1].tokens, again[1].tokens)
     assert (one[0].tokens != one[1].tokens).any()
     assert all((sample.tokens == SMALL.text.vocabulary - 1).sum() == 1 for sample in one)
+
+
+def test_packaged_photographs_are_read_with_each_of_their_sentences():
+    pairs = list(packaged_pairs())
+    assert [sentence for _, sentence in pairs] == [
+        each.sentence for photograph in photographs() for each in photograph.asked
+    ]
+    for (picture, _), samples in zip(pairs, as_samples(pairs, CONFIG, Tokenizer()), strict=True):
+        assert picture.shape[2] == 3
+        assert min(picture.shape[:2]) > 100
+        assert samples.image.shape == (1, 3, 64, 64)
 
 
 def test_samples_are_what_a_segmenter_reads():

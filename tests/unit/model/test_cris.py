@@ -32,7 +32,7 @@ def test_parameters_follow_the_decoder_depth(layers, millions):
 def test_the_default_model_has_the_sizes_it_is_embedded_with():
     with torch.device("meta"):
         model = build_cris(cris_photos().model)
-    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == 25.35
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == 25.37
 
 
 @pytest.mark.parametrize("name", ["RN50x4", "RN50x16"])

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cris.letterbox import normalise
-from cris.model.config import EfficientNetLiteConfig
+from cris.model.config import LITE, EfficientNetLiteConfig
 from cris.model.efficientnet_lite import EfficientNetLite, SameConvNorm
-from cris.model.pretrained import LITE
 
 BLOCKS = {
     "Lite0": (1, 2, 2, 3, 3, 4, 1),
@@ -63,10 +62,10 @@ def conv_norm(state: dict[str, Tensor], name: str, x: Tensor, stride: int = 1, g
 
 
 def features_plainly(
-    state: dict[str, Tensor], levels: Tensor, blocks: tuple[int, ...]
+    state: dict[str, Tensor], inputs: Tensor, blocks: tuple[int, ...]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """C3, C4 and C5 of images in levels from 0 to 255."""
-    x = conv_norm(state, "stem", (levels - 127) / 128, stride=2).clamp(0, 6)
+    """C3, C4 and C5 of images from about -1 to 1."""
+    x = conv_norm(state, "stem", inputs, stride=2).clamp(0, 6)
     outputs = []
     for stage, count in enumerate(blocks):
         for block in range(count):
@@ -111,13 +110,23 @@ def test_padding_is_tensorflows_same_on_even_sides(sides: tuple[int, int], size:
 def test_the_whole_encoder_equals_its_plain_formulas(name: str):
     # in double precision: relu6 and random weights make much of the last bits of a float
     encoder = random_encoder(LITE[name]).double()
-    levels = np.random.default_rng(0).integers(0, 256, (2, 96, 64, 3), dtype=np.uint8)
-    images = torch.from_numpy(np.stack([normalise(each) for each in levels])).double()
-    plain = torch.from_numpy(levels).permute(0, 3, 1, 2).double()
-    state = {key: tensor.double() for key, tensor in encoder.state_dict().items()}
-    for found, expected in zip(encoder(images), features_plainly(state, plain, BLOCKS[name]), strict=True):
+    images = torch.randn(2, 3, 96, 64, dtype=torch.float64)
+    inputs = images * encoder.scale + encoder.shift
+    expectations = features_plainly(encoder.state_dict(), inputs, BLOCKS[name])
+    for found, expected in zip(encoder(images), expectations, strict=True):
         assert 0.1 < expected.std() < 1e3
         assert float((found - expected).norm() / expected.norm()) <= 1e-5
+
+
+@torch.no_grad()
+def test_images_are_scaled_as_tensorflow_trained_it():
+    encoder = random_encoder(EfficientNetLiteConfig(width=0.25, depth=0.25))
+    levels = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    seen: list[Tensor] = []
+    encoder.stem.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    encoder(torch.from_numpy(normalise(levels))[None])
+    expected = (torch.from_numpy(levels).permute(2, 0, 1)[None].double() - 127) / 128
+    torch.testing.assert_close(seen[0].double(), expected, rtol=0, atol=1e-6)
 
 
 def test_features_are_cut_off_at_six():

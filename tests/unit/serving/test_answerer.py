@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import io
 
@@ -138,3 +139,22 @@ def test_a_picture_that_pillow_opens_but_cannot_read_is_refused(segmenter):
     (refusal,) = answerer(segmenter).reply([ask(buffer.getvalue(), "left dog")]).answers
     assert isinstance(refusal, Refusal)
     assert "mode F" in refusal.detail
+
+
+def test_a_picture_without_sentences_is_read_and_kept(segmenter):
+    answering = answerer(segmenter)
+    read, bad = answering.reply([ask(png(seed=3)), ask(b"text")]).answers
+    assert isinstance(read, Answer)
+    assert (read.height, read.width, read.results) == (40, 60, [])
+    assert isinstance(bad, Refusal)
+    (again,) = answering.reply([ask(png(seed=3), SENTENCES[0])]).answers
+    assert again.is_cached
+
+
+def test_what_is_absent_is_drawn_at_no_threshold(segmenter):
+    sure = Segmenter(
+        segmenter.engine, TOKENIZER, dataclasses.replace(segmenter.inference, peak_threshold=1.0), "cpu"
+    )
+    (answer,) = answerer(sure).reply([ask(png(seed=1), SENTENCES[0], is_for_drawing=True)]).answers
+    assert answer.drawing is not None
+    assert not answer.drawing.grids[0].any()

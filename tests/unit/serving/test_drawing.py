@@ -1,5 +1,6 @@
 import io
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -24,7 +25,8 @@ def findings(*sentences: str, height: int = HEIGHT, width: int = WIDTH) -> Findi
     preview = np.full((height, width, 3), 128, dtype=np.uint8)
     results = [{"sentence": sentence, "score": 0.75, "ambiguity": 0.25} for sentence in sentences]
     drawing = Drawing(preview=preview, grids=grids, letterbox=letterbox)
-    return Findings.of(Answer(width=width, height=height, results=results, is_cached=False, drawing=drawing))
+    answer = Answer(width=width, height=height, results=results, is_cached=False, drawing=drawing)
+    return Findings.of(answer, "street.png")
 
 
 def drawn(found: Findings, threshold: float, opacity: float) -> np.ndarray:
@@ -60,7 +62,7 @@ def test_a_lower_threshold_finds_more():
 def test_coco_holds_the_masks_at_the_pictures_own_size():
     found = findings("a", "b")
     coco = json.loads(found.coco(0.5))
-    assert coco["images"] == [{"id": 1, "file_name": "picture", "height": HEIGHT, "width": WIDTH}]
+    assert coco["images"] == [{"id": 1, "file_name": "street.png", "height": HEIGHT, "width": WIDTH}]
     assert [category["name"] for category in coco["categories"]] == ["a", "b"]
     for annotation, mask in zip(coco["annotations"], found.masks(0.5, HEIGHT, WIDTH), strict=True):
         assert np.array_equal(decode_rle(annotation["segmentation"]), mask)
@@ -73,7 +75,24 @@ def test_the_table_tells_each_sentence_and_escapes_it():
     assert "<script>" not in table
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in table
     assert table.count("<tr>") == 3
-    assert "nothing found" in findings("a").table(0.95)
+    nothing = findings("a").table(0.95)
+    assert "nothing found" in nothing
+    assert "<td>–</td>" in nothing  # no ambiguity beside it
+    assert "0.25" in findings("a").table(0.5)
+
+
+def test_the_zip_holds_a_mask_and_a_cut_out_of_each_that_is_found():
+    found = findings("the cup!", "b", height=1000, width=2000)
+    with zipfile.ZipFile(io.BytesIO(found.archive(0.5))) as archive:
+        names = ["street-1-the-cup", "street-2-b"]
+        assert archive.namelist() == [f"{n}.{kind}.png" for n in names for kind in ("mask", "cutout")]
+        mask = np.asarray(Image.open(io.BytesIO(archive.read("street-1-the-cup.mask.png"))))
+        cutout = np.asarray(Image.open(io.BytesIO(archive.read("street-1-the-cup.cutout.png"))))
+    assert np.array_equal(mask > 0, found.masks(0.5, 1000, 2000)[0])
+    assert cutout.shape == (1000, 2000, 4)
+    assert np.array_equal(cutout[..., 3] > 0, mask > 0)
+    with zipfile.ZipFile(io.BytesIO(found.archive(0.95))) as archive:
+        assert archive.namelist() == []
 
 
 def test_what_is_kept_of_a_large_picture_is_small():

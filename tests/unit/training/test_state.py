@@ -22,7 +22,7 @@ CONFIG = replace(cris_scenes(), keep=2)
 
 
 def folder_of(out: Path, **changes: object) -> RunFolder:
-    return RunFolder(out, replace(CONFIG, **changes), TOKENIZER)
+    return RunFolder(out, replace(CONFIG, **changes), TOKENIZER, "cpu")
 
 
 def save(run: RunFolder, step: int, *, is_best: bool = False) -> None:

@@ -7,10 +7,16 @@ import re
 import pytest
 from PIL import Image
 
+from cris.environment import environment, in_one_line
 from cris.training.summary import write_summary
 from cris.training.tracking import Tracker
 
-CONFIG = {"recipe": "fixed <1>", "model": {"image": {"layers": [1, 2]}}, "start": "a | b"}
+CONFIG = {
+    "recipe": "fixed <1>",
+    "model": {"image": {"layers": [1, 2]}},
+    "start": "a | b",
+    "environment": environment("cpu"),
+}
 
 
 @pytest.fixture
@@ -34,6 +40,8 @@ def test_markdown_tells_figures_and_shows_drawings_that_are_there(run):
     text = (run / "summary.md").read_text()
     assert "- steps: 30\n- best mean IoU: 0.625, at step 20\n- loss: 0.75 at first, 0.25 at the end\n" in text
     assert "- samples a second: 20.0, the median" in text
+    assert f"- made with: {in_one_line(CONFIG['environment'])}\n" in text
+    assert "| environment" not in text
     assert "| step | mean IoU | overall IoU | ceiling |\n|---:|---:|---:|---:|\n" in text
     assert "| 20 (best) | 0.625 | 0.700 | – |\n| 30 | 0.500 | 0.700 | – |" in text
     assert '| start | "a \\| b" |' in text

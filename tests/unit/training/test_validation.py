@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 from cris.data.dataset import ReferringDataset
+from cris.evaluation.evaluate import evaluate
 from cris.evaluation.metrics import intersection_and_union, iou
+from cris.evaluation.results import Evaluation
+from cris.evaluation.stored_examples import StoredExamples
 from cris.evaluation.threshold import CANDIDATES
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -87,7 +90,32 @@ def test_a_recipe_may_keep_its_own_threshold(samples, segmenter) -> None:
     )
 
 
+@pytest.mark.parametrize("chooses", [True, False])
+def test_its_figures_are_those_of_an_evaluation_at_the_threshold_found(
+    samples, segmenter, chooses: bool
+) -> None:
+    found = validate(Rank(0, 1), segmenter, samples, ValidationConfig(choose_threshold=chooses))
+    segmenter.inference = replace(segmenter.inference, threshold=found.threshold)
+    examples = StoredExamples(samples.stored.folder, "train")
+    assert found.summary == Evaluation(list(evaluate(segmenter, examples))).total
+    for each in found.shown:
+        np.testing.assert_array_equal(
+            each.found["what is found"], segmenter.predict(each.image, each.sentence).mask
+        )
+
+
+def test_a_peak_threshold_empties_masks_as_an_evaluation_does(samples, segmenter) -> None:
+    config = ValidationConfig(choose_threshold=False)
+    segmenter.inference = replace(segmenter.inference, threshold=0.4, peak_threshold=0.6)
+    found = validate(Rank(0, 1), segmenter, samples, config)
+    examples = StoredExamples(samples.stored.folder, "train")
+    assert found.summary == Evaluation(list(evaluate(segmenter, examples))).total
+
+
 def test_the_first_samples_are_there_to_be_drawn(samples, segmenter) -> None:
     found = validate(Rank(0, 1), segmenter, samples, ValidationConfig())
-    assert [each.sentence for each in found.shown[:2]] == ["left dog", "the dog on the left"]
     assert len(found.shown) == 8
+    different = {each.image.tobytes() for each in found.shown}
+    assert len(different) == 6  # all there are, each once before any comes again
+    assert len({each.image.tobytes() for each in found.shown[:6]}) == 6
+    assert [found.shown[0].sentence, found.shown[6].sentence] == ["left dog", "the dog on the left"]

@@ -2,6 +2,7 @@
 
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,17 +41,23 @@ class Command:
             dataset, lambda records: progress(records, total=len(dataset), what="pictures")
         )
         if self.as_json:
-            content = {"data": str(self.data), "findings": [asdict(finding) for finding in findings]}
+            content = {
+                "data": str(self.data),
+                "remarks": dataset.manifest.source.remarks,
+                "findings": [asdict(finding) for finding in findings],
+            }
             sys.stdout.write(to_json(content))
         else:
-            _tell(findings)
+            _tell(dataset.manifest.source.remarks, findings)
         return int(any(finding.severity == ERROR for finding in findings))
 
 
-def _tell(findings: "list[Finding]") -> None:
+def _tell(remarks: Sequence[str], findings: "list[Finding]") -> None:
     from cris.cli.console import show
     from cris.data.inspection.findings import CHECKS
 
+    for remark in remarks:
+        show(f"remark: {remark}")
     found = defaultdict(list)
     for finding in findings:
         found[finding.check].append(finding)

@@ -11,14 +11,17 @@ from cris.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Writes a data set as Parquet, with the same columns, or as WebDataset, tars for each split."""
+    """Writes a data set as others read it, and as cris reads it again."""
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
     """The data set."""
-    format: Literal["parquet", "webdataset"]
-    """parquet: a file for each shard; webdataset: tars of a picture's file and a JSON with the rest."""
+    format: Literal["parquet", "webdataset", "datasets", "coco", "refer"]
+    """parquet: the same columns, a file for each shard; webdataset: tars of a picture's file and a JSON with
+    the rest; datasets: Parquet by split for datasets.load_dataset; coco: instances and sentences by split, as
+    cris data coco takes them; refer: refs(cris).p and instances.json, as RefCOCO is published. The last two
+    with images.zip."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Folder for the files, and results.json which names them."""
+    """Folder for the files, and results.json (_results.json beside Parquet) which names them."""
     overwrite: bool = False
     """Replace what another export left in the folder."""
 
@@ -26,10 +29,10 @@ class Command:
         """Exports, and says how much."""
         from cris.cli.console import progress, show
         from cris.cli.output import (
-            RECORD,
             check_free,
             fingerprint,
             new_record,
+            record_file,
             write_record,
             written_together,
         )
@@ -40,7 +43,7 @@ class Command:
         shards = [shard.sha256 for shard in dataset.manifest.files]
         job = fingerprint(job="export", shards=shards, format=self.format)
         check_free(self.out, [], job, overwrite=self.overwrite)
-        if not (self.out / RECORD).exists() and self.out.is_dir() and any(self.out.iterdir()):
+        if record_file(self.out) is None and self.out.is_dir() and any(self.out.iterdir()):
             raise InputError(f"{self.out} holds other things than an export: choose another --out")
         with written_together(self.out) as folder:
             for _ in progress(export(dataset, folder, self.format), total=len(dataset), what="pictures"):

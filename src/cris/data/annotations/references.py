@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Row, as_row, as_text, read_json
+from cris.data.annotations.fields import Row, as_row, as_text, as_whole, read_json
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.pickles import read_pickle
 from cris.errors import InputError
 
@@ -45,6 +46,8 @@ class Reference:
     object_ids: tuple[int, ...]
     split: str
     sentences: tuple[Sentence, ...]
+    category_ids: tuple[int, ...] = ()
+    """Of which categories the objects are, one for each; none where the source does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,23 +69,28 @@ class SplitSize:
         return f"{self.split}: {self.found:,} references, {more:+,} against the published {self.published:,}"
 
 
-def read_references(path: Path) -> list[Reference]:
+def read_references(path: Path, invalid: InvalidRows | None = None) -> list[Reference]:
     """The references in `refs(…).p` or `grefs(unc).json`.
 
     Raises:
-        InputError: the file is not of that form, or asks for more than plain values.
+        InputError: the file is not of that form, or asks for more than plain values, or a row is not of that
+            form and `invalid` refuses it.
     """
+    invalid = invalid or InvalidRows()
     rows = read_json(path) if path.suffix == ".json" else read_pickle(path)
     if not isinstance(rows, list | tuple):
         raise InputError(f"{path} must hold a list of references, got {type(rows).__name__}")
     references = []
     seen: dict[int, str] = {}
     for number, fields in enumerate(rows):
-        reference = _reference(as_row(f"{path}: row {number}", fields))
-        if reference.id in seen:
-            raise InputError(f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too")
-        seen[reference.id] = f"row {number}"
-        references.append(reference)
+        with invalid.checked("references"):
+            reference = _reference(as_row(f"{path}: row {number}", fields))
+            if reference.id in seen:
+                raise InputError(
+                    f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too"
+                )
+            seen[reference.id] = f"row {number}"
+            references.append(reference)
     return references
 
 
@@ -125,12 +133,14 @@ def data_set_of(path: Path, references: Sequence[Reference]) -> str | None:
 
 def _reference(row: Row) -> Reference:
     number = row.whole("ref_id")
+    object_ids = _object_ids(row)
     return Reference(
         where=row.where,
         key=str(number),
         id=number,
         picture_id=row.whole("image_id"),
-        object_ids=_object_ids(row),
+        object_ids=object_ids,
+        category_ids=_category_ids(row, len(object_ids)),
         split=split_of(row),
         sentences=tuple(
             sentence_of(as_row(f"{row.where}: sentences row {place}", fields))
@@ -142,22 +152,33 @@ def _reference(row: Row) -> Reference:
 def _object_ids(row: Row) -> tuple[int, ...]:
     """RefCOCO gives one id, gRefCOCO a list of them, [-1] for none."""
     given: Any = row.value("ann_id")
-    ids = tuple(given) if isinstance(given, list | tuple) else (given,)
-    for each in ids:
-        if not isinstance(each, int) or isinstance(each, bool):
+    ids = []
+    for each in given if isinstance(given, list | tuple) else [given]:
+        number = as_whole(each)
+        if number is None:
             raise row.error("ann_id", "an annotation's id or a list of them", given)
-    ids = tuple(each for each in ids if each != _NONE)
+        if number != _NONE:
+            ids.append(number)
     if len(set(ids)) < len(ids):
         raise row.error("ann_id", "ids of which none is there twice", given)
     if row.fields.get("no_target") and ids:
         raise row.error("ann_id", "-1, as no_target is set", given)
-    return ids
+    return tuple(ids)
+
+
+def _category_ids(row: Row, count: int) -> tuple[int, ...]:
+    """Return the category of each of `count` objects; none where it is not said of each."""
+    given: Any = row.fields.get("category_id")
+    ids = tuple(given) if isinstance(given, list | tuple) else (given,) * count
+    return ids if len(ids) == count and all(isinstance(each, int) for each in ids) else ()
 
 
 def sentence_of(row: Row) -> Sentence:
     """One of a reference's sentences: `sent`, the cleaned text that every published figure is about."""
-    number = row.fields.get("sent_id")
-    return Sentence(text=row.text("sent").strip(), id=None if number is None else str(as_text(number)))
+    given = row.fields.get("sent_id")
+    number = as_whole(given)
+    name = as_text(given) if number is None else number
+    return Sentence(text=row.text("sent").strip(), id=None if given is None else str(name))
 
 
 def _split_order(split: str) -> tuple[int, str]:

@@ -23,7 +23,6 @@ MOST_WORDS = 25
 MOST_DISTRACTORS = 10
 _COLLAGE = re.compile(r"collage-\d{6,}-of-.+")
 """File names that `cris data collages` gives."""
-_THRESHOLD = 0.35  # of the released code, and the default of ours
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +121,7 @@ def referred(record: PictureRecord) -> list[ObjectRecord]:
 
 def _ceilings(each: ObjectRecord) -> list[float]:
     mask = decode_rle(each.rle)
-    return [ceiling(mask, size, "default", _THRESHOLD) for size in CEILING_SIZES]
+    return [ceiling(mask, size, "default") for size in CEILING_SIZES]
 
 
 def _share(each: ObjectRecord) -> float:

@@ -1,10 +1,10 @@
-"""Data sets for publishing and streaming: Parquet, and WebDataset's tars."""
+"""Data sets for publishing and streaming: Parquet, WebDataset's tars, and the layouts of others."""
 
 import io
 import json
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,12 +12,13 @@ from typing import Literal, get_args
 import pyarrow.parquet as pq
 
 from cris.data.records import PictureRecord
+from cris.data.store.layouts import write_coco, write_datasets, write_refer
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
 from cris.errors import InputError
 from cris.picture import open_picture
 
-ExportFormat = Literal["parquet", "webdataset"]
+ExportFormat = Literal["parquet", "webdataset", "datasets", "coco", "refer"]
 TAR_BYTES = 256 * 2**20
 """A tar ends with the picture that reaches it; readers take whole tars in turns."""
 _ROWS_TOGETHER = 64
@@ -33,7 +34,10 @@ def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterat
         InputError: a picture is none, or a split has a name that no file can have.
     """
     assert format in get_args(ExportFormat), format
-    return _parquet(dataset, folder) if format == "parquet" else _webdataset(dataset, folder)
+    for split in dataset.manifest.splits:
+        if not re.fullmatch(r"[\w+-]+", split):
+            raise InputError(f"a split must have letters and digits only to name files, got {split!r}")
+    return _WRITERS[format](dataset, folder)
 
 
 def _parquet(dataset: StoredDataset, folder: Path) -> Iterator[int]:
@@ -69,8 +73,6 @@ class _Tars:
     """The tars of a split, a new one when the last is full."""
 
     def __init__(self, folder: Path, split: str) -> None:
-        if not re.fullmatch(r"[\w+-]+", split):
-            raise InputError(f"a split must have letters and digits only to name files, got {split!r}")
         self._folder = folder
         self._split = split
         self._count = 0
@@ -108,3 +110,12 @@ def _suffix(record: PictureRecord) -> str:
     with open_picture(record.image, f"{record.file_name} (picture {record.picture_id})") as image:
         format = image.format or ""
     return _SUFFIXES.get(format, format.lower())
+
+
+_WRITERS: dict[ExportFormat, Callable[[StoredDataset, Path], Iterator[int]]] = {
+    "parquet": _parquet,
+    "webdataset": _webdataset,
+    "datasets": write_datasets,
+    "coco": write_coco,
+    "refer": write_refer,
+}

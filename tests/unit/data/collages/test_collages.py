@@ -189,7 +189,7 @@ def test_nothing_is_said_of_what_touches_or_is_nearer(tmp_path):
     collages = Collages(stored(tmp_path / "data", plain_photographs(9)))
     for index in range(60):
         kinds |= {each.kind for each in collages.collage(index).expressions}
-    assert {"only", "left", "no target", "both"} <= kinds
+    assert {"only", "left", "no_target", "both"} <= kinds
     assert not kinds & {"on", "riding", "sitting", "with", "holding", "wearing", "role", "front", "back"}
 
 

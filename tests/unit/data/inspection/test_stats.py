@@ -55,7 +55,7 @@ def test_areas_and_centres_lie_where_the_objects_do(statistics: Statistics) -> N
 def test_the_ceiling_is_that_of_the_true_masks(statistics: Statistics) -> None:
     masks = [decode_rle(each.rle) for each in record(0).objects[:2]]
     for size, found in statistics.ceilings:
-        assert found == pytest.approx(sum(ceiling(mask, size, "default", 0.35) for mask in masks) / 2)
+        assert found == pytest.approx(sum(ceiling(mask, size, "default") for mask in masks) / 2)
     assert [size for size, _ in statistics.ceilings] == list(CEILING_SIZES)
     assert statistics.ceiling_objects == 16
 

@@ -16,7 +16,7 @@ from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
 from cris.masks import decode_rle
-from tests.family import Family, grefs, make_family, python2_pickle
+from tests.family import CATEGORIES, Family, grefs, make_family, python2_pickle
 
 FAMILY = make_family()
 
@@ -171,6 +171,23 @@ def test_splits_that_share_pictures_are_reported(tmp_path: Path) -> None:
         ref["split"] = split
     refs, instances, images = family.write(tmp_path)
     assert "1 pictures of val are in train too" in convert_refer(refs, instances, images).remarks
+
+
+def test_categories_that_are_not_the_annotations_are_counted(tmp_path: Path) -> None:
+    refs, instances, images = FAMILY.write(tmp_path)
+    rows = copy.deepcopy(FAMILY.refs)
+    for row in rows[3:5]:
+        row["category_id"] = 99
+    refs.write_bytes(python2_pickle(rows, protocol=2))
+    first, annotation = rows[3], FAMILY.annotation(rows[3]["ann_id"])
+    assert [remark for remark in convert_refer(refs, instances, images).remarks if "category" in remark] == [
+        f"2 references name another category than their object's: ref_id {first['ref_id']} says 99, "
+        f"annotation {annotation['id']} is of {annotation['category_id']}, "
+        f"{CATEGORIES[annotation['category_id']]}"
+    ]
+    multiple = refs.with_name("grefs(unc).json")
+    multiple.write_text(json.dumps(grefs(FAMILY)), encoding="utf-8")
+    assert "category" not in "".join(convert_refer(multiple, instances, images).remarks)
 
 
 def test_missing_pictures_are_listed_and_may_be_skipped(tmp_path: Path) -> None:

@@ -1,15 +1,23 @@
 import json
+import pickle
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
 import webdataset
+from pycocotools.coco import COCO
 
+from cris.data.records import PictureRecord
+from cris.data.sources.coco import Deal, convert_coco
+from cris.data.sources.refer import convert_refer
 from cris.data.store.export import export
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA, from_row
+from cris.masks import decode_rle
 from tests.stored import encoded, record, records, with_entry, write
 
 
@@ -92,3 +100,82 @@ def test_a_split_that_can_name_no_file_is_refused(tmp_path: Path, out: Path) -> 
 def test_what_is_no_picture_is_named(tmp_path: Path, out: Path) -> None:
     with pytest.raises(ValueError, match=r"street-0.png \(picture 0\): expected a picture"):
         list(export(dataset_of(tmp_path, [replace(record(0), image=b"text")]), out, "webdataset"))
+
+
+def test_coco_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None:
+    pictures = [with_entry(record(0), split="val"), record(1), replace(record(2), annotated=("dog",))]
+    pictures[1] = replace(pictures[1], file_name=pictures[0].file_name)  # two of one name
+    assert list(export(dataset_of(tmp_path, pictures), out, "coco")) == [0, 1, 2]
+    names = [
+        f"{kind}_{split}{suffix}"
+        for kind, suffix in (("instances", ".json"), ("sentences", ".jsonl"))
+        for split in ("train", "val")
+    ]
+    assert sorted(path.name for path in out.iterdir()) == ["images.zip", *names]
+    coco = COCO(out / "instances_train.json")
+    for each in pictures[2].objects:
+        np.testing.assert_array_equal(coco.annToMask(coco.anns[each.id]), decode_rle(each.rle))
+    conversion = convert_coco(
+        out / "instances_train.json",
+        out / "images.zip",
+        sentences=out / "sentences_train.jsonl",
+        deal=Deal(shares=(1.0, 0.0, 0.0)),
+    )
+    found = {each.picture_id: each for each in conversion.pictures(0)}
+    assert found.keys() == {0, 1, 2}
+    assert found[2].annotated == ("dog",)
+    for picture in pictures[1:]:
+        again = found[picture.picture_id]
+        assert (again.image, again.objects) == (picture.image, picture.objects)
+        assert said(again) == said(picture)
+    assert [sentence for _, sentence in said(found[0])] == ["a blue boat", "both dogs"]
+
+
+def said(picture: PictureRecord) -> list[tuple[tuple[int, ...], str]]:
+    """What is meant by each sentence, in their order."""
+    return [(entry.object_ids, each) for entry in picture.entries for each in entry.sentences]
+
+
+def test_refer_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None:
+    pictures = records(4)
+    list(export(dataset_of(tmp_path, pictures), out, "refer"))
+    assert {path.name for path in out.iterdir()} == {"refs(cris).p", "instances.json", "images.zip"}
+    refs = pickle.loads((out / "refs(cris).p").read_bytes())
+    assert [ref["ann_id"] for ref in refs[:3]] == [0, [-1], [0, 1]]
+    conversion = convert_refer(out / "refs(cris).p", out / "instances.json", out / "images.zip")
+    assert list(conversion.pictures(0)) == pictures
+
+
+def test_datasets_get_files_by_split_with_images_that_they_decode(
+    tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cris.data.store.layouts.SHARD_ROWS", 2)
+    pictures = [with_entry(record(0), split="val"), *records(4)[1:]]
+    list(export(dataset_of(tmp_path, pictures), out, "datasets"))
+    assert sorted(path.name for path in out.iterdir()) == [
+        *(f"train-0000{number}-of-00002.parquet" for number in range(2)),
+        "val-00000-of-00001.parquet",
+    ]
+    train = pq.read_table(sorted(out.glob("train-*"))).to_pylist()
+    assert [row["picture_id"] for row in train] == [0, 1, 2]
+    assert train[0]["image"] == {"bytes": pictures[0].image, "path": "street-0.png"}
+    assert [entry["ref_id"] for entry in train[0]["entries"]] == [1, 2]
+    assert [
+        entry["ref_id"] for entry in pq.read_table(out / "val-00000-of-00001.parquet")["entries"][0].as_py()
+    ] == [0]
+    note = json.loads(pq.read_schema(next(out.glob("val-*"))).metadata[b"huggingface"])
+    features = note["info"]["features"]
+    assert features["image"] == {"_type": "Image"}
+    assert features["height"] == {"dtype": "int32", "_type": "Value"}
+    assert features["objects"][0]["box"] == {
+        "feature": {"dtype": "float64", "_type": "Value"},
+        "length": 4,
+        "_type": "Sequence",
+    }
+
+
+@pytest.mark.parametrize("format", ["parquet", "datasets"])
+def test_a_folder_of_parquet_opens_as_a_folder(format: str, tmp_path: Path, out: Path) -> None:
+    list(export(dataset_of(tmp_path, records(4)), out, format))
+    (out / "_results.json").write_text("{}")
+    assert len(pd.read_parquet(out)) == 4

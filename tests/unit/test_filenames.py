@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cris.cli.naming import result_names, slug
+from cris.filenames import result_names, slug
 
 PAIRS = st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=12)
 

@@ -1,0 +1,160 @@
+"""Parses a command's options with tyro; what is wrong of them is one line that says what was meant."""
+
+import difflib
+import io
+import re
+from collections.abc import Sequence
+from contextlib import redirect_stderr, redirect_stdout
+from itertools import chain
+from typing import Any
+
+import tyro
+
+from cris.cli.errors import UsageError
+
+COMMON_NAMES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("lr", "learning-rate"), ("optimizer.learning-rate",)),
+    **dict.fromkeys(("wd", "weight-decay"), ("optimizer.weight-decay",)),
+    **dict.fromkeys(("grad-clip", "clip-grad", "max-norm"), ("optimizer.gradient-clip",)),
+    **dict.fromkeys(("bs", "b", "batch"), ("sampling.pictures", "batch-size")),
+    "batch-size": ("sampling.pictures",),
+    **dict.fromkeys(("num-workers", "workers", "j"), ("sampling.workers", "processes")),
+    **dict.fromkeys(("iterations", "iters", "num-steps"), ("steps",)),
+    **dict.fromkeys(("img-size", "imgsz", "image-size", "size"), ("inference.input-size",)),
+    **dict.fromkeys(("gpus", "gpu", "devices", "cuda"), ("device",)),
+    **dict.fromkeys(("amp", "fp16", "half", "bf16", "dtype"), ("precision",)),
+    **dict.fromkeys(("optim", "optimizer"), ("optimizer.name",)),
+    **dict.fromkeys(("warmup", "warmup-steps"), ("schedule.warmup-steps",)),
+    **dict.fromkeys(("ema",), ("ema-decay",)),
+    **dict.fromkeys(("o", "output", "output-dir", "out-dir", "save-dir", "outdir"), ("out",)),
+    **dict.fromkeys(("m", "weights", "checkpoint", "ckpt", "pretrained"), ("model", "from")),
+    **dict.fromkeys(("init", "start"), ("from",)),
+    **dict.fromkeys(("d", "dataset", "data-dir", "data-root"), ("data",)),
+    **dict.fromkeys(("conf", "confidence", "score"), ("min-score",)),
+    **dict.fromkeys(("num-processes", "nproc"), ("processes",)),
+    **dict.fromkeys(("n", "num-samples", "max-samples"), ("limit", "count")),
+    **dict.fromkeys(("f", "force", "yes"), ("overwrite",)),
+    **dict.fromkeys(("continue", "restart"), ("resume",)),
+}
+"""What other tools call an option → ours, of which a command has one or none."""
+_RULES = re.compile(r"[-─\s]*")
+_BOX = "│╭╮╰╯"
+
+
+def parse_options(
+    command: Any, prog: str, arguments: Sequence[str], *, default: Any = None, config: Sequence[Any] = ()
+) -> Any:
+    """Return the command with its options.
+
+    Args:
+        command: a dataclass, or a union of them as subcommands.
+        prog: the program's name in help and errors.
+        arguments: after that name.
+        default: an instance with the values of what is left out; None for the class's own.
+        config: tyro's markers.
+
+    Raises:
+        UsageError: an option or value is wrong; one line says what was expected.
+        SystemExit: help was asked for and printed.
+    """
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return _parse(command, prog, arguments, default, config)
+    except SystemExit as end:
+        if not end.code:
+            raise
+        message = in_one_line(said.getvalue(), prog)
+        if message is None:
+            names = [word for word in _unrecognised(said.getvalue()) if word.startswith("-")]
+            message = _no_such_option(names[0], prog, _options(command, prog, default, config))
+        raise UsageError(message) from None
+
+
+def _parse(command: Any, prog: str, arguments: Sequence[str], default: Any, config: Sequence[Any]) -> Any:
+    given = {} if default is None else {"default": default}
+    markers = (tyro.conf.FlagCreatePairsOff, *config)
+    return tyro.cli(command, prog=prog, args=list(arguments), config=markers, **given)
+
+
+def _options(command: Any, prog: str, default: Any, config: Sequence[Any]) -> list[str]:
+    """The names of all options, without their hyphens, as the help has them."""
+    shown = io.StringIO()
+    try:
+        with redirect_stdout(shown):
+            _parse(command, prog, ["--help"], default, config)
+    except SystemExit:
+        pass
+    return re.findall(r"^\W{0,3}--([a-z][\w.-]*)", shown.getvalue(), flags=re.MULTILINE)
+
+
+def _no_such_option(given: str, prog: str, options: Sequence[str]) -> str:
+    name = given.lstrip("-").partition("=")[0].replace("_", "-")
+    known = [ours for ours in COMMON_NAMES.get(name, ()) if ours in options]
+    ends = [option for option in options if option.rpartition(".")[2] == name]
+    close = known or ends or difflib.get_close_matches(name, options, n=1)
+    hint = f"did you mean --{close[0]}?" if close else f"{prog} --help lists the options"
+    return f"there is no option {given.partition('=')[0]}: {hint}"
+
+
+def in_one_line(box: str, prog: str) -> str | None:
+    """Return what a box of tyro's says in one line; None where it says that there is no such option."""
+    sections = _sections(box)
+    lines = sections[0] if sections else []
+    text = " ".join(line.strip() for line in lines)
+    help_hint = f"{prog} --help lists the options"
+    if words := _unrecognised(box):
+        if any(word.startswith("-") for word in words):
+            return None
+        choices = re.search(r"Available subcommands: ([\w, -]+)", " ".join(chain.from_iterable(sections[1:])))
+        hint = f"choose {choices[1].strip()}" if choices else help_hint
+        return f"expected nothing more, got {' '.join(words)!r}: {hint}"
+    if found := re.match(r"Error parsing (\S+): (.*)", text):
+        return f"{found[1].removesuffix(':')}: {_plain_reason(found[2])}"
+    if found := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.$", text):
+        value, name, listed = found.groups()
+        allowed = [each for each in re.findall(r"'([^']*)'", listed) if each != "None"]
+        longer = sorted(each for each in allowed if each.startswith(value))
+        close = longer or difflib.get_close_matches(value, allowed, n=1)
+        hint = f"; did you mean {' or '.join(close)}?" if close else ""
+        return f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}"
+    if found := re.match(r"Missing value for argument '(.*)'", text):
+        return f"{found[1]} needs a value: {help_hint}"
+    if found := re.match(r"Expected one of \{(.*)\}", text):
+        return f"expected one of {found[1]} after {prog}, got nothing"
+    if text.startswith("Missing from "):
+        depth = min(len(line) - len(line.lstrip()) for line in lines[1:])
+        names = [line.strip() for line in lines[1:] if len(line) - len(line.lstrip()) == depth]
+        return f"expected {' and '.join(names)}, got nothing: {help_hint}"
+    return text or f"wrong use: {help_hint}"
+
+
+def _unrecognised(box: str) -> list[str]:
+    text = " ".join(line.strip() for line in (_sections(box) or [[]])[0])
+    found = re.match(r"Unrecognized options: (.*)", text)
+    return found[1].split(", ") if found else []
+
+
+def _sections(box: str) -> list[list[str]]:
+    """The lines between the rules of a box, without its frame and title."""
+    lines = [line.strip(_BOX).rstrip() for line in box.splitlines() if line.strip()]
+    is_rule = [len(line.strip()) > 2 and bool(_RULES.fullmatch(line)) for line in lines]
+    # the title is in the frame, or stands above a rule where the frame is of blanks
+    first = 1 if lines and lines[0].startswith("─") else is_rule.index(True) + 1 if True in is_rule else 0
+    sections: list[list[str]] = [[]]
+    for line, rule in zip(lines[first:], is_rule[first:], strict=True):
+        if rule:
+            sections.append([])
+        else:
+            sections[-1].append(line)
+    return [section for section in sections if section]
+
+
+def _plain_reason(reason: str) -> str:
+    if found := re.search(r"Got errors: .*- <class '(?:int|float)'>: (.*)", reason):
+        reason = found[1]  # of an option that may be None, too
+    if found := re.match(r"could not convert string to float: (.*)", reason):
+        return f"expected a number, got {found[1]}"
+    if found := re.match(r"invalid literal for int\(\) with base 10: (.*)", reason):
+        return f"expected a whole number, got {found[1]}"
+    return reason

@@ -1,0 +1,233 @@
+"""Data sets in the layouts of others: COCO with sentences, REFER, Hugging Face's `datasets`."""
+
+import json
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cris.data.paths import check_relative
+from cris.data.records import PictureRecord
+from cris.data.store.reading import StoredDataset
+from cris.data.store.schema import SCHEMA, to_batch
+
+IMAGES = "images.zip"
+SHARD_ROWS = 1000
+"""Pictures of a Parquet file of a split."""
+_ROWS_TOGETHER = 64
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""What `datasets` takes for an image."""
+
+
+def write_coco(dataset: StoredDataset, folder: Path) -> Iterator[int]:
+    """Write images.zip, instances_SPLIT.json and sentences_SPLIT.jsonl, as `cris data coco` takes them."""
+    categories = _categories(dataset)
+    instances: dict[str, dict[str, list[Any]]] = {
+        split: {"images": [], "annotations": [], "categories": _named(categories)}
+        for split in dataset.manifest.splits
+    }
+    sentences: dict[str, list[str]] = {split: [] for split in dataset.manifest.splits}
+    with _Images(folder) as images:
+        for index, record in enumerate(dataset):
+            name = images.add(record)
+            for split in dict.fromkeys(entry.split for entry in record.entries):
+                instances[split]["images"].append(_image(record, name))
+                instances[split]["annotations"] += _annotations(record, categories)
+            for entry in record.entries:
+                ids = list(entry.object_ids)
+                meant = ids[0] if len(ids) == 1 else ids
+                rows = ({"image": name, "annotation_id": meant, "sentence": each} for each in entry.sentences)
+                sentences[entry.split] += [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+            yield index
+    for split in dataset.manifest.splits:
+        _write_json(folder / f"instances_{split}.json", instances[split])
+        (folder / f"sentences_{split}.jsonl").write_text("".join(sentences[split]), encoding="utf-8")
+
+
+def write_refer(dataset: StoredDataset, folder: Path) -> Iterator[int]:
+    """Write refs(cris).p, instances.json and images.zip, as the REFER API and `cris data refer` read them.
+
+    An entry that means one object has its id, as RefCOCO; others have a list, as gRefCOCO, [-1] for nothing.
+    """
+    categories = _categories(dataset)
+    content: dict[str, list[Any]] = {"images": [], "annotations": [], "categories": _named(categories)}
+    references: list[dict[str, Any]] = []
+    spoken = 0
+    with _Images(folder) as images:
+        for index, record in enumerate(dataset):
+            name = images.add(record)
+            content["images"].append(_image(record, name))
+            content["annotations"] += _annotations(record, categories)
+            of = {each.id: categories[each.category] for each in record.objects}
+            for entry in record.entries:
+                ids = list(entry.object_ids)
+                numbers = range(spoken, spoken + len(entry.sentences))
+                spoken += len(entry.sentences)
+                references.append(
+                    {
+                        "ref_id": entry.ref_id,
+                        "image_id": record.picture_id,
+                        "file_name": name,
+                        "split": entry.split,
+                        "ann_id": ids[0] if len(ids) == 1 else ids or [-1],
+                        "category_id": of[ids[0]] if ids else -1,
+                        "sent_ids": list(numbers),
+                        "sentences": [
+                            {"sent_id": number, "raw": text, "sent": text, "tokens": text.split()}
+                            for number, text in zip(numbers, entry.sentences, strict=True)
+                        ],
+                    }
+                )
+            yield index
+    _write_json(folder / "instances.json", content)
+    (folder / "refs(cris).p").write_bytes(pickle.dumps(references, protocol=2))
+
+
+def write_datasets(dataset: StoredDataset, folder: Path) -> Iterator[int]:
+    """Write SPLIT-00000-of-00001.parquet, which `datasets.load_dataset(FOLDER)` opens by split.
+
+    The columns are those of the stored form, but `image` is what `datasets` decodes, and `entries` are those
+    of the split.
+    """
+    writers = {
+        split: _SplitWriter(folder, split, counts.pictures)
+        for split, counts in dataset.manifest.splits.items()
+    }
+    for index, record in enumerate(dataset):
+        for split in dict.fromkeys(entry.split for entry in record.entries):
+            entries = tuple(entry for entry in record.entries if entry.split == split)
+            writers[split].add(replace(record, entries=entries))
+        yield index
+    for writer in writers.values():
+        writer.close()
+
+
+class _SplitWriter:
+    """The Parquet files of a split."""
+
+    def __init__(self, folder: Path, split: str, pictures: int) -> None:
+        self._folder, self._split = folder, split
+        self._shards = -(-pictures // SHARD_ROWS)
+        self._schema = _datasets_schema()
+        self._number = 0
+        self._written = 0
+        self._waiting: list[PictureRecord] = []
+        self._file: pq.ParquetWriter | None = None
+
+    def add(self, record: PictureRecord) -> None:
+        """Adds a row."""
+        self._waiting.append(record)
+        is_full = self._written + len(self._waiting) == SHARD_ROWS
+        if is_full or len(self._waiting) == _ROWS_TOGETHER:
+            self._flush()
+        if is_full:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the file that is being written, if any."""
+        if self._waiting:
+            self._flush()
+        if self._file is not None:
+            self._file.close()
+            self._file, self._number, self._written = None, self._number + 1, 0
+
+    def _flush(self) -> None:
+        if self._file is None:
+            name = f"{self._split}-{self._number:05d}-of-{self._shards:05d}.parquet"
+            self._file = pq.ParquetWriter(self._folder / name, self._schema, compression="zstd")
+        batch = to_batch(self._waiting)
+        rows = [{"bytes": each.image, "path": each.file_name} for each in self._waiting]
+        columns = [
+            pa.array(rows, _IMAGE) if name == "image" else batch.column(name) for name in self._schema.names
+        ]
+        self._file.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._written += len(self._waiting)
+        self._waiting = []
+
+
+def _datasets_schema() -> pa.Schema:
+    """The stored form's, with images as `datasets` has them, and the note that says so."""
+    fields = [pa.field("image", _IMAGE) if field.name == "image" else field for field in SCHEMA]
+    features = {field.name: _feature(field.type) for field in SCHEMA} | {"image": {"_type": "Image"}}
+    note = json.dumps({"info": {"features": features}})
+    return pa.schema(fields, metadata={"huggingface": note})
+
+
+def _feature(kind: pa.DataType) -> Any:
+    """A type as the note has it."""
+    if pa.types.is_struct(kind):
+        return {field.name: _feature(field.type) for field in kind}
+    if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind):
+        length = kind.list_size if pa.types.is_fixed_size_list(kind) else -1
+        if pa.types.is_struct(kind.value_type):
+            return [_feature(kind.value_type)]
+        return {"feature": _feature(kind.value_type), "length": length, "_type": "Sequence"}
+    names = {"double": "float64"}
+    return {"dtype": names.get(str(kind), str(kind)), "_type": "Value"}
+
+
+class _Images:
+    """A zip of the encoded pictures, not compressed again, in which no two have the same name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / IMAGES
+        self._names: set[str] = set()
+
+    def __enter__(self) -> "_Images":
+        self._zip = zipfile.ZipFile(self._path, "w", zipfile.ZIP_STORED)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._zip.close()
+
+    def add(self, record: PictureRecord) -> str:
+        """Writes a picture, and returns its name: its own, with its id before where that is taken."""
+        check_relative(record.file_name)
+        is_taken = record.file_name.casefold() in self._names
+        name = f"{record.picture_id}-{Path(record.file_name).name}" if is_taken else record.file_name
+        self._names.add(name.casefold())
+        self._zip.writestr(zipfile.ZipInfo(name), record.image)  # without a time: the same data, the same zip
+        return name
+
+
+def _categories(dataset: StoredDataset) -> dict[str, int]:
+    """Name → id, from 1 in alphabetical order; read by column, as pictures are not needed."""
+    names: set[str] = set()
+    for shard in range(len(dataset.manifest.files)):
+        names |= set(dataset.batch(shard).column("objects").flatten().field("category").to_pylist())
+    return {name: number for number, name in enumerate(sorted(names), start=1)}
+
+
+def _named(categories: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"id": number, "name": name} for name, number in categories.items()]
+
+
+def _image(record: PictureRecord, name: str) -> dict[str, Any]:
+    annotated = {} if record.annotated is None else {"annotated": list(record.annotated)}
+    size = {"height": record.height, "width": record.width}
+    return {"id": record.picture_id, "file_name": name, **size, **annotated}
+
+
+def _annotations(record: PictureRecord, categories: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": each.id,
+            "image_id": record.picture_id,
+            "category_id": categories[each.category],
+            "bbox": list(each.box),
+            "area": each.area,
+            "iscrowd": int(each.is_crowd),
+            "segmentation": {"size": list(each.rle["size"]), "counts": each.rle["counts"]},
+        }
+        for each in record.objects
+    ]
+
+
+def _write_json(path: Path, content: object) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        json.dump(content, file)

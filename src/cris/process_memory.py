@@ -1,0 +1,38 @@
+"""How much memory this process holds, and has held at most."""
+
+import resource
+import sys
+from pathlib import Path
+
+_STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+"""Linux's own account of this process."""
+
+
+def resident_bytes() -> int:
+    """Return what is held now; where the system does not say, what was held at most."""
+    return _line("VmRSS") or peak_bytes()
+
+
+def peak_bytes() -> int:
+    """Return what was held at most, since the last reset on Linux.
+
+    `ru_maxrss` is for other systems: on Linux a process inherits it from the one that started it.
+    """
+    unit = 1 if sys.platform == "darwin" else 1024
+    return _line("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def reset_peak() -> None:
+    """Begin to look for the peak anew; does nothing where the system cannot."""
+    if sys.platform == "linux":
+        try:
+            _CLEAR.write_text("5", encoding="ascii")
+        except OSError:
+            return
+
+
+def _line(name: str) -> int:
+    if sys.platform != "linux" or not _STATUS.exists():
+        return 0
+    lines = (line.split() for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines())
+    return next((int(words[1]) * 1024 for words in lines if words[:1] == [f"{name}:"]), 0)
