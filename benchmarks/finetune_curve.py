@@ -2,9 +2,9 @@
 
 python -m benchmarks.finetune_curve --train DIR --test DIR [--images N …] [--steps N]
 
-Both are data sets of `cris data`: N images of the first one's split train are learned from, a tenth of them
-to validate on, and the second one's split test is measured. From nothing means the default model's sizes with
-fresh weights, all of which learn.
+Both are data sets of `cris data`: N images of the first one are learned from, a tenth of them to validate on,
+and the second one's split test is measured. Neither may hold what the default model was trained on, or its
+figures flatter. From nothing means the default model's sizes with fresh weights, all of which learn.
 """
 
 import hashlib
@@ -47,6 +47,8 @@ class Options:
 
     train: Path
     """Data set to learn from."""
+    split: str = "train"
+    """Part of it."""
     test: Path
     """Data set whose split test is measured."""
     images: tuple[int, ...] = (20, 100, 500)
@@ -79,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for count in options.images:
             data = Path(folder) / f"data-{count}"
-            take(options.train, count, options.seed, data)
+            take(options.train, options.split, count, options.seed, data)
             figures[str(count)] = {}
             for start in options.starts:
                 begun = perf_counter()
@@ -97,16 +99,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def take(source: Path, count: int, seed: int, out: Path) -> None:
-    """Write a data set of some images of the split train, a tenth of which become its split val.
+def take(source: Path, part: str, count: int, seed: int, out: Path) -> None:
+    """Write a data set of some images of a split, a tenth of which become its split val, the others train.
 
     Raises:
         SystemExit: there are not as many images.
     """
     stored = StoredDataset(source)
-    places = np.unique(stored.samples("train").picture)
+    places = np.unique(stored.samples(part).picture)
     if not 2 <= count <= len(places):
-        raise SystemExit(f"expected 2 to the {len(places)} images of {source}, got {count}")
+        raise SystemExit(f"expected 2 to the {len(places)} images of {source}, {part}, got {count}")
     chosen = np.random.default_rng(seed).permutation(places)[:count]
     validated = set(chosen[: max(1, round(VALIDATION_SHARE * count))].tolist())
 
@@ -114,7 +116,7 @@ def take(source: Path, count: int, seed: int, out: Path) -> None:
         for place in islice(sorted(chosen.tolist()), done, None):
             record = stored.picture(place)
             split = "val" if place in validated else "train"
-            kept = tuple(replace(entry, split=split) for entry in record.entries if entry.split == "train")
+            kept = tuple(replace(entry, split=split) for entry in record.entries if entry.split == part)
             yield replace(record, entries=kept)
 
     digest = hashlib.sha256(f"{stored.manifest.fingerprint} {sorted(chosen.tolist())}".encode()).hexdigest()
