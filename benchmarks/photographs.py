@@ -114,7 +114,7 @@ def measure_masks(options: Options, instances: Path, folder: Path) -> dict[str, 
     making = ["--instances", str(instances), "--images", str(options.data / "images")]
     _run("data", "coco", *making, "--split-shares", "0", "0", "1", "--out", data)
     _run("eval", options.model, data, "--out", str(out), "--processes", "1", "--device", options.device)
-    found = json.loads((out / "results.json").read_text(encoding="utf-8"))
+    found = json.loads((out / "_results.json").read_text(encoding="utf-8"))
     fields = ("count", "mean_iou", "pr50", "ceiling")
     areas = {name: {each: one[each] for each in fields} for name, one in found["breakdowns"]["area"].items()}
     return {**{each: found[each] for each in fields}, "areas": areas}

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -44,9 +45,13 @@ def commands(listed: Mapping[str, str], package: str = "cris.cli", words: Words 
             yield (*words, name)
 
 
+def parts_of(words: Words) -> list[str]:
+    """Return the first arguments of a command that is several, such as `cris convert`; one section tells all."""
+    command = importlib.import_module(".".join(("cris.cli", *words))).Command
+    return [get_args(part)[1].name for part in get_args(command)]
+
+
 EVERY = list(commands(COMMANDS))
-PARTS = {("convert",): [("convert", "released"), ("convert", "clip")]}
-"""Commands that are several by their first argument, told in one section."""
 RECIPE = ("train",)
 """Its further options are the fields of a recipe, which docs/training.md tells."""
 
@@ -59,9 +64,9 @@ def test_every_command_has_its_section_in_the_parser_s_order() -> None:
 
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
 def test_options_are_documented(words: Words, cris: Cris) -> None:
-    asked = [(*words, "cris-scenes")] if words == RECIPE else PARTS.get(words, [words])
+    asked = [(*words, "cris-scenes")] if words == RECIPE else [(*words, part) for part in parts_of(words)]
     option = re.compile(r"^\W{0,3}(--[a-z][\w-]*)(?=[\s,])", flags=re.MULTILINE)
-    offered = {found for each in asked for found in option.findall(cris(*each, "--help").out)}
+    offered = {found for each in asked or [words] for found in option.findall(cris(*each, "--help").out)}
     documented = set(first_cells(section("cli.md", f"cris {' '.join(words)}")))
     assert offered
     assert documented <= offered

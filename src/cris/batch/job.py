@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
 from cris.engines.exported import is_exported
 from cris.errors import InputError
+from cris.names import KnownNames
 
 SCHEMA_VERSION = 1
 """Of shards and manifest; goes up when a column or field changes its meaning or goes away."""
@@ -117,7 +118,7 @@ def plan_job(
 def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
     if sentences.by_picture is None:
         return [Task(picture=picture, sentences=sentences.for_all) for picture in pictures]
-    asked = sentences.by_picture
+    asked = _by_known_names(sentences.by_picture, pictures)
     tasks = []
     for picture in pictures:
         both = (*asked.get(picture.id, ()), *asked.get(picture.name, ()))
@@ -135,6 +136,18 @@ def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) ->
         error = f"expected a picture of this name in {source}, found none"
         tasks.append(Task(picture=nowhere, sentences=asked[name], error=error))
     return tasks
+
+
+def _by_known_names(
+    asked: Mapping[str, tuple[str, ...]], pictures: Sequence[PictureRef]
+) -> dict[str, tuple[str, ...]]:
+    """Return what is asked, by the names that the pictures have; names of none of them stay as they are."""
+    known = KnownNames(name for picture in pictures for name in (picture.id, picture.name))
+    found: dict[str, tuple[str, ...]] = {}
+    for name, sentences in asked.items():
+        own = known.find(name) or name
+        found[own] = (*found.get(own, ()), *sentences)
+    return found
 
 
 def _groups(tasks: Iterable[Task], shard_rows: int) -> Iterator[tuple[Task, ...]]:

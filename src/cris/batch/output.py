@@ -4,7 +4,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,25 @@ import pyarrow.parquet as pq
 from cris.batch.job import SCHEMA_VERSION, Job
 from cris.batch.storage import explained, is_local, open_url, write_whole
 from cris.errors import InputError
+from cris.lock import LOCK, locked
 
 MANIFEST = "_manifest.json"
 """Readers of Parquet folders pass over names that begin so."""
+
+
+@contextmanager
+def alone_in(url: str) -> Iterator[None]:
+    """Keep other jobs out of a folder, where it is local: an object store has no locks.
+
+    Raises:
+        InputError: another process writes there.
+    """
+    filesystem, path = open_url(url)
+    if not is_local(filesystem) or Path(path).is_file():
+        yield
+        return
+    with locked(Path(path)):
+        yield
 
 
 class Output:
@@ -115,7 +132,8 @@ class Output:
         self._filesystem.invalidate_cache()
         if not self._filesystem.isdir(self._path):
             return set()
-        return {path.rpartition("/")[2] for path in self._filesystem.ls(self._path, detail=False)} - {""}
+        names = {path.rpartition("/")[2] for path in self._filesystem.ls(self._path, detail=False)}
+        return names - {"", LOCK}
 
     def _manifest(self) -> dict[str, Any]:
         return {

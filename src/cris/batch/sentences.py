@@ -1,13 +1,12 @@
 """What to ask: one sentence a line for all pictures, or JSONL or CSV of picture and sentence."""
 
-import csv
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from cris.batch.storage import explained, open_url
 from cris.errors import InputError
+from cris.text_files import RowReader, csv_rows, decode_text, json_lines, split_lines
 
 _FIELDS = ("picture", "sentence")
 
@@ -38,18 +37,15 @@ def read_sentences(url: str) -> Sentences:
     """
     with explained(url):
         filesystem, path = open_url(url)
-        try:
-            text = filesystem.cat_file(path).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{url} must be in UTF-8: save it so") from error
-    readers = {".jsonl": _jsonl, ".csv": _csv}
+        text = decode_text(filesystem.cat_file(path), url)
+    readers: dict[str, RowReader] = {".jsonl": json_lines, ".csv": partial(csv_rows, columns=_FIELDS)}
     suffix = PurePosixPath(path).suffix.lower()
     if suffix not in readers:
-        lines = (" ".join(line.split()) for line in text.splitlines())
+        lines = (" ".join(line.split()) for line in split_lines(text))
         sentences = Sentences(for_all=tuple(dict.fromkeys(filter(None, lines))))
     else:
         asked: dict[str, dict[str, None]] = {}
-        for where, row in readers[suffix](url, text):
+        for where, row in readers[suffix](text, f"{url}: line"):
             asked.setdefault(_field(where, row, "picture"), {})[_field(where, row, "sentence")] = None
         sentences = Sentences(by_picture={picture: tuple(each) for picture, each in asked.items()})
     if not sentences.all():
@@ -57,30 +53,9 @@ def read_sentences(url: str) -> Sentences:
     return sentences
 
 
-def _jsonl(url: str, text: str) -> Iterator[tuple[str, object]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            try:
-                yield f"{url}: line {number}", json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                raise InputError(f"{url}: line {number} is not JSON: {error}") from error
-
-
-def _csv(url: str, text: str) -> Iterator[tuple[str, object]]:
-    reader = csv.DictReader(text.splitlines(keepends=True), strict=True)
-    try:
-        absent = [name for name in _FIELDS if name not in (reader.fieldnames or ())]
-        if absent:
-            raise InputError(
-                f"{url}: line 1 must name the columns {', '.join(_FIELDS)}; {absent[0]} is missing"
-            )
-        for row in reader:
-            yield f"{url}: line {reader.line_num}", row
-    except csv.Error as error:
-        raise InputError(f"{url}: line {reader.line_num} is not CSV: {error}") from error
-
-
 def _field(where: str, row: object, name: str) -> str:
+    if isinstance(row, InputError):
+        raise row
     value = row.get(name) if isinstance(row, dict) else None
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{where}: {name} must be text that is not blank, got {value!r}")

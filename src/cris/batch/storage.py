@@ -38,10 +38,17 @@ def explained(url: str) -> Iterator[None]:
 def open_url(url: str) -> tuple[Any, str]:
     """The file system of a path or URL such as s3://bucket/folder, and the path within it.
 
+    Text without :// is a path on this machine, also with :: in it. fsspec's chains, such as
+    simplecache::s3://bucket/folder, are known by their links: each is a URL or a protocol.
+
     Raises InputError for a kind of URL that nothing installed can open.
     """
     try:
-        filesystem, path = fsspec.core.url_to_fs(url)
+        if _is_chain(url):
+            filesystem, path = fsspec.core.url_to_fs(url)
+        else:
+            kind = fsspec.get_filesystem_class(url.partition("://")[0] if "://" in url else "file")
+            filesystem, path = kind(**kind._get_kwargs_from_urls(url)), kind._strip_protocol(url)
     except (ImportError, ValueError) as error:  # a missing package such as gcsfs, an unknown protocol
         raise InputError(f"{url} cannot be opened: {error}") from error
     return filesystem, path.rstrip("/") or "/"
@@ -68,6 +75,12 @@ def write_whole(filesystem: Any, path: str, content: bytes) -> None:
     except BaseException:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _is_chain(url: str) -> bool:
+    links = url.split("::")
+    protocols = fsspec.available_protocols()
+    return len(links) > 1 and "://" in url and all("://" in link or link in protocols for link in links)
 
 
 def _is_remote(url: str) -> bool:

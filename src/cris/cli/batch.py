@@ -81,7 +81,7 @@ class Command:
         check_share("--min-score", self.min_score)
         save = saved_forms(self.save, (*FILES, "polygons"))
         from cris.batch.job import AnswerOptions, plan_job
-        from cris.batch.output import Output
+        from cris.batch.output import Output, alone_in
         from cris.batch.sentences import read_sentences
         from cris.cli.console import progress, show
         from cris.engines.exported import is_exported
@@ -92,15 +92,16 @@ class Command:
         options = AnswerOptions(threshold=self.threshold, min_score=self.min_score, save=save)
         job = plan_job(self.source, sentences, checkpoint, shard_rows=self.shard_rows, options=options)
         about = {"model": self.model, "source": self.source, "sentences": self.sentences, **asdict(options)}
-        output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
-        left = [shard for shard in job.shards if shard.number not in output.finished]
         # an exported model runs on the CPU alone, so that is what auto means
         device = "cpu" if self.device == "auto" and is_exported(checkpoint) else self.device
         engine = self._engine(checkpoint, device)
-        if left:
-            for number, content in progress(engine.run(left), total=len(left), what="shards"):
-                output.add(number, content)
-        manifest = output.complete()
+        with alone_in(self.out):
+            output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
+            left = [shard for shard in job.shards if shard.number not in output.finished]
+            if left:
+                for number, content in progress(engine.run(left), total=len(left), what="shards"):
+                    output.add(number, content)
+            manifest = output.complete()
         show(
             f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
             f"{len(left):,} of them new"

@@ -23,6 +23,7 @@ from cris.cli.output import (
 )
 from cris.cli.pictures import find_pictures
 from cris.errors import InputError
+from cris.text_files import decode_text, split_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +145,7 @@ class Command:
 
         if self.sentences is None:
             raise UsageError("pictures to calibrate with need sentences: pass --sentences FILE, one a line")
-        lines = self.sentences.read_text(encoding="utf-8").splitlines()
+        lines = split_lines(decode_text(self.sentences.read_bytes(), str(self.sentences)))
         sentences = [line.strip() for line in lines if line.strip()]
         if not sentences:
             raise InputError(f"{self.sentences} must hold a sentence a line, it is empty")

@@ -29,6 +29,10 @@ STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
+PLACES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
+"""Where training scripts keep a model's state dict in what they save, the surest first."""
+WRAPPERS = ("module.", "model.", "net.", "network.")
+"""What distributed training and Lightning put before the names of all tensors."""
 NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
 """What training scripts leave beside their tensors (a best score, say), in old and new NumPy's names."""
 
@@ -36,7 +40,8 @@ NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar"
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
     """The named tensors of a safetensors file, a `torch.save` file or a TorchScript archive.
 
-    A dict under "state_dict" is unwrapped, and so is the prefix "module." that distributed training adds.
+    A state dict under "state_dict", "model" and the like is taken out, and what wrappers put before names is
+    taken off, such as DDP's "module." and the "_orig_mod." of torch.compile.
     Raises InputError when the file cannot be read or would need code to run.
     """
     path = Path(path)
@@ -51,9 +56,16 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         tensors = _read_torch_save(path)
     if not tensors:
         raise InputError(f"{path} holds no named tensors: expected a state dict")
-    if all(name.startswith("module.") for name in tensors):
-        tensors = {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-    return tensors
+    return _without_wrappers(tensors)
+
+
+def _without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors by the names that the model itself gave them."""
+    # torch.compile wraps single modules, too, so that its mark may stand anywhere
+    own = {name.replace("_orig_mod.", ""): tensor for name, tensor in tensors.items()}
+    while prefix := next((each for each in WRAPPERS if all(name.startswith(each) for name in own)), None):
+        own = {name.removeprefix(prefix): tensor for name, tensor in own.items()}
+    return own
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -83,11 +95,14 @@ def _read_torch_save(path: Path) -> dict[str, Tensor]:
         refused = re.search(r"GLOBAL (\S+)", str(error))
         why = f"needs {refused[1]}, which could run code" if refused else "is cut short or of another kind"
         raise InputError(f"{path} is not a file of plain tensors: it {why}") from error
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
     if not isinstance(content, Mapping):
         raise InputError(f"{path} must hold a state dict, got {type(content).__name__}")
+    content = next((content[key] for key in PLACES if _is_state_dict(content.get(key))), content)
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _is_state_dict(value: object) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(each, Tensor) for each in value.values())
 
 
 def _torchscript_root(path: Path) -> str | None:

@@ -1,8 +1,14 @@
 """The training loop: batches in, checkpoints and metrics out."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lightning_fabric import Fabric
+
+from cris.errors import InputError
+from cris.lock import locked
 from cris.model.cris import Cris
 from cris.segmenter import Segmenter
 from cris.training.advice import memory_advice
@@ -40,10 +46,31 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
         out: the run's folder, see docs/training.md.
 
     Raises:
-        InputError: the folder holds another run, or the loss is no finite number, or the disk is full.
+        InputError: the folder holds another run, or one that another process goes on with, or the loss is no
+            finite number, or the disk is full.
         MemoryError: with advice.
     """
     fabric = launch(config)
+    with _alone_in(out, fabric):
+        return _train(config, model, material, out, fabric)
+
+
+@contextmanager
+def _alone_in(out: Path, fabric: Fabric) -> Iterator[None]:
+    """Keep other runs out of the folder; every process of this run learns when one is in there already."""
+    with ExitStack() as held:
+        refused: InputError | None = None
+        if fabric.is_global_zero:
+            try:
+                held.enter_context(locked(out, hint="wait for that run, stop it, or choose another --out"))
+            except InputError as error:
+                refused = error
+        if greatest(fabric, int(refused is not None)):
+            raise refused or InputError(f"another process is writing to {out}")
+        yield
+
+
+def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabric: Fabric) -> Outcome:
     config = resolved(config, build_stream(config, material).groups_per_epoch)
     run = RunFolder(out, config, material.tokenizer, str(fabric.device))
     state = run.read_state()

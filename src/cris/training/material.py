@@ -68,6 +68,7 @@ def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokeni
         training = MixedDataset(samples, Collages(_stored(samples, "collage_share"), seed=config.seed))
     if sampling.repeat_threshold:
         repeats = repeats_of(_stored(samples, "repeat_threshold"), sampling.repeat_threshold, config.seed)
+    _check_validation_split(looked_at, config.validation.split)
     return Material(
         training=training,
         validation=_samples(looked_at, config.validation.split, 0),
@@ -92,6 +93,18 @@ def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
     if SCENES in sources:
         raise InputError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
     return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
+
+
+def _check_validation_split(sources: Sequence[str], split: str) -> None:
+    if SCENES in sources:
+        return
+    known = sorted({name for source in sources for name in read_manifest(Path(source)).splits})
+    if split not in known:
+        other = "train" if "train" in known else min(known, default="")
+        raise InputError(
+            f"--validation.split must be one of {', '.join(known)} in {' '.join(sources)}, got {split!r}: "
+            f"add pictures for it, or pass --validation.split {other}"
+        )
 
 
 def _fingerprint(source: str) -> str:

@@ -1,5 +1,6 @@
 """`cris data coco`: your own pictures, as a data set."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +47,8 @@ class Command:
     """Made sentences of one object, at most; 5, or 12 with --for-training."""
     skip_missing: bool = False
     """Go on without pictures that are not there."""
+    skip_invalid: bool = False
+    """Leave out rows and pictures that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
@@ -67,8 +70,10 @@ class Command:
             raise UsageError("--sentences-per-object must be 1 or more, and is of made sentences only")
         if self.drop is not None and self.sentences is None:
             raise UsageError("--drop is of sentences that you wrote: pass --sentences, too")
+        from cris.data.annotations.invalid import InvalidRows
         from cris.data.expressions import Wishes
         from cris.data.sources.coco import Deal, convert_coco
+        from cris.data.sources.splits import empty_splits
 
         conversion = convert_coco(
             self.instances,
@@ -84,9 +89,10 @@ class Command:
             ),
             selection=selection_of(self.drop, (), "drop"),
             is_skipping_missing=self.skip_missing,
+            invalid=InvalidRows(is_skipping=self.skip_invalid),
         )
         chosen = [each for each in (self.sentences, self.drop) if each is not None]
-        write_conversion(
+        manifest = write_conversion(
             conversion,
             self.out,
             kind="coco",
@@ -102,4 +108,10 @@ class Command:
             is_resuming=self.resume,
             overwrite=self.overwrite,
         )
+        if empty := empty_splits(manifest.splits, self.split_shares):
+            warnings.warn(
+                f"{' and '.join(empty)} got no picture: add pictures, pass other --split-shares or another "
+                "--seed, or train with --validation.split train",
+                stacklevel=1,
+            )
         return 0

@@ -9,6 +9,7 @@ from cris.cli.output import sha256_of
 if TYPE_CHECKING:
     from cris.data.annotations.selection import Selection
     from cris.data.sources.conversion import Conversion
+    from cris.data.store.manifest import LeftOut, Manifest
 
 Wrong = Literal["mark", "drop"]
 
@@ -33,16 +34,17 @@ def write_conversion(
     options: Mapping[str, object],
     is_resuming: bool,
     overwrite: bool,
-) -> None:
+) -> "Manifest":
     """Writes the data set and tells what is in it; `files` and `options` are what decides its rows."""
     from cris.cli.console import progress
     from cris.cli.data.told import command, tell
     from cris.data.store.manifest import SourceInfo
     from cris.data.store.writing import write_dataset
 
+    skipping = {"skip_invalid": True} if conversion.invalid.is_skipping else {}
     source = SourceInfo(
         kind=kind,
-        options={**options, "order": conversion.order},
+        options={**options, **skipping, "order": conversion.order},
         files={str(path): sha256_of(path) or "" for path in files},
         remarks=(*map(str, conversion.sizes), *conversion.remarks),
     )
@@ -53,8 +55,20 @@ def write_conversion(
         command=command(),
         is_resuming=is_resuming,
         overwrite=overwrite,
+        left_out=lambda: _counted(conversion),
     )
     tell(out, manifest)
+    return manifest
+
+
+def _counted(conversion: "Conversion") -> "dict[str, LeftOut]":
+    """Return what a conversion left out."""
+    from cris.data.store.manifest import LeftOut
+
+    return {
+        kind: LeftOut(count=len(errors), first=errors[0])
+        for kind, errors in conversion.invalid.left_out.items()
+    }
 
 
 def files_in(folders: Sequence[Path]) -> list[Path]:

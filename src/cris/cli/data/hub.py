@@ -36,6 +36,8 @@ class Command:
     """mark moves wrong sentences to splits of their own (val-doubtful); drop leaves them out."""
     skip_missing: bool = False
     """Go on without pictures that are not there."""
+    skip_invalid: bool = False
+    """Leave out rows and pictures that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
@@ -43,6 +45,7 @@ class Command:
 
     def run(self) -> int:
         """Reads, checks, writes, tells how much."""
+        from cris.data.annotations.invalid import InvalidRows
         from cris.data.sources.hub import convert_hub, source_files
         from cris.data.sources.hub.fetch import locate
         from cris.data.sources.hub.parquet import ColumnError
@@ -55,6 +58,7 @@ class Command:
                 instances=self.instances,
                 selection=selection_of(self.drop, self.reviewed, self.wrong),
                 is_skipping_missing=self.skip_missing,
+                invalid=InvalidRows(is_skipping=self.skip_invalid),
             )
         except ColumnError as error:
             _show_columns(error)

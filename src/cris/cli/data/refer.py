@@ -40,6 +40,8 @@ class Command:
     """mark moves wrong sentences to splits of their own (val-doubtful); drop leaves them out."""
     skip_missing: bool = False
     """Go on without pictures that are not there."""
+    skip_invalid: bool = False
+    """Leave out rows and pictures that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
@@ -48,6 +50,7 @@ class Command:
     def run(self) -> int:
         """Reads, checks, writes, tells how much."""
         refs, instances, images = self._sources()
+        from cris.data.annotations.invalid import InvalidRows
         from cris.data.sources.refer import convert_refer
 
         conversion = convert_refer(
@@ -57,6 +60,7 @@ class Command:
             data_set=self.download,
             selection=selection_of(self.drop, self.reviewed, self.wrong),
             is_skipping_missing=self.skip_missing,
+            invalid=InvalidRows(is_skipping=self.skip_invalid),
         )
         chosen = [] if self.drop is None else [self.drop]
         write_conversion(

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 from rich.table import Table
@@ -17,12 +18,18 @@ def command() -> str:
 
 
 def tell(out: Path, manifest: Manifest) -> None:
-    """Prints what the data set holds: its remarks, then a row for each split."""
+    """Prints what the data set holds: its remarks, a row for each split, and what was left out."""
     for remark in manifest.source.remarks:
         show(remark)
     size = sum(shard.bytes for shard in manifest.files)
     title = f"{out}: {manifest.pictures:,} pictures, {manifest.objects:,} objects, {size / 1e6:,.1f} MB"
     show(split_table(title, manifest))
+    if manifest.left_out:
+        told = (
+            f"{each.count:,} {kind if each.count > 1 else kind.removesuffix('s')} ({each.first})"
+            for kind, each in manifest.left_out.items()
+        )
+        warnings.warn(f"left out: {', '.join(told)}", stacklevel=1)
 
 
 def split_table(title: str, manifest: Manifest) -> Table:

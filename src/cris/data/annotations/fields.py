@@ -9,6 +9,10 @@ from typing import Any
 
 from cris.errors import InputError
 
+_INT64 = range(-(2**63), 2**63)
+_EXACT_FLOAT = 2**53
+"""Whole floats up to it stand for one whole number alone."""
+
 Box = tuple[float, float, float, float]
 """Left, top, width and height, in pixels."""
 
@@ -35,11 +39,12 @@ class Row:
 
     def whole(self, name: str, *, least: int | None = None) -> int:
         """A whole number."""
-        number = self.value(name)
-        if isinstance(number, float) and number.is_integer():  # as some tools write ids
-            number = int(number)
-        if not isinstance(number, int) or isinstance(number, bool) or (least is not None and number < least):
-            raise self.error(name, "a whole number" + ("" if least is None else f" from {least} on"), number)
+        value = self.value(name)
+        number = as_whole(value)
+        if number is None or (least is not None and number < least):
+            is_large = isinstance(value, int) and value not in _INT64
+            size = " of at most 64 bits" if is_large else "" if least is None else f" from {least} on"
+            raise self.error(name, f"a whole number{size}", value)
         return number
 
     def text(self, name: str) -> str:
@@ -47,6 +52,10 @@ class Row:
         text = as_text(self.value(name))
         if not isinstance(text, str):
             raise self.error(name, "text", text)
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise self.error(name, "text without halves of a surrogate pair", text) from error
         return text
 
     def numbers(self, name: str) -> list[float]:
@@ -58,7 +67,7 @@ class Row:
         if not isinstance(numbers, list | tuple):
             raise self.error(name, "a list of numbers", numbers)
         for number in numbers:
-            if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
+            if not isinstance(number, int | float) or isinstance(number, bool) or not is_finite(number):
                 raise self.error(name, "a list of finite numbers", numbers)
         return [float(number) for number in numbers]
 
@@ -83,6 +92,21 @@ class Row:
         if not isinstance(rows, list | tuple):
             raise self.error(name, "a list", rows)
         return list(rows)
+
+
+def as_whole(value: object) -> int | None:
+    """Return the whole number that 64 bits hold, be it written as 10 or, as pandas does, 10.0; else None."""
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOAT:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
+
+
+def is_finite(number: float) -> bool:
+    """Return whether a number is none of NaN and infinity, nor an integer beyond all floats."""
+    try:
+        return math.isfinite(number)
+    except OverflowError:
+        return False
 
 
 def as_row(where: str, fields: object) -> Row:
@@ -114,6 +138,8 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path} is not JSON: {error.msg} in line {error.lineno}; fetch it again") from error
     except (UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not JSON in UTF-8; fetch it again") from error
+    except ValueError as error:  # a number of thousands of digits
+        raise InputError(f"{path} is not JSON that can be read: {error}") from error
 
 
 def shortened(value: object) -> str:

@@ -1,12 +1,14 @@
 """COCO's instances: pictures and what is drawn round in them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from cris.data.annotations.fields import Box, Row, as_row, as_text, read_json
-from cris.data.annotations.polygons import check_size, rle_area, segmentation_rle
+from cris.data.annotations.invalid import InvalidRows
+from cris.data.annotations.polygons import check_in_picture, check_size, rle_area, segmentation_rle
 from cris.data.paths import check_relative
 from cris.data.records import ObjectRecord
 from cris.errors import InputError
@@ -41,14 +43,21 @@ class Annotation:
     category_id: int | None = None
     """The category's number; None where the source has only names."""
 
-    def object(self, picture: PictureInfo) -> ObjectRecord:
+    def object(self, picture: PictureInfo, *, is_meant: bool = False) -> ObjectRecord:
         """The object with its mask.
 
         Raises:
-            InputError: the mask is not one of COCO's, or of another size than the picture.
+            InputError: the mask is not one of COCO's, of another size than the picture or beyond it, or has
+                no pixel though a sentence means the object.
         """
         try:
             rle = segmentation_rle(self.segmentation, picture.height, picture.width)
+            check_in_picture(self.segmentation, picture.height, picture.width)
+            if is_meant and not rle_area(rle):
+                raise InputError(
+                    "segmentation must cover at least one pixel of an object that a sentence is about, "
+                    "it covers none: draw the object again, or leave out its sentences"
+                )
         except InputError as error:
             raise InputError(f"{self.where}: {error}") from error
         return ObjectRecord(
@@ -64,26 +73,49 @@ class Annotation:
 class Instances:
     """Pictures and annotations, found by their ids."""
 
-    def __init__(self, name: str, pictures: Iterable[PictureInfo], annotations: Iterable[Annotation]) -> None:
+    def __init__(
+        self,
+        name: str,
+        pictures: Iterable[PictureInfo],
+        annotations: Iterable[Annotation],
+        invalid: InvalidRows | None = None,
+    ) -> None:
         """Collects them; `name` is what errors call their source.
 
         Raises:
-            InputError: an id is there twice, or an annotation is of no picture or of another size than it.
+            InputError: an id is there twice, or an annotation is of no picture or of another size than it,
+                and `invalid` refuses that.
         """
         self.name = name
         self.pictures: dict[int, PictureInfo] = {}
         self.annotations: dict[int, Annotation] = {}
         self._ids: dict[int, list[int]] = {}
+        invalid = invalid or InvalidRows()
         for picture in pictures:
-            if picture.id in self.pictures:
-                raise InputError(f"{name}: picture id {picture.id} is there twice")
-            self.pictures[picture.id] = picture
+            with invalid.checked("images"):
+                if picture.id in self.pictures:
+                    raise InputError(f"{name}: picture id {picture.id} is there twice")
+                self.pictures[picture.id] = picture
         for annotation in annotations:
-            self._add(annotation)
+            try:
+                self._add(annotation)
+            except InputError as error:
+                invalid.refuse("annotations", error)
+                self.mark_incomplete(annotation.picture_id)
 
     def of_picture(self, picture_id: int) -> list[Annotation]:
         """A picture's annotations, by id."""
         return [self.annotations[each] for each in sorted(self._ids.get(picture_id, ()))]
+
+    @cached_property
+    def categories(self) -> tuple[str, ...]:
+        """Those that anything is annotated with, by name."""
+        return tuple(sorted({annotation.category for annotation in self.annotations.values()}))
+
+    def mark_incomplete(self, picture_id: object) -> None:
+        """Note that a picture shows what no annotation tells: made sentences must name nothing in it."""
+        if isinstance(picture_id, int) and picture_id in self.pictures:
+            self.pictures[picture_id] = replace(self.pictures[picture_id], annotated=())
 
     def _add(self, annotation: Annotation) -> None:
         if annotation.id in self.annotations:
@@ -101,12 +133,13 @@ class Instances:
         self._ids.setdefault(annotation.picture_id, []).append(annotation.id)
 
 
-def read_instances(path: Path) -> Instances:
+def read_instances(path: Path, invalid: InvalidRows | None = None) -> Instances:
     """The pictures and annotations of COCO's instances.json.
 
     Raises:
-        InputError: the file is not of that form.
+        InputError: the file is not of that form, or a row of it, and `invalid` refuses that.
     """
+    invalid = invalid or InvalidRows()
     content = as_row(str(path), read_json(path))
     categories = {}
     for number, fields in enumerate(content.rows("categories")):
@@ -114,15 +147,24 @@ def read_instances(path: Path) -> Instances:
         categories[row.whole("id")] = row.text("name")
     pictures = []
     for number, fields in enumerate(content.rows("images")):
-        row = as_row(f"{path}: images row {number}", fields)
-        pictures.append(picture_info(row))
-        if unknown := set(pictures[-1].annotated or ()) - set(categories.values()):
-            raise row.error("annotated", '"all" or some of the categories', min(unknown))
-    annotations = (
-        annotation_of(as_row(f"{path}: annotations row {number}", fields), categories)
-        for number, fields in enumerate(content.rows("annotations"))
-    )
-    return Instances(str(path), pictures, annotations)
+        with invalid.checked("images"):
+            row = as_row(f"{path}: images row {number}", fields)
+            picture = picture_info(row)
+            if unknown := set(picture.annotated or ()) - set(categories.values()):
+                raise row.error("annotated", '"all" or some of the categories', min(unknown))
+            pictures.append(picture)
+    annotations, incomplete = [], []
+    for number, fields in enumerate(content.rows("annotations")):
+        try:
+            row = as_row(f"{path}: annotations row {number}", fields)
+            annotations.append(annotation_of(row, categories))
+        except InputError as error:
+            invalid.refuse("annotations", error)
+            incomplete.append(fields.get("image_id") if isinstance(fields, dict) else None)
+    instances = Instances(str(path), pictures, annotations, invalid)
+    for picture_id in incomplete:
+        instances.mark_incomplete(picture_id)
+    return instances
 
 
 def picture_info(row: Row) -> PictureInfo:

@@ -1,20 +1,26 @@
 """COCO's segmentations, whatever their form, as compressed run lengths."""
 
-import math
 from typing import Any
 
 from pycocotools import mask as coco
 
+from cris.data.annotations.fields import is_finite, shortened
 from cris.errors import InputError
 from cris.masks import Rle, decode_rle
+
+_FEWEST_NUMBERS = 6
+"""Of a polygon: three points."""
+_ROUNDING = 0.01
+"""How far beyond 0 and 1 shares of the picture's sides may lie."""
 
 
 def segmentation_rle(segmentation: Any, height: int, width: int) -> Rle:
     """The run lengths that pycocotools gives for polygons or run lengths, compressed or not.
 
     Args:
-        segmentation: a list of polygons, each a list of x, y, x, y, … in pixels, which are united;
-            or {"size": [height, width], "counts": text, bytes or a list of run lengths}
+        segmentation: a list of polygons, each a list of x, y, x, y, … in pixels, which are united, or one
+            such polygon; those of fewer than three points, as a stray click leaves them, are passed over
+            where there are others; or {"size": [height, width], "counts": text, bytes or run lengths}
         height: the picture's, in pixels
         width: the picture's, in pixels
 
@@ -25,10 +31,41 @@ def segmentation_rle(segmentation: Any, height: int, width: int) -> Rle:
         return _from_runs(segmentation, height, width)
     if not isinstance(segmentation, list) or not segmentation:
         raise InputError("segmentation must be a list of polygons or run lengths, got " + _kind(segmentation))
-    for polygon in segmentation:
+    polygons = _without_stray(segmentation)
+    for polygon in polygons:
         _check_polygon(polygon, height, width)
-    parts = coco.frPyObjects(segmentation, height, width)
+    parts = coco.frPyObjects(polygons, height, width)
     return _as_rle(coco.merge(parts))
+
+
+def stray_polygons(segmentation: Any) -> list[int]:
+    """Return which of a segmentation's polygons are passed over, as they have fewer than three points."""
+    if not isinstance(segmentation, list) or _without_stray(segmentation) == segmentation:
+        return []
+    return [place for place, polygon in enumerate(_polygons(segmentation)) if _is_stray(polygon)]
+
+
+def check_in_picture(segmentation: Any, height: int, width: int) -> None:
+    """Check that polygons which can be drawn lie in the picture, at least in part, and are in pixels.
+
+    Raises:
+        InputError: all lie beyond the picture, or have coordinates from 0 to 1.
+    """
+    if not isinstance(segmentation, list):
+        return
+    polygons = _without_stray(segmentation)
+    x = [number for polygon in polygons for number in polygon[::2]]
+    y = [number for polygon in polygons for number in polygon[1::2]]
+    if min(*x, *y) >= -_ROUNDING and max(*x, *y) <= 1 + _ROUNDING < max(height, width):
+        raise InputError(
+            "segmentation's polygons must be in pixels, got coordinates from 0 to 1: multiply them by the "
+            f"picture's width, {width}, and height, {height}"
+        )
+    if min(x) >= width or min(y) >= height or max(x) <= 0 or max(y) <= 0:
+        raise InputError(
+            f"segmentation's polygons must lie in the picture of {width}×{height}, got {min(x):g} to "
+            f"{max(x):g} across and {min(y):g} to {max(y):g} down"
+        )
 
 
 def check_size(segmentation: Any, height: int, width: int) -> None:
@@ -62,13 +99,32 @@ def _from_runs(segmentation: dict[str, Any], height: int, width: int) -> Rle:
     return Rle(size=[height, width], counts=text)
 
 
+def _polygons(segmentation: list[Any]) -> list[Any]:
+    """Return the list of polygons; numbers alone are one polygon, which some tools do not put in a list."""
+    is_flat = all(isinstance(number, int | float) for number in segmentation)
+    return [segmentation] if segmentation and is_flat else segmentation
+
+
+def _without_stray(segmentation: list[Any]) -> list[Any]:
+    polygons = _polygons(segmentation)
+    return [polygon for polygon in polygons if not _is_stray(polygon)] or polygons
+
+
+def _is_stray(polygon: Any) -> bool:
+    """Return whether it is a click or two: too few points to be a polygon, but whole ones."""
+    return isinstance(polygon, list) and len(polygon) < _FEWEST_NUMBERS and len(polygon) % 2 == 0
+
+
 def _check_polygon(polygon: Any, height: int, width: int) -> None:
     """Keeps from pycocotools what it does not check: it would draw NaN, or edges of any length."""
-    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-        raise InputError("segmentation's polygons must be lists of three points or more, x, y, x, y, …")
+    if not isinstance(polygon, list) or len(polygon) < _FEWEST_NUMBERS or len(polygon) % 2:
+        raise InputError(
+            "segmentation's polygons must be lists of three points or more, x, y, x, y, …, "
+            f"got {shortened(polygon)}"
+        )
     for coordinates, side in ((polygon[::2], width), (polygon[1::2], height)):
         for number in coordinates:
-            if not isinstance(number, int | float) or isinstance(number, bool) or not math.isfinite(number):
+            if not isinstance(number, int | float) or isinstance(number, bool) or not is_finite(number):
                 raise InputError("segmentation's polygons must be of finite numbers")
             if not -side <= number <= 2 * side:
                 raise InputError(

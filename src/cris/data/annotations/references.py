@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Row, as_row, as_text, read_json
+from cris.data.annotations.fields import Row, as_row, as_text, as_whole, read_json
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.pickles import read_pickle
 from cris.errors import InputError
 
@@ -68,23 +69,28 @@ class SplitSize:
         return f"{self.split}: {self.found:,} references, {more:+,} against the published {self.published:,}"
 
 
-def read_references(path: Path) -> list[Reference]:
+def read_references(path: Path, invalid: InvalidRows | None = None) -> list[Reference]:
     """The references in `refs(…).p` or `grefs(unc).json`.
 
     Raises:
-        InputError: the file is not of that form, or asks for more than plain values.
+        InputError: the file is not of that form, or asks for more than plain values, or a row is not of that
+            form and `invalid` refuses it.
     """
+    invalid = invalid or InvalidRows()
     rows = read_json(path) if path.suffix == ".json" else read_pickle(path)
     if not isinstance(rows, list | tuple):
         raise InputError(f"{path} must hold a list of references, got {type(rows).__name__}")
     references = []
     seen: dict[int, str] = {}
     for number, fields in enumerate(rows):
-        reference = _reference(as_row(f"{path}: row {number}", fields))
-        if reference.id in seen:
-            raise InputError(f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too")
-        seen[reference.id] = f"row {number}"
-        references.append(reference)
+        with invalid.checked("references"):
+            reference = _reference(as_row(f"{path}: row {number}", fields))
+            if reference.id in seen:
+                raise InputError(
+                    f"{reference.where}: ref_id {reference.id} is that of {seen[reference.id]} too"
+                )
+            seen[reference.id] = f"row {number}"
+            references.append(reference)
     return references
 
 
@@ -146,16 +152,18 @@ def _reference(row: Row) -> Reference:
 def _object_ids(row: Row) -> tuple[int, ...]:
     """RefCOCO gives one id, gRefCOCO a list of them, [-1] for none."""
     given: Any = row.value("ann_id")
-    ids = tuple(given) if isinstance(given, list | tuple) else (given,)
-    for each in ids:
-        if not isinstance(each, int) or isinstance(each, bool):
+    ids = []
+    for each in given if isinstance(given, list | tuple) else [given]:
+        number = as_whole(each)
+        if number is None:
             raise row.error("ann_id", "an annotation's id or a list of them", given)
-    ids = tuple(each for each in ids if each != _NONE)
+        if number != _NONE:
+            ids.append(number)
     if len(set(ids)) < len(ids):
         raise row.error("ann_id", "ids of which none is there twice", given)
     if row.fields.get("no_target") and ids:
         raise row.error("ann_id", "-1, as no_target is set", given)
-    return ids
+    return tuple(ids)
 
 
 def _category_ids(row: Row, count: int) -> tuple[int, ...]:
@@ -167,8 +175,10 @@ def _category_ids(row: Row, count: int) -> tuple[int, ...]:
 
 def sentence_of(row: Row) -> Sentence:
     """One of a reference's sentences: `sent`, the cleaned text that every published figure is about."""
-    number = row.fields.get("sent_id")
-    return Sentence(text=row.text("sent").strip(), id=None if number is None else str(as_text(number)))
+    given = row.fields.get("sent_id")
+    number = as_whole(given)
+    name = as_text(given) if number is None else number
+    return Sentence(text=row.text("sent").strip(), id=None if given is None else str(name))
 
 
 def _split_order(split: str) -> tuple[int, str]:

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cris.data.annotations.fields import Box, as_row, read_json
+from cris.data.annotations.fields import Box, as_row, as_whole, read_json
 from cris.data.annotations.instances import Instances
 from cris.data.annotations.references import Reference, Sentence
 from cris.errors import InputError
+from cris.text_files import decode_text, split_lines
 
 SENTENCE_PREFIX = "sentence:"
 SAID_PREFIX = "said:"
@@ -126,13 +127,13 @@ def read_drop_list(path: Path) -> frozenset[str]:
     """
     if path.suffix == ".json":
         ids = read_json(path)
-        if not isinstance(ids, list) or not all(isinstance(each, int | str) for each in ids):
+        if not isinstance(ids, list):
+            raise InputError(f"{path} must hold a list of ids")
+        ids = [each if isinstance(each, str) else as_whole(each) for each in ids]
+        if None in ids:
             raise InputError(f"{path} must hold a list of ids")
         return frozenset(map(str, ids))
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} must be text, with one id a line") from error
+    lines = split_lines(decode_text(path.read_bytes(), str(path)))
     return frozenset(line.strip() for line in lines if line.strip())
 
 

@@ -1,15 +1,17 @@
 """Sentences about one's own pictures: JSONL or CSV with image, annotation_id, sentence."""
 
-import csv
-import json
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Row, as_row
+from cris.data.annotations.fields import Row, as_row, as_whole
 from cris.data.annotations.instances import Instances
+from cris.data.annotations.invalid import InvalidRows
 from cris.errors import InputError
+from cris.names import KnownNames
+from cris.text_files import RowReader, csv_rows, decode_text, json_lines
 
 _FIELDS = ("image", "annotation_id", "sentence")
 
@@ -24,58 +26,43 @@ class Said:
     sentence: str
 
 
-def read_sentences(path: Path, instances: Instances) -> list[Said]:
+def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None = None) -> list[Said]:
     """The sentences, in the file's order; `path` ends in .jsonl or .csv.
 
     `annotation_id` is one id, several (a list in JSONL, with spaces between in CSV), or none ([], null, or
     nothing) where the sentence means nothing in its picture.
 
     Raises:
-        InputError: a row is not of that form, or of what is not there; names file, row and field.
+        InputError: a row is not of that form, or of what is not there, and `invalid` refuses it; names file,
+            row and field.
     """
-    readers = {".jsonl": _jsonl, ".csv": _csv}
-    if path.suffix.lower() not in readers:
+    readers: dict[str, RowReader] = {".jsonl": json_lines, ".csv": partial(csv_rows, columns=_FIELDS)}
+    suffix = path.suffix.lower()
+    if suffix not in readers:
         raise InputError(f"{path} must end in .jsonl or .csv, with the fields {', '.join(_FIELDS)}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} must be in UTF-8: save it so") from error
+    invalid = invalid or InvalidRows()
+    names = KnownNames(info.file_name for info in instances.pictures.values())
     pictures = {info.file_name: info.id for info in instances.pictures.values()}
-    said = [_said(row, instances, pictures) for row in readers[path.suffix.lower()](path, text)]
+    said: list[Said] = []
+    for where, fields in readers[suffix](decode_text(path.read_bytes(), str(path)), f"{path}: row"):
+        with invalid.checked("sentences"):
+            if isinstance(fields, InputError):
+                raise fields
+            row = as_row(where, fields)
+            if suffix == ".csv":
+                ids = [_number(each) for each in row.text("annotation_id").split()]
+                row = Row(where, {**row.fields, "annotation_id": ids})
+            said.append(_said(row, instances, names, pictures))
     if not said:
-        raise InputError(f"{path} has no sentences")
+        errors = invalid.left_out.get("sentences", ())
+        raise InputError(f"{path} has no sentences" + (f" that are valid: {errors[0]}" if errors else ""))
     return said
 
 
-def _jsonl(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}: row {number} is not JSON: {error.msg}") from error
-        yield as_row(f"{path}: row {number}", fields)
-
-
-def _csv(path: Path, text: str) -> Iterator[Row]:
-    reader = csv.DictReader(text.splitlines(keepends=True), restval="", strict=True)
-    absent = [name for name in _FIELDS if name not in (reader.fieldnames or ())]
-    if absent:
-        found = ", ".join(reader.fieldnames or ()) or "nothing"
-        raise InputError(f"{path}: row 1 must name {', '.join(_FIELDS)}; {absent[0]} is missing, got {found}")
-    try:
-        for fields in reader:
-            ids = [_number(each) for each in fields["annotation_id"].split()]
-            yield as_row(f"{path}: row {reader.line_num}", {**fields, "annotation_id": ids})
-    except csv.Error as error:
-        raise InputError(f"{path}: row {reader.line_num} is not CSV: {error}") from error
-
-
-def _said(row: Row, instances: Instances, pictures: dict[str, int]) -> Said:
-    name = row.text("image")
-    if name not in pictures:
-        raise InputError(f"{row.where}: image {name!r} is no file_name of {instances.name}")
+def _said(row: Row, instances: Instances, names: KnownNames, pictures: dict[str, int]) -> Said:
+    name = names.find(row.text("image"))
+    if name is None:
+        raise InputError(f"{row.where}: image {row.value('image')!r} is no file_name of {instances.name}")
     object_ids = _object_ids(row)
     for object_id in object_ids:
         annotation = instances.annotations.get(object_id)
@@ -92,13 +79,16 @@ def _said(row: Row, instances: Instances, pictures: dict[str, int]) -> Said:
 
 def _object_ids(row: Row) -> tuple[int, ...]:
     given: Any = row.value("annotation_id")
-    ids = [] if given is None else given if isinstance(given, list) else [given]
-    if not all(isinstance(each, int) and not isinstance(each, bool) for each in ids) or len(set(ids)) < len(
-        ids
-    ):
-        raise row.error("annotation_id", "an annotation's id, several different ones, or none", given)
+    ids = []
+    for each in [] if given is None else given if isinstance(given, list) else [given]:
+        number = as_whole(each)
+        if number is None or number in ids:
+            raise row.error("annotation_id", "an annotation's id, several different ones, or none", given)
+        ids.append(number)
     return tuple(sorted(ids))
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.isascii() and text.isdigit() else text
+    """Return the whole number that a cell holds, which is 10.0 where pandas wrote it; else the text."""
+    match = re.fullmatch(r"(-?[0-9]{1,20})(\.0*)?", text)
+    return int(match[1]) if match else text

@@ -1,5 +1,9 @@
 """Batches for training: views of pictures, prepared in worker processes, at a position that can be saved."""
 
+import pickle
+import shutil
+import signal
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from cris.data.loading.resample import Target, cell_shares, quick_square
 from cris.data.loading.sampling import Group, Stream
@@ -19,6 +23,8 @@ from cris.errors import InputError
 from cris.letterbox import CELL, Letterbox, normalisation
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
+
+_SHARED_MEMORY = "/dev/shm"
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,9 @@ class Loader:
 
     What a batch holds depends on the seed and the position alone: not on the number of workers, nor on the
     processes beside this one. The position counts what was handed out, not what workers have read ahead.
+
+    Workers hand batches over in shared memory; where that is full, as in a container with Docker's 64 MB,
+    through a pipe, which is slower.
     """
 
     def __init__(
@@ -167,19 +176,36 @@ class Loader:
         self.position = 0
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches from the position on."""
+        """Batches from the position on.
+
+        Raises:
+            InputError: a picture is damaged, or workers cannot be started.
+        """
         batches: DataLoader[Prepared | InputError] = DataLoader(
             self.views,
             batch_sampler=self.stream.batches(self.position, self.groups, self.rank, self.processes),
             num_workers=self.workers,
             collate_fn=_collate,
-            worker_init_fn=_one_thread,
+            worker_init_fn=_start_worker,
             pin_memory=torch.cuda.is_available(),
             generator=torch.Generator(),  # else the loader would draw from the one that dropout draws from
         )
-        for batch in batches:
+        try:
+            made = iter(batches)
+        except OSError as error:  # there is no room even for the workers' semaphores
+            raise InputError(
+                f"{self.workers} workers cannot be started: {error}; {_SHARED_MEMORY} has {_room()}: give it "
+                "more, or pass --sampling.workers 0"
+            ) from error
+        is_told = False
+        for batch in made:
             if isinstance(batch, InputError):
                 raise batch
+            if isinstance(batch, bytes):
+                if not is_told:
+                    _tell_of_pipe(len(batch))
+                is_told = True
+                batch = _unpickled(batch)
             self.position += self.groups
             yield batch
 
@@ -228,10 +254,51 @@ class _Views(Dataset[Prepared | InputError]):
             return error
 
 
-def _collate(parts: Sequence[Prepared | InputError]) -> Batch | InputError:
+def _collate(parts: Sequence[Prepared | InputError]) -> Batch | InputError | bytes:
     error = next((part for part in parts if isinstance(part, InputError)), None)
-    return error or collate([part for part in parts if isinstance(part, Prepared)])
+    if error is not None:
+        return error
+    batch = collate([part for part in parts if isinstance(part, Prepared)])
+    return batch if get_worker_info() is None else _to_hand_over(batch)
 
 
-def _one_thread(worker: int) -> None:
+def _to_hand_over(batch: Batch) -> Batch | bytes:
+    """Return a worker's batch in shared memory, or as bytes where that has no room.
+
+    Left to torch, a batch that finds no room is lost in a thread of the worker, and training waits for ever.
+    """
+    try:
+        for part in vars(batch).values():
+            part.share_memory_()
+    except (RuntimeError, OSError):
+        return pickle.dumps(batch)
+    return batch
+
+
+def _unpickled(content: bytes) -> Batch:
+    batch: Batch = pickle.loads(content)  # of a worker of ours
+    return batch.pin_memory() if torch.cuda.is_available() else batch
+
+
+def _tell_of_pipe(size: int) -> None:
+    warnings.warn(
+        f"a batch of {size / 1e6:,.1f} MB found no room in shared memory, {_SHARED_MEMORY} with {_room()}: "
+        "workers hand batches over through pipes, more slowly; give it more (docker run --shm-size 8g), or "
+        "pass --sampling.workers 0",
+        stacklevel=3,
+    )
+
+
+def _room() -> str:
+    """Return how much shared memory there is, for people."""
+    try:
+        usage = shutil.disk_usage(_SHARED_MEMORY)
+    except OSError:
+        return "no folder"
+    return f"{usage.free / 1e6:,.1f} of {usage.total / 1e6:,.1f} MB free"
+
+
+def _start_worker(worker: int) -> None:
     cv2.setNumThreads(0)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to all of a run, they are for its main process
+        signal.signal(number, signal.SIG_IGN)

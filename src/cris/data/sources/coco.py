@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from cris.data.annotations.instances import Instances, read_instances
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, Sentence
 from cris.data.annotations.selection import Selection
 from cris.data.annotations.sentences import Said, read_sentences
@@ -17,6 +18,7 @@ from cris.data.sources.conversion import Conversion, PictureFiles, join, missing
 from cris.data.sources.pictures import Pictures
 from cris.data.sources.splits import split_pictures
 from cris.errors import InputError
+from cris.names import comparable
 from cris.picture import read_picture
 
 _ENTRIES = 10_000
@@ -41,6 +43,7 @@ def convert_coco(
     wishes: Wishes | None = None,
     selection: Selection | None = None,
     is_skipping_missing: bool = False,
+    invalid: InvalidRows | None = None,
 ) -> Conversion:
     """The pictures that sentences are about.
 
@@ -52,43 +55,63 @@ def convert_coco(
         wishes: what to make when there are no sentences
         selection: which of the sentences in the file are left out
         is_skipping_missing: go on without pictures that are not there
+        invalid: what becomes of rows and pictures that are not as they must be; by default they are refused
 
     Raises:
         InputError: a file is not of its form, or pictures are missing; names file, row and field.
     """
-    annotated = read_instances(instances)
+    invalid = invalid or InvalidRows()
+    annotated = read_instances(instances, invalid)
     _check_names(annotated)
-    for annotation in annotated.annotations.values():
-        annotation.object(annotated.pictures[annotation.picture_id])  # draws it, so that errors come first
     contents = PictureFiles(Pictures(images))
     deal = deal or Deal()
-    if sentences is not None:
-        return join(
-            _references(read_sentences(sentences, annotated), deal, str(sentences)),
-            annotated,
-            contents,
-            data_set=None,
-            selection=selection or Selection(),
-            is_skipping_missing=is_skipping_missing,
+    if sentences is None:
+        _check_drawable(annotated, annotated.annotations, invalid)
+        return _made(
+            annotated, contents, deal, wishes or Wishes(), invalid, is_skipping_missing=is_skipping_missing
         )
-    return _made(annotated, contents, deal, wishes or Wishes(), is_skipping_missing=is_skipping_missing)
+    said = read_sentences(sentences, annotated, invalid)
+    meant = sorted({object_id for each in said for object_id in each.object_ids})
+    _check_drawable(annotated, meant, invalid, is_meant=True)
+    splits = split_pictures({each.picture_id for each in said}, deal.shares, deal.seed)
+    return join(
+        _references(said, splits, str(sentences)),
+        annotated,
+        contents,
+        data_set=None,
+        selection=selection or Selection(),
+        is_skipping_missing=is_skipping_missing,
+        invalid=invalid,
+    )
 
 
 def _check_names(instances: Instances) -> None:
     """The same picture twice could come to train and to test."""
     seen: dict[str, int] = {}
     for info in instances.pictures.values():
-        if info.file_name in seen:
+        name = comparable(info.file_name)
+        if name in seen:
             raise InputError(
-                f"{instances.name}: file_name {info.file_name!r} is that of pictures {seen[info.file_name]} "
+                f"{instances.name}: file_name {info.file_name!r} is that of pictures {seen[name]} "
                 f"and {info.id}: give each file one id"
             )
-        seen[info.file_name] = info.id
+        seen[name] = info.id
 
 
-def _references(said: Sequence[Said], deal: Deal, where: str) -> list[Reference]:
+def _check_drawable(
+    instances: Instances, ids: Iterable[int], invalid: InvalidRows, *, is_meant: bool = False
+) -> None:
+    """Draw objects before anything is written, so that errors come first; skipped ones are counted later."""
+    if invalid.is_skipping:
+        return
+    for each in ids:
+        annotation = instances.annotations[each]
+        with invalid.checked("annotations"):
+            annotation.object(instances.pictures[annotation.picture_id], is_meant=is_meant)
+
+
+def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[Reference]:
     """Sentences that mean the same, together."""
-    splits = split_pictures({each.picture_id for each in said}, deal.shares, deal.seed)
     grouped: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for each in said:
         texts = grouped.setdefault((each.picture_id, each.object_ids), [])
@@ -109,21 +132,28 @@ def _references(said: Sequence[Said], deal: Deal, where: str) -> list[Reference]
 
 
 def _made(
-    instances: Instances, contents: PictureFiles, deal: Deal, wishes: Wishes, *, is_skipping_missing: bool
+    instances: Instances,
+    contents: PictureFiles,
+    deal: Deal,
+    wishes: Wishes,
+    invalid: InvalidRows,
+    *,
+    is_skipping_missing: bool,
 ) -> Conversion:
     infos = contents.ordered(instances.pictures.values())
     remarks = []
     if missing := contents.missing(infos):
-        remarks.append(missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
+        remarks.append(missing_remark(missing, infos, contents, is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
     splits = split_pictures([info.id for info in infos], deal.shares, deal.seed)
     census = Census.of(instances)
 
     def make() -> Iterator[PictureRecord]:
         for place, (info, content) in enumerate(zip(infos, contents.stream(infos), strict=True)):
-            record = picture_record(info, content, instances.of_picture(info.id), ())
-            entries = _entries(record, census, wishes, place, splits[info.id])
-            if entries:
+            record = picture_record(info, content, instances, (), invalid)
+            if record is None:
+                continue
+            if entries := _entries(record, census, wishes, place, splits[info.id]):
                 yield replace(record, entries=entries)
 
     order = json.dumps([(info.id, info.file_name) for info in infos])
@@ -134,6 +164,7 @@ def _made(
         # Which pictures get sentences is known only once they are looked at, so the first are made again.
         pictures=lambda start: islice(make(), start, None),
         order=hashlib.sha256(order.encode()).hexdigest(),
+        invalid=invalid,
     )
 
 

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
-from cris.data.annotations.instances import Annotation, Instances, PictureInfo
+from cris.data.annotations.instances import Instances, PictureInfo
+from cris.data.annotations.invalid import InvalidRows
+from cris.data.annotations.polygons import stray_polygons
 from cris.data.annotations.references import Reference, SplitSize, split_sizes
 from cris.data.annotations.selection import Selection, select
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
@@ -34,6 +36,8 @@ class Conversion:
     """Makes them anew, in the same order every time, without as many of the first as it is told."""
     order: str
     """Sha256 of the pictures' ids and names in their order."""
+    invalid: InvalidRows
+    """What is left out; known in full once all pictures are made."""
 
 
 @runtime_checkable
@@ -44,12 +48,16 @@ class Contents(Protocol):
         """The file names of the pictures that are not there."""
         ...
 
+    def example(self, name: str) -> str | None:
+        """Return the name of a picture that is there, if possible of one in another folder called `name`."""
+        ...
+
     def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
         """The pictures in the order in which they are best read."""
         ...
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
-        """The encoded pictures, one at a time; `infos` must be in that order."""
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
+        """The encoded pictures, or why one cannot be read, one at a time; `infos` must be in that order."""
         ...
 
 
@@ -63,13 +71,21 @@ class PictureFiles:
         """The file names of the pictures that are not there."""
         return set(self._pictures.missing([info.file_name for info in infos]))
 
+    def example(self, name: str) -> str | None:
+        """Return the name of a picture that is there, if possible of one in another folder called `name`."""
+        return self._pictures.example(name)
+
     def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
         """The pictures by their ids."""
         return sorted(infos, key=lambda info: info.id)
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
-        """The encoded pictures, one at a time."""
-        return (self._pictures.read(info.file_name) for info in infos)
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
+        """The encoded pictures, or why one cannot be read, one at a time."""
+        for info in infos:
+            try:
+                yield self._pictures.read(info.file_name)
+            except InputError as error:
+                yield error
 
 
 def join(
@@ -80,30 +96,43 @@ def join(
     data_set: str | None,
     selection: Selection,
     is_skipping_missing: bool,
+    invalid: InvalidRows | None = None,
 ) -> Conversion:
     """The pictures that anything refers to, with all their objects.
 
     Raises:
-        InputError: a reference is about what is not there, or pictures are missing and may not be skipped.
+        InputError: a reference is about what is not there and `invalid` refuses it, or pictures are missing
+            and may not be skipped.
     """
+    invalid = invalid or InvalidRows()
+    known: list[Reference] = []
     for reference in references:
-        check_reference(reference, instances)
-    sizes = split_sizes(references, data_set)
-    selected = select(references, instances, selection)
+        with invalid.checked("references"):
+            check_reference(reference, instances)
+            known.append(reference)
+    sizes = split_sizes(known, data_set)
+    selected = select(known, instances, selection)
     left, remarks = without_blanks(selected.references)
-    remarks = [*selected.remarks, *remarks, *_leaks(references), *_other_categories(references, instances)]
+    remarks = [*selected.remarks, *remarks, *_leaks(known), *_other_categories(known, instances)]
     by_picture: dict[int, list[Reference]] = {}
     for reference in left:
         by_picture.setdefault(reference.picture_id, []).append(reference)
     infos = contents.ordered(instances.pictures[picture_id] for picture_id in by_picture)
     if missing := contents.missing(infos):
-        remarks.append(missing_remark(missing, len(infos), is_skipping_missing=is_skipping_missing))
+        remarks.append(missing_remark(missing, infos, contents, is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
 
     def make(start: int) -> Iterator[PictureRecord]:
-        rest = infos[start:]
-        for info, content in zip(rest, contents.stream(rest), strict=True):
-            yield picture_record(info, content, instances.of_picture(info.id), by_picture[info.id])
+        # while nothing invalid is skipped, each picture makes a record: the first are not read again
+        done = 0 if invalid.is_skipping else start
+        for info in infos[:done]:
+            _drawn(info, instances, by_picture[info.id], invalid)  # for what is left out of them
+        rest = infos[done:]
+        records = (
+            picture_record(info, content, instances, by_picture[info.id], invalid)
+            for info, content in zip(rest, contents.stream(rest), strict=True)
+        )
+        return islice((record for record in records if record and record.entries), start - done, None)
 
     order = json.dumps([(info.id, info.file_name) for info in infos])
     return Conversion(
@@ -112,6 +141,7 @@ def join(
         count=len(infos),
         pictures=make,
         order=hashlib.sha256(order.encode()).hexdigest(),
+        invalid=invalid,
     )
 
 
@@ -148,24 +178,41 @@ def without_blanks(references: Sequence[Reference]) -> tuple[list[Reference], li
 
 
 def picture_record(
-    info: PictureInfo, content: bytes, annotations: Sequence[Annotation], references: Sequence[Reference]
-) -> PictureRecord:
-    """The picture with its objects and referring entries.
+    info: PictureInfo,
+    content: bytes | InputError,
+    instances: Instances,
+    references: Sequence[Reference],
+    invalid: InvalidRows,
+) -> PictureRecord | None:
+    """The picture with its objects and referring entries; None where `invalid` leaves it out.
 
-    An object that cannot be drawn is left out with a warning, unless something refers to it.
+    An object that cannot be drawn is left out; so are the sentences about it, where `invalid` allows that.
 
     Raises:
-        InputError: the picture is damaged or of another size, or an object that is meant cannot be drawn.
+        InputError: the picture is damaged or of another size, or an object that is meant cannot be drawn, and
+            `invalid` refuses that.
     """
-    check_picture(content, info.file_name, info.height, info.width)
-    meant = {object_id for reference in references for object_id in reference.object_ids}
+    try:
+        if isinstance(content, InputError):
+            raise content
+        check_picture(content, info.file_name, info.height, info.width)
+    except InputError as error:
+        invalid.refuse("images", error)
+        _leave_out_sentences(references, info.file_name, invalid)
+        return None
+    objects, left, unseen = _drawn(info, instances, references, invalid)
+    annotated = info.annotated
+    if unseen:  # nothing can be said of categories of which an object is left out
+        annotated = tuple(
+            name for name in (instances.categories if annotated is None else annotated) if name not in unseen
+        )
     return PictureRecord(
         picture_id=info.id,
         file_name=info.file_name,
         height=info.height,
         width=info.width,
         image=content,
-        objects=tuple(_objects(info, annotations, meant)),
+        objects=tuple(objects),
         entries=tuple(
             ReferringEntry(
                 ref_id=reference.id,
@@ -173,10 +220,42 @@ def picture_record(
                 sentences=tuple(sentence.text for sentence in reference.sentences),
                 split=reference.split,
             )
-            for reference in sorted(references, key=lambda reference: reference.id)
+            for reference in sorted(left, key=lambda reference: reference.id)
         ),
-        annotated=info.annotated,
+        annotated=annotated,
     )
+
+
+def _drawn(
+    info: PictureInfo, instances: Instances, references: Sequence[Reference], invalid: InvalidRows
+) -> tuple[list[ObjectRecord], list[Reference], set[str]]:
+    """Return a picture's objects, the references to them, and the categories of objects that are left out."""
+    meant = {object_id for reference in references for object_id in reference.object_ids}
+    objects: list[ObjectRecord] = []
+    bad: dict[int, str] = {}
+    for annotation in instances.of_picture(info.id):
+        try:
+            objects.append(annotation.object(info, is_meant=annotation.id in meant))
+        except InputError as error:
+            if annotation.id in meant:
+                invalid.refuse("annotations", error)
+            else:
+                invalid.leave_out("annotations", error)
+            bad[annotation.id] = annotation.category
+        for place in stray_polygons(annotation.segmentation):
+            stray = InputError(f"{annotation.where}: polygon {place} has fewer than three points")
+            invalid.leave_out("polygons", stray)
+    left = [reference for reference in references if bad.keys().isdisjoint(reference.object_ids)]
+    lost = [reference for reference in references if not bad.keys().isdisjoint(reference.object_ids)]
+    _leave_out_sentences(lost, f"an object of {info.file_name}", invalid)
+    return objects, left, set(bad.values())
+
+
+def _leave_out_sentences(references: Sequence[Reference], what: str, invalid: InvalidRows) -> None:
+    for reference in references:
+        for each in reference.sentences:
+            error = InputError(f"{reference.where}: {each.text!r} is about {what}, which is left out")
+            invalid.leave_out("sentences", error)
 
 
 def check_picture(content: bytes, name: str, height: int, width: int) -> None:
@@ -200,16 +279,6 @@ def check_picture(content: bytes, name: str, height: int, width: int) -> None:
             f"{name}: picture must have the annotated height and width {height}×{width}, "
             f"got {size[1]}×{size[0]} once upright"
         )
-
-
-def _objects(info: PictureInfo, annotations: Sequence[Annotation], meant: set[int]) -> Iterator[ObjectRecord]:
-    for annotation in annotations:
-        try:
-            yield annotation.object(info)
-        except InputError as error:
-            if annotation.id in meant:
-                raise
-            warnings.warn(f"{error}; left out, as nothing refers to it", stacklevel=2)
 
 
 def _leaks(references: Sequence[Reference]) -> list[str]:
@@ -237,11 +306,17 @@ def _other_categories(references: Sequence[Reference], instances: Instances) -> 
     return [f"{count:,} references name another category than their object's: {first}"] if count else []
 
 
-def missing_remark(missing: set[str], count: int, *, is_skipping_missing: bool) -> str:
+def missing_remark(
+    missing: set[str], infos: Sequence[PictureInfo], contents: Contents, *, is_skipping_missing: bool
+) -> str:
     """What to say of pictures that are not there; raises InputError unless they may be skipped."""
+    count = len(infos)
     if len(missing) == count:
+        name = min(missing)
+        example = contents.example(name)
         raise InputError(
-            f"none of the {count:,} pictures is there: --images must have {min(missing)} right inside"
+            f"none of the {count:,} pictures is there: --images must have {name} right inside, "
+            + (f"it has {example}" if example else "it has no pictures")
         )
     some = ", ".join(sorted(missing)[:_NAMES_SHOWN]) + ("…" if len(missing) > _NAMES_SHOWN else "")
     remark = f"{len(missing):,} of {count:,} pictures are missing: {some}"

@@ -1,20 +1,29 @@
 """Encoded pictures by their names, from a folder or from a zip that is read in place."""
 
+import os
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterable
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
 
 from cris.data.paths import check_relative, inside
 from cris.errors import InputError
+from cris.names import KnownNames, comparable
+from cris.picture import suffixes
 
 LARGEST_PICTURE = 512 * 2**20
 """Bytes; what claims to be larger once unpacked is refused."""
+_IS_UTF8 = 0x800
+"""Flag of a zip's member whose name is in UTF-8; else it is in code page 437."""
 
 
 class Pictures:
-    """Picture files in a folder, or in a zip, where a folder around all of them may be left out of names.
+    r"""Picture files in a folder, or in a zip, where a folder around all of them may be left out of names.
+
+    Names may have \ between folders, and composed letters where the files have decomposed ones, or the other
+    way round.
 
     Raises:
         InputError: the path is neither a folder nor a zip, or the zip has names that lead out of it.
@@ -36,7 +45,7 @@ class Pictures:
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Those of the names that are not there, in their order."""
-        return [name for name in names if not self._has(name)]
+        return [name for name in names if self._find(name) is None]
 
     def read(self, name: str) -> bytes:
         """The file's bytes.
@@ -44,11 +53,12 @@ class Pictures:
         Raises:
             InputError: it is missing, damaged in the zip, or its name leads out of the folder.
         """
-        if not self._has(name):
+        found = self._find(name)
+        if found is None:
             raise InputError(f"{self.source} has no picture {name!r}")
         if self._zip is None:
-            return inside(self.source, name).read_bytes()
-        member = self._members[name]
+            return inside(self.source, found).read_bytes()
+        member = self._members[found]
         if member.file_size > LARGEST_PICTURE:
             raise InputError(
                 f"{self.source}: {name!r} must be at most {LARGEST_PICTURE:,} bytes, got {member.file_size:,}"
@@ -58,15 +68,29 @@ class Pictures:
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise InputError(f"{self.source}: {name!r} cannot be unpacked: {error}") from error
 
-    def _has(self, name: str) -> bool:
-        if self._zip is None:
-            return inside(self.source, name).is_file()
+    def example(self, name: str) -> str | None:
+        """Return the name of a picture that is there, if possible of one in another folder called `name`."""
+        last = PurePosixPath(comparable(name)).name
+        there = sorted(_pictures(map(comparable, self._known)))
+        return next((each for each in there if PurePosixPath(each).name == last), next(iter(there), None))
+
+    def _find(self, name: str) -> str | None:
+        """Return what the file of that name is called here; None where there is none."""
+        if self._zip is None and inside(self.source, name).is_file():
+            return name
         check_relative(name)
-        return name in self._members
+        return self._known.find(name)
+
+    @cached_property
+    def _known(self) -> KnownNames:
+        if self._zip is not None:
+            return KnownNames(self._members)
+        paths = (Path(folder, file) for folder, _, files in os.walk(self.source) for file in files)
+        return KnownNames(path.relative_to(self.source).as_posix() for path in paths)
 
 
 def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInfo]:
-    """The files by their names, and by what is left of these without the folder around all files."""
+    """The files by their names, and by what is left of these without the folder around all pictures."""
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         try:
@@ -79,18 +103,36 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
             raise InputError(
                 f"{source}: {member.filename!r} is a symbolic link: zip the file that it points to"
             )
-        if member.filename in members:
-            raise InputError(f"{source} holds {member.filename!r} twice")
-        members[member.filename] = member
-    around = {name.partition("/")[0] if "/" in name else "" for name in members if not _is_of_macos(name)}
+        name = _name(member)
+        if name in members:
+            raise InputError(f"{source} holds {name!r} twice")
+        members[name] = member
+    pictures = _pictures(map(comparable, members))
+    around = {name.partition("/")[0] if "/" in name else "" for name in pictures}
     if len(around) == 1 and around != {""}:
         prefix = f"{around.pop()}/"
+        inner = {comparable(name): member for name, member in members.items()}
         members |= {
-            name.removeprefix(prefix): member for name, member in members.items() if name.startswith(prefix)
+            name.removeprefix(prefix): member for name, member in inner.items() if name.startswith(prefix)
         }
     return members
 
 
-def _is_of_macos(name: str) -> bool:
-    """What macOS puts beside the files when it makes a zip."""
-    return name.startswith("__MACOSX/")
+def _name(member: zipfile.ZipInfo) -> str:
+    """Return the member's name, which is in UTF-8 where a Mac wrote it, though the zip does not say so."""
+    if member.flag_bits & _IS_UTF8:
+        return member.filename
+    try:
+        return member.filename.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return member.filename
+
+
+def _pictures(names: Iterable[str]) -> list[str]:
+    """Return the names of pictures, without what macOS puts beside the files when it makes a zip."""
+    kinds = suffixes()
+    return [
+        name
+        for name in names
+        if PurePosixPath(name).suffix.lower() in kinds and not name.startswith("__MACOSX/")
+    ]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cris.data.annotations.instances import read_instances
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import data_set_of, read_references
 from cris.data.annotations.selection import Selection
 from cris.data.sources.conversion import Conversion, PictureFiles, join
@@ -17,6 +18,7 @@ def convert_refer(
     data_set: str | None = None,
     selection: Selection | None = None,
     is_skipping_missing: bool = False,
+    invalid: InvalidRows | None = None,
 ) -> Conversion:
     """The pictures of `refs(unc).p`, `refs(umd).p`, `refs(google).p` or `grefs(unc).json`.
 
@@ -27,16 +29,19 @@ def convert_refer(
         data_set: a key of SPLIT_SIZES to compare sizes with; by default told by the name of `refs`
         selection: what to leave out or mark
         is_skipping_missing: go on without pictures that are not there
+        invalid: what becomes of rows and pictures that are not as they must be; by default they are refused
 
     Raises:
         InputError: a file is not of its form; names file, row and field.
     """
-    references = read_references(refs)
+    invalid = invalid or InvalidRows()
+    references = read_references(refs, invalid)
     return join(
         references,
-        read_instances(instances),
+        read_instances(instances, invalid),
         PictureFiles(Pictures(images)),
         data_set=data_set or data_set_of(refs, references),
         selection=selection or Selection(),
         is_skipping_missing=is_skipping_missing,
+        invalid=invalid,
     )

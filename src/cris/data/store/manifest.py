@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,15 @@ class ShardInfo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Rows of the source, of one kind, that were not as they must be."""
+
+    count: int
+    first: str
+    """What was wrong with the first, and where it is."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
     """What manifest.json holds."""
 
@@ -72,6 +81,8 @@ class Manifest:
     objects: int
     splits: dict[str, SplitCounts]
     files: tuple[ShardInfo, ...]
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
+    """Kind of row, in the plural → what was left out; not in the file where it is nothing."""
 
 
 class Counter:
@@ -102,7 +113,13 @@ class Counter:
         return {split: SplitCounts(**self._splits[split]) for split in sorted(self._splits)}
 
 
-def make_manifest(source: SourceInfo, command: str, counter: Counter, files: Iterable[ShardInfo]) -> Manifest:
+def make_manifest(
+    source: SourceInfo,
+    command: str,
+    counter: Counter,
+    files: Iterable[ShardInfo],
+    left_out: Mapping[str, LeftOut],
+) -> Manifest:
     """The manifest of shards that were just written."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
@@ -114,13 +131,17 @@ def make_manifest(source: SourceInfo, command: str, counter: Counter, files: Ite
         objects=counter.objects,
         splits=counter.splits,
         files=tuple(files),
+        left_out=dict(left_out),
     )
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes manifest.json, through to the disk."""
     with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-        json.dump(asdict(manifest), file, indent=2)
+        content = asdict(manifest)
+        if not manifest.left_out:
+            del content["left_out"]
+        json.dump(content, file, indent=2)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
@@ -149,11 +170,13 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         source = content.pop("source")
         files, splits = content.pop("files"), content.pop("splits")
+        left_out = content.pop("left_out", {})
         return Manifest(
             **content,
             source=SourceInfo(**(source | {"remarks": tuple(source["remarks"])})),
             files=tuple(ShardInfo(**each) for each in files),
             splits={name: SplitCounts(**counts) for name, counts in splits.items()},
+            left_out={kind: LeftOut(**each) for kind, each in left_out.items()},
         )
     except (TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} is damaged: {error}") from error

@@ -6,17 +6,17 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
 import pyarrow as pa
 
 from cris.data.records import PictureRecord
 from cris.data.store.manifest import (
     MANIFEST,
     Counter,
+    LeftOut,
     Manifest,
     ShardInfo,
     SourceInfo,
@@ -27,11 +27,13 @@ from cris.data.store.manifest import (
 from cris.data.store.schema import SCHEMA, to_batch
 from cris.data.store.shards import open_shard, read_row
 from cris.errors import InputError
+from cris.lock import LOCK, locked
 
 SHARD_PICTURES = 512
 SHARD_BYTES = 64 * 2**20
 """A shard ends with the picture that reaches either, so cuts depend on the pictures alone."""
-_JOB, _LOCK, _SUFFIX = "job.json", ".lock", ".arrow"
+_INT64 = range(-(2**63), 2**63)
+_JOB, _SUFFIX = "job.json", ".arrow"
 
 
 def write_dataset(
@@ -42,6 +44,7 @@ def write_dataset(
     command: str,
     is_resuming: bool = False,
     overwrite: bool = False,
+    left_out: Callable[[], Mapping[str, LeftOut]] = dict,
 ) -> Manifest:
     """Writes the pictures to the folder `out`, which is there when all of it is.
 
@@ -55,6 +58,7 @@ def write_dataset(
         command: what made them, for the manifest
         is_resuming: go on with what a run of the same source left; does nothing when it had ended
         overwrite: replace the data set in `out`, and what another run left
+        left_out: tells, once the pictures are made, what of the source is not among them
 
     Raises:
         InputError: `out` is there already, another run began it, records are not valid, or the disk is full.
@@ -64,24 +68,27 @@ def write_dataset(
         return read_manifest(out)
     _check_free(out, overwrite=overwrite)
     partial = out.with_name(f".{out.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    with _locked(partial), _disk_full_explained(out):
+    with locked(partial), _disk_full_explained(out):
         _begin(partial, out, source, is_resuming=is_resuming, overwrite=overwrite)
         try:
-            manifest = _write_shards(partial, pictures, source, command)
+            manifest = _write_shards(partial, pictures, source, command, left_out)
         except BaseException:
             if not _shards(partial):  # nothing to go on with
                 shutil.rmtree(partial, ignore_errors=True)
             raise
         write_manifest(partial, manifest)
         (partial / _JOB).unlink()
-        (partial / _LOCK).unlink(missing_ok=True)
+        (partial / LOCK).unlink(missing_ok=True)  # which stays with the folder that gets another name
         _replace(partial, out)
     return manifest
 
 
 def _write_shards(
-    folder: Path, pictures: Callable[[int], Iterable[PictureRecord]], source: SourceInfo, command: str
+    folder: Path,
+    pictures: Callable[[int], Iterable[PictureRecord]],
+    source: SourceInfo,
+    command: str,
+    left_out: Callable[[], Mapping[str, LeftOut]],
 ) -> Manifest:
     counter, validator, files = Counter(), Validator(), []
     for path in _shards(folder):
@@ -97,8 +104,9 @@ def _write_shards(
         _write_shard(path, to_batch(group))
         files.append(_shard_info(path, len(group)))
     if not counter.pictures:
-        raise InputError("the source has no picture that anything could be written of")
-    return make_manifest(source, command, counter, files)
+        why = "".join(f"; left out: {each.first}" for each in left_out().values())
+        raise InputError(f"the source has no picture that anything could be written of{why}")
+    return make_manifest(source, command, counter, files, left_out())
 
 
 class Validator:
@@ -136,6 +144,8 @@ class Validator:
 
 
 def _add(known: set[int], number: int, what: str) -> None:
+    if number not in _INT64:
+        raise InputError(f"{what} must be a whole number of at most 64 bits, got {number}")
     if number in known:
         raise InputError(f"{what} {number} is there twice")
     known.add(number)
@@ -208,7 +218,7 @@ def _begin(partial: Path, out: Path, source: SourceInfo, *, is_resuming: bool, o
             raise InputError(f"{out} was begun from another source: pass --overwrite to begin anew")
         raise InputError(f"{out} was begun: pass --resume to go on, or --overwrite to begin anew")
     for path in partial.iterdir():
-        if path.name != _LOCK and not (is_resuming and is_same and path.suffix == _SUFFIX):
+        if path.name != LOCK and not (is_resuming and is_same and path.suffix == _SUFFIX):
             path.unlink()
     job.write_text(json.dumps(source.fingerprint), encoding="utf-8")
 
@@ -220,15 +230,6 @@ def _replace(partial: Path, out: Path) -> None:
         out.rename(old)
     partial.rename(out)
     shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def _locked(partial: Path) -> Iterator[None]:
-    try:
-        with filelock.FileLock(partial / _LOCK, timeout=0):
-            yield
-    except filelock.Timeout as error:
-        raise InputError(f"another process is writing {partial}: wait for it, or stop it") from error
 
 
 @contextmanager

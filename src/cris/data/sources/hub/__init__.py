@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cris.data.annotations.instances import Instances
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference
 from cris.data.annotations.selection import Selection
 from cris.data.sources.conversion import Contents, Conversion, PictureFiles, join
@@ -24,6 +25,7 @@ def convert_hub(
     instances: Path | None = None,
     selection: Selection | None = None,
     is_skipping_missing: bool = False,
+    invalid: InvalidRows | None = None,
 ) -> Conversion:
     """The pictures of a re-release that lies in a folder (or is one file).
 
@@ -33,11 +35,13 @@ def convert_hub(
         instances: COCO's instances_train2014.json, for MDETR's files, which come without masks
         selection: what to leave out or mark
         is_skipping_missing: go on without pictures that are not there
+        invalid: what becomes of rows and pictures that are not as they must be; by default they are refused
 
     Raises:
         ColumnError: the columns are those of no known layout.
         InputError: a row is not as it must be; names file, row and field.
     """
+    invalid = invalid or InvalidRows()
     remarks: list[str] = []
     contents: Contents
     data_set = _data_set(folder)
@@ -48,17 +52,17 @@ def convert_hub(
     if files := _parquet_files(folder):
         layout = layout_of(files, LAYOUTS)
         if layout is object_rows.LAYOUT:
-            objects = object_rows.read_object_rows(files)
+            objects = object_rows.read_object_rows(files, invalid)
             references, source, contents = objects.references, objects.instances, objects.contents
             remarks = objects.remarks
         elif layout is picture_rows.LAYOUT:
-            pictures = picture_rows.read_picture_rows(files)
+            pictures = picture_rows.read_picture_rows(files, invalid)
             references, source, contents = pictures.references, pictures.instances, pictures.contents
         else:
-            references, source = reference_rows.read_reference_rows(files)
+            references, source = reference_rows.read_reference_rows(files, invalid)
             contents = _picture_files(images, layout.name)
     elif files := _mdetr_files(folder):
-        references, source, data_set = read_mdetr(files, instances)
+        references, source, data_set = read_mdetr(files, instances, invalid)
         contents = _picture_files(images, "MDETR")
     else:
         raise InputError(f"{folder} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
@@ -69,6 +73,7 @@ def convert_hub(
         data_set=data_set,
         selection=selection or Selection(),
         is_skipping_missing=is_skipping_missing,
+        invalid=invalid,
     )
     conversion.remarks.extend(remarks)
     return conversion

@@ -13,6 +13,7 @@ from cris.data.annotations.instances import (
     picture_info,
     read_instances,
 )
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import SPLITS, Reference, Sentence
 from cris.errors import InputError
 
@@ -26,14 +27,17 @@ def mdetr_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*.json") if _FILE.fullmatch(path.name))
 
 
-def read_mdetr(files: Sequence[Path], instances: Path | None) -> tuple[list[Reference], Instances, str]:
+def read_mdetr(
+    files: Sequence[Path], instances: Path | None, invalid: InvalidRows
+) -> tuple[list[Reference], Instances, str]:
     """References, annotations and the data set's name from files of one data set, one for each split.
 
     A row is a sentence with its boxes; those about the same objects become one reference. MDETR's own
     files have no masks: `instances`, COCO's file, has them.
 
     Raises:
-        InputError: a file is not of that form, or there are no masks.
+        InputError: a file is not of that form, or a row of it and `invalid` refuses that, or there are no
+            masks.
     """
     names = {path: _names(path) for path in files}
     data_sets = {data_set for data_set, _ in names.values()}
@@ -41,9 +45,9 @@ def read_mdetr(files: Sequence[Path], instances: Path | None) -> tuple[list[Refe
         raise InputError(
             f"files must be of one data set, got {', '.join(sorted(data_sets))}: move all but one away"
         )
-    rows = [row for path in files for row in _sentences(path, names[path][1])]
+    rows = [row for path in files for row in _sentences(path, names[path][1], invalid)]
     if instances is not None:
-        source = read_instances(instances)
+        source = read_instances(instances, invalid)
     else:
         source = _own_instances(rows)
     data_set = data_sets.pop()
@@ -84,7 +88,7 @@ def _names(path: Path) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _sentences(path: Path, split: str) -> list[_SentenceRow]:
+def _sentences(path: Path, split: str, invalid: InvalidRows) -> list[_SentenceRow]:
     content = as_row(str(path), read_json(path))
     categories = {}
     for number, fields in enumerate(content.rows("categories")):
@@ -92,16 +96,23 @@ def _sentences(path: Path, split: str) -> list[_SentenceRow]:
         categories[row.whole("id")] = row.text("name")
     rows: dict[int, _SentenceRow] = {}
     for number, fields in enumerate(content.rows("images")):
-        sentence = _SentenceRow(as_row(f"{path}: images row {number}", fields), split, categories)
-        if sentence.id in rows:
-            raise InputError(f"{sentence.row.where}: id {sentence.id} is there twice")
-        rows[sentence.id] = sentence
+        with invalid.checked("sentences"):
+            sentence = _SentenceRow(as_row(f"{path}: images row {number}", fields), split, categories)
+            if sentence.id in rows:
+                raise InputError(f"{sentence.row.where}: id {sentence.id} is there twice")
+            rows[sentence.id] = sentence
     for number, fields in enumerate(content.rows("annotations")):
-        row = as_row(f"{path}: annotations row {number}", fields)
-        if row.whole("image_id") not in rows:
-            raise row.error("image_id", "the id of one of the images", row.value("image_id"))
-        rows[row.whole("image_id")].boxes.append(row)
-    return list(rows.values())
+        with invalid.checked("boxes"):
+            row = as_row(f"{path}: annotations row {number}", fields)
+            if row.whole("image_id") not in rows:
+                raise row.error("image_id", "the id of one of the images", row.value("image_id"))
+            rows[row.whole("image_id")].boxes.append(row)
+    whole: list[_SentenceRow] = []
+    for sentence in rows.values():
+        with invalid.checked("sentences"):
+            sentence.object_ids()  # without one of its objects it would mean something else
+            whole.append(sentence)
+    return whole
 
 
 def _own_instances(rows: Sequence[_SentenceRow]) -> Instances:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cris.data.annotations.fields import Row
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, Sentence
 from cris.data.sources.hub.parquet import (
     Column,
@@ -53,7 +54,7 @@ class ObjectRows:
     remarks: list[str]
 
 
-def read_object_rows(files: Sequence[Path]) -> ObjectRows:
+def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     """The references, objects and pictures of files of that layout.
 
     Rows of the same picture are found by its file name; COCO's picture ids are in the names, other pictures
@@ -61,13 +62,16 @@ def read_object_rows(files: Sequence[Path]) -> ObjectRows:
     several, of which the others are lost: they are counted.
 
     Raises:
-        InputError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be, and `invalid` refuses it; names file, row and field.
     """
     table = _Table()
+    place = 0
     for path in files:
         split = split_of_file(path)
         for row in rows([path], [column.name for column in LAYOUT.columns]):
-            table.add(row, split)
+            with invalid.checked("rows"):
+                table.add(row, split, place)
+            place += 1
     remarks = []
     if table.partial:
         remarks.append(
@@ -76,7 +80,9 @@ def read_object_rows(files: Sequence[Path]) -> ObjectRows:
         )
     return ObjectRows(
         references=table.references,
-        instances=Instances(str(files[0].parent), table.pictures.values(), table.annotations.values()),
+        instances=Instances(
+            str(files[0].parent), table.pictures.values(), table.annotations.values(), invalid
+        ),
         contents=ParquetPictures(files, table.places),
         remarks=remarks,
     )
@@ -92,8 +98,8 @@ class _Table:
         self.places: dict[int, int] = {}
         self.partial = 0
 
-    def add(self, row: Row, split: str) -> None:
-        picture = self._picture(row)
+    def add(self, row: Row, split: str, place: int) -> None:
+        picture = self._picture(row, place)
         annotation = self._annotation(row, picture)
         self.references.append(
             Reference(
@@ -107,7 +113,7 @@ class _Table:
             )
         )
 
-    def _picture(self, row: Row) -> PictureInfo:
+    def _picture(self, row: Row, place: int) -> PictureInfo:
         name = row.text("file_name")
         coco = _COCO_NAME.fullmatch(name)
         file_name = coco[1] + coco[3] if coco else name
@@ -121,7 +127,7 @@ class _Table:
             if number in self.places:
                 raise row.error("file_name", "another name for another picture", name)
             self.pictures[file_name] = info
-            self.places[number] = len(self.references)
+            self.places[number] = place
         elif (height, width) != (info.height, info.width):
             expected = f"of {info.height}×{info.width} pixels, as in an earlier row of {file_name}"
             raise row.error("image", expected, f"{height}×{width}")

@@ -166,11 +166,15 @@ class ParquetPictures:
         """The file names of the pictures that are not there: none."""
         return set()
 
+    def example(self, name: str) -> str | None:
+        """Return no name, as no picture is missing."""
+        return None
+
     def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
         """The pictures in the order of their rows."""
         return sorted(infos, key=lambda info: self._places[info.id])
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes]:
+    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
         """The encoded pictures, one at a time."""
         wanted = {self._places[info.id] for info in infos}
         for place, row in enumerate(rows(self._files, ["image"])):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cris.data.annotations.fields import Row, as_row
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, Sentence
 from cris.data.sources.hub.parquet import (
     Column,
@@ -55,31 +56,37 @@ class PictureRows:
     contents: ParquetPictures
 
 
-def read_picture_rows(files: Sequence[Path]) -> PictureRows:
+def read_picture_rows(files: Sequence[Path], invalid: InvalidRows) -> PictureRows:
     """The references, objects and pictures of files of that layout.
 
     A picture without an id of its own gets the number of its row, which names it too.
 
     Raises:
-        InputError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be, and `invalid` refuses it; names file, row and field.
     """
     pictures: list[PictureInfo] = []
     annotations: list[Annotation] = []
     references: list[Reference] = []
     places: dict[int, int] = {}
+    place = -1
     for path in files:
         split = split_of_file(path)
         for row in rows([path], [column.name for column in LAYOUT.columns]):
-            picture = _picture(row, len(pictures))
-            places[picture.id] = len(pictures)
-            pictures.append(picture)
-            for number, fields in enumerate(row.rows("samples")):
-                sample = as_row(f"{row.where}: samples row {number}", fields)
-                annotations.append(_annotation(sample, picture))
-                references.append(_reference(sample, picture, split))
+            place += 1
+            with invalid.checked("rows"):
+                picture = _picture(row, place)
+                samples = row.rows("samples")
+                places[picture.id] = place
+                pictures.append(picture)
+                for number, fields in enumerate(samples):
+                    with invalid.checked("samples"):
+                        sample = as_row(f"{row.where}: samples row {number}", fields)
+                        annotation = _annotation(sample, picture)
+                        references.append(_reference(sample, picture, split))
+                        annotations.append(annotation)
     return PictureRows(
         references=references,
-        instances=Instances(str(files[0].parent), pictures, annotations),
+        instances=Instances(str(files[0].parent), pictures, annotations, invalid),
         contents=ParquetPictures(files, places),
     )
 

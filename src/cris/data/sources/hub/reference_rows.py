@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cris.data.annotations.fields import Row, as_row
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo, annotation_of, picture_info
+from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, sentence_of, split_of
 from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
 from cris.data.sources.hub.parquet import Column, Layout, is_list, is_struct, is_text, is_whole, rows
@@ -29,34 +30,35 @@ LAYOUT = Layout(
 )
 
 
-def read_reference_rows(files: Sequence[Path]) -> tuple[list[Reference], Instances]:
+def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[list[Reference], Instances]:
     """The references of files of that layout, and the objects they mean; there are no others.
 
     The box is that of the raw annotation, as the column `bbox` has corners.
 
     Raises:
-        InputError: a row is not as it must be; names file, row and field.
+        InputError: a row is not as it must be, and `invalid` refuses it; names file, row and field.
     """
     references: dict[int, Reference] = {}
     pictures: dict[int, PictureInfo] = {}
     annotations: dict[int, Annotation] = {}
     for row in rows(files, [column.name for column in LAYOUT.columns]):
-        picture = picture_info(_inner(row, "raw_image_info"))
-        annotation = annotation_of(_inner(row, "raw_anns"), COCO_CATEGORIES)
-        if picture.id != row.whole("image_id"):
-            raise row.error("image_id", f"that of raw_image_info, {picture.id}", row.value("image_id"))
-        if annotation.id != row.whole("ann_id"):
-            raise row.error("ann_id", f"that of raw_anns, {annotation.id}", row.value("ann_id"))
-        if pictures.setdefault(picture.id, picture) != picture:
-            raise row.error("raw_image_info", "that of the earlier rows of its picture", picture)
-        annotations.setdefault(annotation.id, annotation)
-        reference = _reference(row, picture, annotation)
-        if reference.id in references:
-            raise InputError(
-                f"{row.where}: ref_id {reference.id} is that of {references[reference.id].where} too"
-            )
-        references[reference.id] = reference
-    instances = Instances(str(files[0].parent), pictures.values(), annotations.values())
+        with invalid.checked("rows"):
+            picture = picture_info(_inner(row, "raw_image_info"))
+            annotation = annotation_of(_inner(row, "raw_anns"), COCO_CATEGORIES)
+            if picture.id != row.whole("image_id"):
+                raise row.error("image_id", f"that of raw_image_info, {picture.id}", row.value("image_id"))
+            if annotation.id != row.whole("ann_id"):
+                raise row.error("ann_id", f"that of raw_anns, {annotation.id}", row.value("ann_id"))
+            if pictures.setdefault(picture.id, picture) != picture:
+                raise row.error("raw_image_info", "that of the earlier rows of its picture", picture)
+            annotations.setdefault(annotation.id, annotation)
+            reference = _reference(row, picture, annotation)
+            if reference.id in references:
+                raise InputError(
+                    f"{row.where}: ref_id {reference.id} is that of {references[reference.id].where} too"
+                )
+            references[reference.id] = reference
+    instances = Instances(str(files[0].parent), pictures.values(), annotations.values(), invalid)
     return list(references.values()), instances
 
 
