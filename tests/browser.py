@@ -82,10 +82,9 @@ def _succeeds(*command: str, seconds: int = _START_SECONDS) -> bool:
 @contextmanager
 def launched() -> Iterator[Browser]:
     """Run the browser, without a window."""
+    path = find_or_fetch_browser()  # which starts a playwright of its own
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_or_fetch_browser(), args=_ARGUMENTS, timeout=_PATIENCE_MS
-        )
+        browser = playwright.chromium.launch(executable_path=path, args=_ARGUMENTS, timeout=_PATIENCE_MS)
         try:
             yield browser
         finally:
