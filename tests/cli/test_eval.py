@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from cris import Segmenter
 from cris.checkpoint import load_checkpoint, save_checkpoint

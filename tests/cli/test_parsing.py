@@ -27,7 +27,7 @@ from tests.cli.conftest import Cris
             "got 'refcocog'; did you mean refcocog-google or refcocog-umd?",
         ),
         (("convert", "foo"), "expected nothing more, got 'foo': choose released, clip"),
-        (("convert",), "expected one of released, clip after cris convert, got nothing"),
+        (("convert",), "expected one of released, clip, imagenet after cris convert, got nothing"),
         (("train", "cris-scenes", "--lr", "3"), "no option --lr: did you mean --optimizer.learning-rate?"),
         (("train", "cris-scenes", "--batch-size=3"), "did you mean --sampling.pictures?"),
         (("train", "cris-scenes", "--model.image.widht", "3"), "did you mean --model.image.width?"),

@@ -5,14 +5,13 @@ from math import isclose
 
 import pytest
 
-from cris.checkpoint import Checkpoint
+from cris.config_file import StoredConfig
 from cris.model.config import InferenceConfig
 from cris.model.efficientnet_lite import EfficientNetLite
-from cris.model.tokenizer import Tokenizer
 from cris.training.config import flat, resolved
 from cris.training.optim import learning_rate
 from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
-from tests.small import KINDS, small_cris
+from tests.small import KINDS
 
 OBJECTS = {
     "refcoco": 42_404,
@@ -151,8 +150,7 @@ def test_the_ablation_has_the_papers_seven_rows():
 @pytest.mark.parametrize("kind", ["clip", "lite"])
 def test_finetuning_keeps_encoders_that_know_much(kind: str):
     inference = InferenceConfig(input_size=64, sentence_length=16, threshold=0.4, peak_threshold=0.7)
-    model = small_cris(KINDS[kind])
-    config = finetune(Checkpoint(model=model, tokenizer=Tokenizer(), inference=inference, card=""))
+    config = finetune(StoredConfig(model=KINDS[kind], inference=inference))
     assert config.model == KINDS[kind]
     assert config.inference == replace(inference, peak_threshold=0.0)
     kept = config.freeze_encoder_norms, config.optimizer.freeze_text, config.optimizer.backbone_factor
