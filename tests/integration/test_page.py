@@ -191,13 +191,6 @@ def test_what_is_wrong_is_told(page: Page):
     assert told.locator("img").count() == 0
 
 
-def test_a_file_that_is_no_picture_is_told_at_upload_and_taken_away(page: Page):
-    content = {"name": "notes.png", "mimeType": "image/png", "buffer": b"no picture"}
-    page.locator("#picture input[type=file]").first.set_input_files(content)
-    expect(page.locator(".toast-body")).to_contain_text("expected a picture")
-    expect(page.locator("#picture img")).to_have_count(0)
-
-
 @pytest.mark.parametrize("keys", ["Control+Enter", "Meta+Enter"])
 def test_control_and_enter_find(page: Page, keys: str):
     content = {"name": "scene.png", "mimeType": "image/png", "buffer": encoded(SAMPLE.image)}

@@ -110,7 +110,7 @@ def test_a_signal_to_all_processes_of_a_run_saves_with_workers_too(tmp_path: Pat
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 def test_a_second_run_in_the_folder_of_one_that_trains_is_refused(processes: str, tmp_path: Path) -> None:
-    first = start(tmp_path, "--max-steps", "100000", "--checkpoint-every", "1")
+    first = start(tmp_path, "--max-steps", "5000", "--checkpoint-every", "1")
     assert first.stdout is not None
     assert "step 1/" in first.stdout.readline()
     second = start(tmp_path, "--max-steps", "3", "--resume", "auto", "--processes", processes)
@@ -191,7 +191,7 @@ def test_a_dry_run_tells_time_and_memory_and_writes_nothing(tmp_path: Path, caps
     out = tmp_path / "run"
     assert train(out, "--dry-run") == 0
     told = capsys.readouterr().out
-    assert "s a step; 5,600 steps take about" in told
+    assert "s a step (measured); 5,600 steps take about" in told
     assert "with 2 pictures at a time in each process" in told
     assert not out.exists()
 

@@ -172,9 +172,6 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
         )
         gr.HTML(_FOOT)
 
-        async def look(path: str | None) -> object:
-            return await _look(batcher, path)
-
         async def ask(path: str | None, text: str) -> Findings:
             return await _ask(batcher, path, text)
 
@@ -185,9 +182,6 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
             "show_progress": "hidden",
             "api_visibility": "private",
         }
-        picture.upload(
-            look, picture, picture, show_progress="hidden", api_visibility="private", concurrency_limit=None
-        )
         for event in (find.click, sentences.submit, examples.load_input_event.then):
             event(
                 ask,
@@ -201,23 +195,6 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
         picture.clear(lambda: None, outputs=findings, api_visibility="private").then(**drawn)
     assert isinstance(blocks, gr.Blocks)
     return blocks
-
-
-async def _look(batcher: Batcher, path: str | None) -> object:
-    """Tells at once of a file that is no picture, and takes it away; a picture gets encoded meanwhile."""
-    if path is None:
-        return gr.skip()
-    try:
-        content = await asyncio.to_thread(Path(path).read_bytes)
-        await batcher.ask(make_ask(content, [], frozenset(), batcher.limits))
-    except FileNotFoundError:
-        return gr.skip()
-    except RefusalError as refusal:
-        if refusal.body["error"] != "bad_picture":  # busy, say: it is read again when it is asked about
-            return gr.skip()
-        gr.Warning(html.escape(_sentence(refusal), quote=False))
-        return None
-    return gr.skip()
 
 
 def _sentence(refusal: RefusalError) -> str:
