@@ -3,14 +3,16 @@
 python -m tools.release cris-scenes RUN
 python -m tools.release cris-photos RUN --data DATA --real REAL --dtype int8
 
-DATA is the data set of `cris data coco` that the run learned from; its split val decides. REAL is a folder
-with instances.json and images, none of which was trained on: the card's figures are measured on it.
+DATA is the data set of `cris data coco` that the run learned from; its split val decides, on --sizes of the
+input, too. REAL is a folder with instances.json and images, none of which was trained on: the card's figures
+are measured on it.
 """
 
 import argparse
 import json
+import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from cris.data.scenes import SCENES_VERSION
 from cris.data.store.manifest import read_manifest
 from cris.evaluation.calibration import answers, fit, reliability
 from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Examples, SceneExamples
+from cris.evaluation.examples import Example, Examples, SceneExamples
 from cris.evaluation.metrics import GOOD_IOU, Summary
 from cris.evaluation.results import Evaluation
 from cris.evaluation.stored_examples import StoredExamples
@@ -49,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--before", type=Path, nargs="*", default=[], help="runs that it went on from")
     parser.add_argument("--data", type=Path, help="what the run learned from (cris-photos)")
     parser.add_argument("--real", type=Path, help="folder with instances.json and images (cris-photos)")
-    parser.add_argument("--limit", type=int, help="choose on the first so many sentences of val only")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[], help="input sizes to choose from")
+    parser.add_argument("--every", type=int, default=1, help="choose on each Nth sentence of an image")
     parser.add_argument("--people", default=UNMEASURED, help="in words, how good it is on people's sentences")
     parser.add_argument("--dtype", default="float16", choices=("float32", "float16", "int8"))
     parser.add_argument("--out", type=Path, help="folder to write; by default the one in the package")
@@ -92,14 +95,14 @@ def release_scenes(options: argparse.Namespace) -> str:
 def release_photos(options: argparse.Namespace) -> str:
     """Choose on the split val of what was learned from, measure on other photographs; return the card."""
     checkpoint = load_run(options.run)
-    validation = StoredExamples(options.data, "val", options.limit)
+    validation = [thinned(each, options.every) for each in StoredExamples(options.data, "val")]
+    checkpoint = replace(checkpoint, inference=best_size(checkpoint, validation, options.sizes))
     inference = choose(checkpoint, validation, validation)
     save(options, checkpoint, inference)
     with tempfile.TemporaryDirectory() as folder:
         test = made_sentences(options.real, Path(folder) / "data")
         measured = measure(options.out, test)
         asked = ask_words(options.out, options.real, Path(folder) / "figures.json")
-        tested = len(json.loads((options.real / "instances.json").read_text(encoding="utf-8"))["images"])
     run = json.loads((options.run / "config.json").read_text(encoding="utf-8"))
     splits = read_manifest(options.data).splits
     interval = measured.intervals["mean_iou"]
@@ -115,7 +118,7 @@ def release_photos(options: argparse.Namespace) -> str:
             dtype={"int8": "int8 (text encoder) and float16"}.get(options.dtype, options.dtype),
             words=inference.sentence_length - 2,
             peak_threshold=inference.peak_threshold,
-            val_sentences=validation.sentences,
+            val_sentences=sum(len(each.truths) for each in validation),
             val_photographs=len(validation),
             blocks=len(list(model.image_encoder.blocks)),
             learning_blocks=len(list(model.image_encoder.blocks)) - run["optimizer"]["frozen_image_blocks"],
@@ -127,7 +130,7 @@ def release_photos(options: argparse.Namespace) -> str:
             pictures=run["sampling"]["pictures"],
             sentences=run["sampling"]["sentences"],
             hours=sum(hours_of(each) for each in (*options.before, options.run)),
-            photographs=tested,
+            photographs=len(test),
             rows=table([*areas, ("all", measured.total)], columns),
             kinds=table(list(measured.kinds.items()), columns),
             low=interval.low,
@@ -152,7 +155,30 @@ def load_run(run: Path) -> Checkpoint:
     return load_checkpoint(next(folder for folder in folders if folder.is_dir()))
 
 
-def choose(checkpoint: Checkpoint, examples: Examples, calibrating: Examples) -> InferenceConfig:
+def thinned(example: Example, every: int) -> Example:
+    """Return the image with each Nth of its sentences."""
+    return replace(example, truths=example.truths[::every])
+
+
+def best_size(checkpoint: Checkpoint, examples: Sequence[Example], sizes: Sequence[int]) -> InferenceConfig:
+    """Return the checkpoint's way to be asked with the input size that has the highest gIoU on examples.
+
+    Without sizes to choose from it stays.
+    """
+    found: dict[int, float] = {}
+    for size in sizes:
+        inference = replace(checkpoint.inference, input_size=size)
+        segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, inference, device="cpu")
+        choice = choose_threshold(segmenter, examples)
+        found[size] = max(choice.peaks.values(), default=max(choice.mean_ious.values()))
+        print(f"input of {size} pixels: gIoU {found[size]:.3f} on validation", file=sys.stderr, flush=True)
+    best = max(found, key=lambda size: found[size], default=checkpoint.inference.input_size)
+    return replace(checkpoint.inference, input_size=best)
+
+
+def choose(
+    checkpoint: Checkpoint, examples: Iterable[Example], calibrating: Iterable[Example]
+) -> InferenceConfig:
     """Return the checkpoint's way to be asked with thresholds and a calibration chosen on examples."""
     inference = checkpoint.inference
     segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, inference, device="cpu")
