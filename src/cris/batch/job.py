@@ -11,6 +11,7 @@ from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
 from cris.engines.exported import is_exported
 from cris.errors import InputError
+from cris.files import sha256_of
 from cris.names import KnownNames
 
 SCHEMA_VERSION = 1
@@ -164,8 +165,4 @@ def _groups(tasks: Iterable[Task], shard_rows: int) -> Iterator[tuple[Task, ...]
 
 
 def _sha256s(checkpoint: Path) -> list[str]:
-    digests = []
-    for name in model_files(checkpoint):
-        with (checkpoint / name).open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return digests
+    return [sha256_of(checkpoint / name) for name in model_files(checkpoint)]

@@ -116,7 +116,7 @@ class Output:
             )
         # The old manifest stays until the new one takes its place: a run killed here leaves a folder of ours.
         for name in names:
-            if re.fullmatch(r"\.?rows-\d+-of-\d+\.parquet(\.unfinished)?", name):
+            if re.fullmatch(r"(\.\w+-)?rows-\d+-of-\d+\.parquet", name):
                 self._filesystem.rm_file(self._at(name))
         if is_local(self._filesystem):
             Path(self._path).mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ import jinja2
 from cris import __version__
 from cris.environment import in_one_line
 from cris.errors import InputError
+from cris.files import atomic_file
 from cris.training.curves import Points, draw_curves
 from cris.training.tracking import METRICS, SHEETS, read_metrics
 
@@ -172,7 +173,5 @@ def _render(template: str, summary: Summary, out: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole, or not at all."""
-    partial = file.with_name(f".{file.name}")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(file)
+    with atomic_file(file) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")
