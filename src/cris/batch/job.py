@@ -55,7 +55,7 @@ class Shard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class BulkJob:
     """Everything that decides the rows."""
 
     source: str
@@ -91,7 +91,7 @@ def plan_job(
     *,
     shard_rows: int = SHARD_ROWS,
     options: AnswerOptions = AnswerOptions(),
-) -> Job:
+) -> BulkJob:
     """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
 
     Raises:
@@ -113,7 +113,7 @@ def plan_job(
         asdict(options),
     ):
         digest.update(json.dumps(part).encode() + b"\n")
-    return Job(source=source, shards=shards, fingerprint=digest.hexdigest())
+    return BulkJob(source=source, shards=shards, fingerprint=digest.hexdigest())
 
 
 def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from cris.card import SUMMARY, read_front_matter
 from cris.cli.console import figures_table, progress, show
-from cris.cli.output import written_together
 from cris.errors import InputError
+from cris.files import atomic_files
+from cris.jobs import check_folder
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Command:
             evaluation=evaluation,
             split_size=len(Scenes("test")),
         )
-        with written_together(self.out) as folder:
+        with atomic_files(self.out) as folder:
             (folder / PAGE).write_text(page, encoding="utf-8")
         show(_cards_table([*photographs, *scenes]))
         show(f"{self.model} {_in_words(figures_of(photographs))}")
@@ -81,8 +82,7 @@ class Command:
         return 0
 
     def _check_free(self) -> None:
-        if self.out.exists() and not self.out.is_dir():
-            raise InputError(f"--out must name a folder, {self.out} is a file")
+        check_folder(self.out)
         page = self.out / PAGE
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
             raise InputError(f"{page} is not the page of a demo: choose another --out")

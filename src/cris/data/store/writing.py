@@ -26,6 +26,7 @@ from cris.data.store.schema import SCHEMA, to_batch
 from cris.data.store.shards import open_shard, read_row
 from cris.errors import InputError
 from cris.files import atomic_file, replace_folder, sha256_of
+from cris.jobs import check_folder, is_unused
 from cris.lock import LOCK, locked
 
 SHARD_PICTURES = 512
@@ -194,11 +195,8 @@ def _is_done(out: Path, source: SourceInfo) -> bool:
 
 
 def _check_free(out: Path, *, overwrite: bool) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError(f"--out must name a folder, {out} is a file")
-    if not (out / MANIFEST).is_file() and any(out.iterdir()):
+    check_folder(out)
+    if not (out / MANIFEST).is_file() and not is_unused(out):
         raise InputError(f"{out} holds other things than a data set: choose another --out")
     if (out / MANIFEST).is_file() and not overwrite:
         raise InputError(f"{out} holds a data set: choose another --out, or pass --overwrite")
