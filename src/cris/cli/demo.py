@@ -43,13 +43,12 @@ class Command:
     def run(self) -> int:
         """Segments, measures, writes the page and prints its figures."""
         from cris.data.scenes import Scenes
-        from cris.demo.gallery import environment, figures_of, photograph_cards, render, scene_cards
+        from cris.demo.gallery import figures_of, photograph_cards, render, scene_cards
         from cris.evaluation.evaluate import evaluate
         from cris.evaluation.examples import SceneExamples
         from cris.evaluation.results import Evaluation
         from cris.segmenter import Segmenter
 
-        environment()  # before the work, should it not be installed
         self._check_free()
         examples = SceneExamples("test", self.limit)
         summary = read_front_matter(resolve(self.model)).get(SUMMARY, "")
