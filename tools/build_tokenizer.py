@@ -10,6 +10,7 @@ import gzip
 import hashlib
 from pathlib import Path
 
+from cris.files import sha256_of
 from cris.model.tokenizer import CLIP_TABLE, Tokenizer
 
 SOURCE_SHA256 = "924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a"
@@ -32,7 +33,7 @@ def main() -> None:
     tokenizer = Tokenizer.from_merges([(left, right) for left, right in pairs])
     assert tokenizer.vocab_size == VOCABULARY
     tokenizer.save(arguments.out)
-    print(f"{arguments.out}: sha256 {hashlib.sha256(arguments.out.read_bytes()).hexdigest()}")
+    print(f"{arguments.out}: sha256 {sha256_of(arguments.out)}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,13 @@ from torch import Tensor, nn
 
 from cris.config_file import CONFIG, StoredConfig, read_config, write_config
 from cris.errors import InputError
+from cris.files import atomic_folder, whole_folder
 from cris.model.build import build_cris
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.fill import Source, fill
 from cris.model.int8 import SCALE, dequantize, quantize_rows
 from cris.model.tokenizer import Tokenizer
-from cris.registry import whole_checkpoint
 
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "README.md"
 TRAIN_STATE = "train_state.pt"
@@ -66,26 +65,18 @@ def save_checkpoint(
         )
     folder = Path(folder).resolve()
     _check_free(folder, overwrite=overwrite)
-    unfinished = _beside(folder, "unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
+    with atomic_folder(folder, is_synced=True) as unfinished:
         write_config(unfinished / CONFIG, StoredConfig(model=model.config, inference=inference))
         _save_weights(unfinished / WEIGHTS, model, dtype)
         tokenizer.save(unfinished / TOKENIZER)
         (unfinished / CARD).write_text(card, encoding="utf-8", newline="\n")
         if train_state is not None:
             torch.save(dict(train_state), unfinished / TRAIN_STATE)
-        _sync(unfinished)
-        _put_in_place(unfinished, folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
     """Reads a checkpoint folder; InputError names the file that is missing, damaged or foreign."""
-    folder = whole_checkpoint(folder)
+    folder = whole_folder(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} must be a checkpoint folder, but there is no folder of that name")
     config = read_config(_file(folder, CONFIG))
@@ -154,10 +145,6 @@ def _file(folder: Path, name: str) -> Path:
     return path
 
 
-def _beside(folder: Path, what: str) -> Path:
-    return folder.with_name(f".{folder.name}.{what}")
-
-
 def _check_free(folder: Path, *, overwrite: bool) -> None:
     if not folder.exists():
         return
@@ -168,23 +155,3 @@ def _check_free(folder: Path, *, overwrite: bool) -> None:
         raise InputError(f"{folder} holds other files ({foreign[0]}, for one): choose a new folder")
     if names and not overwrite:
         raise InputError(f"{folder} already holds a checkpoint: choose another folder, or overwrite it")
-
-
-def _sync(folder: Path) -> None:
-    """Has the system write the folder's files to the disk, so that none is empty after a power cut."""
-    if os.name == "posix":  # elsewhere a file opened for reading cannot be synced
-        for path in [*folder.iterdir(), folder]:
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-
-
-def _put_in_place(unfinished: Path, folder: Path) -> None:
-    previous = _beside(folder, "previous")
-    if folder.exists():
-        shutil.rmtree(previous, ignore_errors=True)
-        folder.rename(previous)
-    unfinished.rename(folder)
-    shutil.rmtree(previous, ignore_errors=True)

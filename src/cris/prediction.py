@@ -1,7 +1,6 @@
 """What the model found: a mask with its probability, score and box, ready to draw and to store."""
 
 import io
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +13,7 @@ from PIL import Image
 from cris.ambiguity import Check, ambiguity, gather
 from cris.calibration import IDENTITY, Calibration
 from cris.errors import InputError
+from cris.files import atomic_file
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
 
@@ -214,14 +214,8 @@ class Prediction:
             raise InputError(
                 f"a mask is saved as .png, got {path}: for a picture of it use overlay().save(path)"
             )
-        partial = path.with_name(f".{os.getpid()}-{path.name}")
-        try:
-            with partial.open("xb") as file:
-                self.image("mask").save(file, format="PNG")
-            partial.replace(path)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+        with atomic_file(path) as partial, partial.open("wb") as file:
+            self.image("mask").save(file, format="PNG")
 
 
 def _found(

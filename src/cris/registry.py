@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from cris.errors import InputError
+from cris.files import whole_folder
 from cris.weights import cache_folder, download, download_from_hub
 
 Kind = Literal["model", "clip"]
@@ -97,7 +98,7 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
         return _place(entry)
     if name.startswith("hf:"):
         return _from_hub(name)
-    path = whole_checkpoint(name_or_path)
+    path = whole_folder(name_or_path)
     if path.exists():
         return checkpoint_of_run(path) or path
     close = difflib.get_close_matches(name.lower(), [known.lower() for known in _names(kind)], n=1)
@@ -110,14 +111,6 @@ def names_clip(name: str) -> bool:
     return name in REGISTRY and REGISTRY[name].kind == "clip"
 
 
-def whole_checkpoint(folder: str | Path) -> Path:
-    """Return where to read: the folder itself, or what it was when a save that replaced it was cut short."""
-    folder = Path(folder)
-    whole = folder.resolve()
-    previous = whole.with_name(f".{whole.name}.previous")
-    return previous if previous.is_dir() and not folder.exists() else folder
-
-
 def checkpoint_of_run(folder: Path) -> Path | None:
     """Return the best checkpoint of a training run, or its last before the first validation.
 
@@ -126,7 +119,7 @@ def checkpoint_of_run(folder: Path) -> Path | None:
     if not (folder / RUN_CHECKPOINTS).is_dir():
         return None
     for name in ("best", "last"):
-        checkpoint = whole_checkpoint(folder / RUN_CHECKPOINTS / name)
+        checkpoint = whole_folder(folder / RUN_CHECKPOINTS / name)
         if checkpoint.is_dir():
             return checkpoint
     raise InputError(f"{folder} is the folder of a run that has saved no model yet: let it go on first")

@@ -1,6 +1,5 @@
 """Downloads of weights: resumed, verified, and in place only when whole."""
 
-import hashlib
 import os
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from urllib.error import HTTPError, URLError
 from filelock import FileLock
 
 from cris.errors import InputError
+from cris.files import atomic_file, sha256_of
 
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
@@ -42,7 +42,7 @@ def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
             if not path.exists():
                 _download(url, path, sha256, size)
                 return path
-    if (digest := _sha256(path)) != sha256:
+    if (digest := sha256_of(path)) != sha256:
         raise InputError(
             f"{path} must have sha256 {sha256}, got {digest}: delete it to have it fetched again"
         )
@@ -50,19 +50,18 @@ def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
 
 
 def _download(url: str, path: Path, sha256: str, size: int) -> None:
-    partial = path.with_name(path.name + ".part")
-    try:
-        _receive_all(url, partial, size)
-    except NETWORK_ERRORS as error:
-        raise ConnectionError(
-            f"cannot download {url} ({error}): get it elsewhere and put it at {path} (sha256 {sha256})"
-        ) from error
-    if (digest := _sha256(partial)) != sha256:
-        partial.unlink()
-        raise InputError(
-            f"{url} must have sha256 {sha256}, but what came has {digest} and was deleted: try again"
-        )
-    partial.replace(path)
+    with atomic_file(path, is_resumable=True) as partial:
+        try:
+            _receive_all(url, partial, size)
+        except NETWORK_ERRORS as error:
+            raise ConnectionError(
+                f"cannot download {url} ({error}): get it elsewhere and put it at {path} (sha256 {sha256})"
+            ) from error
+        if (digest := sha256_of(partial)) != sha256:
+            partial.unlink()
+            raise InputError(
+                f"{url} must have sha256 {sha256}, but what came has {digest} and was deleted: try again"
+            )
 
 
 def _receive_all(url: str, partial: Path, size: int) -> None:
@@ -140,8 +139,3 @@ def download_from_hub(
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

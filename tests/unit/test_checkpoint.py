@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from cris.calibration import IDENTITY, Calibration
-from cris.checkpoint import load_checkpoint, save_checkpoint, whole_checkpoint
+from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.errors import InputError
+from cris.files import whole_folder
 from cris.model import Cris, CrisConfig, InferenceConfig, build_cris
 from cris.model.config import ClipResnetConfig
 from cris.model.tokenizer import Tokenizer
@@ -283,7 +284,7 @@ def test_a_save_that_stops_halfway_leaves_the_old_checkpoint(
         with pytest.raises(PowerCut):
             save(folder, seed=1, overwrite=True)
     assert_holds(folder, first)
-    assert (whole_checkpoint(folder) / "model.safetensors").is_file()
+    assert (whole_folder(folder) / "model.safetensors").is_file()
     second = save(folder, seed=1, overwrite=True)
     assert_holds(folder, second)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -2,7 +2,6 @@ import base64
 import html
 import io
 import re
-import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -16,7 +15,6 @@ from cris.demo.gallery import (
     MISSED_RGB,
     SHARED_RGB,
     Card,
-    environment,
     figures_of,
     make_card,
     render,
@@ -164,12 +162,6 @@ def test_page_says_how_good_the_model_is_and_how_to_go_on() -> None:
     assert "CC BY 2.0, somewhere" in text
     assert "cris train finetune --from cris-photos --data DIR --out DIR" in text
     assert text.index("the cup") < text.index("the ring")
-
-
-def test_missing_jinja_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ValueError, match=re.escape("pip install 'cris[demo]'")):
-        environment()
 
 
 def test_gallery_shows_a_dozen_scenes_of_every_kind() -> None:

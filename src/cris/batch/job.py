@@ -11,6 +11,7 @@ from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
 from cris.engines.exported import is_exported
 from cris.errors import InputError
+from cris.files import sha256_of
 from cris.names import KnownNames
 
 SCHEMA_VERSION = 1
@@ -54,7 +55,7 @@ class Shard:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class BulkJob:
     """Everything that decides the rows."""
 
     source: str
@@ -90,7 +91,7 @@ def plan_job(
     *,
     shard_rows: int = SHARD_ROWS,
     options: AnswerOptions = AnswerOptions(),
-) -> Job:
+) -> BulkJob:
     """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
 
     Raises:
@@ -112,7 +113,7 @@ def plan_job(
         asdict(options),
     ):
         digest.update(json.dumps(part).encode() + b"\n")
-    return Job(source=source, shards=shards, fingerprint=digest.hexdigest())
+    return BulkJob(source=source, shards=shards, fingerprint=digest.hexdigest())
 
 
 def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
@@ -164,8 +165,4 @@ def _groups(tasks: Iterable[Task], shard_rows: int) -> Iterator[tuple[Task, ...]
 
 
 def _sha256s(checkpoint: Path) -> list[str]:
-    digests = []
-    for name in model_files(checkpoint):
-        with (checkpoint / name).open("rb") as file:
-            digests.append(hashlib.file_digest(file, "sha256").hexdigest())
-    return digests
+    return [sha256_of(checkpoint / name) for name in model_files(checkpoint)]

@@ -11,13 +11,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from cris.batch.job import SCHEMA_VERSION, Job
+from cris.batch.job import SCHEMA_VERSION, BulkJob
 from cris.batch.storage import explained, is_local, open_url, write_whole
 from cris.errors import InputError
 from cris.lock import LOCK, locked
 
 MANIFEST = "_manifest.json"
 """Readers of Parquet folders pass over names that begin so."""
+_ROWS = r"rows-\d+-of-\d+\.parquet"
+_UNFINISHED = rf"\.\w+-({_ROWS}|{re.escape(MANIFEST)})"
+"""What a run that was killed while it wrote leaves of a file."""
 
 
 @contextmanager
@@ -41,7 +44,7 @@ class Output:
     def __init__(
         self,
         url: str,
-        job: Job,
+        job: BulkJob,
         about: Mapping[str, Any],
         *,
         is_resuming: bool = False,
@@ -98,11 +101,14 @@ class Output:
         if is_local(self._filesystem) and Path(self._path).exists() and not Path(self._path).is_dir():
             raise InputError(f"OUT must name a folder, {self.url} is a file")
         names = self._names()
+        unfinished = {name for name in names if re.fullmatch(_UNFINISHED, name)}
+        names -= unfinished
         found = self._read() if MANIFEST in names else {}
         if names and found.get("job") != "batch":
             raise InputError(f"{self.url} holds other things than a bulk job: choose another OUT")
         is_same = found.get("fingerprint") == self._job.fingerprint
         if is_same and is_resuming:
+            self._remove(unfinished)
             return
         if found and not overwrite:
             if not is_same:
@@ -115,9 +121,7 @@ class Output:
                 f"this job was {state} in {self.url}: pass --resume, or --overwrite to begin anew"
             )
         # The old manifest stays until the new one takes its place: a run killed here leaves a folder of ours.
-        for name in names:
-            if re.fullmatch(r"\.?rows-\d+-of-\d+\.parquet(\.unfinished)?", name):
-                self._filesystem.rm_file(self._at(name))
+        self._remove(unfinished | {name for name in names if re.fullmatch(_ROWS, name)})
         if is_local(self._filesystem):
             Path(self._path).mkdir(parents=True, exist_ok=True)
         self._write(self._manifest())
@@ -134,6 +138,10 @@ class Output:
             return set()
         names = {path.rpartition("/")[2] for path in self._filesystem.ls(self._path, detail=False)}
         return names - {"", LOCK}
+
+    def _remove(self, names: set[str]) -> None:
+        for name in names:
+            self._filesystem.rm_file(self._at(name))
 
     def _manifest(self) -> dict[str, Any]:
         return {

@@ -1,7 +1,6 @@
 """Files wherever they are: local folders and object stores, through fsspec."""
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from cris.errors import InputError
+from cris.files import atomic_file
 
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs")
 """Packages whose errors say what is wrong with an object store, or with the way to it."""
@@ -64,17 +64,8 @@ def write_whole(filesystem: Any, path: str, content: bytes) -> None:
     if not is_local(filesystem):
         filesystem.pipe_file(path, content)
         return
-    final = Path(path)
-    unfinished = final.with_name(f".{final.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(final)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
+    with atomic_file(Path(path), is_synced=True) as partial:
+        partial.write_bytes(content)
 
 
 def _is_chain(url: str) -> bool:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cris.cli.console import show
-from cris.cli.experiment import check_out, split_options
-from cris.cli.output import fingerprint, new_record, write_record, written_together
+from cris.cli.experiment import split_options
+from cris.jobs import Job, check_resumable, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.experiments.ablation import Measured
@@ -54,7 +54,7 @@ class Command:
 
         base = parse_train("cris ablate", [self.recipe, *self.options]).config
         (data,) = data_for((self.data,) if self.data else (), self.recipe)
-        check_out(self.out, is_resumed=self.resume)
+        check_resumable(self.out, is_resumed=self.resume)
         measured = []
         for row, config in ablation_rows(base).items():
             run, results = self.out / row / "run", self._results(row)
@@ -83,9 +83,8 @@ class Command:
             {one.row: self._results(one.row) for one in measured},
         )
         rows = {one.row: one.total.to_dict() for one in measured}
-        record = new_record(
-            "ablate",
-            fingerprint(recipe=self.recipe, options=self.options, rows=rows),
+        job = Job("ablate", {"recipe": self.recipe, "options": self.options, "rows": rows})
+        record = job.record(
             [TABLE, FIGURE],
             recipe=self.recipe,
             options=list(self.options),

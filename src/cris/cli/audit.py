@@ -13,15 +13,7 @@ import tyro
 
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
-from cris.cli.output import (
-    check_free,
-    fingerprint,
-    model_sha256,
-    new_record,
-    to_json,
-    write_record,
-    written_together,
-)
+from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 from cris.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -77,15 +69,12 @@ class Command:
         self._check_options()
         examples, whole = self._open()
         model = resolve(self.start)
-        runs = fingerprint(
-            job="audit",
-            data=examples.identity,
-            model=model_sha256(model),
-            options=(self.plant, self.folds, self.steps, self.seed),
-        )
-        job = fingerprint(runs=runs, show=self.show)
+        options = (self.plant, self.folds, self.steps, self.seed)
+        parts = {"data": examples.identity, "model": model_sha256(model), "options": options}
+        runs = Job("audit", parts).fingerprint  # of the folds' trainings, which any page shares
+        job = Job("audit", {"runs": runs, "show": self.show})
         files = [PAGE, RANKING, LIST]
-        check_free(self.out, files, job, overwrite=self.overwrite)
+        job.check_free(self.out, files, overwrite=self.overwrite)
         judged = self._judge(model, examples, whole, runs)
         ranked = rank(progress(judged, total=examples.sentences, what="sentences"))
         top = ranked[: max(1, round(TOP * len(ranked)))]
@@ -98,11 +87,9 @@ class Command:
             split=self.split,
             model=self.start,
             count=len(ranked),
-            fingerprint=job,
+            fingerprint=job.fingerprint,
         )
-        record = new_record(
-            "audit",
-            job,
+        record = job.record(
             files,
             model=self.start,
             data=self.data,

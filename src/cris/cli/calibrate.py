@@ -10,15 +10,7 @@ from rich.table import Table
 
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
-from cris.cli.output import (
-    check_free,
-    fingerprint,
-    model_sha256,
-    new_record,
-    to_json,
-    write_record,
-    written_together,
-)
+from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.calibration import Calibration
@@ -69,11 +61,11 @@ class Command:
             raise UsageError(f"a calibration changes the model: name a folder of yours, not {self.model}")
         examples = open_examples(self.data, self.split, self.limit)
         folder = resolve(self.model)
-        job = fingerprint(
-            job="calibrate", model=model_sha256(folder), data=examples.identity, check=self.check
+        job = Job(
+            "calibrate", {"model": model_sha256(folder), "data": examples.identity, "check": self.check}
         )
         if self.out is not None:
-            check_free(self.out, [PLOT], job, overwrite=self.overwrite)
+            job.check_free(self.out, [PLOT], overwrite=self.overwrite)
         segmenter = Segmenter.from_pretrained(folder, self.device)
         asked = progress(examples, total=len(examples), what="pictures")
         scores, is_good = answers(segmenter, asked, is_raw=not self.check)
@@ -96,11 +88,9 @@ class Command:
         return 0
 
     def _record(
-        self, job: str, calibration: "Calibration", measured: "Reliability", before: "Reliability | None"
+        self, job: Job, calibration: "Calibration", measured: "Reliability", before: "Reliability | None"
     ) -> dict[str, Any]:
-        return new_record(
-            "calibrate",
-            job,
+        return job.record(
             [PLOT],
             model=self.model,
             data=self.data,

@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from cris.cli.console import show
-from cris.cli.output import to_json
 from cris.cli.results import read_results
 from cris.errors import InputError
+from cris.jobs import to_json
 
 if TYPE_CHECKING:
     from cris.evaluation.compare import Comparison

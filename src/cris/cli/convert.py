@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from cris.cli.console import show
-from cris.cli.output import sha256_of
 from cris.errors import InputError
+from cris.files import sha256_of
 
 if TYPE_CHECKING:
     from cris.model.config import InferenceConfig

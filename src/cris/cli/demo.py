@@ -10,8 +10,9 @@ from rich.text import Text
 
 from cris.card import SUMMARY, read_front_matter
 from cris.cli.console import figures_table, progress, show
-from cris.cli.output import written_together
 from cris.errors import InputError
+from cris.files import atomic_files
+from cris.jobs import check_folder
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -42,13 +43,12 @@ class Command:
     def run(self) -> int:
         """Segments, measures, writes the page and prints its figures."""
         from cris.data.scenes import Scenes
-        from cris.demo.gallery import environment, figures_of, photograph_cards, render, scene_cards
+        from cris.demo.gallery import figures_of, photograph_cards, render, scene_cards
         from cris.evaluation.evaluate import evaluate
         from cris.evaluation.examples import SceneExamples
         from cris.evaluation.results import Evaluation
         from cris.segmenter import Segmenter
 
-        environment()  # before the work, should it not be installed
         self._check_free()
         examples = SceneExamples("test", self.limit)
         summary = read_front_matter(resolve(self.model)).get(SUMMARY, "")
@@ -66,7 +66,7 @@ class Command:
             evaluation=evaluation,
             split_size=len(Scenes("test")),
         )
-        with written_together(self.out) as folder:
+        with atomic_files(self.out) as folder:
             (folder / PAGE).write_text(page, encoding="utf-8")
         show(_cards_table([*photographs, *scenes]))
         show(f"{self.model} {_in_words(figures_of(photographs))}")
@@ -81,8 +81,7 @@ class Command:
         return 0
 
     def _check_free(self) -> None:
-        if self.out.exists() and not self.out.is_dir():
-            raise InputError(f"--out must name a folder, {self.out} is a file")
+        check_folder(self.out)
         page = self.out / PAGE
         if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
             raise InputError(f"{page} is not the page of a demo: choose another --out")

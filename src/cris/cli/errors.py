@@ -5,7 +5,7 @@ import errno
 from cris.errors import InputError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    **{"pyarrow": ("data", "eval", "train", "batch"), "jinja2": ("data", "eval", "train")},
+    **{"pyarrow": ("data", "eval", "train", "batch"), "jinja2": ("data", "demo", "eval", "train")},
     **{"matplotlib": ("eval", "train"), "lightning_fabric": ("train",)},
     **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), ("serve",)),
     **dict.fromkeys(("fsspec", "ray", "s3fs"), ("batch",)),

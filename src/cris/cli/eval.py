@@ -5,23 +5,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from cris.cli.console import figures_table, in_words, progress, show
 from cris.cli.errors import UsageError
-from cris.cli.output import (
-    check_free,
-    fingerprint,
-    model_sha256,
-    new_record,
-    read_record,
-    to_json,
-    write_record,
-    written_together,
-)
 from cris.errors import InputError
+from cris.jobs import Job, model_sha256, read_record, to_json, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples
@@ -101,10 +92,10 @@ class Command:
             return Evaluation(sorted(rows, key=lambda row: row.sample))
         from cris.evaluation.row_files import read_rows  # here: only files need pyarrow
 
-        identity = _identity(run)
-        if self.resume and read_record(self.out).get("identity") == identity:
+        job = _job(run)
+        if self.resume and read_record(self.out).get("identity") == job.identity:
             return Evaluation(read_rows(self.out))
-        return self._written(self.out, run, inference, identity)
+        return self._written(self.out, run, inference, job)
 
     def _examples(self, split: str) -> "Examples":
         from cris.evaluation.sources import open_examples
@@ -167,9 +158,7 @@ class Command:
                 )
         return choice.best
 
-    def _written(
-        self, out: Path, run: "Run", inference: "InferenceConfig", identity: dict[str, Any]
-    ) -> "Evaluation":
+    def _written(self, out: Path, run: "Run", inference: "InferenceConfig", job: Job) -> "Evaluation":
         from cris.config_file import CONFIG, read_config
         from cris.environment import environment
         from cris.evaluation.paper import backbone_of
@@ -177,8 +166,7 @@ class Command:
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import write_rows
 
-        job = fingerprint(**identity)
-        parts = Parts(out, identity)
+        parts = Parts(out, job.identity)
         self._check(out, parts, job)
         done = sorted(parts.done() & set(range(run.parts)))
         rows = [row for part in done for row in parts.read(part)]
@@ -191,11 +179,9 @@ class Command:
             raise
         rows.sort(key=lambda row: row.sample)
         evaluation = Evaluation(rows)
-        record = new_record(
-            "eval",
-            job,
+        record = job.record(
             [ROWS],
-            identity=identity,
+            identity=job.identity,
             environment=environment(run.kind_of_device()),
             model=self.model,
             backbone=backbone_of(read_config(run.checkpoint / CONFIG).model),
@@ -214,24 +200,24 @@ class Command:
         parts.remove()
         return evaluation
 
-    def _check(self, out: Path, parts: "Parts", job: str) -> None:
+    def _check(self, out: Path, parts: "Parts", job: Job) -> None:
         """Raises InputError where `out` holds what this job may not touch."""
         earlier = parts.earlier()
         if self.overwrite:
-            check_free(out, [], job, overwrite=True)
+            job.check_free(out, overwrite=True)
             parts.remove()
         elif earlier is None:
             recorded = read_record(out).get("identity")
-            if isinstance(recorded, dict) and (what := _difference(recorded, parts.identity)):
+            if isinstance(recorded, dict) and (what := job.difference(recorded)):
                 raise InputError(
                     f"{out} holds results of another {what}: choose another --out, or pass --overwrite"
                 )
-            check_free(out, [ROWS], job, overwrite=False)
+            job.check_free(out, [ROWS], overwrite=False)
         elif not self.resume:
             raise InputError(
                 f"{out} holds an interrupted evaluation: pass --resume to go on with it, or --overwrite"
             )
-        elif what := _difference(earlier, parts.identity):
+        elif what := job.difference(earlier):
             raise InputError(
                 f"{out} holds an interrupted evaluation of another {what}: "
                 "only the same one can go on; choose another --out, or pass --overwrite"
@@ -250,22 +236,16 @@ class Command:
         return progress(done(), total=left, what="samples")
 
 
-def _identity(run: "Run") -> dict[str, Any]:
-    """All that results depend on, in plain JSON."""
+def _job(run: "Run") -> Job:
     from cris import __version__
     from cris.evaluation.row_files import ROWS_VERSION
 
-    return {
-        "job": "eval",
-        "version": [__version__, ROWS_VERSION],
-        "model": model_sha256(run.checkpoint),
-        "data": run.examples.identity,
-        "threshold": run.threshold,
-    }
-
-
-def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """In words, where two identities differ; empty when they do not."""
-    words = {"job": "job", "version": "version of cris", "model": "model", "data": "data set, split or limit"}
-    names = [words.get(name, name) for name in theirs if ours.get(name) != theirs[name]]
-    return " and ".join(names)
+    return Job(
+        "eval",
+        {
+            "version": [__version__, ROWS_VERSION],
+            "model": model_sha256(run.checkpoint),
+            "data": run.examples.identity,
+            "threshold": run.threshold,
+        },
+    )

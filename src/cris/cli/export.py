@@ -12,17 +12,9 @@ import tyro
 from cris.card import DOMAIN, RENDERED_SCENES, read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
-from cris.cli.output import (
-    check_free,
-    fingerprint,
-    model_sha256,
-    new_record,
-    to_json,
-    write_record,
-    written_together,
-)
 from cris.cli.pictures import find_pictures
 from cris.errors import InputError
+from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 from cris.text_files import decode_text, split_lines
 
 if TYPE_CHECKING:
@@ -83,21 +75,21 @@ class Command:
             if self.precision == "int8"
             else []
         )
-        job = fingerprint(
-            job="export",
-            model=model_sha256(folder),
-            format=self.format,
-            precision=self.precision,
-            calibration=[calibration, str(self.sentences), self.limit] if samples else None,
+        job = Job(
+            "export",
+            {
+                "model": model_sha256(folder),
+                "format": self.format,
+                "precision": self.precision,
+                "calibration": [calibration, str(self.sentences), self.limit] if samples else None,
+            },
         )
-        check_free(self.out, [], job, overwrite=self.overwrite)
+        job.check_free(self.out, overwrite=self.overwrite)
         with written_together(self.out) as partial:
             written = export_model(
                 checkpoint, partial, format=self.format, precision=self.precision, samples=samples
             )
-            record = new_record(
-                "export",
-                job,
+            record = job.record(
                 written.files,
                 model=self.model,
                 format=self.format,

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cris.card import SUMMARY, read_front_matter
 from cris.cli.console import show
-from cris.cli.output import to_json
+from cris.jobs import to_json
 from cris.registry import ENTRIES, Entry, stored_at
 
 

@@ -11,15 +11,7 @@ import tyro
 from rich.table import Table
 
 from cris.cli.console import progress, show
-from cris.cli.output import (
-    check_free,
-    fingerprint,
-    model_sha256,
-    new_record,
-    to_json,
-    write_record,
-    written_together,
-)
+from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples
@@ -73,16 +65,12 @@ class Command:
         examples = open_examples(self.data, self.split, self.limit)
         folder = resolve(self.model)
         options = (self.limit, self.hide, self.seed)
-        job = fingerprint(
-            job="occlusion", model=model_sha256(folder), data=examples.identity, options=options
-        )
+        job = Job("occlusion", {"model": model_sha256(folder), "data": examples.identity, "options": options})
         if self.out is not None:
-            check_free(self.out, [PLOT], job, overwrite=self.overwrite)
+            job.check_free(self.out, [PLOT], overwrite=self.overwrite)
         segmenter = Segmenter.from_pretrained(folder, self.device)
         levels = dict(self._levels(segmenter, examples))
-        record = new_record(
-            "occlusion",
-            job,
+        record = job.record(
             [PLOT],
             model=self.model,
             data=self.data,

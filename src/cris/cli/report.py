@@ -1,7 +1,5 @@
 """`cris report`: makes a page of an evaluation's results."""
 
-import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,12 +8,14 @@ import tyro
 
 from cris.cli.results import read_results
 from cris.errors import InputError
+from cris.files import atomic_files
+from cris.jobs import check_folder, is_unused
 
 if TYPE_CHECKING:
     from cris.cli.results import Results
     from cris.evaluation.report.page import Subject
 
-PARTS = ("layers", "pictures", "index.html")
+PAGE = "index.html"
 MARK = '<meta name="generator" content="cris report">'
 
 
@@ -46,21 +46,18 @@ class Command:
         results = read_results(self.results)
         self._check_free(results.record["fingerprint"])
         evaluation, examples = results.evaluation(), results.examples(self.data)
-        self.out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{self.out.name}-", dir=self.out.parent) as partial:
-            drawing = write_report(Path(partial), _subject(results), evaluation, examples)
+        with atomic_files(self.out, last=[PAGE]) as folder:
+            drawing = write_report(folder, _subject(results), evaluation, examples)
             for _ in progress(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
                 pass
-            self._put_in_place(Path(partial))
-        show(f"Look at {self.out / 'index.html'}")
+        show(f"Look at {self.out / PAGE}")
         return 0
 
     def _check_free(self, fingerprint: str) -> None:
-        if self.out.exists() and not self.out.is_dir():
-            raise InputError(f"--out must name a folder, {self.out} is a file")
-        if not self.out.exists() or not any(self.out.iterdir()):
+        check_folder(self.out)
+        if is_unused(self.out):
             return
-        page = self.out / "index.html"
+        page = self.out / PAGE
         text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
         if MARK not in text:
             raise InputError(f"{self.out} holds other files than a report: choose another --out")
@@ -68,13 +65,6 @@ class Command:
             raise InputError(
                 f"{self.out} holds a report on other results: choose another --out, or pass --overwrite"
             )
-
-    def _put_in_place(self, made: Path) -> None:
-        self.out.mkdir(exist_ok=True)
-        for name in PARTS:  # the page last
-            if (self.out / name).is_dir():
-                shutil.rmtree(self.out / name)
-            (made / name).replace(self.out / name)
 
 
 def _subject(results: "Results") -> "Subject":

@@ -10,8 +10,9 @@ import tyro
 
 from cris.cli.console import show
 from cris.cli.errors import UsageError
-from cris.cli.experiment import check_out, split_options
-from cris.cli.output import written_together
+from cris.cli.experiment import split_options
+from cris.files import atomic_files
+from cris.jobs import check_resumable
 
 if TYPE_CHECKING:
     from cris.data.store.manifest import Manifest
@@ -57,7 +58,7 @@ class Command:
         sources = data_for(self.data, self.recipe)
         config = self._config(sources)
         data = {source: describe(source) for source in sources}
-        check_out(self.out, is_resumed=self.resume)
+        check_resumable(self.out, is_resumed=self.resume)
         stages = [*self._checks(data), self._training(config, sources), *self._measurements(data)]
         for stage in stages:
             if stage[:2] == ["data", "check"]:
@@ -124,7 +125,7 @@ class Command:
             for split in measured_splits(manifest)
         ]
         sheet = make_sheet([Run(record=record) for record in records])
-        with written_together(self.out) as folder:
+        with atomic_files(self.out) as folder:
             for name, is_latex in TABLES.items():
                 text = sheet.latex() if is_latex else sheet.markdown()
                 (folder / name).write_text(text, encoding="utf-8")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cris.cli.output import PARQUET_RECORD, SCHEMA_VERSION, read_record
 from cris.errors import InputError
+from cris.jobs import PARQUET_RECORD, SCHEMA_VERSION, read_record
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples

@@ -12,21 +12,11 @@ import tyro
 from cris.card import DOMAIN, read_front_matter
 from cris.cli.console import progress, show
 from cris.cli.errors import UsageError
-from cris.cli.output import (
-    check_free,
-    fingerprint,
-    free_folder,
-    model_sha256,
-    new_record,
-    sha256_of,
-    to_json,
-    write_record,
-    written_together,
-)
 from cris.cli.pictures import find_pictures, is_picture_file
 from cris.cli.saving import FILES, check_share, saved_forms
 from cris.errors import InputError
 from cris.filenames import result_names
+from cris.jobs import Job, model_sha256, sha256_if_readable, to_json, write_record, written_together
 from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -116,14 +106,16 @@ class Command:
         segmenter = Segmenter.from_pretrained(checkpoint, self.device, is_strict=self.strict)
         # a picture that cannot be read is told before anything is said of the folder
         first = segmenter.encode(pictures[0]) if len(pictures) == 1 else None
-        job = fingerprint(
-            job="segment",
-            model=model_sha256(checkpoint),
-            pictures=[(str(picture), sha256_of(picture)) for picture in pictures],
-            sentences=self.sentences,
-            save=sorted(saved_forms(self.save)),
-            threshold=self.threshold,
-            min_score=self.min_score,
+        job = Job(
+            "segment",
+            {
+                "model": model_sha256(checkpoint),
+                "pictures": [(str(picture), sha256_if_readable(picture)) for picture in pictures],
+                "sentences": self.sentences,
+                "save": sorted(saved_forms(self.save)),
+                "threshold": self.threshold,
+                "min_score": self.min_score,
+            },
         )
         if domain := read_front_matter(checkpoint).get(DOMAIN):
             warnings.warn(
@@ -132,8 +124,8 @@ class Command:
         if self.out is None and self.as_json:
             return self._record(job, segmenter, pictures, first, None), None
         names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
-        out = self.out or free_folder(OUT, job)
-        check_free(out, self._files(pictures, names), job, overwrite=self.overwrite)
+        out = self.out or job.free_folder(OUT)
+        job.check_free(out, self._files(pictures, names), overwrite=self.overwrite)
         with written_together(out) as folder:
             record = self._record(job, segmenter, pictures, first, folder)
             write_record(folder, record)
@@ -155,7 +147,7 @@ class Command:
 
     def _record(
         self,
-        job: str,
+        job: Job,
         segmenter: "Segmenter",
         pictures: list[Path],
         first: "EncodedPicture | None",
@@ -180,9 +172,7 @@ class Command:
             raise InputError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
         if folder is not None and "yolo" in saved_forms(self.save):
             (folder / CLASSES).write_text("".join(f"{each}\n" for each in self.sentences), encoding="utf-8")
-        return new_record(
-            "segment",
-            job,
+        return job.record(
             [] if folder is None else sorted(path.name for path in folder.iterdir()),
             model=self.model,
             threshold=segmenter.inference.threshold if self.threshold is None else self.threshold,

@@ -4,25 +4,19 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from cris import __version__
 from cris.data.scenes import KINDS
 from cris.demo.photographs import photographs
 from cris.demo.scenes import gallery_scenes
-from cris.errors import InputError
 from cris.evaluation.metrics import GOOD_IOU, intersection_and_union, iou
 from cris.evaluation.results import Evaluation
+from cris.pages import fill
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
-
-if TYPE_CHECKING:
-    import jinja2
 
 SHARED_RGB, EXTRA_RGB, MISSED_RGB = (56, 201, 140), (240, 84, 84), (84, 140, 255)
 """What is found and true, found but not true, true but not found."""
@@ -148,44 +142,20 @@ def render(
         scenes: what that found
         evaluation: of that, on the first scenes of the test split
         split_size: scenes of the whole split
-
-    Raises:
-        InputError: Jinja2, an optional part, is not installed.
     """
-    return (
-        environment()
-        .from_string(_template())
-        .render(
-            model=model,
-            summary=summary,
-            version=__version__,
-            figures=figures_of(photographs),
-            photographs=photographs,
-            scenes_model=scenes_model,
-            scenes=scenes,
-            total=evaluation.total,
-            kinds={kind: evaluation.kinds[kind] for kind in KINDS if kind in evaluation.kinds},
-            split_size=f"{split_size:,}",
-            colours={"shared": SHARED_RGB, "extra": EXTRA_RGB, "missed": MISSED_RGB},
-        )
+    return fill(
+        "demo/gallery.html",
+        model=model,
+        summary=summary,
+        figures=figures_of(photographs),
+        photographs=photographs,
+        scenes_model=scenes_model,
+        scenes=scenes,
+        total=evaluation.total,
+        kinds={kind: evaluation.kinds[kind] for kind in KINDS if kind in evaluation.kinds},
+        split_size=f"{split_size:,}",
+        colours={"shared": SHARED_RGB, "extra": EXTRA_RGB, "missed": MISSED_RGB},
     )
-
-
-def environment() -> "jinja2.Environment":
-    """Jinja2 as the gallery needs it: what users wrote is escaped, and a misspelt name is an error."""
-    try:
-        import jinja2
-    except ImportError as error:
-        raise InputError(
-            "the gallery needs Jinja2, which is not installed: pip install 'cris[demo]'"
-        ) from error
-    return jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-
-
-def _template() -> str:
-    return (files("cris.demo") / "gallery.html").read_text(encoding="utf-8")
 
 
 def _comparison(

@@ -10,6 +10,7 @@ from cris import __version__
 from cris.engines.engine import Engine, EngineName, Precision
 from cris.engines.exported import ENGINES, Exported, Format, is_exported, read_exported
 from cris.errors import BUG, InputError
+from cris.files import sha256_of
 from cris.model.config import CrisConfig, InferenceConfig
 from cris.model.tokenizer import Tokenizer
 
@@ -83,8 +84,7 @@ def exported_once(checkpoint: Path, engine: EngineName, precision: Precision) ->
         path = checkpoint / name
         if not path.is_file():
             raise InputError(f"{checkpoint} has no {name}: expected a checkpoint or a folder of cris export")
-        with path.open("rb") as file:
-            parts.update(hashlib.file_digest(file, "sha256").digest())
+        parts.update(bytes.fromhex(sha256_of(path)))
     out = cache_folder() / "exports" / f"{parts.hexdigest()[:16]}-{engine}-{precision}"
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.with_name(f"{out.name}.lock")):

@@ -4,17 +4,15 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
-import jinja2
 import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from cris import __version__
 from cris.evaluation.audit import Suspect
 from cris.evaluation.examples import Example, Examples
 from cris.masks import decode_rle
+from cris.pages import fill
 from cris.prediction import lit_up
 
 _SIDE = 360
@@ -40,18 +38,14 @@ def make_cards(suspects: Sequence[Suspect], examples: Examples) -> list[Card]:
 
 def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
     """The page; what the data set says of itself is escaped."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = (files("cris.evaluation") / "audit.html").read_text(encoding="utf-8")
-    return environment.from_string(template).render(
+    return fill(
+        "evaluation/audit.html",
         cards=cards,
         data=data,
         split=split,
         model=model,
         count=f"{count:,}",
         fingerprint=fingerprint,
-        version=__version__,
     )
 
 

@@ -1,14 +1,13 @@
 """Parts of an evaluation, kept on the disk as they get done, so that an interrupted one can go on."""
 
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from cris.evaluation.row_files import read_rows, write_rows
 from cris.evaluation.rows import Row
+from cris.files import atomic_file
 
 FOLDER = ".unfinished"
 _JOB = "job.json"
@@ -37,9 +36,9 @@ class Parts:
         """Keeps a part; it is there whole or not at all."""
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
-            with _whole(self.folder / _JOB) as partial:
+            with atomic_file(self.folder / _JOB) as partial:
                 partial.write_text(json.dumps(self.identity), encoding="utf-8")
-        with _whole(self.folder / f"{number}.parquet") as partial:
+        with atomic_file(self.folder / f"{number}.parquet") as partial:
             write_rows(partial, rows)
 
     def read(self, number: int) -> list[Row]:
@@ -49,14 +48,3 @@ class Parts:
     def remove(self) -> None:
         """Removes all parts."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-@contextmanager
-def _whole(path: Path) -> Iterator[Path]:
-    """Where to write what then moves to `path`, so that it is there whole or not at all."""
-    partial = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """The thresholds that turn probabilities into masks: chosen on validation, kept in the checkpoint."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,6 +12,7 @@ from cris.config_file import CONFIG, read_config, write_config
 from cris.errors import InputError
 from cris.evaluation.examples import Example
 from cris.evaluation.metrics import iou
+from cris.files import atomic_file
 from cris.model.config import InferenceConfig
 from cris.prediction import Prediction, expected_iou
 from cris.segmenter import Segmenter
@@ -145,9 +145,5 @@ def store_inference(checkpoint: Path, change: Callable[[InferenceConfig], Infere
     """
     path = checkpoint / CONFIG
     config = read_config(path)
-    partial = path.with_name(f".{os.getpid()}-{CONFIG}")
-    try:
+    with atomic_file(path) as partial:
         write_config(partial, replace(config, inference=change(config.inference)))
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)

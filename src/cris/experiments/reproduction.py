@@ -2,11 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, StrictUndefined
 
 from cris import __version__
 from cris.checkpoint import load_checkpoint, save_checkpoint
@@ -16,6 +13,7 @@ from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_man
 from cris.data.store.schema import SCHEMA_VERSION
 from cris.environment import in_one_line
 from cris.evaluation.sources import SCENES
+from cris.pages import fill
 from cris.training.config import TrainConfig
 
 LEAST_SAMPLES = 8
@@ -82,13 +80,9 @@ def rehearsed(count: int, scale: float, least: int) -> int:
 def write_model(source: Path, target: Path, card: Card) -> None:
     """Puts a checkpoint into the folder `target`, with its card."""
     checkpoint = load_checkpoint(source)
-    template = files("cris.experiments").joinpath("card.md.jinja").read_text(encoding="utf-8")
-    # Markdown, no HTML: what users named stands in code spans
-    environment = Environment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
-    )
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6
-    text = environment.from_string(template).render(
+    text = fill(
+        "experiments/card.md.jinja",
         card=card,
         config=card.config,
         parameters=parameters,
@@ -96,4 +90,4 @@ def write_model(source: Path, target: Path, card: Card) -> None:
         measured_with=in_one_line(card.records[0]["environment"]),
     )
     parts = (target, checkpoint.model, checkpoint.tokenizer, checkpoint.inference)
-    save_checkpoint(*parts, card=text, overwrite=True)
+    save_checkpoint(*parts, card=f"{text}\n", overwrite=True)

@@ -21,6 +21,8 @@ from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write
 from cris.export.program import trace
 from cris.export.quantise import STEPS, quantise
 from cris.export.samples import Sample, noise_samples
+from cris.files import atomic_files
+from cris.jobs import is_unused
 from cris.model.prepare import prepare, to_bfloat16
 from cris.registry import resolve
 
@@ -71,14 +73,11 @@ def export_model(
     if precision == "int8" and len(samples) < max(BATCHES):
         raise InputError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(samples)}")
     folder = Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if not is_unused(folder):
         raise InputError(f"an export needs a new or empty folder, {folder} is in use: choose another")
     checkpoint = model if isinstance(model, Checkpoint) else load_checkpoint(resolve(model))
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as partial:
-        written = _export(checkpoint, Path(partial), format, precision, samples, least_agreement)
-        for name in written.files:
-            (Path(partial) / name).replace(folder / name)
+    with atomic_files(folder) as partial:
+        written = _export(checkpoint, partial, format, precision, samples, least_agreement)
     write_metadata(folder, format, precision, {"cris": __version__, "torch": torch.__version__})
     return replace(written, files=sorted([*written.files, METADATA]))
 

@@ -3,10 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import cycle
 
-import jinja2
+from cris.pages import fill
 
 MOST_POINTS = 300
 """Of a curve; more are averaged in groups."""
@@ -67,9 +66,8 @@ def draw_curves(title: str, curves: Mapping[str, Points], *, is_log: bool = Fals
     def told(value: float) -> str:
         return f"{value if is_log else round(value, 4):.4g}"
 
-    template = (files("cris.training") / "curves.svg").read_text(encoding="utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(template).render(
+    return fill(
+        "training/curves.svg",
         title=title,
         width=_WIDTH,
         height=_HEIGHT + 20 * len(shown),

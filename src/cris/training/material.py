@@ -1,6 +1,5 @@
 """What a run is given: samples to learn from and to be measured on, a tokenizer, weights to begin with."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +20,13 @@ from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import read_manifest
 from cris.data.union import UnionDataset
 from cris.errors import InputError
+from cris.files import sha256_of, whole_folder
 from cris.model.build import build_cris
 from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
-from cris.registry import names_clip, resolve, whole_checkpoint
+from cris.registry import names_clip, resolve
 from cris.training.config import SamplingConfig, TrainConfig
 from cris.training.recipes import scenes_tokenizer
 
@@ -167,9 +167,8 @@ class Start:
     @property
     def fingerprint(self) -> str:
         """Sha256 of the weights."""
-        file = whole_checkpoint(self.path) / WEIGHTS if self.checkpoint else self.path
-        with file.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
+        file = whole_folder(self.path) / WEIGHTS if self.checkpoint else self.path
+        return sha256_of(file)
 
 
 def find_start(name: str) -> Start:

@@ -15,10 +15,11 @@ from cris.checkpoint import CARD, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoi
 from cris.config_file import CONFIG, to_json
 from cris.environment import environment, in_one_line
 from cris.errors import InputError
+from cris.files import atomic_file, atomic_folder, whole_folder
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
-from cris.registry import RUN_CHECKPOINTS, whole_checkpoint
+from cris.registry import RUN_CHECKPOINTS
 from cris.training.config import TrainConfig, check_same_run, fingerprint
 
 _STEP = re.compile(r"step-(\d+)")
@@ -31,7 +32,7 @@ def last_checkpoint(out: Path) -> Path:
 
 def holds_run(out: Path) -> bool:
     """Whether a run in `out` has saved, even if its last save was cut short."""
-    return whole_checkpoint(last_checkpoint(out)).exists()
+    return whole_folder(last_checkpoint(out)).exists()
 
 
 def best_checkpoint(out: Path) -> Path:
@@ -54,7 +55,7 @@ class RunFolder:
         Raises:
             InputError: the folder holds another run, or what it holds is damaged.
         """
-        file = whole_checkpoint(last_checkpoint(self.out)) / TRAIN_STATE
+        file = whole_folder(last_checkpoint(self.out)) / TRAIN_STATE
         if not file.exists():
             return None
         try:
@@ -71,10 +72,9 @@ class RunFolder:
     def write_config(self) -> None:
         """Puts the whole configuration, and what it runs on, where people look for it."""
         self.out.mkdir(parents=True, exist_ok=True)
-        partial = self.out / ".config.json"
         content = to_json(self.config) | {"environment": self.environment}
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        partial.replace(self.out / "config.json")
+        with atomic_file(self.out / "config.json") as partial:
+            partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     def save(
         self,
@@ -136,21 +136,11 @@ def _link(source: Path, target: Path, names: tuple[str, ...]) -> None:
 
     Files of a checkpoint are never changed, only replaced, so both stay what they are.
     """
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
-    for name in names:
-        try:
-            os.link(source / name, unfinished / name)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            shutil.copy2(source / name, unfinished / name)
-    if target.exists():
-        previous = target.with_name(f".{target.name}.previous")
-        shutil.rmtree(previous, ignore_errors=True)
-        target.rename(previous)
-        unfinished.rename(target)
-        shutil.rmtree(previous)
-    else:
-        unfinished.rename(target)
+    with atomic_folder(target) as folder:
+        for name in names:
+            try:
+                os.link(source / name, folder / name)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                shutil.copy2(source / name, folder / name)

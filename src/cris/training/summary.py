@@ -4,16 +4,14 @@ import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import jinja2
-
-from cris import __version__
 from cris.environment import in_one_line
 from cris.errors import InputError
+from cris.files import atomic_file
+from cris.pages import fill
 from cris.training.curves import Points, draw_curves
 from cris.training.tracking import METRICS, SHEETS, read_metrics
 
@@ -69,8 +67,8 @@ def write_summary(out: Path) -> None:
     (out / CURVES).mkdir(exist_ok=True)
     for name, (_, drawing) in summary.curves.items():
         _write(out / CURVES / name, drawing)
-    _write(out / "summary.md", _render("summary.md.jinja", summary, out))
-    _write(out / "summary.html", _render("summary.html", summary, out))
+    _write(out / "summary.md", _render("training/summary.md.jinja", summary, out))
+    _write(out / "summary.html", _render("training/summary.html", summary, out))
 
 
 def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -> Summary:
@@ -152,18 +150,10 @@ def _cell(value: float | None) -> str:
 
 
 def _render(template: str, summary: Summary, out: Path) -> str:
-    environment = jinja2.Environment(
-        autoescape=template.endswith(".html"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = lambda text: text.replace("|", "\\|").replace("\n", " ")
-    text = (files("cris.training") / template).read_text(encoding="utf-8")
     sheet = summary.sheet
-    return environment.from_string(text).render(
+    return fill(
+        template,
         it=summary,
-        version=__version__,
         sheet_file=None if sheet is None else sheet.relative_to(out).as_posix(),
         sheet_step=None if sheet is None else int(sheet.stem.removeprefix("step-")),
         sheet_data=None if sheet is None else base64.b64encode(sheet.read_bytes()).decode("ascii"),
@@ -172,7 +162,5 @@ def _render(template: str, summary: Summary, out: Path) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    """Whole, or not at all."""
-    partial = file.with_name(f".{file.name}")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    partial.replace(file)
+    with atomic_file(file) as partial:
+        partial.write_text(text, encoding="utf-8", newline="\n")

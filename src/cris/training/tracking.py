@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import json
 import math
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Literal, Protocol, get_args
 from PIL import Image
 
 from cris.errors import InputError
+from cris.files import atomic_file
 
 TrackerName = Literal["tensorboard", "trackio", "wandb"]
 """A board beside the run's own files; each needs the extra `track`."""
@@ -86,9 +86,8 @@ class Tracker:
         if sheet is not None:
             file = sheet_file(self.out, step)
             file.parent.mkdir(exist_ok=True)
-            partial = file.with_name(f".{file.name}")
-            sheet.save(partial, "JPEG", quality=88)
-            partial.replace(file)
+            with atomic_file(file) as partial:
+                sheet.save(partial, "JPEG", quality=88)
             for board in self.boards:
                 board.show(step, sheet)
 
@@ -127,12 +126,8 @@ def _cut(file: Path, step: int) -> None:
     if not file.exists():
         return
     kept = [line for line in read_metrics(file) if (line["step"] or 0) <= step]
-    partial = file.with_name(f".{file.name}")
-    with partial.open("w", encoding="utf-8") as lines:
+    with atomic_file(file, is_synced=True) as partial, partial.open("w", encoding="utf-8") as lines:
         lines.writelines(json.dumps(line) + "\n" for line in kept)
-        lines.flush()
-        os.fsync(lines.fileno())
-    partial.replace(file)
 
 
 def _identity(out: Path) -> str:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cris.batch.job import Job, Shard, Task
+from cris.batch.job import BulkJob, Shard, Task
 from cris.batch.output import MANIFEST, Output, alone_in
 from cris.batch.pictures import PictureRef
 from cris.errors import InputError
@@ -16,7 +16,7 @@ from tests.bulk import shard_files
 SOURCE = "elsewhere"
 
 
-def job(fingerprint: str = "a") -> Job:
+def job(fingerprint: str = "a") -> BulkJob:
     def task(number: int) -> Task:
         ref = PictureRef(id=str(number), name=str(number), url=str(number), version="")
         return Task(picture=ref, sentences=("the red ring",))
@@ -24,7 +24,7 @@ def job(fingerprint: str = "a") -> Job:
     shards = tuple(
         Shard(number=number, tasks=(task(2 * number), task(2 * number + 1))) for number in range(3)
     )
-    return Job(source=SOURCE, shards=shards, fingerprint=fingerprint)
+    return BulkJob(source=SOURCE, shards=shards, fingerprint=fingerprint)
 
 
 def content(error: str | None = None) -> bytes:
@@ -93,6 +93,16 @@ def test_overwriting_leaves_no_shard_of_the_other_job(tmp_path):
     assert output.finished == set()
     assert manifest(tmp_path / "out")["fingerprint"] == "b"
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [MANIFEST, "notes.txt"]
+
+
+def test_what_a_killed_run_left_half_written_goes_away(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / f".0a1b2c3d-{MANIFEST}").write_text("half")  # killed before all else
+    Output(str(out), job(), {}).add(1, content())
+    (out / ".0a1b2c3d-rows-00002-of-00003.parquet").write_text("half")
+    assert finish(Output(str(out), job(), {}, is_resuming=True))["is_complete"]
+    assert sorted(path.name for path in out.iterdir()) == [MANIFEST, *sorted(shard_files(out))]
 
 
 @pytest.mark.parametrize("name", ["notes.txt", MANIFEST])

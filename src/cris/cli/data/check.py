@@ -31,10 +31,10 @@ class Command:
     def run(self) -> int:
         """Checks and tells."""
         from cris.cli.console import progress
-        from cris.cli.output import to_json
         from cris.data.inspection.check import check_dataset
         from cris.data.inspection.findings import ERROR
         from cris.data.store.reading import StoredDataset
+        from cris.jobs import to_json
 
         dataset = StoredDataset(self.data)
         findings = check_dataset(

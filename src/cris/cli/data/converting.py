@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cris.cli.output import sha256_of
+from cris.jobs import sha256_if_readable
 
 if TYPE_CHECKING:
     from cris.data.annotations.selection import Selection
@@ -45,7 +45,7 @@ def write_conversion(
     source = SourceInfo(
         kind=kind,
         options={**options, **skipping, "order": conversion.order},
-        files={str(path): sha256_of(path) or "" for path in files},
+        files={str(path): sha256_if_readable(path) or "" for path in files},
         remarks=(*map(str, conversion.sizes), *conversion.remarks),
     )
     manifest = write_dataset(

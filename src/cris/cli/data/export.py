@@ -28,22 +28,15 @@ class Command:
     def run(self) -> int:
         """Exports, and says how much."""
         from cris.cli.console import progress, show
-        from cris.cli.output import (
-            check_free,
-            fingerprint,
-            new_record,
-            record_file,
-            write_record,
-            written_together,
-        )
         from cris.data.store.export import export
         from cris.data.store.reading import StoredDataset
+        from cris.jobs import Job, is_unused, record_file, write_record, written_together
 
         dataset = StoredDataset(self.data)
         shards = [shard.sha256 for shard in dataset.manifest.files]
-        job = fingerprint(job="export", shards=shards, format=self.format)
-        check_free(self.out, [], job, overwrite=self.overwrite)
-        if record_file(self.out) is None and self.out.is_dir() and any(self.out.iterdir()):
+        job = Job("export", {"shards": shards, "format": self.format})
+        job.check_free(self.out, overwrite=self.overwrite)
+        if record_file(self.out) is None and not is_unused(self.out):
             raise InputError(f"{self.out} holds other things than an export: choose another --out")
         with written_together(self.out) as folder:
             for _ in progress(export(dataset, folder, self.format), total=len(dataset), what="pictures"):
@@ -51,7 +44,7 @@ class Command:
             files = sorted(path.name for path in folder.iterdir())
             size = sum(path.stat().st_size for path in folder.iterdir())
             manifest = asdict(dataset.manifest)
-            record = new_record("export", job, files, format=self.format, manifest=manifest)
+            record = job.record(files, format=self.format, manifest=manifest)
             write_record(folder, record)
         show(f"{self.out}: {len(dataset):,} pictures in {len(files):,} files, {size / 1e6:,.1f} MB")
         return 0

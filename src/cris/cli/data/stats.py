@@ -32,20 +32,20 @@ class Command:
         """Counts, prints, draws."""
         from cris.cli.console import progress, show
         from cris.cli.data.told import split_table
-        from cris.cli.output import check_free, fingerprint, new_record, write_record, written_together
         from cris.data.inspection.stats import count
         from cris.data.inspection.stats_page import contact_sheet, render
         from cris.data.store.reading import StoredDataset
+        from cris.jobs import Job, write_record, written_together
 
         dataset = StoredDataset(self.data)
-        job = fingerprint(job="stats", shards=[shard.sha256 for shard in dataset.manifest.files])
-        check_free(self.out, [PAGE], job, overwrite=self.overwrite)
+        job = Job("stats", {"shards": [shard.sha256 for shard in dataset.manifest.files]})
+        job.check_free(self.out, [PAGE], overwrite=self.overwrite)
         statistics = count(progress(dataset, total=len(dataset), what="pictures"), dataset.manifest.splits)
         cards = contact_sheet(dataset, _SAMPLES)
         with written_together(self.out) as folder:
             page = render(self.data.resolve().name, statistics, cards)
             (folder / PAGE).write_text(page, encoding="utf-8")
-            write_record(folder, new_record("stats", job, [PAGE], **asdict(statistics)))
+            write_record(folder, job.record([PAGE], **asdict(statistics)))
         show(split_table(str(self.data), dataset.manifest))
         show(_summary(statistics))
         show(f"drawn: {self.out / PAGE}")

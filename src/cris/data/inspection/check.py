@@ -1,6 +1,5 @@
 """Reads everything of a data set again, and tells what is wrong of it."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cris.data.store.reading import StoredDataset
 from cris.data.store.shards import open_shard, read_row
 from cris.data.store.writing import Validator
 from cris.errors import InputError
+from cris.files import sha256_of
 
 
 def check_dataset(
@@ -65,9 +65,8 @@ def _batch(folder: Path, shard: ShardInfo, findings: list[Finding]) -> pa.Record
     if not path.is_file():
         add("the file is missing")
         return None
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != shard.sha256:
-            add("the sha256 must be the manifest's; the file was changed or is damaged")
+    if sha256_of(path) != shard.sha256:
+        add("the sha256 must be the manifest's; the file was changed or is damaged")
     try:
         batch = open_shard(path)
         batch.validate(full=True)

@@ -4,18 +4,16 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from itertools import pairwise
 
-import jinja2
 import numpy as np
 from PIL import Image
 
-from cris import __version__
 from cris.data.inspection.stats import CENTRE_CELLS, MOST_DISTRACTORS, MOST_WORDS, Statistics
 from cris.data.records import AREA_EDGES
 from cris.data.store.reading import StoredDataset
 from cris.masks import decode_rle
+from cris.pages import fill
 from cris.picture import read_picture
 from cris.prediction import lit_up
 
@@ -54,15 +52,11 @@ def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
 
 def render(title: str, statistics: Statistics, cards: Sequence[Card]) -> str:
     """The page."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = (files("cris.data.inspection") / "stats.html").read_text(encoding="utf-8")
     edges = [f"{100 * edge:g}" for edge in AREA_EDGES]
     areas = [f"{low}–{high} %" for low, high in pairwise(edges)]
-    return environment.from_string(template).render(
+    return fill(
+        "data/inspection/stats.html",
         title=title,
-        version=__version__,
         it=statistics,
         cards=cards,
         areas=list(zip(areas, statistics.areas, strict=True)),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cris.errors import InputError
+from cris.files import atomic_file
 from cris.weights import cache_folder, download
 
 ARCHIVE = "https://web.archive.org/web"
@@ -106,9 +107,8 @@ def _unpack(archive: Path, member: str) -> Path:
             size = opened.getinfo(member).file_size
             if not path.exists() or path.stat().st_size != size:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                partial = path.with_name(f"{path.name}.part")
-                partial.write_bytes(opened.read(member))
-                partial.replace(path)
+                with atomic_file(path) as partial:
+                    partial.write_bytes(opened.read(member))
     except (zipfile.BadZipFile, KeyError) as error:
         raise InputError(f"{archive} must hold {member}: {error}") from error
     return path

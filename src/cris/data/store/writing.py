@@ -1,10 +1,8 @@
 """Writes data sets: shards that are whole or not there, and nothing under the final name before the end."""
 
 import errno
-import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +25,8 @@ from cris.data.store.manifest import (
 from cris.data.store.schema import SCHEMA, to_batch
 from cris.data.store.shards import open_shard, read_row
 from cris.errors import InputError
+from cris.files import atomic_file, replace_folder, sha256_of
+from cris.jobs import check_folder, is_unused
 from cris.lock import LOCK, locked
 
 SHARD_PICTURES = 512
@@ -79,7 +79,7 @@ def write_dataset(
         write_manifest(partial, manifest)
         (partial / _JOB).unlink()
         (partial / LOCK).unlink(missing_ok=True)  # which stays with the folder that gets another name
-        _replace(partial, out)
+        replace_folder(partial, out)
     return manifest
 
 
@@ -174,20 +174,16 @@ def _groups(records: Iterable[PictureRecord]) -> Iterator[list[PictureRecord]]:
 
 
 def _write_shard(path: Path, batch: pa.RecordBatch) -> None:
-    """Under a name of its own until all of it is on the disk."""
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("wb") as file:
-        with pa.ipc.new_file(file, SCHEMA) as writer:
-            writer.write_batch(batch)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
+    with (
+        atomic_file(path, is_synced=True) as unfinished,
+        unfinished.open("wb") as file,
+        pa.ipc.new_file(file, SCHEMA) as writer,
+    ):
+        writer.write_batch(batch)
 
 
 def _shard_info(path: Path, rows: int) -> ShardInfo:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return ShardInfo(name=path.name, rows=rows, bytes=path.stat().st_size, sha256=digest)
+    return ShardInfo(name=path.name, rows=rows, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -199,11 +195,8 @@ def _is_done(out: Path, source: SourceInfo) -> bool:
 
 
 def _check_free(out: Path, *, overwrite: bool) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise InputError(f"--out must name a folder, {out} is a file")
-    if not (out / MANIFEST).is_file() and any(out.iterdir()):
+    check_folder(out)
+    if not (out / MANIFEST).is_file() and not is_unused(out):
         raise InputError(f"{out} holds other things than a data set: choose another --out")
     if (out / MANIFEST).is_file() and not overwrite:
         raise InputError(f"{out} holds a data set: choose another --out, or pass --overwrite")
@@ -217,19 +210,11 @@ def _begin(partial: Path, out: Path, source: SourceInfo, *, is_resuming: bool, o
         if is_resuming:
             raise InputError(f"{out} was begun from another source: pass --overwrite to begin anew")
         raise InputError(f"{out} was begun: pass --resume to go on, or --overwrite to begin anew")
+    kept = {LOCK, *(path.name for path in _shards(partial) if is_resuming and is_same)}
     for path in partial.iterdir():
-        if path.name != LOCK and not (is_resuming and is_same and path.suffix == _SUFFIX):
+        if path.name not in kept:
             path.unlink()
     job.write_text(json.dumps(source.fingerprint), encoding="utf-8")
-
-
-def _replace(partial: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.exists():
-        out.rename(old)
-    partial.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

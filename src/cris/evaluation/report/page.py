@@ -8,10 +8,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from cris import __version__
 from cris.evaluation.examples import Examples
 from cris.evaluation.failures import MEANINGS
 from cris.evaluation.metrics import Summary
@@ -20,6 +18,7 @@ from cris.evaluation.report.plots import TITLES, plots
 from cris.evaluation.report.selection import PICTURES_EACH, View, pictured, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
+from cris.pages import fill
 
 PAGE = "index.html"
 COLUMNS = (
@@ -82,14 +81,11 @@ def write_report(
 
 def render(subject: Subject, evaluation: Evaluation, drawn: set[int]) -> str:
     """The page; what users wrote is escaped, and scripts other than ours are forbidden."""
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     script = _text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.from_string(_text("report.html")).render(
+    return fill(
+        "evaluation/report/report.html",
         subject=subject,
-        version=__version__,
         script=Markup(script),
         script_sha256=digest,
         style=Markup(_text("report.css")),
