@@ -9,3 +9,7 @@ class InputError(ValueError):
 
     It ends as one line without a traceback. Any other ValueError is a bug.
     """
+
+
+class MissingFileError(InputError, FileNotFoundError):
+    """A file that a user named is not there."""
