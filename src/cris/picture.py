@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from cris.errors import InputError
+from cris.errors import InputError, MissingFileError
 
 PictureSource = str | Path | bytes | Image.Image | np.ndarray
 """A file, its bytes, a Pillow image, or uint8 RGB (height, width, 3)."""
@@ -88,7 +88,8 @@ def read_picture(
             178 million, which is twice `PIL.Image.MAX_IMAGE_PIXELS`
 
     Raises:
-        InputError: no such file, not a picture, damaged in any way, too large, or an array of another kind.
+        InputError: not a picture, damaged in any way, too large, or an array of another kind.
+        MissingFileError: no such file, which is an InputError and a FileNotFoundError.
     """
     if isinstance(source, np.ndarray):
         if source.dtype != np.uint8 or source.ndim != 3 or source.shape[2] != 3 or not source.size:
@@ -106,7 +107,7 @@ def read_picture(
         )
     path = Path(source)
     if not path.exists():
-        raise InputError(f"{path}: expected a picture, found no such file")
+        raise MissingFileError(f"{path}: expected a picture, found no such file")
     if not path.is_file():
         raise InputError(f"{path}: expected a picture, found {'a folder' if path.is_dir() else 'no file'}")
     try:

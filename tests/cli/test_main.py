@@ -92,6 +92,20 @@ def test_module_runs_like_the_command() -> None:
     assert scripts == {"cris": "cris.cli:main"}
 
 
+def test_help_loads_nothing_beyond_the_standard_library() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+from cris.cli import main
+for package in ([], ["data"]):
+    assert main([*package, "--help"]) == 0
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+assert loaded - set(sys.stdlib_module_names) == {"cris"}, loaded
+"""
+    done = python("-c", code)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_of_every_command_needs_no_torch() -> None:
     code = f"""
 import sys

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from cris.picture import read_picture
 from cris.training.loss import grid_target, text_to_pixel_loss
 from tests.real import SENTENCES_EACH, write_real
 from tests.small import small_cris
+from tests.stored import record, write
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, LENGTH = 96, 17
@@ -131,18 +133,66 @@ def test_views_of_one_picture_differ_from_epoch_to_epoch(real):
     views = stream.views
     group = stream.stream.group(0)
     again = type(group)(group.position + stream.stream.groups_per_epoch, group.samples)
-    assert np.array_equal(views[group].image, views[group].image)
-    assert not np.array_equal(views[group].image, views[again].image)
+    images = [views[each].prepared.image for each in (group, group, again)]
+    assert np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+
+
+@pytest.fixture(scope="module")
+def partly_damaged(tmp_path_factory):
+    """Eight pictures, one of which is no picture, one cut off, and one with a mask that is none."""
+    made = [record(number) for number in range(8)]
+    made[2] = replace(made[2], image=b"no picture at all")
+    made[5] = replace(made[5], image=made[5].image[:200])
+    broken = ({**each.rle, "counts": "no runs"} for each in made[7].objects)
+    made[7] = replace(
+        made[7],
+        objects=tuple(replace(each, rle=rle) for each, rle in zip(made[7].objects, broken, strict=True)),
+    )
+    folder = tmp_path_factory.mktemp("damaged") / "set"
+    write(folder, made)
+    return ReferringDataset(folder, "train")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_images_that_cannot_be_decoded_are_passed_over_and_told_of_once(partly_damaged, workers):
+    made = loader(partly_damaged, workers)
+    with pytest.warns(UserWarning, match="passed over in training") as told:
+        batches = list(islice(made, 6))
+    damaged = {"street-2.png", "street-5.png", "street-7.png"}
+    assert len(told) == len(made.damaged) == 3
+    assert {name for name in damaged for warning in told if name in str(warning.message)} == damaged
+    assert {len(batch.images) for batch in batches} == {4}
+    seen = partly_damaged.index.picture[torch.cat([batch.samples for batch in batches]).numpy()]
+    assert set(seen.tolist()) == {0, 1, 3, 4, 6}
+
+
+@pytest.mark.filterwarnings("ignore:passed over")
+def test_what_takes_a_damaged_image_s_place_follows_from_the_position(partly_damaged):
+    straight = digests(islice(loader(partly_damaged), 5))
+    assert digests(islice(loader(partly_damaged, workers=2), 5)) == straight
+    resumed = loader(partly_damaged)
+    resumed.load_state_dict({**resumed.state_dict(), "position": 8})
+    assert digests(islice(resumed, 3)) == straight[2:]
+    parts = [list(islice(loader(partly_damaged, rank=rank, processes=2), 3)) for rank in range(2)]
+    for batch, *halves in zip(islice(loader(partly_damaged), 3), *parts, strict=True):
+        assert torch.equal(batch.images, torch.cat([half.images for half in halves]))
+
+
+def test_a_data_set_without_one_image_that_decodes_ends_in_one_line(tmp_path):
+    write(tmp_path / "set", [replace(record(0), image=b"none")])
+    with pytest.raises(InputError, match=r"32 pictures .* street-0\.png: .*; cris data check lists"):
+        next(iter(loader(ReferringDataset(tmp_path / "set", "train"))))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_damaged_picture_is_the_same_one_line_from_a_worker(workers, monkeypatch):
+def test_what_is_wrong_of_the_data_set_is_the_same_one_line_from_a_worker(workers, monkeypatch):
     def view(self, samples, longest=None):
-        raise InputError("the picture is damaged")
+        raise InputError("a shard is missing")
 
     monkeypatch.setattr(SceneDataset, "view", view)
     scenes = SceneDataset(Scenes(split="val"))
-    with pytest.raises(InputError, match=r"^the picture is damaged$"):
+    with pytest.raises(InputError, match=r"^a shard is missing$"):
         next(iter(loader(scenes, workers)))
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from cris.cli import main
+from tests.stored import records, write
 
 SMALL_RUN = [
     *("--sampling.pictures", "2", "--sampling.sentences", "2", "--validation.samples", "2"),
@@ -205,6 +207,35 @@ def test_finetuning_on_a_data_set_goes_on_with_a_model(straight: Path, tmp_path:
     assert main(["train", "finetune", *options, *few]) == 0
     assert weights(out).keys() == weights(straight).keys()
     assert not weights(out)["neck.sentence.weight"].equal(weights(straight)["neck.sentence.weight"])
+
+
+def test_damaged_images_are_passed_over_and_counted(tmp_path: Path, capsys) -> None:
+    pictures = records(8)
+    for number in (1, 3):  # of train and of val
+        pictures[number] = replace(pictures[number], image=b"none")
+    write(tmp_path / "data", pictures)
+    small = ["--sampling.pictures", "2", "--sampling.sentences", "2", "--max-steps", "4", "--device", "cpu"]
+    options = [
+        "--from",
+        "cris-scenes",
+        "--data",
+        str(tmp_path / "data"),
+        "--out",
+        str(tmp_path / "run"),
+        *small,
+    ]
+    assert main(["train", "finetune", *options]) == 0
+    told = capsys.readouterr()
+    assert told.out.endswith(
+        "\n2 images could not be decoded and were passed over: cris data check names them\n"
+    )
+    lines = [line for line in told.err.splitlines() if "passed over in training" in line]
+    assert [name for line in lines for name in ("street-1", "street-3") if name in line] == [
+        "street-1",
+        "street-3",
+    ]
+    assert main(["data", "check", str(tmp_path / "data")]) == 1
+    assert "decode: 2 found" in capsys.readouterr().out
 
 
 def test_a_killed_run_loses_only_what_came_after_its_last_save(straight: Path, tmp_path: Path, prove) -> None:

@@ -286,6 +286,8 @@ def test_what_is_no_picture_is_named(tmp_path, name, content, message):
 def test_missing_files_folders_and_devices_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"nowhere.jpg: expected a picture, found no such file"):
         read_picture(tmp_path / "nowhere.jpg")
+    with pytest.raises(FileNotFoundError, match=r"nowhere.jpg: expected a picture"):
+        read_picture(str(tmp_path / "nowhere.jpg"))
     with pytest.raises(ValueError, match="found a folder"):
         read_picture(tmp_path)
     with pytest.raises(ValueError, match="found no file"):

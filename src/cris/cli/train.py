@@ -76,6 +76,11 @@ class Command:
             return 0
         best = "not measured" if outcome.best is None else f"{outcome.best:.3f}"
         sys.stdout.write(f"{outcome.step} steps; best validation mean IoU {best}; model: {self.out}\n")
+        if outcome.damaged:
+            sys.stdout.write(
+                f"{len(outcome.damaged):,} images could not be decoded and were passed over: cris data check "
+                "names them\n"
+            )
         return 128 + outcome.stopped_by if outcome.stopped_by else 0
 
     def _dry_run(self) -> int:

@@ -12,6 +12,7 @@ from cris.data.samples import Sample, SampleIndex, View
 from cris.data.scenes import Scenes
 from cris.data.store.reading import StoredDataset
 from cris.data.store.shards import Row
+from cris.errors import InputError
 from cris.masks import decode_rle
 
 
@@ -58,7 +59,7 @@ class ReferringDataset:
         """Samples of one picture, which is decoded once (see `Referring`).
 
         Raises:
-            InputError: the picture is damaged or has another size than is stored.
+            DamagedImageError: the picture or a mask cannot be decoded or has another size than is stored.
         """
         return self._view(self._row(samples[0]), samples, longest)
 
@@ -72,10 +73,22 @@ class ReferringDataset:
                 entry.sentences[int(self._samples.sentence[sample])]
                 for entry, sample in zip(entries, samples, strict=True)
             ),
-            masks=tuple(_mask(row, ids) for ids in distinct),
+            masks=tuple(self._mask(row, ids) for ids in distinct),
             meant=tuple(distinct.index(entry.object_ids) for entry in entries),
             reduction=reduction,
         )
+
+    def _mask(self, row: Row, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
+        try:
+            meant = [decode_rle(rle) for rle in row.rles(object_ids)]
+        except InputError as error:
+            raise self.stored.damaged(row, f"a mask of the objects {object_ids}: {error}") from error
+        sizes = {mask.shape for mask in meant} - {row.size}
+        if sizes:
+            raise self.stored.damaged(
+                row, f"masks must have the picture's height and width {row.size}, got {sizes.pop()}"
+            )
+        return reduce(np.logical_or, meant) if meant else np.zeros(row.size, dtype=bool)
 
     def _row(self, sample: int) -> Row:
         return self.stored.row(int(self._samples.picture[sample]))
@@ -119,8 +132,3 @@ class SceneDataset:
             masks=tuple(masks[targets] for targets in distinct),
             meant=tuple(distinct.index(expression.targets) for expression in scene.expressions),
         )
-
-
-def _mask(row: Row, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
-    meant = [decode_rle(rle) for rle in row.rles(object_ids)]
-    return reduce(np.logical_or, meant) if meant else np.zeros(row.size, dtype=bool)

@@ -73,6 +73,9 @@ class Referring(Protocol):
         Args:
             samples: their indices.
             longest: pixels that the longer side needs; what has twice as many or more may come reduced.
+
+        Raises:
+            DamagedImageError: the picture or a mask cannot be decoded.
         """
         ...
 

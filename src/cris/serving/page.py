@@ -22,6 +22,7 @@ from cris.serving.batcher import Batcher
 from cris.serving.drawing import Findings
 from cris.serving.intake import make_ask
 from cris.serving.limits import RefusalError
+from cris.text_files import split_lines
 
 # read when Gradio is imported: nothing is reported, and nothing asked for, elsewhere
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -197,12 +198,17 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
     return blocks
 
 
+def sentences_in(text: str) -> list[str]:
+    """Return what was typed line by line, without what is blank."""
+    return [line.strip() for line in split_lines(text) if line.strip()]
+
+
 def _sentence(refusal: RefusalError) -> str:
     return f"{refusal.body['detail']}: {refusal.body['hint']}."
 
 
 async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
-    sentences = [line.strip() for line in text.splitlines() if line.strip()]
+    sentences = sentences_in(text)
     if path is None:
         raise _told("Choose a picture first.")
     if not sentences:

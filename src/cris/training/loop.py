@@ -14,7 +14,7 @@ from cris.segmenter import Segmenter
 from cris.training.advice import memory_advice
 from cris.training.config import TrainConfig, resolved
 from cris.training.material import Material, build_loader, build_stream
-from cris.training.processes import greatest, launch
+from cris.training.processes import gathered, greatest, launch
 from cris.training.signals import StopSignal
 from cris.training.state import RunFolder
 from cris.training.step import Learner
@@ -34,6 +34,8 @@ class Outcome:
     """Number of the signal that ended it early; 0 when it ran to its end."""
     is_first: bool
     """Whether this is the process that speaks for all."""
+    damaged: frozenset[str] = frozenset()
+    """Images that could not be decoded and were passed over, by any process."""
 
 
 def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Outcome:
@@ -117,6 +119,7 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
                 )
                 found = validate(fabric, segmenter, material.validation, config.validation)
                 watch.validation(step, found)
+                loader.pass_over(found.damaged)
                 inference = replace(inference, threshold=found.threshold)
                 is_best = best is None or found.summary.mean_iou > best
                 best = found.summary.mean_iou if best is None else max(best, found.summary.mean_iou)
@@ -129,4 +132,10 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
             stopped_by = greatest(fabric, stop.number)
         if stopped_by and saved != learner.step:
             save()
-    return Outcome(step=learner.step, best=best, stopped_by=stopped_by, is_first=fabric.is_global_zero)
+    return Outcome(
+        step=learner.step,
+        best=best,
+        stopped_by=stopped_by,
+        is_first=fabric.is_global_zero,
+        damaged=frozenset().union(*gathered(fabric, loader.damaged)),
+    )

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from lightning_fabric import Fabric
 
-from cris.data.samples import Referring
+from cris.data.samples import Referring, View
+from cris.errors import DamagedImageError, InputError
 from cris.evaluation.metrics import Summary, iou, summarise
 from cris.evaluation.threshold import CANDIDATES, measure_at
 from cris.letterbox import ceiling
@@ -34,6 +35,8 @@ class Validation:
     """With the best mean IoU of those that could be chosen."""
     shown: list[Shown]
     """To be drawn, at the threshold: the first of each picture, then others."""
+    damaged: tuple[DamagedImageError, ...] = ()
+    """Errors of this process's images that cannot be decoded, and are left out of the figures."""
 
 
 def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.ndarray, "places"]:
@@ -47,7 +50,11 @@ def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.
 def validate(
     fabric: Fabric, segmenter: Segmenter, samples: Referring, config: ValidationConfig
 ) -> Validation:
-    """Measures on this process's pictures, and brings all processes' figures together."""
+    """Measures on this process's pictures, and brings all processes' figures together.
+
+    Raises:
+        InputError: none of the pictures can be decoded.
+    """
     inference = segmenter.inference
     thresholds = CANDIDATES if config.choose_threshold else (inference.threshold,)
     places = validation_places(samples, config).tolist()
@@ -55,16 +62,21 @@ def validate(
     rows: list[np.ndarray] = []
     firsts: list[tuple[Prediction, Mask]] = []
     others: list[tuple[Prediction, Mask]] = []
+    damaged: list[DamagedImageError] = []
     mine = iter(pictures[fabric.global_rank :: fabric.world_size])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # sentences that are cut are part of what is measured
-        for prediction, mask, is_first in _answers(segmenter, samples, mine):
+        for prediction, mask, is_first in _answers(segmenter, samples, mine, damaged):
             rows.append(_figures(prediction, mask, thresholds, inference))
             kept = firsts if is_first else others
             if len(kept) < SHOWN:
                 kept.append((prediction, mask))
     width = 3 * len(thresholds) + 2
     table = np.concatenate([np.reshape(part, (-1, width)) for part in gathered(fabric, rows)])
+    if not len(table):
+        raise InputError(
+            f"none of the {len(pictures):,} pictures to validate on can be decoded: cris data check says why"
+        )
     intersections, unions, scores = np.split(table[:, :-2], 3, axis=1)
     best = int(iou(intersections, unions).mean(axis=0).argmax())
     true_areas, ceilings = table[:, -2], table[:, -1]
@@ -79,7 +91,7 @@ def validate(
     )
     threshold = thresholds[best]
     shown = [_shown(prediction, mask, threshold) for prediction, mask in (firsts + others)[:SHOWN]]
-    return Validation(summary=summary, threshold=threshold, shown=shown)
+    return Validation(summary=summary, threshold=threshold, shown=shown, damaged=tuple(damaged))
 
 
 def _shown(prediction: Prediction, mask: Mask, threshold: float) -> Shown:
@@ -92,15 +104,28 @@ def _shown(prediction: Prediction, mask: Mask, threshold: float) -> Shown:
 
 
 def _answers(
-    segmenter: Segmenter, samples: Referring, pictures: Iterator[list[int]]
+    segmenter: Segmenter, samples: Referring, pictures: Iterator[list[int]], damaged: list[DamagedImageError]
 ) -> Iterator[tuple[Prediction, Mask, bool]]:
-    """What the model finds, what it should have, and whether it is the first of its picture."""
+    """What the model finds, what it should have, and whether it is the first of its picture.
+
+    Errors of pictures that cannot be decoded are appended to `damaged`.
+    """
     while chunk := list(islice(pictures, segmenter.batch_size)):
-        views = [samples.view(places) for places in chunk]
+        views = list(_views(samples, chunk, damaged))
         found = segmenter.predict_batch([v.image for v in views], [list(v.sentences) for v in views])
         for view, answers in zip(views, found, strict=True):
             for place, (answer, meant) in enumerate(zip(answers, view.meant, strict=True)):
                 yield answer, view.masks[meant], place == 0
+
+
+def _views(
+    samples: Referring, pictures: Sequence[list[int]], damaged: list[DamagedImageError]
+) -> Iterator[View]:
+    for places in pictures:
+        try:
+            yield samples.view(places)
+        except DamagedImageError as error:
+            damaged.append(error)
 
 
 def _figures(

@@ -169,8 +169,9 @@ def _object_ids(row: Row) -> tuple[int, ...]:
 def _category_ids(row: Row, count: int) -> tuple[int, ...]:
     """Return the category of each of `count` objects; none where it is not said of each."""
     given: Any = row.fields.get("category_id")
-    ids = tuple(given) if isinstance(given, list | tuple) else (given,) * count
-    return ids if len(ids) == count and all(isinstance(each, int) for each in ids) else ()
+    ids = [as_whole(each) for each in (given if isinstance(given, list | tuple) else [given] * count)]
+    known = tuple(each for each in ids if each is not None)
+    return known if len(known) == len(ids) == count else ()
 
 
 def sentence_of(row: Row) -> Sentence:

@@ -34,7 +34,7 @@ class Leaks:
         """Remembers a picture; finds that it is itself in several splits."""
         splits = frozenset(entry.split for entry in record.entries)
         name = f"{record.file_name} (picture {record.picture_id})"
-        grey = cv2.imdecode(np.frombuffer(record.image, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_2)
+        grey = _small_grey(record.image)
         if grey is not None:  # a picture that does not decode is another check's
             self._names.append(name)
             self._splits.append(splits)
@@ -85,3 +85,11 @@ def near_pairs(hashes: UInt64[np.ndarray, "n 2"]) -> Iterator[tuple[int, int]]:
 def _is_leak(one: frozenset[str], other: frozenset[str]) -> bool:
     """Whether one is in train and the other is in anything else."""
     return ("train" in one and bool(other - {"train"})) or ("train" in other and bool(one - {"train"}))
+
+
+def _small_grey(data: bytes) -> UInt8[np.ndarray, "rows columns"] | None:
+    """Return the picture at half its size; None where it does not decode."""
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_2)
+    except cv2.error:  # of no bytes at all
+        return None

@@ -19,12 +19,14 @@ from cris.data.loading.resample import Target, cell_shares, quick_square
 from cris.data.loading.sampling import Group, Stream
 from cris.data.loading.transforms import SMALLEST_SHARE, Transform
 from cris.data.samples import Referring, View
-from cris.errors import InputError
+from cris.errors import DamagedImageError, InputError
 from cris.letterbox import CELL, Letterbox, normalisation
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 
 _SHARED_MEMORY = "/dev/shm"
+_TRIES = 32
+"""Images that may be damaged one after the other before it is the data set that is."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,13 @@ class Loader:
 
     Workers hand batches over in shared memory; where that is full, as in a container with Docker's 64 MB,
     through a pipe, which is slower.
+
+    An image that cannot be decoded is passed over with a warning, which it gets once: the next one of the
+    stream takes its place, so the batch still follows from the seed and the position alone.
     """
+
+    damaged: set[str]
+    """Which images were passed over."""
 
     def __init__(
         self,
@@ -168,20 +176,21 @@ class Loader:
         """Takes `groups` groups a batch over all processes, of which this one is number `rank`."""
         if groups < 1 or groups % processes:
             raise InputError(f"a batch must divide evenly over {processes} processes, got {groups} groups")
-        self.views = _Views(dataset, prepare, stream.seed)
+        self.views = _Views(dataset, prepare, stream)
         self.stream = stream
         self.groups = groups
         self.workers = workers
         self.rank, self.processes = rank, processes
         self.position = 0
+        self.damaged = set()
 
     def __iter__(self) -> Iterator[Batch]:
         """Batches from the position on.
 
         Raises:
-            InputError: a picture is damaged, or workers cannot be started.
+            InputError: the data set is damaged, or workers cannot be started.
         """
-        batches: DataLoader[Prepared | InputError] = DataLoader(
+        batches: DataLoader[_Loaded] = DataLoader(
             self.views,
             batch_sampler=self.stream.batches(self.position, self.groups, self.rank, self.processes),
             num_workers=self.workers,
@@ -198,7 +207,8 @@ class Loader:
                 "more, or pass --sampling.workers 0"
             ) from error
         is_told = False
-        for batch in made:
+        for batch, damaged in made:
+            self.pass_over(damaged)
             if isinstance(batch, InputError):
                 raise batch
             if isinstance(batch, bytes):
@@ -208,6 +218,13 @@ class Loader:
                 batch = _unpickled(batch)
             self.position += self.groups
             yield batch
+
+    def pass_over(self, damaged: Sequence[DamagedImageError]) -> None:
+        """Warn of images that cannot be decoded, of each once, and count them."""
+        for error in damaged:
+            if error.image not in self.damaged:
+                warnings.warn(f"passed over in training: {error}", stacklevel=3)
+            self.damaged.add(error.image)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the run stands, and in what."""
@@ -236,30 +253,50 @@ class Loader:
         }
 
 
-class _Views(Dataset[Prepared | InputError]):
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One picture of a batch, and the errors of those that were to have its place."""
+
+    prepared: Prepared | InputError
+    """A user's error is returned, as torch would put a traceback into one that is raised."""
+    damaged: tuple[DamagedImageError, ...]
+
+
+class _Views(Dataset[_Loaded]):
     """Prepared groups, each with a generator of its own."""
 
-    def __init__(self, dataset: Referring, prepare: Prepare, seed: int) -> None:
+    def __init__(self, dataset: Referring, prepare: Prepare, stream: Stream) -> None:
         self.dataset = dataset
         self.prepare = prepare
-        self.seed = seed
+        self.stream = stream
 
-    def __getitem__(self, group: Group) -> Prepared | InputError:
-        """The group; a user's error is returned, as torch would put a traceback into one that is raised."""
-        random = np.random.default_rng((self.seed, group.position, len(group.samples)))
-        try:
-            view = self.dataset.view(group.samples, self.prepare.longest)
-            return self.prepare(view, group.samples, random)
-        except InputError as error:
-            return error
+    def __getitem__(self, group: Group) -> _Loaded:
+        """Return the group, or where its picture is damaged the next one whose picture is not."""
+        damaged: list[DamagedImageError] = []
+        for position in range(group.position + 1, group.position + _TRIES + 1):
+            try:
+                return _Loaded(self._prepared(group), tuple(damaged))
+            except DamagedImageError as error:
+                damaged.append(error)
+                group = self.stream.group(position)
+            except InputError as error:
+                return _Loaded(error, tuple(damaged))
+        told = f"{_TRIES} pictures that follow each other cannot be decoded, the last is {damaged[-1]}"
+        return _Loaded(InputError(told), ())
+
+    def _prepared(self, group: Group) -> Prepared:
+        random = np.random.default_rng((self.stream.seed, group.position, len(group.samples)))
+        view = self.dataset.view(group.samples, self.prepare.longest)
+        return self.prepare(view, group.samples, random)
 
 
-def _collate(parts: Sequence[Prepared | InputError]) -> Batch | InputError | bytes:
-    error = next((part for part in parts if isinstance(part, InputError)), None)
+def _collate(parts: Sequence[_Loaded]) -> tuple[Batch | InputError | bytes, tuple[DamagedImageError, ...]]:
+    damaged = tuple(error for part in parts for error in part.damaged)
+    error = next((part.prepared for part in parts if isinstance(part.prepared, InputError)), None)
     if error is not None:
-        return error
-    batch = collate([part for part in parts if isinstance(part, Prepared)])
-    return batch if get_worker_info() is None else _to_hand_over(batch)
+        return error, damaged
+    batch = collate([part.prepared for part in parts if isinstance(part.prepared, Prepared)])
+    return batch if get_worker_info() is None else _to_hand_over(batch), damaged
 
 
 def _to_hand_over(batch: Batch) -> Batch | bytes:

@@ -43,9 +43,12 @@ def decode_picture(
         return read_picture(data), 1
     size, has_metadata = header
     reduction = _reduction(size, longest) if longest is not None else 1
-    decoded = cv2.imdecode(
-        np.frombuffer(data, dtype=np.uint8), _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
-    )
+    try:
+        decoded = cv2.imdecode(
+            np.frombuffer(data, dtype=np.uint8), _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        decoded = None
     if decoded is None:
         return read_picture(data), 1
     cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded)

@@ -2,8 +2,9 @@
 
 import json
 import pickle
+import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ from cris.data.paths import check_relative
 from cris.data.records import PictureRecord
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA, to_batch
+from cris.errors import InputError
 
 IMAGES = "images.zip"
+CONFIGS = ".huggingface.yaml"
+"""Where `datasets` looks for the files of each split; readers of Parquet folders pass over it."""
 SHARD_ROWS = 1000
 """Pictures of a Parquet file of a split."""
 _ROWS_TOGETHER = 64
@@ -92,8 +96,13 @@ def write_datasets(dataset: StoredDataset, folder: Path) -> Iterator[int]:
     """Write SPLIT-00000-of-00001.parquet, which `datasets.load_dataset(FOLDER)` opens by split.
 
     The columns are those of the stored form, but `image` is what `datasets` decodes, and `entries` are those
-    of the split.
+    of the split. Which files are of which split is written down: by their names alone `datasets` would leave
+    out testA and take val-doubtful for a part of val.
+
+    Raises:
+        InputError: two splits would have the same name in `datasets`, which knows letters, digits and _ only.
     """
+    names = _split_names(dataset.manifest.splits)
     writers = {
         split: _SplitWriter(folder, split, counts.pictures)
         for split, counts in dataset.manifest.splits.items()
@@ -105,12 +114,25 @@ def write_datasets(dataset: StoredDataset, folder: Path) -> Iterator[int]:
         yield index
     for writer in writers.values():
         writer.close()
+    files = [{"split": names[split], "path": writer.files} for split, writer in writers.items()]
+    # JSON is YAML, too, and keeps a split that is called `no` from being a boolean
+    _write_json(folder / CONFIGS, {"configs": [{"config_name": "default", "data_files": files}]})
+
+
+def _split_names(splits: Iterable[str]) -> dict[str, str]:
+    names = {split: re.sub(r"\W", "_", split) for split in splits}
+    if alike := [split for split, name in names.items() if list(names.values()).count(name) > 1]:
+        raise InputError(
+            f"the splits {' and '.join(alike)} have the same name in datasets: rename one of them"
+        )
+    return names
 
 
 class _SplitWriter:
     """The Parquet files of a split."""
 
     def __init__(self, folder: Path, split: str, pictures: int) -> None:
+        self.files: list[str] = []
         self._folder, self._split = folder, split
         self._shards = -(-pictures // SHARD_ROWS)
         self._schema = _datasets_schema()
@@ -140,6 +162,7 @@ class _SplitWriter:
         if self._file is None:
             name = f"{self._split}-{self._number:05d}-of-{self._shards:05d}.parquet"
             self._file = pq.ParquetWriter(self._folder / name, self._schema, compression="zstd")
+            self.files.append(name)
         batch = to_batch(self._waiting)
         rows = [{"bytes": each.image, "path": each.file_name} for each in self._waiting]
         columns = [

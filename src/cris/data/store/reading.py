@@ -16,7 +16,7 @@ from cris.data.records import PictureRecord
 from cris.data.store.decode import Reduction, decode_picture
 from cris.data.store.manifest import Manifest, read_manifest
 from cris.data.store.shards import Row, open_shard, read_row
-from cris.errors import InputError
+from cris.errors import DamagedImageError, InputError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,20 +84,22 @@ class StoredDataset:
         """Return the image of a row, perhaps reduced, and its reduction (see `decode_picture`).
 
         Raises:
-            InputError: it is damaged or has another size than is stored.
+            DamagedImageError: it cannot be decoded or has another size than is stored.
         """
         try:
             image, reduction = decode_picture(row.image, longest)
         except InputError as error:
-            raise InputError(f"{self.folder}, picture {row.file_name}: {error}") from error
+            raise self.damaged(row, str(error)) from error
         size = (reduction * image.shape[0], reduction * image.shape[1])
         if size != row.size:
             (stored_height, stored_width), (height, width) = row.size, size
-            raise InputError(
-                f"{self.folder}, picture {row.file_name}: expected {stored_width}×{stored_height} "
-                f"pixels, found {width}×{height}; run cris data check"
-            )
+            raise self.damaged(row, f"expected {stored_width}×{stored_height} pixels, found {width}×{height}")
         return image, reduction
+
+    def damaged(self, row: Row, reason: str) -> DamagedImageError:
+        """Return what to raise where something of a row's image cannot be decoded."""
+        where = f"{self.folder}, picture {row.file_name}"
+        return DamagedImageError(where, f"{reason}; cris data check lists all that are damaged")
 
     def samples(self, split: str | None = None) -> Samples:
         """The samples of a split, or of all.

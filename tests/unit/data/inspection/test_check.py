@@ -35,6 +35,7 @@ SAME_ON_ANOTHER = ReferringEntry(ref_id=99, object_ids=(91,), sentences=("Left  
 PLANTED = {
     "picture cut short": (replace(record(9), image=encoded(9)[:-200]), "decode", ERROR, "incomplete"),
     "no picture": (replace(record(9), image=b"no picture"), "decode", ERROR, "something else"),
+    "no bytes": (replace(record(9), image=b""), "decode", ERROR, "found nothing"),
     "sentence of signs": (with_entry(record(9), sentences=("12 …!",)), "letters", WARNING, "has no letters"),
     "empty mask": (with_object(record(9), rle=EMPTY), "mask", WARNING, "the mask is empty"),
     "full mask": (with_object(record(9), rle=FULL, box=WHOLE_BOX), "mask", WARNING, "the mask is full"),

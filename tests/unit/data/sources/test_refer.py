@@ -190,6 +190,17 @@ def test_categories_that_are_not_the_annotations_are_counted(tmp_path: Path) -> 
     assert "category" not in "".join(convert_refer(multiple, instances, images).remarks)
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [(18, (18,)), (18.0, (18,)), ([18.0], (18,)), (18.5, ()), (True, ()), (None, ()), ([1, 2], ())],
+)
+def test_categories_of_references_are_whole_numbers_as_others_are(
+    told: object, expected: tuple[int, ...]
+) -> None:
+    (reference,) = read_references_of([{**FAMILY.refs[0], "category_id": told}])
+    assert reference.category_ids == expected
+
+
 def test_missing_pictures_are_listed_and_may_be_skipped(tmp_path: Path) -> None:
     refs, instances, images = FAMILY.write(tmp_path)
     names = sorted(FAMILY.pictures)

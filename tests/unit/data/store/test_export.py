@@ -17,6 +17,7 @@ from cris.data.sources.refer import convert_refer
 from cris.data.store.export import export
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA, from_row
+from cris.errors import InputError
 from cris.masks import decode_rle
 from tests.stored import encoded, record, records, with_entry, write
 
@@ -152,14 +153,15 @@ def test_datasets_get_files_by_split_with_images_that_they_decode(
     monkeypatch.setattr("cris.data.store.layouts.SHARD_ROWS", 2)
     pictures = [with_entry(record(0), split="val"), *records(4)[1:]]
     list(export(dataset_of(tmp_path, pictures), out, "datasets"))
-    assert sorted(path.name for path in out.iterdir()) == [
-        *(f"train-0000{number}-of-00002.parquet" for number in range(2)),
-        "val-00000-of-00001.parquet",
-    ]
-    train = pq.read_table(sorted(out.glob("train-*"))).to_pylist()
-    assert [row["picture_id"] for row in train] == [0, 1, 2]
-    assert train[0]["image"] == {"bytes": pictures[0].image, "path": "street-0.png"}
-    assert [entry["ref_id"] for entry in train[0]["entries"]] == [1, 2]
+    train = [f"train-0000{number}-of-00002.parquet" for number in range(2)]
+    val = ["val-00000-of-00001.parquet"]
+    assert sorted(path.name for path in out.iterdir()) == [".huggingface.yaml", *train, *val]
+    (config,) = json.loads((out / ".huggingface.yaml").read_text())["configs"]
+    assert config["data_files"] == [{"split": "train", "path": train}, {"split": "val", "path": val}]
+    rows = pq.read_table(sorted(out.glob("train-*"))).to_pylist()
+    assert [row["picture_id"] for row in rows] == [0, 1, 2]
+    assert rows[0]["image"] == {"bytes": pictures[0].image, "path": "street-0.png"}
+    assert [entry["ref_id"] for entry in rows[0]["entries"]] == [1, 2]
     assert [
         entry["ref_id"] for entry in pq.read_table(out / "val-00000-of-00001.parquet")["entries"][0].as_py()
     ] == [0]
@@ -172,6 +174,21 @@ def test_datasets_get_files_by_split_with_images_that_they_decode(
         "length": 4,
         "_type": "Sequence",
     }
+
+
+def test_splits_have_names_that_datasets_takes(tmp_path: Path, out: Path) -> None:
+    pictures = [with_entry(record(n), split=split) for n, split in enumerate(("testA", "val-doubtful"))]
+    list(export(dataset_of(tmp_path, pictures), out, "datasets"))
+    (config,) = json.loads((out / ".huggingface.yaml").read_text())["configs"]
+    assert {each["split"]: each["path"] for each in config["data_files"]} == {
+        "testA": ["testA-00000-of-00001.parquet"],
+        "train": ["train-00000-of-00001.parquet"],
+        "val_doubtful": ["val-doubtful-00000-of-00001.parquet"],
+    }
+    (tmp_path / "alike").mkdir()
+    alike = [with_entry(record(n), split=split) for n, split in enumerate(("val-x", "val_x"))]
+    with pytest.raises(InputError, match="the splits val-x and val_x have the same name"):
+        list(export(dataset_of(tmp_path / "alike", alike), out, "datasets"))
 
 
 @pytest.mark.parametrize("format", ["parquet", "datasets"])

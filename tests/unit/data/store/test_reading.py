@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -13,6 +14,7 @@ import pytest
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
 from cris.data.store.shards import open_shard, read_row
+from cris.errors import DamagedImageError
 from tests.stored import record, records, write
 
 
@@ -29,6 +31,15 @@ def test_pictures_are_read_at_random(folder: Path) -> None:
     assert len(dataset) == 8
     for index in (7, 0, 3, 2, 5):
         assert dataset.picture(index) == record(index, "val" if index % 4 == 3 else "train")
+
+
+def test_a_damaged_image_is_named_here_and_by_other_processes(tmp_path: Path) -> None:
+    write(tmp_path / "data", [replace(record(0), image=b"none")])
+    dataset = StoredDataset(tmp_path / "data")
+    with pytest.raises(DamagedImageError, match=r"street-0\.png: the bytes: .*; cris data check") as raised:
+        dataset.decode(dataset.row(0))
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert (copy.image, str(copy)) == (raised.value.image, str(raised.value))
 
 
 @pytest.mark.parametrize("index", [-1, 8])
