@@ -15,6 +15,7 @@ from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_manifest
 from cris.data.store.schema import SCHEMA_VERSION
 from cris.environment import in_one_line
+from cris.evaluation.metrics import headlines
 from cris.evaluation.sources import SCENES
 from cris.training.config import TrainConfig
 
@@ -90,6 +91,7 @@ def write_model(source: Path, target: Path, card: Card) -> None:
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6
     text = environment.from_string(template).render(
         card=card,
+        metrics=headlines(card.records[0]),
         config=card.config,
         parameters=parameters,
         inference=checkpoint.inference,

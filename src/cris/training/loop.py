@@ -118,8 +118,8 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
                 found = validate(fabric, segmenter, material.validation, config.validation)
                 watch.validation(step, found)
                 inference = replace(inference, threshold=found.threshold)
-                is_best = best is None or found.summary.mean_iou > best
-                best = found.summary.mean_iou if best is None else max(best, found.summary.mean_iou)
+                is_best = best is None or found.mean_iou > best
+                best = found.mean_iou if best is None else max(best, found.mean_iou)
                 save(is_best=is_best)
                 saved = step
             elif step % config.checkpoint_every == 0:
