@@ -157,7 +157,7 @@ def sized(config: TrainConfig, size: int, options: Options) -> TrainConfig:
 
 def measure(model: str | Path, examples: StoredExamples, device: str) -> float:
     """Return the mean IoU."""
-    return Evaluation(list(evaluate(Segmenter.from_pretrained(model, device), examples))).total.mean_iou
+    return Evaluation(list(evaluate(Segmenter.from_pretrained(model, device), examples))).total["mean_iou"]
 
 
 def table(figures: dict[str, dict[str, float]], starts: Sequence[str]) -> str:

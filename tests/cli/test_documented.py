@@ -13,6 +13,7 @@ import pytest
 
 from cris.cli import COMMANDS
 from cris.evaluation.failures import MEANINGS
+from cris.evaluation.metrics import METRICS
 from cris.evaluation.row_files import SCHEMA
 from cris.training.config import TrainConfig
 from tests.cli.conftest import Cris
@@ -104,8 +105,9 @@ def test_fields_of_eval_are_documented(cris: Cris, checkpoint: Path) -> None:
     outcome = cris("eval", checkpoint, "scenes", "--limit", "2", "--json", "--out", "out")
     text = section("json.md", "cris eval")
     printed = json.loads(outcome.out)
-    assert set(fields(printed)) == set(first_cells(text))
-    known = set(first_cells(text)) - {"kinds", "breakdowns"}
+    named = {*first_cells(text), *first_cells(section("evaluation.md", "Figures"))}
+    assert set(fields(printed)) == named
+    known = named - {"kinds", "breakdowns"}
     assert all(group.keys() == known for group in printed["kinds"].values())
     assert all(
         group.keys() == known for groups in printed["breakdowns"].values() for group in groups.values()
@@ -114,6 +116,12 @@ def test_fields_of_eval_are_documented(cris: Cris, checkpoint: Path) -> None:
     (line,) = (line for line in text.splitlines() if line.startswith("`_results.json`"))
     told = set(re.findall(r"`(\w+)`", line.replace("`_results.json`", "")))
     assert {name.rpartition(".")[2] for name in stored - printed.keys()} == told
+
+
+def test_every_metric_has_its_line() -> None:
+    lines = section("evaluation.md", "Figures").splitlines()
+    told = [tuple(cell.strip(" `") for cell in line.split("|")[1:3]) for line in lines if "| `" in line]
+    assert told == [(metric.name, metric.title) for metric in METRICS]
 
 
 def test_columns_of_rows_are_documented() -> None:

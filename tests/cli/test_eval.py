@@ -19,16 +19,14 @@ from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.dataset import ReferringDataset
 from cris.data.scenes import Scenes
 from cris.evaluation import run as evaluation_run
+from cris.evaluation.metrics import METRICS
 from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
 from cris.masks import encode_rle
 from tests.cli.conftest import Cris
 from tests.stored import an_object, mask_of, record, write
 
-FIGURES = {
-    *("count", "mean_iou", "overall_iou", "pr50", "pr60", "pr70", "pr80", "pr90"),
-    *("giou", "ciou", "n_acc", "t_acc", "ceiling", "score_auroc"),
-}
+FIGURES = {"count", *(metric.name for metric in METRICS)}
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from cris.jobs import to_json
 if TYPE_CHECKING:
     from cris.evaluation.compare import Comparison
 
-_TITLES = {"mean_iou": "mean IoU", "overall_iou": "overall IoU", "giou": "gIoU"}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -64,9 +62,10 @@ def _differences(title: str, comparison: "Comparison") -> Table:
     for header in ("A", "B", "B − A", "95 % interval"):
         table.add_column(header, justify="right")
     for one in comparison.differences:
-        name = _TITLES.get(one.name, f"Pr@{one.name.removeprefix('pr')}")
-        ends = "–" if one.interval is None else f"{one.interval.low:+.3f} to {one.interval.high:+.3f}"
-        table.add_row(name, f"{one.first:.3f}", f"{one.second:.3f}", f"{one.change:+.3f}", ends)
+        text, ends = one.metric.text, "–"
+        if one.interval is not None:
+            ends = f"{text(one.interval.low, sign='+')} to {text(one.interval.high, sign='+')}"
+        table.add_row(one.metric.title, text(one.first), text(one.second), text(one.change, sign="+"), ends)
     return table
 
 

@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from cris.evaluation.metrics import Summary
     from cris.evaluation.results import Evaluation
 
 Item = TypeVar("Item")
@@ -34,13 +33,13 @@ def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
 def figures_table(title: str, evaluation: "Evaluation") -> Table:
     """An evaluation: a row for each kind of expression, then one for all."""
     table = Table(title=Text(title), title_justify="left", show_footer=True)
-    all_cells = _cells(evaluation.total)
-    headers = ("samples", "mean IoU", "overall IoU", "Pr@50", "Pr@70", "Pr@90", "ceiling", "score AUROC")
+    total, metrics = evaluation.total, [one for one in evaluation.headlines if not one.is_no_target]
     table.add_column("expression", "all")
-    for header, cell in zip(headers, all_cells, strict=True):
-        table.add_column(header, cell, justify="right")
+    table.add_column("samples", f"{total.count:,}", justify="right")
+    for one in metrics:
+        table.add_column(one.title, one.text(total[one.name]), justify="right")
     for kind, summary in evaluation.kinds.items():
-        table.add_row(kind, *_cells(summary))
+        table.add_row(kind, f"{summary.count:,}", *(one.text(summary[one.name]) for one in metrics))
     return table
 
 
@@ -50,26 +49,12 @@ def in_words(evaluation: "Evaluation") -> str:
     lines = []
     if interval := evaluation.intervals.get("mean_iou"):
         lines.append(
-            f"mean IoU {total.mean_iou:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f}"
+            f"mean IoU {total['mean_iou']:.3f}, 95 % interval {interval.low:.3f} to {interval.high:.3f}"
         )
     if evaluation.failures:
         misses = sum(evaluation.failures.values())
         kinds = ", ".join(f"{kind} {times:,}" for kind, times in evaluation.failures.items())
         lines.append(f"misses {misses:,} of {total.count:,} ({100 * misses / total.count:.0f} %): {kinds}")
-    if total.n_acc is not None:
-        t_acc = "–" if total.t_acc is None else f"{total.t_acc:.3f}"
-        lines.append(f"gIoU {total.giou:.3f}, cIoU {total.ciou:.3f}, N-acc {total.n_acc:.3f}, T-acc {t_acc}")
+    if no_target := [one for one in evaluation.headlines if one.is_no_target]:
+        lines.append(", ".join(f"{one.title} {one.text(total[one.name])}" for one in no_target))
     return "\n".join(lines)
-
-
-def _cells(summary: "Summary") -> list[str]:
-    shares = (
-        summary.mean_iou,
-        summary.overall_iou,
-        summary.pr50,
-        summary.pr70,
-        summary.pr90,
-        summary.ceiling,
-        summary.score_auroc,
-    )
-    return [f"{summary.count:,}", *("–" if share is None else f"{share:.3f}" for share in shares)]

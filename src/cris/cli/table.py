@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -21,10 +21,8 @@ class Command:
 
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME=]RESULTS")] = ()
     """Folders that cris eval wrote with --out; a NAME stands in the table for the model's own."""
-    figure: Literal["mean_iou", "overall_iou", "pr50", "pr60", "pr70", "pr80", "pr90", "giou", "ciou"] = (
-        "mean_iou"
-    )
-    """What to show; the paper's figures are mean IoU."""
+    figure: Annotated[str, tyro.conf.arg(metavar="NAME")] = "mean_iou"
+    """What to show, by its name in the JSON of cris eval; the paper's figures are mean IoU."""
     latex: bool = False
     """Print a LaTeX tabular, for the package booktabs, in place of Markdown."""
 

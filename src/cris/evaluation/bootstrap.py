@@ -1,18 +1,17 @@
 """Bootstrap intervals: how far figures would move with other pictures of the same kind."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cris.evaluation.metrics import THRESHOLDS
-from cris.evaluation.rows import Row, generalised_iou
+from cris.evaluation.metrics import METRICS, Metric, Ratio, mean
+from cris.evaluation.rows import Row
 
 RESAMPLES = 1000
 SEED = 0
 LEVEL = 0.95
-Sums = Float64[np.ndarray, "... columns"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,67 +21,83 @@ class Interval:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, figures: Float64[np.ndarray, "resamples"]) -> "Interval | None":
+        """Return the interval of a figure's resamples, NaN left out; None when there are no others."""
+        counted = figures[~np.isnan(figures)]
+        if not len(counted):
+            return None
+        low, high = np.quantile(counted, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return cls(float(low), float(high))
+
     def to_list(self) -> list[float]:
         """For JSON."""
         return [self.low, self.high]
 
 
-def intervals(rows: Sequence[Row]) -> dict[str, Interval]:
-    """Figure → its interval, resampled by picture; none when there are fewer than two pictures.
+@dataclass(frozen=True, slots=True)
+class Resamples:
+    """Numerators and denominators of some ratios, summed over the rows of each resample."""
 
-    Sentences about one picture are not independent, so whole pictures are drawn (cluster bootstrap).
-    """
-    ious = np.array([row.iou for row in rows])
-    columns = [
-        np.ones(len(rows)),
-        ious,
-        np.array([row.intersection for row in rows], dtype=np.float64),
-        np.array([row.union for row in rows], dtype=np.float64),
-        np.array([generalised_iou(row) for row in rows]),
-        *((ious > threshold).astype(np.float64) for threshold in THRESHOLDS),
-    ]
-    figures: dict[str, Callable[[Sums], np.ndarray]] = {
-        "mean_iou": lambda sums: sums[..., 1] / sums[..., 0],
-        "overall_iou": lambda sums: sums[..., 2] / np.maximum(sums[..., 3], 1),
-        "giou": lambda sums: sums[..., 4] / sums[..., 0],
+    sums: Float64[np.ndarray, "resamples ratios 2"]
+
+    def figure(self, ratio: Ratio, place: int) -> Float64[np.ndarray, "resamples"]:
+        """Return the figure of each resample, of the ratio that was given at that place."""
+        return ratio.of_sums(self.sums[:, place, 0], self.sums[:, place, 1])
+
+
+def intervals(rows: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> dict[str, Interval]:
+    """Return the interval of each metric that has one; none when there are fewer than two pictures."""
+    chosen = resampled_metrics(metrics)
+    resamples = resample(rows, [parts_of(rows, metric, ratio) for metric, ratio in chosen])
+    if resamples is None:
+        return {}
+    found = {
+        metric.name: Interval.of(resamples.figure(ratio, place))
+        for place, (metric, ratio) in enumerate(chosen)
     }
-    for place, threshold in enumerate(THRESHOLDS):
-        figures[f"pr{round(100 * threshold)}"] = _mean_of(5 + place)
-    return resampled(rows, np.stack(columns, axis=1), figures)
+    return {name: interval for name, interval in found.items() if interval is not None}
 
 
 def mean_interval(rows: Sequence[Row], values: Sequence[float]) -> Interval | None:
-    """Of the mean of a value for each row; None when there are fewer than two pictures."""
-    columns = np.stack([np.ones(len(rows)), np.array(values, dtype=np.float64)], axis=1)
-    return resampled(rows, columns, {"mean": _mean_of(1)}).get("mean")
+    """Return that of the mean of a value for each row; None when there are fewer than two pictures."""
+    resamples = resample(rows, [[(value, 1.0) for value in values]])
+    return None if resamples is None else Interval.of(resamples.figure(mean(), 0))
 
 
-def resampled(
-    rows: Sequence[Row],
-    values: Float64[np.ndarray, "rows columns"],
-    figures: Mapping[str, Callable[[Sums], np.ndarray]],
-) -> dict[str, Interval]:
-    """Intervals of figures that are made of sums over rows; none when there are fewer than two pictures.
+def resampled_metrics(metrics: Iterable[Metric]) -> list[tuple[Metric, Ratio]]:
+    """Return the metrics that have an interval, each with its ratio."""
+    return [
+        (metric, metric.aggregate)
+        for metric in metrics
+        if metric.has_interval and isinstance(metric.aggregate, Ratio)
+    ]
+
+
+def parts_of(rows: Sequence[Row], metric: Metric, ratio: Ratio) -> list[tuple[float, float]]:
+    """Return the numerator and denominator of each row."""
+    return [ratio.parts(metric.figure(row)) for row in rows]
+
+
+def resample(rows: Sequence[Row], parts: Sequence[Sequence[tuple[float, float]]]) -> Resamples | None:
+    """Draw rows again and again and add up; None when there are fewer than two pictures.
+
+    Sentences about one picture are not independent, so whole pictures are drawn (cluster bootstrap).
 
     Args:
-        rows: whose pictures are drawn
-        values: what is summed
-        figures: each from the sums (…, columns)
+        rows: whose pictures are drawn; any order gives the same
+        parts: of each ratio, the numerator and denominator of each row
     """
-    order = sorted(range(len(rows)), key=lambda place: rows[place].sample)  # any order gives the same
+    order = sorted(range(len(rows)), key=lambda place: rows[place].sample)
     pictures = np.array([rows[place].picture_id for place in order])
     known, owner = np.unique(pictures, return_inverse=True)
     if len(known) < 2:
-        return {}
-    sums = np.zeros((len(known), values.shape[1]))
-    np.add.at(sums, owner, values[order])
+        return None
+    values = np.array(parts, dtype=np.float64).reshape(len(parts), len(rows), 2).swapaxes(0, 1)
+    sums = np.zeros((len(known), 2 * len(parts)))
+    np.add.at(sums, owner, values[order].reshape(len(rows), -1))
     drawn = np.stack([times @ sums for times in _draws(len(known))])
-    low, high = (1 - LEVEL) / 2, (1 + LEVEL) / 2
-    found = {}
-    for name, figure in figures.items():
-        ends = np.quantile(figure(drawn), [low, high])
-        found[name] = Interval(float(ends[0]), float(ends[1]))
-    return found
+    return Resamples(drawn.reshape(-1, len(parts), 2))
 
 
 def _draws(pictures: int) -> Iterator[Int64[np.ndarray, "pictures"]]:
@@ -90,7 +105,3 @@ def _draws(pictures: int) -> Iterator[Int64[np.ndarray, "pictures"]]:
     random = np.random.default_rng(SEED)
     for _ in range(RESAMPLES):
         yield np.bincount(random.integers(pictures, size=pictures), minlength=pictures)
-
-
-def _mean_of(column: int) -> Callable[[Sums], np.ndarray]:
-    return lambda sums: sums[..., column] / sums[..., 0]

@@ -8,8 +8,8 @@ from typing import Any
 
 from cris.data.records import AREA_EDGES
 from cris.evaluation.bootstrap import Interval, mean_interval
-from cris.evaluation.metrics import Summary
-from cris.evaluation.rows import Row, summary_of
+from cris.evaluation.metrics import METRICS, Metric, Summary, summarise
+from cris.evaluation.rows import Row
 
 WORD_EDGES = (1, 2, 3, 4, 5, 6, 8, 11)
 """Fewest words of each class of sentences."""
@@ -38,8 +38,8 @@ class Group:
         }
 
 
-def breakdown(rows: Sequence[Row], by: str) -> list[Group]:
-    """The groups of one of BREAKDOWNS: classes in their order, names with the most samples first."""
+def breakdown(rows: Sequence[Row], by: str, metrics: Sequence[Metric] = METRICS) -> list[Group]:
+    """Return the groups of one of BREAKDOWNS: classes in their order, names with the most samples first."""
     name_of, order = BREAKDOWNS[by]
     groups: dict[str, list[Row]] = {}
     for row in rows:
@@ -50,7 +50,7 @@ def breakdown(rows: Sequence[Row], by: str) -> list[Group]:
     return [
         Group(
             name=name,
-            summary=summary_of(groups[name]),
+            summary=summarise(groups[name], metrics),
             interval=mean_interval(groups[name], [row.iou for row in groups[name]]),
             failures=count_failures(groups[name]),
         )

@@ -1,25 +1,20 @@
 """Two evaluations of the same samples, sample by sample."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from cris.errors import InputError
-from cris.evaluation.bootstrap import Interval, resampled
-from cris.evaluation.metrics import THRESHOLDS
-from cris.evaluation.rows import Row, generalised_iou, summary_of
-
-DIFFERENCES = ("mean_iou", "overall_iou", "giou", *(f"pr{round(100 * x)}" for x in THRESHOLDS))
-"""Figures that are compared."""
+from cris.evaluation.bootstrap import Interval, parts_of, resample, resampled_metrics
+from cris.evaluation.metrics import METRICS, Metric, summarise
+from cris.evaluation.rows import Row
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Difference:
     """How a figure moved from the first evaluation to the second."""
 
-    name: str
+    metric: Metric
     first: float
     second: float
     interval: Interval | None
@@ -53,13 +48,13 @@ class Comparison:
             "count": len(self.pairs),
             "better": sum(second.iou > first.iou for first, second in self.pairs),
             "worse": sum(second.iou < first.iou for first, second in self.pairs),
-            "differences": {one.name: one.to_dict() for one in self.differences},
+            "differences": {one.metric.name: one.to_dict() for one in self.differences},
             "most_changed": [_pair(first, second) for first, second in self.most_changed(most)],
         }
 
 
-def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
-    """Compares rows, which must be of the same samples.
+def compare(first: Sequence[Row], second: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> Comparison:
+    """Compare rows, which must be of the same samples, by the metrics that have an interval.
 
     Intervals are of the paired difference: both evaluations are resampled alike, so what makes a picture
     easy or hard for both cancels out.
@@ -78,54 +73,21 @@ def compare(first: Sequence[Row], second: Sequence[Row]) -> Comparison:
             f"results must be of the same samples to be compared, got {len(first):,} and {len(second):,}, "
             f"of which {len(pairs):,} have the same place: measure both on the same data, split and limit"
         )
-    columns = [np.ones(len(pairs)), *_columns([a for a, _ in pairs]), *_columns([b for _, b in pairs])]
-    found = resampled(
-        [a for a, _ in pairs],
-        np.stack(columns, axis=1),
-        {name: _changes(place) for place, name in enumerate(DIFFERENCES)},
+    sides = [a for a, _ in pairs], [b for _, b in pairs]
+    chosen = resampled_metrics(metrics)
+    resamples = resample(
+        sides[0], [parts_of(rows, metric, ratio) for rows in sides for metric, ratio in chosen]
     )
-    before, after = summary_of(first).to_dict(), summary_of(second).to_dict()
-    return Comparison(
-        pairs,
-        [
-            Difference(
-                name=name,
-                first=float(before[name] or 0),
-                second=float(after[name] or 0),
-                interval=found.get(name),
-            )
-            for name in DIFFERENCES
-        ],
-    )
-
-
-def _columns(rows: Sequence[Row]) -> list[np.ndarray]:
-    """What the figures are made of, in the order of DIFFERENCES; overall IoU takes two."""
-    ious = np.array([row.iou for row in rows])
-    return [
-        ious,
-        np.array([row.intersection for row in rows], dtype=np.float64),
-        np.array([generalised_iou(row) for row in rows]),
-        *((ious > limit).astype(np.float64) for limit in THRESHOLDS),
-        np.array([row.union for row in rows], dtype=np.float64),
-    ]
-
-
-def _changes(place: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Second less first of the figure at that place, from resampled sums."""
-    width = len(DIFFERENCES) + 1
-    is_overall = DIFFERENCES[place] == "overall_iou"
-
-    def figure(sums: np.ndarray) -> np.ndarray:
-        before, after = sums[..., 1 : 1 + width], sums[..., 1 + width :]
-        if is_overall:
-            parts = (part[..., place] / np.maximum(part[..., -1], 1) for part in (before, after))
-        else:
-            parts = (part[..., place] / sums[..., 0] for part in (before, after))
-        first, second = parts
-        return np.asarray(second - first)
-
-    return figure
+    before, after = (summarise(rows, [metric for metric, _ in chosen]) for rows in sides)
+    differences = []
+    for place, (metric, ratio) in enumerate(chosen):
+        interval = None
+        if resamples is not None:
+            changes = resamples.figure(ratio, len(chosen) + place) - resamples.figure(ratio, place)
+            interval = Interval.of(changes)
+        values = (summary[metric.name] or 0.0 for summary in (before, after))
+        differences.append(Difference(metric, *values, interval=interval))
+    return Comparison(pairs, differences)
 
 
 def _pair(first: Row, second: Row) -> dict[str, Any]:

@@ -1,117 +1,157 @@
-"""Mean IoU, overall IoU, Pr@X, gIoU, cIoU, N-acc, T-acc, and how well the score tells good masks from bad."""
+"""The table of metrics: what each reads of a row, how rows make one figure, and how it is shown."""
 
 import math
-from dataclasses import asdict, dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
 from cris.errors import InputError
+from cris.evaluation.rows import Overlap
 
-THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
-"""The X of Pr@X, as shares of 1."""
 GOOD_IOU = 0.5
 """A mask is good when its IoU is above this: what the score is asked to tell."""
 _EPSILON = 1e-6  # in pixels; the released code's
 Pixels = TypeVar("Pixels", float, np.ndarray)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Sum of numerators over sum of denominators: a mean, a share, or an overall IoU.
+
+    Sums are rounded once, so that neither the order of rows nor the number of processes changes a bit.
+    """
+
+    parts: Callable[[Any], tuple[float, float]]
+    """A row's figure → its numerator and denominator; (0, 0) leaves the row out."""
+    epsilon: float = 0.0
+    """Added to the summed denominators."""
+    if_nothing: float | None = None
+    """The figure where the denominators add up to 0."""
+
+    def __call__(self, figures: Iterable[Any]) -> float | None:
+        """Return the figure of some rows."""
+        parts = [self.parts(figure) for figure in figures]
+        below = math.fsum(denominator for _, denominator in parts) + self.epsilon
+        return math.fsum(numerator for numerator, _ in parts) / below if below else self.if_nothing
+
+    def of_sums(
+        self, numerators: Float64[np.ndarray, "resamples"], denominators: Float64[np.ndarray, "resamples"]
+    ) -> Float64[np.ndarray, "resamples"]:
+        """Return the figure of each resample; NaN where it means nothing."""
+        below = denominators + self.epsilon
+        nothing = math.nan if self.if_nothing is None else self.if_nothing
+        return np.where(below == 0, nothing, numerators / np.where(below == 0, 1, below))
+
+
+Aggregate = Ratio | Callable[[Sequence[Any]], float | None]
+"""Figures of rows → one figure, None where it means nothing; only a `Ratio` can have an interval."""
+
+
+def mean() -> Ratio:
+    """Return the mean over rows; those whose figure is None are left out."""
+    return Ratio(parts=lambda value: (0.0, 0.0) if value is None else (value, 1.0))
+
+
+def share_above(limit: float) -> Ratio:
+    """Return the share of rows whose figure is strictly above a limit."""
+    return Ratio(parts=lambda value: (float(value > limit), 1.0))
+
+
+def ratio_of_sums(*, epsilon: float = 0.0, if_nothing: float | None = None) -> Ratio:
+    """Return the quotient of two sums; a row's figure is its share of both."""
+    return Ratio(parts=lambda pair: pair, epsilon=epsilon, if_nothing=if_nothing)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One figure of an evaluation; all that shows figures reads it from here.
+
+    ```python
+    long = Metric(
+        name="long_iou",
+        title="IoU of long",
+        meaning="Mean IoU over sentences of six words or more.",
+        figure=lambda row: row.iou if row.words >= 6 else None,
+        aggregate=mean(),
+    )
+    Evaluation(rows, [*METRICS, long])
+    ```
+    """
+
+    name: str
+    """In JSON, and as `cris table --figure` takes it."""
+    title: str
+    """In tables and pages."""
+    meaning: str
+    """A short sentence, for people."""
+    figure: Callable[[Any], Any]
+    """`Row` → what it adds; in METRICS, of what a `Row` shares with every `Overlap`."""
+    aggregate: Aggregate
+    has_interval: bool = True
+    """Whether an evaluation tells a `Ratio`'s interval, and a comparison its difference."""
+    is_headline: bool = True
+    """Whether tables and pages show it unasked."""
+    is_no_target: bool = False
+    """Whether it is shown only where some sentences mean nothing in their image."""
+    is_share: bool = True
+    """Whether it is a share of 1, which tables beside the paper give in percent."""
+    digits: int = 3
+    """Shown after the point."""
+
+    def __call__(self, rows: Iterable[Overlap]) -> float | None:
+        """Return the figure of some rows; None where it means nothing."""
+        return self.aggregate([self.figure(row) for row in rows])
+
+    def text(self, value: float | None, *, sign: str = "", digits: int | None = None) -> str:
+        """Return a value as people read it, "–" for None; `sign` "+" shows that of positive ones too."""
+        return "–" if value is None else f"{value:{sign}.{self.digits if digits is None else digits}f}"
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """A model's figures on some samples, all shares of 1 but the count."""
+    """The figures of some samples: `summary["mean_iou"]`."""
 
     count: int
-    """Samples: pairs of picture and sentence."""
-    mean_iou: float
-    """Mean over samples of intersection over union; the "IoU" of the paper."""
-    overall_iou: float
-    """Summed intersections over summed unions, so that large objects weigh more."""
-    pr50: float
-    """Share of samples whose IoU is above 0.5."""
-    pr60: float
-    pr70: float
-    pr80: float
-    pr90: float
-    giou: float
-    """Mean IoU of gRefCOCO: a sentence that means nothing counts 1 when nothing is found, 0 otherwise."""
-    ciou: float
-    """Overall IoU of gRefCOCO: that of ours without its 1e-6; 0 when all masks are empty."""
-    n_acc: float | None
-    """Share of the sentences meaning nothing for which nothing is found; None without such."""
-    t_acc: float | None
-    """Share of the sentences meaning something for which something is found; None without such."""
-    ceiling: float
-    """Mean IoU that the true masks reach when drawn on the model's own grid."""
-    score_auroc: float | None
-    """Chance that a good mask (IoU above 0.5) has a higher score than a bad one; None when all are alike."""
+    """Samples: pairs of image and sentence."""
+    figures: Mapping[str, float | None]
+    """Name of each metric → figure; None where it means nothing."""
+
+    def __getitem__(self, name: str) -> float | None:
+        """Return the figure of the metric of that name."""
+        return self.figures[name]
 
     def to_dict(self) -> dict[str, int | float | None]:
-        """For JSON."""
-        return asdict(self)
+        """Return the count and the figures, for JSON."""
+        return {"count": self.count, **self.figures}
 
 
 def intersection_and_union(
     predicted: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"]
 ) -> tuple[int, int]:
-    """In pixels."""
+    """Return both in pixels."""
     return int(np.count_nonzero(predicted & true)), int(np.count_nonzero(predicted | true))
 
 
 def iou(intersection: Pixels, union: Pixels) -> Pixels:
-    """Of one sample, or of each, as released: intersection / (union + 1e-6).
+    """Return the IoU of one sample, or of each, as released: intersection / (union + 1e-6).
 
     So a perfect mask falls short of 1 by 1e-6 / union, and two empty masks get 0.
     """
     return intersection / (union + _EPSILON)
 
 
-def summarise(
-    *,
-    intersections: Int64[np.ndarray, "n"],
-    unions: Int64[np.ndarray, "n"],
-    scores: Float64[np.ndarray, "n"],
-    ceilings: Float64[np.ndarray, "n"],
-    predicted_areas: Int64[np.ndarray, "n"] | None = None,
-    is_no_target: Bool[np.ndarray, "n"] | None = None,
-) -> Summary:
-    """The figures of n samples, to the last bit the same in whatever order, from whatever processes.
-
-    Pixels are added as whole numbers, shares by `math.fsum`, which rounds once. gIoU, cIoU, N-acc and T-acc
-    are those of the evaluation published with GRES (CVPR 2023), an empty mask meaning that nothing is found;
-    without areas, or without what has no target, the last two are None and every sentence means something.
-
-    Raises:
-        InputError: there is no sample.
-    """
-    count = len(intersections)
-    if not count:
-        raise InputError("there is nothing to summarise: expected one sample or more, got none")
-    ious = iou(intersections, unions)
-    n_acc = t_acc = None
-    general = intersections / np.maximum(unions, 1)
-    if predicted_areas is not None and is_no_target is not None:
-        is_empty = predicted_areas == 0
-        general = np.where(is_no_target, is_empty, general)
-        n_acc, t_acc = _share(is_empty[is_no_target]), _share(~is_empty[~is_no_target])
-    intersection, union = int(intersections.sum()), int(unions.sum())
-    above = {f"pr{round(100 * x)}": int(np.count_nonzero(ious > x)) / count for x in THRESHOLDS}
-    return Summary(
-        count=count,
-        mean_iou=math.fsum(ious) / count,
-        overall_iou=iou(float(intersection), float(union)),
-        **above,
-        giou=math.fsum(general) / count,
-        ciou=intersection / union if union else 0.0,
-        n_acc=n_acc,
-        t_acc=t_acc,
-        ceiling=math.fsum(ceilings) / count,
-        score_auroc=auroc(scores, ious > GOOD_IOU),
-    )
+def generalised_iou(row: Overlap) -> float:
+    """Return what gIoU is the mean of: without the 1e-6, and 1 where rightly nothing is found."""
+    if row.is_no_target:
+        return float(row.predicted_area == 0)
+    return row.intersection / max(row.union, 1)
 
 
 def auroc(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> float | None:
-    """Chance that a good sample outscores a bad one, ties counting half; None without one of each.
+    """Return the chance that a good sample outscores a bad one, ties counting half; None without one of each.
 
     From ranks (Mann and Whitney's U), so n samples take O(n log n).
     """
@@ -124,5 +164,132 @@ def auroc(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> f
     return float((ranks[place][is_good].sum() - good * (good + 1) / 2) / (good * bad))
 
 
-def _share(answers: Bool[np.ndarray, "n"]) -> float | None:
-    return int(np.count_nonzero(answers)) / len(answers) if len(answers) else None
+def _score_auroc(pairs: Sequence[tuple[float, bool]]) -> float | None:
+    scores, is_good = zip(*pairs, strict=True)
+    return auroc(np.array(scores), np.array(is_good))
+
+
+def _pixels(row: Overlap) -> tuple[float, float]:
+    return row.intersection, row.union
+
+
+def _iou(row: Overlap) -> float:
+    return row.iou
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric(
+        name="mean_iou",
+        title="mean IoU",
+        meaning="Over sentences; the “IoU” of the paper.",
+        figure=_iou,
+        aggregate=mean(),
+    ),
+    Metric(
+        name="overall_iou",
+        title="overall IoU",
+        meaning="Summed intersections over summed unions.",
+        figure=_pixels,
+        aggregate=ratio_of_sums(epsilon=_EPSILON),
+    ),
+    *(
+        Metric(
+            name=f"pr{percent}",
+            title=f"Pr@{percent}",
+            meaning=f"Share with an IoU above {percent / 100:g}.",
+            figure=_iou,
+            aggregate=share_above(percent / 100),
+            is_headline=percent in (50, 70, 90),
+        )
+        for percent in (50, 60, 70, 80, 90)
+    ),
+    Metric(
+        name="giou",
+        title="gIoU",
+        meaning="Mean IoU; rightly nothing counts 1.",
+        figure=generalised_iou,
+        aggregate=mean(),
+        is_no_target=True,
+    ),
+    Metric(
+        name="ciou",
+        title="cIoU",
+        meaning="Overall IoU, as gRefCOCO has it.",
+        figure=_pixels,
+        aggregate=ratio_of_sums(if_nothing=0.0),
+        has_interval=False,
+        is_no_target=True,
+    ),
+    Metric(
+        name="n_acc",
+        title="N-acc",
+        meaning="Nothing is meant: share left empty.",
+        figure=lambda row: float(row.predicted_area == 0) if row.is_no_target else None,
+        aggregate=mean(),
+        has_interval=False,
+        is_no_target=True,
+    ),
+    Metric(
+        name="t_acc",
+        title="T-acc",
+        meaning="Something is meant: share not left empty.",
+        figure=lambda row: None if row.is_no_target else float(row.predicted_area > 0),
+        aggregate=mean(),
+        has_interval=False,
+        is_no_target=True,
+    ),
+    Metric(
+        name="ceiling",
+        title="ceiling",
+        meaning="Mean IoU of the true masks on the model’s grid.",
+        figure=lambda row: row.ceiling,
+        aggregate=mean(),
+        has_interval=False,
+    ),
+    Metric(
+        name="score_auroc",
+        title="score AUROC",
+        meaning="Chance that a good mask outscores a bad one.",
+        figure=lambda row: (row.score, row.iou > GOOD_IOU),
+        aggregate=_score_auroc,
+    ),
+)
+"""All metrics, in the order in which they are shown.
+
+gIoU, cIoU, N-acc and T-acc are those of the evaluation published with GRES (CVPR 2023), an empty mask
+meaning that nothing is found.
+"""
+
+
+def summarise(rows: Sequence[Overlap], metrics: Iterable[Metric] = METRICS) -> Summary:
+    """Return the figures of some rows, to the last bit the same in whatever order.
+
+    Raises:
+        InputError: there is no row, or two metrics have one name.
+    """
+    if not rows:
+        raise InputError("there is nothing to summarise: expected one sample or more, got none")
+    figures: dict[str, float | None] = {}
+    for metric in metrics:
+        if metric.name in figures:
+            raise InputError(f"metrics must differ in their names, got {metric.name!r} twice: rename one")
+        figures[metric.name] = metric(rows)
+    return Summary(len(rows), figures)
+
+
+def headlines(figures: Mapping[str, float | None], metrics: Iterable[Metric] = METRICS) -> list[Metric]:
+    """Return the metrics among these figures that are shown unasked, in their order."""
+    has_no_target = figures.get("n_acc") is not None
+    return [
+        metric
+        for metric in metrics
+        if metric.is_headline and metric.name in figures and (has_no_target or not metric.is_no_target)
+    ]
+
+
+def metric_named(name: str, metrics: Sequence[Metric] = METRICS) -> Metric:
+    """Return the metric of that name; raises InputError when there is none."""
+    found = {metric.name: metric for metric in metrics}
+    if name not in found:
+        raise InputError(f"a figure must be one of {', '.join(found)}, got {name!r}")
+    return found[name]

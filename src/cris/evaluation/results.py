@@ -7,8 +7,8 @@ from typing import Any
 
 from cris.evaluation.bootstrap import Interval, intervals
 from cris.evaluation.breakdowns import BREAKDOWNS, Group, breakdown, count_failures
-from cris.evaluation.metrics import Summary
-from cris.evaluation.rows import Row, summary_of
+from cris.evaluation.metrics import METRICS, Metric, Summary, headlines, summarise
+from cris.evaluation.rows import Row
 
 
 @dataclass(frozen=True)
@@ -16,27 +16,35 @@ class Evaluation:
     """All rows, and what they amount to."""
 
     rows: Sequence[Row]
+    metrics: Sequence[Metric] = METRICS
+    """What is told of them: `[*METRICS, mine]` for one more."""
 
     @cached_property
     def total(self) -> Summary:
         """Over all rows."""
-        return summary_of(self.rows)
+        return summarise(self.rows, self.metrics)
+
+    @property
+    def headlines(self) -> list[Metric]:
+        """Metrics that are shown unasked."""
+        return headlines(self.total.figures, self.metrics)
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """Figure → its 95 % interval."""
-        return intervals(self.rows)
+        return intervals(self.rows, self.metrics)
 
     @cached_property
     def kinds(self) -> dict[str, Summary]:
         """Kind of expression → its figures; sorted by kind."""
         names = sorted({row.kind for row in self.rows})
-        return {name: summary_of([row for row in self.rows if row.kind == name]) for name in names}
+        groups = {name: [row for row in self.rows if row.kind == name] for name in names}
+        return {name: summarise(group, self.metrics) for name, group in groups.items()}
 
     @cached_property
     def breakdowns(self) -> dict[str, list[Group]]:
         """What samples are grouped by → the groups."""
-        return {by: breakdown(self.rows, by) for by in BREAKDOWNS}
+        return {by: breakdown(self.rows, by, self.metrics) for by in BREAKDOWNS}
 
     @cached_property
     def failures(self) -> dict[str, int]:

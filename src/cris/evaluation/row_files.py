@@ -43,8 +43,8 @@ SCHEMA = pa.schema(
     ],
     metadata={_VERSION_KEY: str(ROWS_VERSION)},
 )
-_NAMES = tuple(field.name for field in fields(Row))
-assert tuple(SCHEMA.names) == _NAMES
+_NAMES = tuple(SCHEMA.names)
+assert sorted(_NAMES) == sorted(field.name for field in fields(Row))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

@@ -1,12 +1,8 @@
 """What an evaluation keeps of every answer: one row for each pair of picture and sentence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
-from cris.evaluation.metrics import Summary, summarise
 from cris.masks import Rle
 
 Failure = Literal["wrong object", "bad mask", "missed", "hallucinated", "merged"]
@@ -14,8 +10,27 @@ Failure = Literal["wrong object", "bad mask", "missed", "hallucinated", "merged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """How one sentence about one picture was answered; areas are in pixels."""
+class Overlap:
+    """How one mask compares with the true one: what metrics read; areas are in pixels."""
+
+    true_area: int
+    predicted_area: int
+    intersection: int
+    """Of the mask found and the true one."""
+    union: int
+    iou: float
+    """Intersection / (union + 1e-6), as released: 0 when both masks are empty."""
+    score: float
+    """The model's own, 0 to 1."""
+    ceiling: float
+    """IoU of the true mask drawn on the model's own grid."""
+    is_no_target: bool
+    """Whether the sentence means nothing in the picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row(Overlap):
+    """How one sentence about one picture was answered."""
 
     sample: int
     """Place in the split, from 0; rows are sorted by it."""
@@ -35,45 +50,13 @@ class Row:
     height: int
     """Of the picture, in pixels, as the width."""
     width: int
-    true_area: int
-    predicted_area: int
-    intersection: int
-    """Of the mask found and the true one."""
-    union: int
-    iou: float
-    """Intersection / (union + 1e-6), as released: 0 when both masks are empty."""
-    score: float
-    """The model's own, 0 to 1."""
     ambiguity: float | None
     """`Prediction.ambiguity`, 0 to 1; None unless it was asked for, which `cris eval` always does."""
     visible: float | None
     """Share of the target that nothing hides; of Scenes only, and None when there is no target."""
-    ceiling: float
-    """IoU of the true mask drawn on the model's own grid."""
     failure: Failure | None
     """What went wrong; None when nothing did."""
-    is_no_target: bool
-    """Whether the sentence means nothing in the picture."""
     best_other_iou: float
     """Highest IoU of the mask found with an annotated object that is not meant; 0 without one."""
     rle: Rle
     """The mask found."""
-
-
-def summary_of(rows: Sequence[Row]) -> Summary:
-    """The figures of some rows; raises InputError when there is none."""
-    return summarise(
-        intersections=np.array([row.intersection for row in rows], dtype=np.int64),
-        unions=np.array([row.union for row in rows], dtype=np.int64),
-        scores=np.array([row.score for row in rows], dtype=np.float64),
-        ceilings=np.array([row.ceiling for row in rows], dtype=np.float64),
-        predicted_areas=np.array([row.predicted_area for row in rows], dtype=np.int64),
-        is_no_target=np.array([row.is_no_target for row in rows], dtype=bool),
-    )
-
-
-def generalised_iou(row: Row) -> float:
-    """What gIoU is the mean of: without the 1e-6, and 1 where rightly nothing is found."""
-    if row.is_no_target:
-        return float(row.predicted_area == 0)
-    return row.intersection / max(row.union, 1)

@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from cris.errors import InputError
+from cris.evaluation.metrics import METRICS, Metric, metric_named
 from cris.evaluation.paper import MEAN_IOU, TITLES, family_name
 from cris.registry import model_title
 
 Column = tuple[str, str]
 """Data set and split; the data set is a key of TITLES, or what its folder is called."""
-FIGURES = {
-    **{"mean_iou": "mean IoU", "overall_iou": "overall IoU", "pr50": "Pr@50", "pr60": "Pr@60"},
-    **{"pr70": "Pr@70", "pr80": "Pr@80", "pr90": "Pr@90", "giou": "gIoU", "ciou": "cIoU"},
-}
-"""What a table can show → its name."""
 _IN_PART, _NOT_PUBLISHED = "†", "‡"
 _PAPER_COLUMNS = list(MEAN_IOU["RN50"])
 
@@ -43,9 +39,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Lines of figures in percent, those of the paper first."""
+    """Lines of figures, those of the paper first."""
 
-    figure: str
     columns: Sequence[Column]
     lines: Sequence[Line]
     remarks: Sequence[str]
@@ -79,12 +74,18 @@ class Sheet:
         return [line.name, *(line.cells.get(column, "–") for column in self.columns)]
 
 
-def make_sheet(runs: Iterable[Run], figure: str = "mean_iou") -> Sheet:
-    """A sheet of evaluations; those of one model, or of one name that was given, share a line.
+def make_sheet(runs: Iterable[Run], figure: str = "mean_iou", metrics: Sequence[Metric] = METRICS) -> Sheet:
+    """Return a sheet of evaluations; those of one model, or of one name that was given, share a line.
+
+    Args:
+        runs: what to show, in order
+        figure: name of one of the metrics
+        metrics: those that were measured
 
     Raises:
-        InputError: two runs are of the same model, data and split.
+        InputError: two runs are of the same model, data and split, or there is no such metric.
     """
+    metric = metric_named(figure, metrics)
     cells: dict[tuple[str, str], dict[Column, str]] = {}
     folders: dict[tuple[str, str], str] = {}
     backbones: dict[str, None] = {}
@@ -97,7 +98,7 @@ def make_sheet(runs: Iterable[Run], figure: str = "mean_iou") -> Sheet:
         column = _column(record)
         if column in cells.setdefault(model, {}):
             raise InputError(f"two runs measure {model[0]} on {' '.join(column)}: name one of them")
-        cells[model][column] = _cell(record, figure)
+        cells[model][column] = _cell(record, metric)
         folders.setdefault(model, run.folder)
         has_parts |= record["limit"] is not None
         columns[column] = None
@@ -109,7 +110,8 @@ def make_sheet(runs: Iterable[Run], figure: str = "mean_iou") -> Sheet:
         for name in MEAN_IOU
         if name in backbones
     ]
-    remarks = [f"{FIGURES[figure]} in percent, with 95 % intervals resampled by picture."]
+    unit = " in percent" if metric.is_share else ""
+    remarks = [f"{metric.title}{unit}, with 95 % intervals resampled by picture."]
     if has_parts:
         remarks.append(f"{_IN_PART} The first samples of the split only.")
     if any(data.endswith(_NOT_PUBLISHED) for data, _ in ordered):
@@ -119,7 +121,7 @@ def make_sheet(runs: Iterable[Run], figure: str = "mean_iou") -> Sheet:
         Line(f"{name} ({folders[name, key]})" if times[name] > 1 and folders[name, key] else name, found)
         for (name, key), found in cells.items()
     ]
-    return Sheet(figure, ordered, [*paper, *lines], remarks)
+    return Sheet(ordered, [*paper, *lines], remarks)
 
 
 def _column(record: Mapping[str, Any]) -> Column:
@@ -130,10 +132,15 @@ def _column(record: Mapping[str, Any]) -> Column:
     return folder + (_NOT_PUBLISHED if family_name(folder) else ""), record["split"]
 
 
-def _cell(record: Mapping[str, Any], figure: str) -> str:
-    text = f"{100 * record[figure]:.2f}"
-    if interval := record["intervals"].get(figure):
-        text += f" ({100 * interval[0]:.1f}–{100 * interval[1]:.1f})"
+def _cell(record: Mapping[str, Any], metric: Metric) -> str:
+    value = record.get(metric.name)  # None where it means nothing, or was not measured yet
+    if value is None:
+        return "–"
+    scale, digits = (100, metric.digits - 1) if metric.is_share else (1, metric.digits)
+    text = metric.text(scale * value, digits=digits)
+    if interval := record["intervals"].get(metric.name):
+        low, high = (metric.text(scale * end, digits=max(digits - 1, 0)) for end in interval)
+        text += f" ({low}–{high})"
     return text + (_IN_PART if record["limit"] is not None else "")
 
 

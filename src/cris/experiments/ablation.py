@@ -8,7 +8,7 @@ from PIL import Image
 
 from cris.evaluation.bootstrap import Interval
 from cris.evaluation.examples import Example, Examples
-from cris.evaluation.metrics import Summary
+from cris.evaluation.metrics import Summary, headlines
 from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
 from cris.masks import decode_rle
@@ -59,23 +59,23 @@ class Measured:
 
 def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> str:
     """The rows beside the paper's, as Markdown."""
+    first, *others = headlines(rows[0].total.figures)
     lines = [
         f"# Ablation: {recipe} on {data}, {split}",
         "",
         f"{rows[0].total.count:,} samples. The paper's figures are of RefCOCO val with RN50: what can be "
         "compared is the order of the rows, not the figures.",
         "",
-        "| parts | mean IoU | 95 % interval | overall IoU | Pr@50 | Pr@70 | Pr@90 | ceiling | paper |",
-        "|---|---|---|---|---|---|---|---|---|",
+        f"| parts | {first.title} | 95 % interval | {' | '.join(one.title for one in others)} | paper |",
+        "|---" * (len(others) + 4) + "|",
     ]
     for one in rows:
-        total, paper = one.total, PAPER_MEAN_IOU[one.row]
-        shares = (total.overall_iou, total.pr50, total.pr70, total.pr90, total.ceiling)
+        paper = PAPER_MEAN_IOU[one.row]
         cells = [
             IN_WORDS[one.row],
-            f"{total.mean_iou:.3f}",
+            first.text(one.total[first.name]),
             "–" if one.interval is None else f"{one.interval.low:.3f} to {one.interval.high:.3f}",
-            *(f"{share:.3f}" for share in shares),
+            *(metric.text(one.total[metric.name]) for metric in others),
             "–" if paper is None else f"{paper:.4f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -12,6 +12,7 @@ from cris.data.scenes import SCENES_VERSION, Scenes
 from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_manifest
 from cris.data.store.schema import SCHEMA_VERSION
 from cris.environment import in_one_line
+from cris.evaluation.metrics import headlines
 from cris.evaluation.sources import SCENES
 from cris.pages import fill
 from cris.training.config import TrainConfig
@@ -84,6 +85,7 @@ def write_model(source: Path, target: Path, card: Card) -> None:
     text = fill(
         "experiments/card.md.jinja",
         card=card,
+        metrics=headlines(card.records[0]),
         config=card.config,
         parameters=parameters,
         inference=checkpoint.inference,

@@ -121,8 +121,8 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
                 watch.validation(step, found)
                 loader.pass_over(found.damaged)
                 inference = replace(inference, threshold=found.threshold)
-                is_best = best is None or found.summary.mean_iou > best
-                best = found.summary.mean_iou if best is None else max(best, found.summary.mean_iou)
+                is_best = best is None or found.mean_iou > best
+                best = found.mean_iou if best is None else max(best, found.mean_iou)
                 save(is_best=is_best)
                 saved = step
             elif step % config.checkpoint_every == 0:

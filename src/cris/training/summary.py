@@ -10,23 +10,18 @@ from typing import Any
 
 from cris.environment import in_one_line
 from cris.errors import InputError
+from cris.evaluation.metrics import METRICS, headlines
 from cris.files import atomic_file
 from cris.pages import fill
 from cris.training.curves import Points, draw_curves
-from cris.training.tracking import METRICS, SHEETS, read_metrics
+from cris.training.tracking import METRICS_FILE, SHEETS, read_metrics
 
 CURVES = "curves"
 """Folder of the drawings that summary.md shows; summary.html holds them itself."""
 LOSSES = ("loss", "contrastive", "dice", "consistency")
-FIGURES = {
-    "mean_iou": "mean IoU",
-    "overall_iou": "overall IoU",
-    "pr50": "Pr@50",
-    "pr70": "Pr@70",
-    "pr90": "Pr@90",
-    "ceiling": "ceiling",
-}
-"""Columns of the validation table, by their names in the metrics."""
+IOUS = ("mean_iou", "overall_iou", "ceiling")
+"""Metrics of validations that are drawn."""
+_VALIDATION = "validation_"
 
 Line = Mapping[str, float | None]
 
@@ -57,11 +52,11 @@ def write_summary(out: Path) -> None:
         InputError: the folder is not a run's, or nothing is measured yet.
         OSError: a file cannot be read or written.
     """
-    if not (out / METRICS).is_file() or not (out / "config.json").is_file():
-        raise InputError(f"{out} must be the folder of a run, with {METRICS} and config.json")
-    lines = read_metrics(out / METRICS)
+    if not (out / METRICS_FILE).is_file() or not (out / "config.json").is_file():
+        raise InputError(f"{out} must be the folder of a run, with {METRICS_FILE} and config.json")
+    lines = read_metrics(out / METRICS_FILE)
     if not lines:
-        raise InputError(f"{out / METRICS} holds no figures yet: let the run go on first")
+        raise InputError(f"{out / METRICS_FILE} holds no figures yet: let the run go on first")
     config = json.loads((out / "config.json").read_text(encoding="utf-8"))
     summary = summarise_run(out, config, lines)
     (out / CURVES).mkdir(exist_ok=True)
@@ -76,18 +71,24 @@ def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -
     options = list(flat({name: value for name, value in config.items() if name != "environment"}))
     validations = [line for line in lines if line.get("validation_mean_iou") is not None]
     best = max(validations, key=lambda line: line["validation_mean_iou"] or 0, default=None)
-    columns = [name for name in FIGURES if any(f"validation_{name}" in line for line in validations)]
+    figures = {
+        name.removeprefix(_VALIDATION): value
+        for line in validations
+        for name, value in line.items()
+        if name.startswith(_VALIDATION)
+    }
+    columns = headlines(figures)
     sheets = sorted((out / SHEETS).glob("step-*.jpg"))
     return Summary(
         title=f"{config.get('recipe', 'training')}: {out.resolve().name}",
         facts=list(_facts(config, lines, best)),
         curves=_curves(lines),
-        columns=[FIGURES[name] for name in columns],
+        columns=[metric.title for metric in columns],
         rows=[
             (
                 int(line["step"] or 0),
                 line is best,
-                [_cell(line.get(f"validation_{name}")) for name in columns],
+                [metric.text(line.get(_VALIDATION + metric.name)) for metric in columns],
             )
             for line in validations
         ],
@@ -122,7 +123,7 @@ def _facts(config: Mapping[str, Any], lines: Sequence[Line], best: Line | None) 
 def _curves(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
     names = list(dict.fromkeys(name for line in lines for name in line))
     rates = [name for name in names if name.startswith("learning_rate")]
-    measured = [f"validation_{name}" for name in ("mean_iou", "overall_iou", "ceiling")]
+    measured = [_VALIDATION + name for name in IOUS]
     drawings = {}
     for file, title, chosen, is_log in (
         ("loss.svg", "Loss", LOSSES, False),
@@ -141,12 +142,9 @@ def _points(lines: Sequence[Line], name: str) -> Points:
 
 def _spoken(name: str) -> str:
     """ "validation_mean_iou" → "mean IoU", "learning_rate_head" → "head"."""
-    name = name.removeprefix("validation_").removeprefix("learning_rate_")
-    return FIGURES.get(name, name.replace("_", " "))
-
-
-def _cell(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    name = name.removeprefix(_VALIDATION).removeprefix("learning_rate_")
+    titles = {metric.name: metric.title for metric in METRICS}
+    return titles.get(name, name.replace("_", " "))
 
 
 def _render(template: str, summary: Summary, out: Path) -> str:

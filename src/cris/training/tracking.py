@@ -16,7 +16,7 @@ from cris.files import atomic_file
 
 TrackerName = Literal["tensorboard", "trackio", "wandb"]
 """A board beside the run's own files; each needs the extra `track`."""
-METRICS, SHEETS = "metrics.jsonl", "sheets"
+METRICS_FILE, SHEETS = "metrics.jsonl", "sheets"
 """In the run's folder."""
 PROJECT = "cris"
 """What runs are listed under on a board."""
@@ -68,8 +68,8 @@ class Tracker:
         self.out = out
         # the boards first: one that is not installed must not leave a run that has begun
         self.boards: list[Board] = [_BOARDS[name](out, dict(config), step) for name in trackers]
-        _cut(out / METRICS, step)
-        self._lines = (out / METRICS).open("a", encoding="utf-8")
+        _cut(out / METRICS_FILE, step)
+        self._lines = (out / METRICS_FILE).open("a", encoding="utf-8")
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a line of figures of the training at this step."""

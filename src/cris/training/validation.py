@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from cris.data.samples import Referring, View
 from cris.errors import DamagedImageError, InputError
 from cris.evaluation.metrics import Summary, iou, summarise
+from cris.evaluation.rows import Overlap
 from cris.evaluation.threshold import CANDIDATES, measure_at
 from cris.letterbox import ceiling
 from cris.model.config import InferenceConfig
@@ -37,6 +38,13 @@ class Validation:
     """To be drawn, at the threshold: the first of each picture, then others."""
     damaged: tuple[DamagedImageError, ...] = ()
     """Errors of this process's images that cannot be decoded, and are left out of the figures."""
+
+    @property
+    def mean_iou(self) -> float:
+        """What the best checkpoint of a run is chosen by."""
+        mean_iou = self.summary["mean_iou"]
+        assert mean_iou is not None
+        return mean_iou
 
 
 def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.ndarray, "places"]:
@@ -79,19 +87,24 @@ def validate(
         )
     intersections, unions, scores = np.split(table[:, :-2], 3, axis=1)
     best = int(iou(intersections, unions).mean(axis=0).argmax())
-    true_areas, ceilings = table[:, -2], table[:, -1]
-    areas = intersections[:, best] + unions[:, best] - true_areas
-    summary = summarise(
-        intersections=intersections[:, best].astype(np.int64),
-        unions=unions[:, best].astype(np.int64),
-        scores=scores[:, best],
-        ceilings=ceilings,
-        predicted_areas=areas.astype(np.int64),
-        is_no_target=true_areas == 0,
-    )
+    columns = (intersections[:, best], unions[:, best], scores[:, best], table[:, -2], table[:, -1])
+    overlaps = [_overlap(*values) for values in np.stack(columns, axis=1).tolist()]
     threshold = thresholds[best]
     shown = [_shown(prediction, mask, threshold) for prediction, mask in (firsts + others)[:SHOWN]]
-    return Validation(summary=summary, threshold=threshold, shown=shown, damaged=tuple(damaged))
+    return Validation(summary=summarise(overlaps), threshold=threshold, shown=shown, damaged=tuple(damaged))
+
+
+def _overlap(intersection: float, union: float, score: float, true_area: float, ceiling: float) -> Overlap:
+    return Overlap(
+        true_area=int(true_area),
+        predicted_area=int(intersection + union - true_area),
+        intersection=int(intersection),
+        union=int(union),
+        iou=iou(intersection, union),
+        score=score,
+        ceiling=ceiling,
+        is_no_target=true_area == 0,
+    )
 
 
 def _shown(prediction: Prediction, mask: Mask, threshold: float) -> Shown:

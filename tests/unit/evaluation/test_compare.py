@@ -17,7 +17,7 @@ def rows_of(shift: int, seed: int = 0) -> list[Row]:
 
 def test_a_shift_of_all_samples_has_a_narrow_interval() -> None:
     comparison = compare(rows_of(0), rows_of(20))
-    found = {one.name: one for one in comparison.differences}
+    found = {one.metric.name: one for one in comparison.differences}
     for name in ("mean_iou", "overall_iou", "giou"):
         assert found[name].change == pytest.approx(0.02)
         interval = found[name].interval

@@ -144,10 +144,10 @@ def test_figures_of_known_answers_come_out() -> None:
     right = np.mean([len(truth.sentence) % 2 for example in examples for truth in example.truths])
     assert 0 < right < 1
     total = evaluation.total
-    assert total.mean_iou == pytest.approx(right, abs=1e-6)
-    assert total.pr50 == total.pr90 == total.t_acc == pytest.approx(right)
-    assert total.score_auroc == 1.0
-    assert 0.5 < total.ceiling < 1
+    assert total["mean_iou"] == pytest.approx(right, abs=1e-6)
+    assert total["pr50"] == total["pr90"] == total["t_acc"] == pytest.approx(right)
+    assert total["score_auroc"] == 1.0
+    assert 0.5 < total["ceiling"] < 1
     assert evaluation.failures == {"missed": round((1 - right) * 40)}
 
 

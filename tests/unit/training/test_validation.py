@@ -66,8 +66,8 @@ def test_every_sample_counts_once_on_any_number_of_processes(samples, segmenter,
     for rank in range(4):
         together = validate(Rank(rank, 4), segmenter, samples, config)
     assert together.summary.count == alone.summary.count == 24
-    assert together.summary.mean_iou == pytest.approx(alone.summary.mean_iou, rel=1e-12)
-    assert together.summary.overall_iou == pytest.approx(alone.summary.overall_iou, rel=1e-12)
+    assert together.summary["mean_iou"] == pytest.approx(alone.summary["mean_iou"], rel=1e-12)
+    assert together.summary["overall_iou"] == pytest.approx(alone.summary["overall_iou"], rel=1e-12)
 
 
 def test_the_threshold_has_the_best_mean_iou_of_those_there_are(samples, segmenter) -> None:
@@ -80,7 +80,7 @@ def test_the_threshold_has_the_best_mean_iou_of_those_there_are(samples, segment
             mask = segmenter.predict(sample.image, sample.sentence).probability > threshold
             ious.append(iou(*intersection_and_union(mask, sample.mask)))
         means.append(np.mean(ious))
-    assert found.summary.mean_iou == pytest.approx(max(means), rel=1e-6)
+    assert found.summary["mean_iou"] == pytest.approx(max(means), rel=1e-6)
     assert found.threshold == CANDIDATES[int(np.argmax(means))]
 
 

@@ -12,7 +12,6 @@ from markupsafe import Markup
 
 from cris.evaluation.examples import Examples
 from cris.evaluation.failures import MEANINGS
-from cris.evaluation.metrics import Summary
 from cris.evaluation.report.pictures import EXTRA_RGB, MISSED_RGB, SHARED_RGB, draw_pictures
 from cris.evaluation.report.plots import TITLES, plots
 from cris.evaluation.report.selection import PICTURES_EACH, View, pictured, views
@@ -26,29 +25,17 @@ COLUMNS = (
     *("area", "iou", "score", "ambiguity", "failure", "best_other_iou", "is_drawn"),
 )
 """What the page's table knows of each row, in this order."""
-_HEADLINES = {
-    "mean_iou": ("mean IoU", "Over sentences; the “IoU” of the paper."),
-    "overall_iou": ("overall IoU", "Summed intersections over summed unions."),
-    "pr50": ("Pr@50", "Share with an IoU above 0.5."),
-    "pr70": ("Pr@70", "Share with an IoU above 0.7."),
-    "pr90": ("Pr@90", "Share with an IoU above 0.9."),
-    "giou": ("gIoU", "Mean IoU; rightly nothing counts 1."),
-    "ciou": ("cIoU", "Overall IoU, as gRefCOCO has it."),
-    "n_acc": ("N-acc", "Nothing is meant: share left empty."),
-    "t_acc": ("T-acc", "Something is meant: share not left empty."),
-    "ceiling": ("ceiling", "Mean IoU of the true masks on the model’s grid."),
-}
-_ONLY_NO_TARGET = ("giou", "ciou", "n_acc", "t_acc")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Headline:
-    """A figure at the top."""
+    """A figure at the top, as it is shown."""
 
     name: str
     meaning: str
-    value: float
-    interval: tuple[float, float] | None
+    value: str
+    interval: str
+    """Empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,16 +91,13 @@ def render(subject: Subject, evaluation: Evaluation, drawn: set[int]) -> str:
 
 
 def headlines(evaluation: Evaluation) -> list[Headline]:
-    """The figures at the top; those of sentences that mean nothing only where there are some."""
-    summary: Summary = evaluation.total
+    """Return the figures at the top; those of sentences that mean nothing only where there are some."""
     found = []
-    for name, (title, meaning) in _HEADLINES.items():
-        value = getattr(summary, name)
-        if value is None or (name in _ONLY_NO_TARGET and summary.n_acc is None):
-            continue
-        interval = evaluation.intervals.get(name)
-        ends = None if interval is None else (interval.low, interval.high)
-        found.append(Headline(name=title, meaning=meaning, value=value, interval=ends))
+    for metric in evaluation.headlines:
+        value, interval = evaluation.total[metric.name], evaluation.intervals.get(metric.name)
+        if value is not None:
+            ends = () if interval is None else (metric.text(interval.low), metric.text(interval.high))
+            found.append(Headline(metric.title, metric.meaning, metric.text(value), " – ".join(ends)))
     return found
 
 

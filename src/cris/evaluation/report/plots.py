@@ -50,7 +50,7 @@ def plots(evaluation: Evaluation) -> dict[str, str]:
 def _ious(evaluation: Evaluation) -> str:
     figure, axes = new_figure()
     axes.hist([row.iou for row in evaluation.rows], _BINS, color=ACCENT, alpha=0.85)
-    for value, name in ((evaluation.total.mean_iou, "mean"), (evaluation.total.ceiling, "ceiling")):
+    for value, name in ((evaluation.total["mean_iou"], "mean"), (evaluation.total["ceiling"], "ceiling")):
         axes.axvline(value, color=INK, linewidth=1, linestyle="--")
         axes.annotate(
             f"{name} {value:.3f}", (value, 1), (3, 0), ("data", "axes fraction"), textcoords="offset points"
@@ -88,14 +88,14 @@ def _groups(groups: Sequence[Group]) -> str:
     shown = groups[:MOST_GROUPS]
     figure, axes = new_figure(0.7 + 0.27 * len(shown))
     places = np.arange(len(shown))
-    means = np.array([group.summary.mean_iou for group in shown])
+    means = [group.summary["mean_iou"] for group in shown]
     axes.barh(places, means, color=ACCENT, height=0.62, alpha=0.85)
-    for place, group in zip(places, shown, strict=True):
-        end = group.summary.mean_iou
+    for place, group, mean in zip(places, shown, means, strict=True):
+        end = mean
         if group.interval is not None:
             axes.plot([group.interval.low, group.interval.high], [place, place], color=INK, linewidth=1.4)
             end = max(end, group.interval.high)
-        label = f"{group.summary.mean_iou:.3f}  n={group.summary.count:,}"
+        label = f"{mean:.3f}  n={group.summary.count:,}"
         axes.annotate(label, (end, place), (4, 0), textcoords="offset points", va="center")
     axes.set(xlim=(0, 1.3), xticks=[0, 0.25, 0.5, 0.75, 1], xlabel="mean IoU")
     axes.set_yticks(places, [group.name for group in shown])
