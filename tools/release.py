@@ -229,9 +229,9 @@ def common_fields(
         "threshold": inference.threshold,
         "ece": reliability(scores, ious > GOOD_IOU).ece,
         "count": measured.total.count,
-        "mean_iou": measured.total.mean_iou,
-        "good": 100 * measured.total.pr50,
-        "auroc": measured.total.score_auroc,
+        "mean_iou": measured.total["mean_iou"],
+        "good": 100 * (measured.total["pr50"] or 0.0),
+        "auroc": measured.total["score_auroc"],
     }
 
 
@@ -256,7 +256,7 @@ def hours_of(folder: Path) -> float:
 def table(rows: Sequence[tuple[str, Summary]], columns: Sequence[str]) -> str:
     """Return lines of a Markdown table: name, samples, figures."""
     return "\n".join(
-        f"| {name} | {one.count} | " + " | ".join(f"{getattr(one, column):.3f}" for column in columns) + " |"
+        f"| {name} | {one.count} | " + " | ".join(f"{one[column]:.3f}" for column in columns) + " |"
         for name, one in rows
     )
 
