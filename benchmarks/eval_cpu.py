@@ -24,6 +24,7 @@ from cris.evaluation.metrics import intersection_and_union, iou
 from cris.letterbox import Letterbox, normalise
 from cris.model import BACKBONES, Cris, build_cris
 from cris.model.config import InferenceConfig
+from cris.model.output import ModelOutput
 from cris.model.prepare import prepare
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
@@ -84,8 +85,8 @@ def plainly(network: Cris, examples: list[Example]) -> float:
             tokens = tokenizer([truth.sentence], INFERENCE.sentence_length)
             with torch.inference_mode():
                 logits = predict_plainly(network, image, tokens)
-            found = Prediction.from_logits(
-                logits[0, 0].numpy(),
+            found = Prediction.from_output(
+                ModelOutput(logits[0].numpy()),
                 sentence=truth.sentence,
                 picture=example.image,
                 letterbox=letterbox,

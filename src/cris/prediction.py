@@ -16,6 +16,7 @@ from cris.errors import InputError
 from cris.files import atomic_file
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
+from cris.model.output import ModelOutput
 
 if TYPE_CHECKING:
     from supervision import Detections
@@ -61,9 +62,9 @@ class Prediction:
         return f"Prediction({self.sentence!r}, score {self.score:.3f}, {where}, {width}×{height} pixels)"
 
     @classmethod
-    def from_logits(
+    def from_output(
         cls,
-        logits: Float32[np.ndarray, "cells cells"],
+        output: ModelOutput,
         *,
         sentence: str,
         picture: UInt8[np.ndarray, "height width 3"],
@@ -72,10 +73,11 @@ class Prediction:
         peak_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
     ) -> "Prediction":
-        """The prediction that a model's answer amounts to; thresholds are those of `InferenceConfig`.
+        """Return what a model's answer to one sentence amounts to; thresholds are those of `InferenceConfig`.
 
         Raises InputError for logits that are not finite.
         """
+        (logits,) = output.logits
         if not np.isfinite(logits).all():
             raise InputError(
                 "the model's answer is not finite: its weights are damaged, or training diverged"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, overload
 
@@ -250,14 +251,14 @@ class Segmenter:
             for start in range(0, len(asked), self.batch_size):
                 rows, texts = zip(*asked[start : start + self.batch_size], strict=True)
                 used = sorted(set(rows))
-                logits = self.engine.segment(
+                output = self.engine.segment(
                     [encoded[row].features for row in used],
                     self.tokenizer.encode(texts, self.inference.sentence_length),
                     np.searchsorted(used, rows),
                 )
                 found += [
-                    Prediction.from_logits(
-                        answer,
+                    Prediction.from_output(
+                        output.map(itemgetter(place)),
                         sentence=sentence,
                         picture=encoded[row].picture,
                         letterbox=encoded[row].letterbox,
@@ -265,7 +266,7 @@ class Segmenter:
                         peak_threshold=self.inference.peak_threshold,
                         calibration=self.inference.calibration,
                     )
-                    for row, sentence, answer in zip(rows, texts, logits, strict=True)
+                    for place, (row, sentence) in enumerate(zip(rows, texts, strict=True))
                 ]
         rest = iter(found)
         return [

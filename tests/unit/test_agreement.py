@@ -5,6 +5,7 @@ import pytest
 
 from cris.agreement import CHANGES, Change, apply, check_agreement, overlap, overlap_undone, rephrase, shorten
 from cris.letterbox import Letterbox
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 
 
@@ -27,8 +28,8 @@ class Brightness:
         logits = np.float32(0.2) * (cells.astype(np.float32) - 100)
         if "nothing" in sentence:
             logits = logits - 100
-        return Prediction.from_logits(
-            logits, sentence=sentence, picture=picture, letterbox=letterbox, threshold=0.5
+        return Prediction.from_output(
+            ModelOutput(logits[None]), sentence=sentence, picture=picture, letterbox=letterbox, threshold=0.5
         )
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cris.ambiguity import ALONE, CHECKED, FEWEST_WORDS, LIT, Check, Evidence, ambiguity, gather, rival
 from cris.letterbox import Letterbox
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 
 GRIDS = st.integers(0, 2**32 - 1).map(
@@ -121,8 +122,8 @@ def test_it_is_the_logistic_function_of_a_line():
 
 
 def prediction(sentence: str, cells: np.ndarray, height: int = 64) -> Prediction:
-    return Prediction.from_logits(
-        np.log(cells / (1 - cells)),
+    return Prediction.from_output(
+        ModelOutput(np.log(cells / (1 - cells))[None]),
         sentence=sentence,
         picture=np.zeros((height, 64, 3), dtype=np.uint8),
         letterbox=Letterbox(height, 64, 64),

@@ -17,6 +17,7 @@ from cris.conversions import (
 )
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 
 PICTURE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
@@ -26,8 +27,8 @@ def predicted(sentence: str, *, is_found: bool = True, shape: tuple[int, int] = 
     logits = np.full((16, 16), -6.0, dtype=np.float32)
     if is_found:
         logits[5:9, 3:10] = 6.0
-    return Prediction.from_logits(
-        logits,
+    return Prediction.from_output(
+        ModelOutput(logits[None]),
         sentence=sentence,
         picture=np.zeros((*shape, 3), dtype=np.uint8) if shape != (80, 120) else PICTURE,
         letterbox=Letterbox(*shape, 64, "default"),

@@ -22,6 +22,7 @@ from cris.demo.gallery import (
 from cris.demo.scenes import SCENES_SHOWN, gallery_scenes
 from cris.evaluation.results import Evaluation
 from cris.letterbox import Letterbox
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 from tests.rows import a_row
 
@@ -35,8 +36,8 @@ def predicted(sentence: str = "the red ring") -> Prediction:
     logits[:, :8] = 9
     picture = np.full((48, 64, 3), 200, dtype=np.uint8)
     letterbox = Letterbox(48, 64, 64)
-    return Prediction.from_logits(
-        logits, sentence=sentence, picture=picture, letterbox=letterbox, threshold=0.5
+    return Prediction.from_output(
+        ModelOutput(logits[None]), sentence=sentence, picture=picture, letterbox=letterbox, threshold=0.5
     )
 
 

@@ -10,6 +10,7 @@ from cris.calibration import IDENTITY, Calibration
 from cris.errors import InputError
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction, expected_iou
 
 PICTURE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
@@ -22,8 +23,8 @@ def prediction(
     calibration: Calibration = IDENTITY,
     peak_threshold: float = 0.0,
 ) -> Prediction:
-    return Prediction.from_logits(
-        np.broadcast_to(np.float32(logits), (16, 16)).copy(),
+    return Prediction.from_output(
+        ModelOutput(np.broadcast_to(np.float32(logits), (1, 16, 16)).copy()),
         sentence="the box",
         picture=PICTURE,
         letterbox=Letterbox(80, 120, 64, protocol),

@@ -46,7 +46,8 @@ class Command:
                 f"{self.first} and {self.second} are of different data, splits or limits: "
                 "measure both models on the same"
             )
-        comparison = compare(*(results.evaluation().rows for results in both))
+        first, second = (results.evaluation().rows for results in both)
+        comparison = compare(first, second)
         if self.as_json:
             sys.stdout.write(to_json(comparison.to_dict(self.most)))
             return 0

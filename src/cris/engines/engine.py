@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64
 
 from cris.errors import InputError
 from cris.model.config import CrisConfig
+from cris.model.output import ModelOutput
 
 EngineName = Literal["torch", "onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
@@ -21,7 +22,7 @@ BATCH_SIZE = 8
 
 
 class Engine(ABC):
-    """Runs a model: pictures in, features out; features and sentences in, logits out."""
+    """Runs a model: pictures in, features out; features and sentences in, answers out."""
 
     config: CrisConfig
     """The model's sizes."""
@@ -43,8 +44,8 @@ class Engine(ABC):
         pictures: Sequence[Features],
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
-    ) -> Float32[np.ndarray, "sentences h4 w4"]:
-        """Logits of each sentence about the picture at its place in `index`."""
+    ) -> ModelOutput:
+        """Return what each sentence gets about the picture at its place in `index`: float32 arrays."""
 
 
 def only_cpu(device: str, engine: EngineName) -> str:

@@ -12,6 +12,7 @@ from cris.engines.engine import Engine, Features, only_cpu
 from cris.engines.exported import ENGINES, PICTURE_OUTPUTS, Format, graph_files
 from cris.errors import InputError
 from cris.model.config import CrisConfig
+from cris.model.output import ModelOutput
 
 
 class GraphEngine(Engine):
@@ -41,7 +42,10 @@ class GraphEngine(Engine):
     def _run(
         self, graph: Any, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Sequence[np.ndarray]:
-        """The named outputs of a graph, in order; `inputs` are in the graph's own order."""
+        """Return those of the named outputs that the graph has, in its order, as are `inputs`.
+
+        All graphs have the first; a folder of an older version may lack some of the last.
+        """
 
     def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
         """As `Engine.encode_image`."""
@@ -53,9 +57,8 @@ class GraphEngine(Engine):
         pictures: Sequence[Features],
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
-    ) -> Float32[np.ndarray, "sentences h4 w4"]:
+    ) -> ModelOutput:
         """As `Engine.segment`."""
         features = map(np.concatenate, zip(*pictures, strict=True))
         inputs = dict(zip(PICTURE_OUTPUTS, features, strict=True)) | {"tokens": tokens, "image_index": index}
-        (logits,) = self._run(self._sentence, inputs, ["logits"])
-        return logits[:, 0]
+        return ModelOutput(*self._run(self._sentence, inputs, ModelOutput._fields))

@@ -24,4 +24,5 @@ class OnnxEngine(GraphEngine):
     def _run(
         self, graph: onnxruntime.InferenceSession, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Sequence[np.ndarray]:
-        return graph.run(list(outputs), dict(inputs))  # type: ignore[no-any-return]
+        known = {output.name for output in graph.get_outputs()}
+        return graph.run([name for name in outputs if name in known], dict(inputs))  # type: ignore[no-any-return]

@@ -37,4 +37,5 @@ class OpenVinoEngine(GraphEngine):
         self, graph: openvino.CompiledModel, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Sequence[np.ndarray]:
         found = graph.create_infer_request().infer(dict(inputs))
-        return [found[name] for name in outputs]
+        known = {name for output in graph.outputs for name in output.names}
+        return [found[name] for name in outputs if name in known]

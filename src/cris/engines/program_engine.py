@@ -23,5 +23,5 @@ class ProgramEngine(GraphEngine):
     def _run(
         self, graph: nn.Module, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Sequence[np.ndarray]:
-        found = graph(*map(torch.from_numpy, inputs.values()))
+        found = graph(*map(torch.from_numpy, inputs.values()))  # in the order of the outputs, without names
         return [each.numpy() for each in ([found] if isinstance(found, Tensor) else found)]

@@ -15,6 +15,7 @@ from cris.errors import InputError
 from cris.model.clip_text import TextFeatures
 from cris.model.cris import Cris
 from cris.model.neck import PictureFeatures
+from cris.model.output import ModelOutput
 
 REMEMBERED_SENTENCES = 256
 """Text encodings that are kept: 9 MB for the paper's sizes and 17 tokens."""
@@ -66,11 +67,11 @@ class TorchEngine(Engine):
         pictures: Sequence[Features],
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
-    ) -> Float32[np.ndarray, "sentences h4 w4"]:
+    ) -> ModelOutput:
         """As `Engine.segment`."""
         picture = PictureFeatures(*map(torch.cat, zip(*pictures, strict=True)))
-        logits: Tensor = self._segment(picture, self._encode_text(tokens), self._tensor(index))
-        return logits[:, 0].float().cpu().numpy()
+        output: ModelOutput = self._segment(picture, self._encode_text(tokens), self._tensor(index))
+        return output.map(lambda answer: answer.float().cpu().numpy())
 
     def _encode_text(self, tokens: Int64[np.ndarray, "sentences tokens"]) -> TextFeatures:
         """Text encodings; of a fixed model only those of sentences that it was not asked lately."""

@@ -85,8 +85,8 @@ def compare(first: Sequence[Row], second: Sequence[Row], metrics: Iterable[Metri
         if resamples is not None:
             changes = resamples.figure(ratio, len(chosen) + place) - resamples.figure(ratio, place)
             interval = Interval.of(changes)
-        values = (summary[metric.name] or 0.0 for summary in (before, after))
-        differences.append(Difference(metric, *values, interval=interval))
+        values = [summary[metric.name] or 0.0 for summary in (before, after)]
+        differences.append(Difference(metric, values[0], values[1], interval))
     return Comparison(pairs, differences)
 
 

@@ -123,6 +123,12 @@ class Summary:
         """Return the figure of the metric of that name."""
         return self.figures[name]
 
+    def known(self, name: str) -> float:
+        """Return the figure of a metric that means something for any samples."""
+        value = self.figures[name]
+        assert value is not None, name
+        return value
+
     def to_dict(self) -> dict[str, int | float | None]:
         """Return the count and the figures, for JSON."""
         return {"count": self.count, **self.figures}

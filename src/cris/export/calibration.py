@@ -40,11 +40,11 @@ def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> C
     masks = []
     for sample in samples:
         features = model.encode_image(torch.from_numpy(sample.image))
-        logits = model.segment(features, model.encode_text(torch.from_numpy(sample.tokens)))
+        output = model.segment(features, model.encode_text(torch.from_numpy(sample.tokens)))
         known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
         pictures.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
-        masks.append(_mask(logits[0, 0].numpy(), config))
+        masks.append(_mask(output.logits[0, 0].numpy(), config))
     return Calibration(config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks)
 
 
@@ -52,8 +52,8 @@ def mean_agreement(engine: Engine, calibration: Calibration) -> float:
     """Mean IoU of the engine's masks with those of float32; 1 where both find nothing."""
     agreements = []
     for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
-        logits = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
-        found = _mask(logits[0], calibration.config)
+        output = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
+        found = _mask(output.logits[0, 0], calibration.config)
         union = (found | mask).sum()
         agreements.append((found & mask).sum() / union if union else 1.0)
     return float(np.mean(agreements))

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from cris.engines.engine import Engine, Precision
 from cris.errors import InputError
 from cris.export.samples import Sample
 from cris.model.cris import Cris
+from cris.model.output import ModelOutput
 
 BATCHES = (1, 3)
 """Pictures and sentences that are asked at a time."""
@@ -18,25 +18,32 @@ LIMITS: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 0.1, "int8": 0.5}
 
 
 @torch.inference_mode()
-def plain_logits(model: Cris, samples: Sequence[Sample]) -> dict[int, Float32[np.ndarray, "sentences h4 w4"]]:
-    """What the model itself says of the first samples, for each number of them in `BATCHES`."""
+def plain_outputs(model: Cris, samples: Sequence[Sample]) -> dict[int, ModelOutput]:
+    """Return what the model itself says of the first samples, for each number of them in `BATCHES`."""
     answers = {}
     for batch in BATCHES:
-        images, tokens, index = _inputs(samples, batch)
-        logits = model(torch.from_numpy(images), torch.from_numpy(tokens), torch.from_numpy(index))
-        answers[batch] = logits[:, 0].numpy()
+        images, tokens, index = map(torch.from_numpy, _inputs(samples, batch))
+        output = model.segment(model.encode_image(images), model.encode_text(tokens), index)
+        answers[batch] = output.map(lambda answer: answer.numpy())
     return answers
 
 
 def differences(
-    engine: Engine, samples: Sequence[Sample], expected: Mapping[int, Float32[np.ndarray, "sentences h4 w4"]]
+    engine: Engine, samples: Sequence[Sample], expected: Mapping[int, ModelOutput]
 ) -> dict[int, float]:
-    """For each number of samples the norm of the logits' difference over that of the model's logits."""
+    """Return for each number of samples how far the answers are from the model's.
+
+    It is the norm of the difference over that of the model's answer: the largest where it has several.
+    """
     found = {}
-    for batch, logits in expected.items():
+    for batch, plain in expected.items():
         images, tokens, index = _inputs(samples, batch)
-        answer = engine.segment(engine.encode_image(images), tokens, index)
-        found[batch] = float(np.linalg.norm(answer - logits) / np.linalg.norm(logits))
+        output = engine.segment(engine.encode_image(images), tokens, index).named()
+        shares = [
+            np.linalg.norm(output[name] - answer) / np.linalg.norm(answer)
+            for name, answer in plain.named().items()
+        ]
+        found[batch] = float(np.max(shares))  # of numpy, which keeps what is not a number
     return found
 
 

@@ -13,14 +13,15 @@ import torch
 from torch.export import ExportedProgram
 
 from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES, Format
+from cris.model.output import ModelOutput
 
 OPSET = 18
 """Of ONNX: every onnxruntime since 1.14 reads it."""
 NAMES = {
     "picture": (["images"], list(PICTURE_OUTPUTS)),
-    "sentence": ([*PICTURE_OUTPUTS, "tokens", "image_index"], ["logits"]),
+    "sentence": ([*PICTURE_OUTPUTS, "tokens", "image_index"], list(ModelOutput._fields)),
 }
-"""Graph → names of its inputs and outputs."""
+"""Graph → names of its inputs and of the outputs that it may have."""
 
 
 def write_pt2(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
@@ -39,7 +40,7 @@ def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) 
                 program,
                 dynamo=True,
                 input_names=inputs,
-                output_names=outputs,
+                output_names=outputs[: len(program.graph_signature.user_outputs)],
                 opset_version=OPSET,
                 external_data=False,
                 verbose=False,

@@ -16,7 +16,7 @@ from cris.engines.exported import METADATA, PRECISIONS, Format, write_metadata
 from cris.engines.opening import open_graphs
 from cris.errors import InputError
 from cris.export.calibration import Calibration, calibrate, mean_agreement
-from cris.export.check import BATCHES, check, differences, plain_logits
+from cris.export.check import BATCHES, check, differences, plain_outputs
 from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write_pt2
 from cris.export.program import trace
 from cris.export.quantise import STEPS, quantise
@@ -93,7 +93,7 @@ def _export(
     """Write all but the metadata, and check the answers."""
     config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
     asked = samples or noise_samples(max(BATCHES), config)
-    expected = plain_logits(checkpoint.model.eval(), asked)
+    expected = plain_outputs(checkpoint.model.eval(), asked)
     model = prepare(checkpoint.model)
     calibration = calibrate(model, config, samples) if precision == "int8" else None
     if precision == "bf16" and format == "pt2":

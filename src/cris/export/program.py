@@ -1,4 +1,4 @@
-"""The model as two programs: pictures → features, and features with sentences → logits."""
+"""The model as two programs: pictures → features, and features with sentences → answers."""
 
 import torch
 from jaxtyping import Float, Int
@@ -28,7 +28,7 @@ class PictureProgram(nn.Module):
 
 
 class SentenceProgram(nn.Module):
-    """Logits of sentences about pictures that were encoded before."""
+    """Answers to sentences about pictures that were encoded before."""
 
     def __init__(self, model: Cris) -> None:
         super().__init__()
@@ -41,11 +41,13 @@ class SentenceProgram(nn.Module):
         fine: Float[Tensor, "pictures middle h16 w16"],
         tokens: Int[Tensor, "sentences tokens"],
         image_index: Int[Tensor, "sentences"],
-    ) -> Float[Tensor, "sentences 1 h4 w4"]:
-        """Gives float32."""
+    ) -> Tensor | tuple[Tensor, ...]:
+        """Return the fields of `ModelOutput` that the model has, as float32; a single one stands alone."""
         dtype = self.model.text_encoder.projection.dtype
         picture = PictureFeatures(coarse.to(dtype), middle.to(dtype), fine.to(dtype))
-        return self.model.segment(picture, self.model.encode_text(tokens), image_index).float()
+        output = self.model.segment(picture, self.model.encode_text(tokens), image_index)
+        answers = tuple(answer.float() for answer in output.named().values())
+        return answers[0] if len(answers) == 1 else answers
 
 
 def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedProgram]:

@@ -10,6 +10,7 @@ from cris.model.config import CrisConfig
 from cris.model.decoder import Decoder
 from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck, PictureFeatures
+from cris.model.output import ModelOutput
 from cris.model.projector import Projector
 
 
@@ -50,7 +51,8 @@ class Cris(nn.Module):
         Raises:
             InputError: height or width is not divisible by 32, or a sentence is longer than the context.
         """
-        return self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
+        output = self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
+        return output.logits  # type: ignore[no-any-return]
 
     def encode_image(self, images: Float[Tensor, "pictures 3 height width"]) -> PictureFeatures:
         """Everything that does not depend on a sentence: encode once, ask often."""
@@ -74,10 +76,10 @@ class Cris(nn.Module):
         picture: PictureFeatures,
         text: TextFeatures,
         image_index: Int[Tensor, "sentences"] | None = None,
-    ) -> Float[Tensor, "sentences 1 h4 w4"]:
-        """Logits from what `encode_image` and `encode_text` gave."""
+    ) -> ModelOutput:
+        """Return all answers, from what `encode_image` and `encode_text` gave."""
         if image_index is not None:
             picture = picture.select(image_index)
         fused = self.neck(picture, text.sentence)
         decoded = fused if self.decoder is None else self.decoder(fused, text.words, text.is_padding)
-        return self.projector(decoded, text.sentence)  # type: ignore[no-any-return]
+        return ModelOutput(logits=self.projector(decoded, text.sentence))

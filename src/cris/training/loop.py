@@ -137,5 +137,5 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
         best=best,
         stopped_by=stopped_by,
         is_first=fabric.is_global_zero,
-        damaged=frozenset().union(*gathered(fabric, loader.damaged)),
+        damaged=frozenset(image for part in gathered(fabric, loader.damaged) for image in part),
     )

@@ -42,9 +42,7 @@ class Validation:
     @property
     def mean_iou(self) -> float:
         """What the best checkpoint of a run is chosen by."""
-        mean_iou = self.summary["mean_iou"]
-        assert mean_iou is not None
-        return mean_iou
+        return self.summary.known("mean_iou")
 
 
 def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.ndarray, "places"]:

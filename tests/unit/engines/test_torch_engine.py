@@ -21,18 +21,19 @@ def spied(engine: TorchEngine) -> list[int]:
 def test_an_engine_answers_as_its_model():
     engine = TorchEngine(small_cris(), "cpu")
     with torch.inference_mode():
-        expected = small_cris()(*map(torch.from_numpy, (IMAGES, TOKENS, INDEX)))[:, 0].numpy()
+        expected = small_cris()(*map(torch.from_numpy, (IMAGES, TOKENS, INDEX))).numpy()
     answer = engine.segment(engine.encode_image(IMAGES), TOKENS, INDEX)
-    np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(answer.logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_fixed_model_encodes_a_sentence_once():
     engine, plain = TorchEngine(small_cris(), "cpu", is_fixed=True), TorchEngine(small_cris(), "cpu")
     calls = spied(engine)
     pictures = engine.encode_image(IMAGES)
-    expected = plain.segment(plain.encode_image(IMAGES), TOKENS, INDEX)
+    expected = plain.segment(plain.encode_image(IMAGES), TOKENS, INDEX).logits
     for _ in range(2):
-        np.testing.assert_allclose(engine.segment(pictures, TOKENS, INDEX), expected, rtol=1e-4, atol=1e-5)
+        answer = engine.segment(pictures, TOKENS, INDEX).logits
+        np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
     engine.segment(pictures, TOKENS[::-1].copy(), INDEX)
     engine.segment(pictures, np.concatenate([TOKENS[:1]] * 3), INDEX)
     assert calls == [3]
@@ -51,10 +52,11 @@ def test_sentences_that_were_not_asked_lately_are_forgotten(monkeypatch):
 def test_a_model_in_training_is_asked_as_it_is_now():
     model = small_cris()
     engine = TorchEngine(model, "cpu")
-    before = engine.segment(engine.encode_image(IMAGES), TOKENS, INDEX)
+    before = engine.segment(engine.encode_image(IMAGES), TOKENS, INDEX).logits
     with torch.no_grad():
         model.text_encoder.projection.mul_(2)
-    assert np.abs(engine.segment(engine.encode_image(IMAGES), TOKENS, INDEX) - before).max() > 1e-3
+    after = engine.segment(engine.encode_image(IMAGES), TOKENS, INDEX).logits
+    assert np.abs(after - before).max() > 1e-3
 
 
 def test_features_of_one_picture_do_not_keep_its_batch():

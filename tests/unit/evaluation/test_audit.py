@@ -10,6 +10,7 @@ from cris.evaluation.audit_page import make_cards, render
 from cris.evaluation.examples import Example, Thing, Truth
 from cris.letterbox import Letterbox
 from cris.masks import encode_rle
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 from tests.browser import opened
 
@@ -52,8 +53,8 @@ class Finds:
         ]
 
     def predict(self, picture, sentence):
-        return Prediction.from_logits(
-            self.logits[2::4, 2::4].copy(),
+        return Prediction.from_output(
+            ModelOutput(self.logits[None, 2::4, 2::4].copy()),
             sentence=sentence,
             picture=picture,
             letterbox=Letterbox(SIDE, SIDE, SIDE),

@@ -31,6 +31,7 @@ from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.evaluation.table import Run, make_sheet
 from cris.letterbox import Letterbox
+from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 from tests.conftest import Proof
 from tests.rows import a_row
@@ -103,8 +104,8 @@ def test_a_released_answer_scores_what_the_released_code_gives_it(shared_referen
     with np.load(shared_reference / "geometry.npz") as arrays_:
         logits, true = arrays_[f"logits_{index}"][0, 0], arrays_[f"mask_{index}"]
         size, released = int(arrays_["size"]), float(arrays_[f"iou_{index}"])
-    found = Prediction.from_logits(
-        logits,
+    found = Prediction.from_output(
+        ModelOutput(logits[None]),
         sentence="",
         picture=np.zeros((*true.shape, 3), dtype=np.uint8),
         letterbox=Letterbox(*true.shape, size, "released"),

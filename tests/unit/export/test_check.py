@@ -4,7 +4,7 @@ import pytest
 from cris.config_file import StoredConfig
 from cris.demo.photographs import photographs
 from cris.engines.torch_engine import TorchEngine
-from cris.export.check import BATCHES, LIMITS, check, differences, plain_logits
+from cris.export.check import BATCHES, LIMITS, check, differences, plain_outputs
 from cris.export.samples import as_samples, noise_samples, packaged_pairs
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
@@ -16,7 +16,7 @@ CONFIG = StoredConfig(model=SMALL, inference=InferenceConfig(input_size=64, sent
 
 def test_an_engine_of_the_same_model_does_not_differ():
     samples = noise_samples(3, CONFIG)
-    expected = plain_logits(small_cris(), samples)
+    expected = plain_outputs(small_cris(), samples)
     found = differences(TorchEngine(small_cris(), "cpu"), samples, expected)
     assert found.keys() == set(BATCHES)
     assert max(found.values()) < 1e-5
@@ -24,7 +24,7 @@ def test_an_engine_of_the_same_model_does_not_differ():
 
 def test_another_model_differs():
     samples = noise_samples(3, CONFIG)
-    expected = plain_logits(small_cris(), samples)
+    expected = plain_outputs(small_cris(), samples)
     found = differences(TorchEngine(small_cris(seed=1), "cpu"), samples, expected)
     assert min(found.values()) > 0.1
 

@@ -48,7 +48,7 @@ def decode_picture(
             np.frombuffer(data, dtype=np.uint8), _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
         )
     except cv2.error:
-        decoded = None
+        return read_picture(data), 1
     if decoded is None:
         return read_picture(data), 1
     cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded)

@@ -50,7 +50,8 @@ def plots(evaluation: Evaluation) -> dict[str, str]:
 def _ious(evaluation: Evaluation) -> str:
     figure, axes = new_figure()
     axes.hist([row.iou for row in evaluation.rows], _BINS, color=ACCENT, alpha=0.85)
-    for value, name in ((evaluation.total["mean_iou"], "mean"), (evaluation.total["ceiling"], "ceiling")):
+    total = evaluation.total
+    for value, name in ((total.known("mean_iou"), "mean"), (total.known("ceiling"), "ceiling")):
         axes.axvline(value, color=INK, linewidth=1, linestyle="--")
         axes.annotate(
             f"{name} {value:.3f}", (value, 1), (3, 0), ("data", "axes fraction"), textcoords="offset points"
@@ -88,7 +89,7 @@ def _groups(groups: Sequence[Group]) -> str:
     shown = groups[:MOST_GROUPS]
     figure, axes = new_figure(0.7 + 0.27 * len(shown))
     places = np.arange(len(shown))
-    means = [group.summary["mean_iou"] for group in shown]
+    means = [group.summary.known("mean_iou") for group in shown]
     axes.barh(places, means, color=ACCENT, height=0.62, alpha=0.85)
     for place, group, mean in zip(places, shown, means, strict=True):
         end = mean
