@@ -23,6 +23,7 @@ class Kept(NamedTuple):
 
 _ALL = r".*"
 _STEM = r".*\.stem.*"
+_FIRST_STAGE = r".*\.stages\.0.*"
 _FIRST_STAGES = (r".*\.stages\.[01].*",)
 _AFTER_STAGES = (r".*attention_pool.*", r".*model\.neck.*", r"/node_Conv.*")
 """The attention pool and the neck, whose parts of 1x1 convolutions have names of their own."""
@@ -32,6 +33,7 @@ STEPS = (
     Kept(picture=(_STEM,), sentence=_ALWAYS),
     Kept(picture=(_STEM,), sentence=(*_ALWAYS, r".*model\.decoder.*")),
     Kept(picture=(_STEM,), sentence=(_ALL,)),
+    Kept(picture=(_STEM, _FIRST_STAGE), sentence=(_ALL,)),
     Kept(picture=(_STEM, *_FIRST_STAGES), sentence=(_ALL,)),
     Kept(picture=(_STEM, *_FIRST_STAGES, *_AFTER_STAGES), sentence=(_ALL,)),
 )
