@@ -27,7 +27,7 @@ from cris.model.prepare import prepare, to_bfloat16
 from cris.registry import resolve
 
 GOOD_AGREEMENT = 0.99
-"""Mean IoU of the masks of int8 with those of float32 that is sought first; leaves room for 0.98 on others."""
+"""Mean IoU of int8's masks with float32's that is sought first; leaves room for 0.98 on other images."""
 LEAST_AGREEMENT = 0.97
 """The mean IoU that they must have."""
 
@@ -160,5 +160,5 @@ def _write_int8(
                     return agreements[step]
     raise InputError(
         f"masks of int8 agree with those of float32 by a mean IoU of {max(agreements.values()):.3f} at best, "
-        f"at least {least_agreement} is needed: calibrate with more pictures like those to come, or export fp32"
+        f"at least {least_agreement} is needed: calibrate with more images like those to come, or take fp32"
     )
