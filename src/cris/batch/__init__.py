@@ -1,4 +1,4 @@
-"""Bulk segmentation: many pictures, on many processes or machines (docs/bulk.md)."""
+"""Bulk segmentation: many images, on many processes or machines (docs/bulk.md)."""
 
 SHARD_ROWS = 1000
-"""A shard ends with the picture that reaches it."""
+"""Number of rows at which a shard ends; the image that reaches it is its last."""

@@ -1,4 +1,4 @@
-"""The Ray engine: a cluster's nodes, or this machine's cores, each worker with a model of its own."""
+"""Ray engine: segment shards on a cluster's nodes or this machine's cores, one model per worker."""
 
 import logging
 import os
@@ -26,30 +26,30 @@ _ON_THIS_MACHINE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
 }
 _STARTS = 3
-"""Tries to start a cluster of our own."""
+"""Attempts to start a cluster of our own."""
 _STORE_BYTES = 2 * 2**30
-"""Of the object store of a cluster of our own: it holds the model's files and the shards on their way."""
+"""Object store size of a cluster of our own: it holds the model's files and the shards in transit."""
 _WAIT_SECONDS = 30
-"""Without a finished shard, until we look whether the cluster has nodes left."""
+"""Seconds without a finished shard before we check whether the cluster has any nodes left."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayEngine:
-    """Segments shards as Ray tasks, on a GPU each where the cluster has GPUs, else on cores.
+    """Engine that segments shards as Ray tasks, one GPU each where the cluster has GPUs, else on CPU cores.
 
-    Ray starts a shard again elsewhere when its node is lost. Only this process writes; the model's files and
-    the shards' content go through Ray, so that nodes need no folder in common unless the pictures are in one.
+    A shard is restarted elsewhere when its node is lost. Only this process writes; the model's files and
+    the shards' content travel through Ray, so nodes need no shared folder unless the images are in one.
     """
 
     checkpoint: Path
     device: str = "auto"
     address: str | None = None
-    """Of a running cluster, such as 10.0.0.1:6379; None: one of our own on this machine."""
+    """Address of a running cluster, such as 10.0.0.1:6379; None starts one of our own on this machine."""
     cpus: float = 1
-    """Cores of each worker, and torch's threads in it; less than 1 lets several share a core."""
+    """Cores per worker, and torch threads in it; less than 1 lets several workers share a core."""
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[int, bytes]]:
-        """Number and content of each shard, in the order they get done; closing it ends the tasks.
+        """Yield the number and content of each shard, in order of completion; closing it ends the tasks.
 
         Raises:
             InputError, MemoryError, OSError: as in a worker; also when no node has room for one, or workers
@@ -85,7 +85,7 @@ class RayEngine:
 
 
 def _segment(files: list[Any], device: str, cpus: float, shard: Shard, version: str) -> bytes:
-    """A shard's content, made in a Ray worker, which keeps the model for the next one."""
+    """Return a shard's content; runs in a Ray worker, which keeps the model for its next shard."""
     from cris.batch.reading import is_within_reach
     from cris.batch.shard import segment_shard
 
@@ -100,7 +100,7 @@ def _segment(files: list[Any], device: str, cpus: float, shard: Shard, version: 
 
 
 _kept: dict[Any, "Segmenter"] = {}
-"""The model of this worker, by the reference to its files."""
+"""This worker's model, by the reference to its files."""
 
 
 def _segmenter(files: Any, device: str, *, threads: int) -> "Segmenter":
@@ -120,7 +120,7 @@ def _segmenter(files: Any, device: str, *, threads: int) -> "Segmenter":
 
 
 def _answer(ray: Any, answer: Any) -> bytes:
-    """What a task made; raises its error in our terms."""
+    """Return what a task made, or raise its error in our terms."""
     try:
         content: bytes = ray.get(answer)
     except ray.exceptions.RayTaskError as error:
@@ -143,7 +143,7 @@ def _has_room(ray: Any, cpus: float) -> bool:
 
 @contextmanager
 def _connected(address: str | None) -> Iterator[Any]:
-    """Ray, connected to a cluster, by default to one of our own; signals stay ours."""
+    """Yield Ray connected to a cluster, by default one of our own; signal handlers stay ours."""
     settings = {"RAY_USAGE_STATS_ENABLED": "0"} | ({} if address else _ON_THIS_MACHINE)
     os.environ.update({name: value for name, value in settings.items() if name not in os.environ})
     import ray  # which reads these at once
@@ -160,7 +160,7 @@ def _connected(address: str | None) -> Iterator[Any]:
 
 
 def _init(ray: Any, address: str | None) -> None:
-    """Connects, or starts; tries again, as Ray gives up a start that takes it more than half a minute."""
+    """Connect to a cluster, or start one; retry, as Ray gives up a start that takes over half a minute."""
     for left in reversed(range(1 if address else _STARTS)):
         try:
             ray.init(

@@ -1,4 +1,4 @@
-"""A bulk job: which sentences are asked of which picture, cut into shards, and its fingerprint."""
+"""Bulk jobs: which sentences are asked of which image, cut into shards, and the job's fingerprint."""
 
 import hashlib
 import json
@@ -15,29 +15,29 @@ from cris.files import sha256_of
 from cris.names import KnownNames
 
 SCHEMA_VERSION = 1
-"""Of shards and manifest; goes up when a column or field changes its meaning or goes away."""
+"""Version of shards and manifest; goes up when a column or field changes its meaning or goes away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One picture and what is asked of it."""
+    """An image and the sentences asked of it."""
 
     picture: PictureRef
     sentences: tuple[str, ...]
     error: str | None = None
-    """Why it cannot be asked, where that is known beforehand."""
+    """Reason why it cannot be segmented, where that is known beforehand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerOptions:
-    """What rows are made of answers."""
+    """Options that decide how answers become rows."""
 
     threshold: float | None = None
-    """Probability above which a pixel is found; None: the model's own."""
+    """Probability above which a pixel belongs to the mask; None for the model's own."""
     min_score: float = 0.0
-    """Score below which an answer finds nothing."""
+    """Score below which an answer counts as finding nothing."""
     save: tuple[str, ...] = ()
-    """Columns beside the run lengths: mask, overlay and cutout (PNG), polygons."""
+    """Columns in addition to the run lengths: mask, overlay and cutout (PNG), polygons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,33 +50,33 @@ class Shard:
 
     @property
     def rows(self) -> int:
-        """One for each picture and sentence."""
+        """Return the number of rows: one for each image and sentence."""
         return sum(len(task.sentences) for task in self.tasks)
 
 
 @dataclass(frozen=True, kw_only=True)
 class BulkJob:
-    """Everything that decides the rows."""
+    """Complete description of a job: everything that decides its rows."""
 
     source: str
-    """Path, pattern or URL of the pictures."""
+    """Path, pattern or URL of the images."""
     shards: tuple[Shard, ...]
     fingerprint: str
-    """Sha256 of model, pictures, sentences, options and the size of shards."""
+    """Sha256 of the model, images, sentences, options and shard size."""
 
     @property
     def pictures(self) -> int:
-        """How many are asked something."""
+        """Return the number of images with at least one sentence."""
         return sum(len(shard.tasks) for shard in self.shards)
 
     @property
     def rows(self) -> int:
-        """Over all shards."""
+        """Return the number of rows over all shards."""
         return sum(shard.rows for shard in self.shards)
 
 
 def model_files(model: Path) -> list[str]:
-    """Names of what a model's answers depend on, be it a checkpoint or a folder of `cris export`."""
+    """Return the names of the files in a checkpoint or export folder that a model's answers depend on."""
     if is_exported(model):
         return sorted(
             path.name for path in model.glob("[!.]*") if path.is_file() and path.name != "README.md"
@@ -92,10 +92,10 @@ def plan_job(
     shard_rows: int = SHARD_ROWS,
     options: AnswerOptions = AnswerOptions(),
 ) -> BulkJob:
-    """The job of asking a source's pictures these sentences; the same for the same input, on any machine.
+    """Return the job of asking a source's images these sentences; the same input gives the same job anywhere.
 
     Raises:
-        InputError: there are no pictures, or the sentences are of none of them.
+        InputError: there are no images, or the sentences are of none of them.
     """
     if shard_rows < 1:
         raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
@@ -142,7 +142,7 @@ def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) ->
 def _by_known_names(
     asked: Mapping[str, tuple[str, ...]], pictures: Sequence[PictureRef]
 ) -> dict[str, tuple[str, ...]]:
-    """Return what is asked, by the names that the pictures have; names of none of them stay as they are."""
+    """Return the sentences by the names that the images have; names of no image stay as they are."""
     known = KnownNames(name for picture in pictures for name in (picture.id, picture.name))
     found: dict[str, tuple[str, ...]] = {}
     for name, sentences in asked.items():

@@ -1,4 +1,4 @@
-"""A bulk job's folder, local or in an object store: whole shards, and a manifest that says of which job."""
+"""Output folder of a bulk job, local or in an object store: whole shards and a manifest naming the job."""
 
 import hashlib
 import io
@@ -17,10 +17,10 @@ from cris.errors import InputError
 from cris.lock import LOCK, locked
 
 MANIFEST = "_manifest.json"
-"""Readers of Parquet folders pass over names that begin so."""
+"""Name of the manifest; readers of Parquet folders skip names that begin with an underscore."""
 _ROWS = r"rows-\d+-of-\d+\.parquet"
 _UNFINISHED = rf"\.\w+-({_ROWS}|{re.escape(MANIFEST)})"
-"""What a run that was killed while it wrote leaves of a file."""
+"""Pattern of the partial files that a run leaves when it is killed while writing."""
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def alone_in(url: str) -> Iterator[None]:
 
 
 class Output:
-    """Where a job's shards gather; only one process writes to it."""
+    """Folder in which a job's shards gather; only one process writes to it."""
 
     def __init__(
         self,
@@ -50,12 +50,12 @@ class Output:
         is_resuming: bool = False,
         overwrite: bool = False,
     ) -> None:
-        """Begins the job there, or goes on with it.
+        """Begin the job in this folder, or go on with it.
 
         Args:
-            url: folder to make, or a URL such as s3://bucket/folder.
-            job: what its shards are of.
-            about: what else the manifest says.
+            url: folder to create, or a URL such as s3://bucket/folder.
+            job: the job whose shards are written.
+            about: further fields of the manifest.
             is_resuming: go on with what an earlier run of the same job left.
             overwrite: replace what another job, or an earlier run, left.
 
@@ -71,16 +71,16 @@ class Output:
             self._begin(is_resuming=is_resuming, overwrite=overwrite)
             names = self._names()
         self.finished = {shard.number for shard in job.shards if self._name(shard.number) in names}
-        """Numbers of the shards that are there."""
+        """Numbers of the shards that are already written."""
 
     def add(self, number: int, content: bytes) -> None:
-        """Writes a shard, whole or not at all."""
+        """Write a shard, whole or not at all."""
         with explained(self.url):
             write_whole(self._filesystem, self._at(self._name(number)), content)
         self.finished.add(number)
 
     def complete(self) -> dict[str, Any]:
-        """Writes the manifest of the finished job, and returns it; all shards must be there.
+        """Write the manifest of the finished job and return it; all shards must be there.
 
         Raises InputError when a shard is not what was written.
         """
@@ -127,7 +127,7 @@ class Output:
         self._write(self._manifest())
 
     def _check_apart(self, source: str) -> None:
-        """Shards of ours must not become pictures of the job."""
+        """Check that our shards would not become images of the job."""
         filesystem, path = open_url(source)
         if type(filesystem) is type(self._filesystem) and f"{self._path}/".startswith(f"{path}/"):
             raise InputError(f"OUT must not be inside IN, got {self.url} inside {source}")

@@ -1,4 +1,4 @@
-"""Which pictures a bulk job means: files, rows of Parquet shards, members of WebDataset shards."""
+"""Images of a bulk job: files, rows of Parquet shards, members of WebDataset shards."""
 
 import glob
 import json
@@ -17,37 +17,37 @@ from cris.errors import InputError
 from cris.picture import suffixes, warn_of_unread
 
 IMAGE = "image"
-"""The Parquet column of encoded pictures: binary, or a struct with `bytes` as `datasets` writes it."""
+"""Parquet column of encoded images: binary, or a struct with `bytes` as `datasets` writes it."""
 _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified")
-"""What file systems say of a file that changes with its content, the surest first."""
+"""File attributes that change with a file's content, the most reliable first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRef:
-    """Where a picture is."""
+    """Location of an image."""
 
     id: str
-    """Its path within the source; of one inside a shard, the shard's path, # and the row or member."""
+    """Path within the source; inside a shard, the shard's path, # and the row or member."""
     name: str
-    """As its source calls it: the path, a Parquet row's file name, or a member's name."""
+    """Name that the source gives it: the path, a Parquet row's file name, or a member's name."""
     url: str
-    """Of the file that holds it."""
+    """URL of the file that holds it."""
     version: str
-    """Changes when that file does."""
+    """Version of that file, which changes when its content does."""
     row: int | None = None
-    """In a Parquet shard."""
+    """Row in a Parquet shard."""
     span: tuple[int, int] | None = None
-    """First byte and the one past the last, in a tar."""
+    """First byte, and one past the last, in a tar."""
 
 
 def find_pictures(source: str) -> list[PictureRef]:
-    """The pictures of a folder with its subfolders, of a pattern, or of a file; in the order of their paths.
+    """Return the images of a folder with its subfolders, of a pattern, or of a file, sorted by path.
 
-    Files count by their suffix: pictures, `.parquet` and `.tar`. Hidden ones are left out, and links that
-    lead out of a local folder.
+    Files are recognised by their suffix: images, `.parquet` and `.tar`. Hidden files are left out, and so are
+    links that lead out of a local folder.
 
     Raises:
-        InputError: there is none, or a shard cannot be read.
+        InputError: there is no image, or a shard cannot be read.
     """
     with explained(source):
         filesystem, root, files = _files(source)
@@ -62,7 +62,7 @@ def find_pictures(source: str) -> list[PictureRef]:
 
 
 def _files(source: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
-    """The file system, the folder that paths are told from, and each file with what is known of it."""
+    """Return the file system, the folder that paths are relative to, and the details of each file."""
     filesystem, path = open_url(source)
     if filesystem.isdir(path):
         root, files = path, filesystem.find(path, detail=True)
@@ -102,7 +102,7 @@ def _pictures(filesystem: Any, path: str, id: str, version: str) -> Iterator[Pic
 
 
 def _names(file: Any, url: str) -> list[str | None]:
-    """Of a Parquet shard's pictures, None where a row gives none."""
+    """Return the names of a Parquet shard's images, None where a row gives none."""
     try:
         shard = pq.ParquetFile(file)
         schema = shard.schema_arrow
@@ -124,7 +124,7 @@ def _names(file: Any, url: str) -> list[str | None]:
 
 
 def _members(file: Any, url: str) -> dict[str, tuple[int, int]]:
-    """The pictures in a tar, by suffix, and where their bytes are; of two with one name the later."""
+    """Return the images in a tar, by suffix, with their byte spans; of two with one name the later."""
     spans = {}
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
@@ -143,7 +143,7 @@ def _is_binary(kind: pa.DataType) -> bool:
 
 
 def _text(name: object) -> str | None:
-    """A name that can be stored as UTF-8, whatever bytes it was made of."""
+    """Return a name that can be stored as UTF-8, whatever bytes it was made from."""
     return (
         name.encode(errors="surrogateescape").decode(errors="backslashreplace")
         if isinstance(name, str)
@@ -161,7 +161,7 @@ def _version(info: Mapping[str, Any]) -> str:
 
 
 def _is_own(file: str, root: str) -> bool:
-    """Whether it is a file once links are followed, within the root; links to folders are not followed."""
+    """Check that it is a file within the root once links are followed; links to folders are not followed."""
     if not Path(file).is_file():
         return False
     is_inside = Path(file).resolve().is_relative_to(Path(root).resolve())

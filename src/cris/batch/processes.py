@@ -1,4 +1,4 @@
-"""The local engine: processes of this machine, each with a model of its own."""
+"""Local engine: processes of this machine, each with its own model."""
 
 import multiprocessing
 import os
@@ -17,22 +17,22 @@ from cris.batch.job import Shard
 from cris.errors import InputError
 
 ATTEMPTS = 3
-"""At a shard whose process dies, such as for lack of memory."""
+"""Attempts at a shard whose process dies, such as for lack of memory."""
 _LAST_SECONDS = 5
-"""That a process gets to end by itself."""
+"""Seconds that a process gets to end by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalEngine:
-    """Segments shards on processes of this machine."""
+    """Engine that segments shards on processes of this machine."""
 
     checkpoint: Path
     device: str = "auto"
     processes: int | None = None
-    """None: one a core, or one a GPU where the device is CUDA."""
+    """Number of processes; None for one per core, or one per GPU where the device is CUDA."""
 
     def run(self, shards: Sequence[Shard]) -> Iterator[tuple[int, bytes]]:
-        """Number and content of each shard, in the order they get done; closing it ends the processes.
+        """Yield the number and content of each shard, in order of completion; closing it ends the processes.
 
         Raises:
             InputError, MemoryError, OSError: as in a process.
@@ -71,13 +71,13 @@ class LocalEngine:
 
 @dataclass(slots=True)
 class _Worker:
-    """One process, seen from ours."""
+    """A worker process, as its parent sees it."""
 
     process: SpawnProcess
     connection: Connection
     device: str
     shard: Shard | None = None
-    """What it works on."""
+    """Shard that it is working on."""
 
     @classmethod
     def start(cls, checkpoint: Path, device: str) -> "_Worker":
@@ -96,7 +96,7 @@ class _Worker:
                 self.connection.send(shard)
 
     def answer(self) -> bytes:
-        """What it sends; raises its error, or EOFError when it died."""
+        """Return what the process sends; raise its error, or EOFError when it died."""
         try:
             answer = self.connection.recv()
         except OSError as error:
@@ -116,7 +116,7 @@ class _Worker:
 
 
 def _work(connection: Connection, checkpoint: Path, device: str) -> None:
-    """Answers shards until the other end of the connection closes, as it does when our parent dies."""
+    """Answer shards until the other end of the connection closes, as it does when our parent dies."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         from cris.batch.shard import segment_shard
@@ -135,7 +135,7 @@ def _work(connection: Connection, checkpoint: Path, device: str) -> None:
 
 
 def _devices(name: str) -> list[str]:
-    """The devices that processes take in turns."""
+    """Return the devices, which processes take in turn."""
     if name == "cpu":  # without torch, as exported models run
         return [name]
     from cris.engines.torch_engine import choose_device
@@ -159,7 +159,7 @@ def _died(shard: Shard, worker: _Worker) -> str:
 
 @contextmanager
 def _interrupts_ignored() -> Iterator[None]:
-    """What is started in here leaves Ctrl-C to us."""
+    """Leave Ctrl-C to this process: child processes started inside ignore it."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may
         yield
         return

@@ -1,4 +1,4 @@
-"""Brings the bytes of pictures, many at a time where a store answers slowly."""
+"""Reading of encoded images, many at a time where a store answers slowly."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -12,11 +12,11 @@ from cris.batch.storage import explained, is_local, open_url
 from cris.errors import InputError
 
 _AT_ONCE = 16
-"""Files and tar members whose bytes are asked for together."""
+"""Number of files and tar members that are read concurrently."""
 
 
 def read_pictures(pictures: Sequence[PictureRef]) -> Iterator[bytes | str]:
-    """For each picture its encoded bytes or, where it is what cannot be read, a text that says why.
+    """Yield each image's encoded bytes or, where the image itself cannot be read, the reason as text.
 
     Raises:
         InputError: their store cannot be reached, or a Parquet shard is damaged.
@@ -50,7 +50,7 @@ def _ranges(pictures: Sequence[PictureRef]) -> Iterator[bytes | str]:
 
 
 def _rows(url: str, rows: Sequence[int]) -> Iterator[bytes | str]:
-    """Of a Parquet shard, row group by row group."""
+    """Yield the images of a Parquet shard, row group by row group."""
     with explained(url):
         filesystem, path = open_url(url)
         with filesystem.open(path) as file:
@@ -75,6 +75,6 @@ def _encoded(value: object) -> bytes | str:
 
 
 def is_within_reach(pictures: Sequence[PictureRef]) -> bool:
-    """Whether this machine sees any of the pictures: a local folder may be another machine's."""
+    """Check that this machine can reach any of the images: a local folder may be another machine's."""
     opened = [open_url(picture.url) for picture in pictures]
     return not opened or any(not is_local(filesystem) or Path(path).exists() for filesystem, path in opened)

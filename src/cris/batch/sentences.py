@@ -1,4 +1,4 @@
-"""What to ask: one sentence a line for all pictures, or JSONL or CSV of picture and sentence."""
+"""Sentences to ask: one a line for all images, or JSONL or CSV rows of image and sentence."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,23 +13,23 @@ _FIELDS = ("picture", "sentence")
 
 @dataclass(frozen=True, kw_only=True)
 class Sentences:
-    """The sentences of a bulk job, none twice."""
+    """Sentences of a bulk job, without duplicates."""
 
     for_all: tuple[str, ...] = ()
-    """Asked of every picture."""
+    """Sentences asked of every image."""
     by_picture: dict[str, tuple[str, ...]] | None = None
-    """Picture's id or name → what is asked of it alone; None when all pictures are asked the same."""
+    """Image id or name → sentences asked of that image alone; None when all images are asked the same."""
 
     def all(self) -> list[str]:
-        """Every different sentence, in order."""
+        """Return every distinct sentence, in order."""
         own = (sentence for asked in (self.by_picture or {}).values() for sentence in asked)
         return list(dict.fromkeys([*self.for_all, *own]))
 
 
 def read_sentences(url: str) -> Sentences:
-    """The sentences of a file in UTF-8, local or in an object store.
+    """Return the sentences of a UTF-8 file, local or in an object store.
 
-    A name that ends in `.jsonl` or `.csv` holds rows of `picture` and `sentence`; any other a sentence
+    A file ending in `.jsonl` or `.csv` holds rows of `picture` and `sentence`; any other holds one sentence
     a line.
 
     Raises:

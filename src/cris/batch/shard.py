@@ -1,4 +1,4 @@
-"""Segments the pictures of one shard; what comes out depends on the shard and the model alone."""
+"""Segmentation of one shard; the result depends on the shard and the model alone."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -34,21 +34,21 @@ SAVED: dict[str, pa.DataType] = {
     **dict.fromkeys(("mask", "overlay", "cutout"), pa.binary()),
     "polygons": pa.list_(pa.list_(pa.int32())),
 }
-"""What `AnswerOptions.save` can name → the column's type."""
+"""Columns that `AnswerOptions.save` can name → their types."""
 _HELD_PIXELS = 2**28
-"""Of masks held at a time, a byte each."""
+"""Number of mask pixels held at a time, a byte each."""
 
 Pixels = UInt8[np.ndarray, "height width 3"]
 Row = dict[str, Any]
 
 
 def segment_shard(segmenter: Segmenter, shard: Shard) -> bytes:
-    """A Parquet file with a row for each picture and sentence, in the shard's order.
+    """Return a Parquet file with a row for each image and sentence, in the shard's order.
 
-    A picture that cannot be read has rows that say why in `error`.
+    An image that cannot be read has rows that give the reason in `error`.
 
     Raises:
-        InputError: a store cannot be reached, or the model's answers are no numbers.
+        InputError: a store cannot be reached, or the model's answers are not finite numbers.
         MemoryError: with advice.
     """
     rows = {task.picture.id: [_row(task, sentence) for sentence in task.sentences] for task in shard.tasks}
@@ -66,7 +66,7 @@ def segment_shard(segmenter: Segmenter, shard: Shard) -> bytes:
 
 
 def _decoded(tasks: Sequence[Task], rows: dict[str, list[Row]]) -> Iterator[tuple[Task, Pixels]]:
-    """The pictures that can be read; the rows of others get their error."""
+    """Yield the images that can be read; the rows of the others get their error."""
     readable = [task for task in tasks if task.error is None]
     for task in tasks:
         _refuse(rows[task.picture.id], task.error)
@@ -84,7 +84,7 @@ def _decoded(tasks: Sequence[Task], rows: dict[str, list[Row]]) -> Iterator[tupl
 
 
 def _groups(pictures: Iterator[tuple[Task, Pixels]]) -> Iterator[list[tuple[Task, Pixels]]]:
-    """Pictures that go through the model together: few where they are large or asked much."""
+    """Yield images that go through the model together: fewer where they are large or have many sentences."""
     group: list[tuple[Task, Pixels]] = []
     held = 0
     for task, pixels in pictures:

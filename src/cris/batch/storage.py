@@ -1,4 +1,4 @@
-"""Files wherever they are: local folders and object stores, through fsspec."""
+"""File access through fsspec: local folders and object stores."""
 
 import errno
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ from cris.errors import InputError
 from cris.files import atomic_file
 
 _STORES = ("aiobotocore", "aiohttp", "botocore", "gcsfs", "google", "s3fs")
-"""Packages whose errors say what is wrong with an object store, or with the way to it."""
+"""Packages whose errors describe a fault of an object store or of the connection to it."""
 
 
 @contextmanager
 def explained(url: str) -> Iterator[None]:
-    """Turns what the libraries of object stores raise into an InputError of one line that names the URL."""
+    """Turn errors of the object store libraries into a one-line InputError that names the URL."""
     try:
         yield
     except OSError as error:
@@ -36,12 +36,12 @@ def explained(url: str) -> Iterator[None]:
 
 
 def open_url(url: str) -> tuple[Any, str]:
-    """The file system of a path or URL such as s3://bucket/folder, and the path within it.
+    """Return the file system of a path or URL such as s3://bucket/folder, and the path within it.
 
-    Text without :// is a path on this machine, also with :: in it. fsspec's chains, such as
-    simplecache::s3://bucket/folder, are known by their links: each is a URL or a protocol.
+    Text without :// is a path on this machine, even with :: in it. fsspec's chains, such as
+    simplecache::s3://bucket/folder, are recognised by their links: each is a URL or a protocol.
 
-    Raises InputError for a kind of URL that nothing installed can open.
+    Raises InputError for a URL whose protocol no installed package can open.
     """
     try:
         if _is_chain(url):
@@ -55,12 +55,12 @@ def open_url(url: str) -> tuple[Any, str]:
 
 
 def is_local(filesystem: Any) -> bool:
-    """Whether its files are on this machine."""
+    """Check whether the file system is this machine's own."""
     return isinstance(filesystem, LocalFileSystem)
 
 
 def write_whole(filesystem: Any, path: str, content: bytes) -> None:
-    """Writes a file that appears whole or not at all; an object store's files do so by themselves."""
+    """Write a file that appears whole or not at all, which object stores guarantee by themselves."""
     if not is_local(filesystem):
         filesystem.pipe_file(path, content)
         return

@@ -1,4 +1,4 @@
-"""The model of one worker, which leaves the other cores to the other workers."""
+"""Model of one worker, which leaves the other cores to the other workers."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from cris.segmenter import Segmenter
 
 
 def segmenter_of(checkpoint: Path, device: str, *, threads: int) -> Segmenter:
-    """The segmenter of this process, on so many threads; cut sentences were told of before."""
+    """Return this process's segmenter on so many threads; warnings about cut sentences came earlier."""
     os.environ["OMP_NUM_THREADS"] = str(threads)  # which the engines of exported models read
     cv2.setNumThreads(threads)
     warnings.simplefilter("ignore", UserWarning)
