@@ -1,1 +1,1 @@
-"""What runs a model's arithmetic: torch, onnxruntime or OpenVINO, all asked in one way."""
+"""Engines that run a model's arithmetic: torch, onnxruntime or OpenVINO, behind one interface."""

@@ -1,4 +1,4 @@
-"""What every engine does for a segmenter."""
+"""Interface that every engine offers a segmenter."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ from cris.model.output import ModelOutput
 EngineName = Literal["torch", "onnx", "openvino"]
 Precision = Literal["fp32", "bf16", "int8"]
 Features = tuple[Any, ...]
-"""What an engine knows of one picture: arrays of its own kind, which slice, join and tell their `nbytes`."""
+"""Encoding of one image: arrays of the engine's kind, which can be sliced and joined and have `nbytes`."""
 
 
 BATCH_SIZE = 8
-"""Pictures, and sentences, that go through an accelerator at a time."""
+"""Images, or sentences, per batch on an accelerator."""
 
 
 class Engine(ABC):
-    """Runs a model: pictures in, features out; features and sentences in, answers out."""
+    """Interface of a running model: images in, features out; features and sentences in, answers out."""
 
     config: CrisConfig
-    """The model's sizes."""
+    """Sizes of the model."""
     device: str
-    """Where it runs."""
+    """Device that it runs on."""
     batch_size: int
-    """Pictures, and sentences, that suit it at a time."""
+    """Images, or sentences, per batch that suit the device."""
 
     @abstractmethod
     def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
-        """For each normalised picture, everything that does not depend on a sentence.
+        """Return, for each normalised image, everything that does not depend on a sentence.
 
-        Each is a copy, so that keeping one picture does not keep its batch.
+        Each result is a copy, so that keeping one image's features does not keep the whole batch.
         """
 
     @abstractmethod
@@ -45,11 +45,11 @@ class Engine(ABC):
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
     ) -> ModelOutput:
-        """Return what each sentence gets about the picture at its place in `index`: float32 arrays."""
+        """Return each sentence's answer about the image at its place in `index`, as float32 arrays."""
 
 
 def only_cpu(device: str, engine: EngineName) -> str:
-    """The device, for an engine that runs on the CPU alone; InputError for any other."""
+    """Return the device, for an engine that runs on the CPU only; raise InputError for any other."""
     if device not in ("auto", "cpu"):
         raise InputError(f'the engine {engine} runs on the device cpu, got {device!r}: use engine="torch"')
     return "cpu"

@@ -1,4 +1,4 @@
-"""Exported folders: two graphs, config.json, tokenizer.json, README.md, and export.json with their format."""
+"""Exported folders: two graphs, config.json, tokenizer.json, README.md, and export.json with the format."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from cris.model.tokenizer import Tokenizer
 
 Format = Literal["onnx", "openvino", "pt2"]
 SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "pt2": ".pt2"}
-"""Format → what the names of its graphs end with."""
+"""Format → file suffix of its graphs."""
 ENGINES: dict[Format, EngineName] = {"onnx": "onnx", "openvino": "openvino", "pt2": "torch"}
 """Format → the engine that runs it."""
 PRECISIONS: dict[Format, tuple[Precision, ...]] = {
@@ -24,15 +24,15 @@ PRECISIONS: dict[Format, tuple[Precision, ...]] = {
 """Format → the precisions it is exported in."""
 METADATA = "export.json"
 _OLD_METADATA = "results.json"
-"""Where `cris export` wrote the metadata before they had a file of their own."""
+"""Old name of the metadata file, which `cris export` wrote before export.json."""
 SCHEMA_VERSION = 1
 PICTURE_OUTPUTS = ("coarse", "middle", "fine")
-"""What the graph of pictures gives and the graph of sentences takes, as in `PictureFeatures`."""
+"""Outputs of the image graph and inputs of the sentence graph, as in `PictureFeatures`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """What an exported folder says of itself."""
+    """Metadata of an exported folder."""
 
     folder: Path
     format: Format
@@ -42,12 +42,12 @@ class Exported:
 
 
 def is_exported(folder: Path) -> bool:
-    """Whether the folder is what `cris export` and `export_model` write."""
+    """Check whether the folder was written by `cris export` or `export_model`."""
     return (folder / METADATA).is_file() or _is_old(folder)
 
 
 def write_metadata(folder: Path, format: Format, precision: Precision, versions: Mapping[str, str]) -> None:
-    """Write what makes a folder an exported one; `versions` of the packages that made it are for people."""
+    """Write the metadata of an exported folder; `versions` of the packages that made it are for people."""
     content = {
         "schema_version": SCHEMA_VERSION,
         "format": format,
@@ -59,7 +59,7 @@ def write_metadata(folder: Path, format: Format, precision: Precision, versions:
 
 
 def read_exported(folder: str | Path) -> Exported:
-    """Reads all but the graphs; InputError names the file that is missing or foreign."""
+    """Read all but the graphs; InputError names the file that is missing or foreign."""
     folder = Path(folder)
     metadata = _file(folder, _OLD_METADATA if _is_old(folder) else METADATA)
     try:
@@ -93,7 +93,7 @@ def _is_old(folder: Path) -> bool:
 
 
 def graph_files(folder: Path, kind: Format) -> tuple[Path, Path]:
-    """The graph of pictures and the graph of sentences."""
+    """Return the files of the image graph and the sentence graph."""
     return _file(folder, f"picture{SUFFIXES[kind]}"), _file(folder, f"sentence{SUFFIXES[kind]}")
 
 

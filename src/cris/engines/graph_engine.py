@@ -1,4 +1,4 @@
-"""What the engines of exported models share: a graph of pictures, and one of sentences about them."""
+"""Common base of the engines for exported models: one graph for images, one for sentences about them."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from cris.model.output import ModelOutput
 
 
 class GraphEngine(Engine):
-    """The two graphs of an export on the runtime that a subclass knows."""
+    """Base class that runs the two graphs of an export on a subclass's runtime."""
 
     format: ClassVar[Format]
     batch_size = 1
@@ -36,19 +36,19 @@ class GraphEngine(Engine):
 
     @abstractmethod
     def _open(self, file: Path) -> Any:
-        """One graph, ready to run."""
+        """Return one graph, ready to run."""
 
     @abstractmethod
     def _run(
         self, graph: Any, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Sequence[np.ndarray]:
-        """Return those of the named outputs that the graph has, in its order, as are `inputs`.
+        """Return those of the named outputs that the graph has, in its order; `inputs` are in its order too.
 
-        All graphs have the first; a folder of an older version may lack some of the last.
+        All graphs have the first output; a folder of an older version may lack some of the last.
         """
 
     def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
-        """As `Engine.encode_image`."""
+        """Encode images, as `Engine.encode_image` says."""
         features = self._run(self._picture, {"images": images}, PICTURE_OUTPUTS)
         return [tuple(feature[row : row + 1].copy() for feature in features) for row in range(len(images))]
 
@@ -58,7 +58,7 @@ class GraphEngine(Engine):
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
     ) -> ModelOutput:
-        """As `Engine.segment`."""
+        """Answer sentences, as `Engine.segment` says."""
         features = map(np.concatenate, zip(*pictures, strict=True))
         inputs = dict(zip(PICTURE_OUTPUTS, features, strict=True)) | {"tokens": tokens, "image_index": index}
         return ModelOutput(*self._run(self._sentence, inputs, ModelOutput._fields))

@@ -1,4 +1,4 @@
-"""An exported model on onnxruntime; needs no torch."""
+"""Engine for exported models on onnxruntime; needs no torch."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from cris.engines.graph_engine import GraphEngine
 
 
 class OnnxEngine(GraphEngine):
-    """The two graphs of an ONNX export."""
+    """Engine for the two graphs of an ONNX export."""
 
     format = "onnx"
 

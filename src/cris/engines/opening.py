@@ -1,4 +1,4 @@
-"""From a model's name to an engine that runs it, exported on first use where the engine needs that."""
+"""From a model's name to the engine that runs it; exports on first use where the engine needs it."""
 
 import hashlib
 import subprocess
@@ -17,7 +17,7 @@ from cris.model.tokenizer import Tokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class Opened:
-    """A model that is ready to be asked."""
+    """A model that is ready for inference."""
 
     engine: Engine
     tokenizer: Tokenizer
@@ -32,10 +32,11 @@ def open_model(
     precision: Precision | None = None,
     is_compiled: bool = False,
 ) -> Opened:
-    """A registered model, a checkpoint or an exported folder, on the engine that is asked for.
+    """Return a registered model, a checkpoint or an exported folder, on the requested engine.
 
-    Without a wish for engine or precision a checkpoint runs on torch in fp32, an exported folder as it is.
-    Raises InputError for what there is not, and for wishes that an exported folder does not meet.
+    By default a checkpoint runs on torch in fp32, and an exported folder as it was exported.
+    Raises InputError for a model that does not exist, and for an engine or precision that an exported folder
+    does not have.
     """
     from cris.registry import resolve
 
@@ -56,7 +57,7 @@ def open_model(
 def open_graphs(
     folder: Path, format: Format, precision: Precision, config: CrisConfig, device: str = "auto"
 ) -> Engine:
-    """The engine for the two graphs in a folder."""
+    """Return the engine for the two graphs in a folder."""
     if format == "onnx":
         from cris.engines.onnx_engine import OnnxEngine
 
@@ -71,9 +72,9 @@ def open_graphs(
 
 
 def exported_once(checkpoint: Path, engine: EngineName, precision: Precision) -> Exported:
-    """The checkpoint as that engine needs it; exported by `cris export` unless it has been, and kept.
+    """Return the checkpoint exported for that engine; `cris export` runs once, and its result is kept.
 
-    In a process of its own, so that its memory goes back and inference reaches neither torch nor scenes.
+    It runs in its own process, so that its memory is freed and inference imports neither torch nor scenes.
     """
     from filelock import FileLock
 

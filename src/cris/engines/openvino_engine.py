@@ -1,4 +1,4 @@
-"""An exported model on OpenVINO; needs no torch."""
+"""Engine for exported models on OpenVINO; needs no torch."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from cris.model.config import CrisConfig
 
 
 class OpenVinoEngine(GraphEngine):
-    """The two graphs of an OpenVINO export."""
+    """Engine for the two graphs of an OpenVINO export."""
 
     format = "openvino"
 

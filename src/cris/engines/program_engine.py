@@ -1,4 +1,4 @@
-"""An exported program (pt2) on torch, without the package's model code."""
+"""Engine for exported programs (pt2) on torch, without the package's model code."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from cris.engines.graph_engine import GraphEngine
 
 
 class ProgramEngine(GraphEngine):
-    """The two graphs of a pt2 export."""
+    """Engine for the two graphs of a pt2 export."""
 
     format = "pt2"
     batch_size = 2

@@ -1,4 +1,4 @@
-"""The model on torch, on any of its devices."""
+"""Engine for the model on torch, on any of its devices."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -18,22 +18,22 @@ from cris.model.neck import PictureFeatures
 from cris.model.output import ModelOutput
 
 REMEMBERED_SENTENCES = 256
-"""Text encodings that are kept: 9 MB for the paper's sizes and 17 tokens."""
+"""Number of text encodings kept: 9 MB for the paper's sizes and 17 tokens."""
 
 
 class TorchEngine(Engine):
-    """A model as it is, be it in training or prepared (see `cris.model.prepare`)."""
+    """Engine for a model as it is, in training or prepared (see `cris.model.prepare`)."""
 
     def __init__(
         self, model: Cris, device: str = "auto", *, is_fixed: bool = False, is_compiled: bool = False
     ) -> None:
-        """Moves the model to the device, and puts it into evaluation mode.
+        """Move the model to the device and put it into evaluation mode.
 
         Args:
-            model: with the weights to use.
+            model: the model, with the weights to use.
             device: "cpu", "cuda", "cuda:1", "mps"…, or "auto" for the first of CUDA, Apple's MPS and the CPU.
-            is_fixed: whether its weights stay as they are, so that text encodings may be remembered.
-            is_compiled: whether torch compiles it, on the first use of each batch size up to a few; needs a
+            is_fixed: True if its weights stay as they are, so that text encodings may be cached.
+            is_compiled: True to compile it with torch, on first use of each batch size up to a few; needs a
                 C++ compiler on the CPU.
         """
         place = choose_device(device)
@@ -54,7 +54,7 @@ class TorchEngine(Engine):
 
     @torch.inference_mode()
     def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
-        """As `Engine.encode_image`; features stay on the device."""
+        """Encode images, as `Engine.encode_image` says; features stay on the device."""
         features = self._encode_image(self._tensor(images).to(self._dtype))
         return [
             PictureFeatures(*(feature[row : row + 1].clone() for feature in features))
@@ -68,13 +68,13 @@ class TorchEngine(Engine):
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
     ) -> ModelOutput:
-        """As `Engine.segment`."""
+        """Answer sentences, as `Engine.segment` says."""
         picture = PictureFeatures(*map(torch.cat, zip(*pictures, strict=True)))
         output: ModelOutput = self._segment(picture, self._encode_text(tokens), self._tensor(index))
         return output.map(lambda answer: answer.float().cpu().numpy())
 
     def _encode_text(self, tokens: Int64[np.ndarray, "sentences tokens"]) -> TextFeatures:
-        """Text encodings; of a fixed model only those of sentences that it was not asked lately."""
+        """Return text encodings; for a fixed model, only sentences not seen lately are encoded."""
         if self._remembered is None:
             return self.model.encode_text(self._tensor(tokens))
         keys = [row.tobytes() for row in tokens]
@@ -97,9 +97,9 @@ class TorchEngine(Engine):
 
 
 def choose_device(name: str) -> torch.device:
-    """The named device, or for "auto" the first of CUDA, Apple's MPS and the CPU that is here.
+    """Return the named device, or for "auto" the first available of CUDA, Apple's MPS and the CPU.
 
-    Raises InputError when there is no such device here.
+    Raises InputError when this machine has no such device.
     """
     cuda = (
         [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
