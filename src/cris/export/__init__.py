@@ -1,4 +1,4 @@
-"""Models for other runtimes: written by `cris export`, asked by `OnnxSegmenter` where there is no torch."""
+"""Models for other runtimes: written by `cris export`, run by `OnnxSegmenter` where there is no torch."""
 
 import importlib
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What int8 is calibrated with, and held to: the model's own features and masks of some samples."""
+"""Calibration data for int8, and the reference it is measured by: features and masks of some samples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,21 +20,21 @@ _INDEX = np.zeros(1, dtype=np.int64)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Calibration:
-    """Inputs of both graphs for some samples, and the masks that float32 finds."""
+    """Inputs of both graphs for some samples, and the masks that float32 predicts."""
 
     config: StoredConfig
     samples: Sequence[Sample]
     pictures: list[Inputs]
-    """Of the graph of pictures."""
+    """Inputs of the image graph."""
     sentences: list[Inputs]
-    """Of the graph of sentences."""
+    """Inputs of the sentence graph."""
     masks: list[Bool[np.ndarray, "size size"]]
-    """On the model's input."""
+    """Masks at the model's input size."""
 
 
 @torch.inference_mode()
 def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> Calibration:
-    """Asks the model about each sample."""
+    """Run the model on each sample and return its inputs and masks."""
     pictures: list[Inputs] = []
     sentences: list[Inputs] = []
     masks = []
@@ -49,7 +49,7 @@ def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> C
 
 
 def mean_agreement(engine: Engine, calibration: Calibration) -> float:
-    """Mean IoU of the engine's masks with those of float32; 1 where both find nothing."""
+    """Return the mean IoU of the engine's masks with those of float32; 1 where both are empty."""
     agreements = []
     for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
         output = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
@@ -60,7 +60,7 @@ def mean_agreement(engine: Engine, calibration: Calibration) -> float:
 
 
 def _mask(logits: Float32[np.ndarray, "cells cells"], config: StoredConfig) -> Bool[np.ndarray, "size size"]:
-    """As a segmenter finds it in a picture of the model's own size."""
+    """Return the mask that a segmenter finds in an image of the model's own input size."""
     size = config.inference.input_size
     whole = Letterbox(size, size, size, config.inference.protocol)
     return whole.restore(0.5 + 0.5 * np.tanh(0.5 * logits)) > config.inference.threshold

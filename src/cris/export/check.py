@@ -1,4 +1,4 @@
-"""Whether an export answers as the model it was made from."""
+"""Check that an export answers as the model it was made from."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,14 +12,14 @@ from cris.model.cris import Cris
 from cris.model.output import ModelOutput
 
 BATCHES = (1, 3)
-"""Pictures and sentences that are asked at a time."""
+"""Batch sizes, of images and sentences, that are checked."""
 LIMITS: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 0.1, "int8": 0.5}
-"""Largest difference of logits, as a share of their norm; 8 bits are held to their masks, too (see tests)."""
+"""Largest difference of logits, as a share of their norm; int8 is held to its masks, too (see tests)."""
 
 
 @torch.inference_mode()
 def plain_outputs(model: Cris, samples: Sequence[Sample]) -> dict[int, ModelOutput]:
-    """Return what the model itself says of the first samples, for each number of them in `BATCHES`."""
+    """Return the model's own outputs for the first samples, for each batch size in `BATCHES`."""
     answers = {}
     for batch in BATCHES:
         images, tokens, index = map(torch.from_numpy, _inputs(samples, batch))
@@ -31,9 +31,10 @@ def plain_outputs(model: Cris, samples: Sequence[Sample]) -> dict[int, ModelOutp
 def differences(
     engine: Engine, samples: Sequence[Sample], expected: Mapping[int, ModelOutput]
 ) -> dict[int, float]:
-    """Return for each number of samples how far the answers are from the model's.
+    """Return, for each batch size, how far the answers are from the model's.
 
-    It is the norm of the difference over that of the model's answer: the largest where it has several.
+    The measure is the norm of the difference over that of the model's answer: the largest where there are
+    several answers.
     """
     found = {}
     for batch, plain in expected.items():
@@ -48,7 +49,7 @@ def differences(
 
 
 def check(found: Mapping[int, float], precision: Precision) -> None:
-    """Raises InputError when an export differs by more than its precision explains."""
+    """Raise InputError when an export differs by more than its precision explains."""
     limit = LIMITS[precision]
     for batch, difference in found.items():
         if not difference <= limit:  # also when it is not a number
@@ -59,7 +60,7 @@ def check(found: Mapping[int, float], precision: Precision) -> None:
 
 
 def _inputs(samples: Sequence[Sample], batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures, sentences, and which picture each is about: not in order, so that a mix-up would show."""
+    """Return images, sentences and image indices, which are out of order so that a mix-up would show."""
     first = samples[:batch]
     assert len(first) == batch
     return (

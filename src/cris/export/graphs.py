@@ -1,4 +1,4 @@
-"""Writes the two programs as ONNX, OpenVINO or pt2 files."""
+"""Writing of the two programs as ONNX, OpenVINO or pt2 files."""
 
 import contextlib
 import io
@@ -16,22 +16,22 @@ from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES, Format
 from cris.model.output import ModelOutput
 
 OPSET = 18
-"""Of ONNX: every onnxruntime since 1.14 reads it."""
+"""ONNX operator set, which every onnxruntime since 1.14 reads."""
 NAMES = {
     "picture": (["images"], list(PICTURE_OUTPUTS)),
     "sentence": ([*PICTURE_OUTPUTS, "tokens", "image_index"], list(ModelOutput._fields)),
 }
-"""Graph → names of its inputs and of the outputs that it may have."""
+"""Graph → names of its inputs and of its possible outputs."""
 
 
 def write_pt2(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
-    """Writes picture.pt2 and sentence.pt2."""
+    """Write picture.pt2 and sentence.pt2."""
     for name, program in zip(NAMES, programs, strict=True):
         torch.export.save(program, folder / f"{name}{SUFFIXES['pt2']}")
 
 
 def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
-    """Writes picture.onnx and sentence.onnx, weights inside."""
+    """Write picture.onnx and sentence.onnx, with the weights inside."""
     import onnxscript.optimizer
 
     for (name, (inputs, outputs)), program in zip(NAMES.items(), programs, strict=True):
@@ -56,7 +56,7 @@ def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) 
 
 
 def read_graph(onnx_file: Path, format: Format) -> Any:
-    """The graph of an ONNX file, as onnx or as OpenVINO has it."""
+    """Return the graph of an ONNX file, in onnx's or OpenVINO's representation."""
     if format == "onnx":
         import onnx
 
@@ -67,7 +67,7 @@ def read_graph(onnx_file: Path, format: Format) -> Any:
 
 
 def write_graph(graph: Any, name: str, folder: Path, format: Format) -> None:
-    """Writes NAME.onnx, or NAME.xml with its weights beside it as NAME.bin, in the precision they have."""
+    """Write NAME.onnx, or NAME.xml with its weights beside it as NAME.bin, in their current precision."""
     file = folder / f"{name}{SUFFIXES[format]}"
     if format == "onnx":
         import onnx
@@ -80,14 +80,14 @@ def write_graph(graph: Any, name: str, folder: Path, format: Format) -> None:
 
 
 def _name_by_module(node: Any) -> None:
-    """Names a node after the module that it comes from, so that one can say which to leave alone."""
+    """Name a node after the module that it comes from, so that quantisation can exclude it by name."""
     scopes = node.metadata_props.get("pkg.torch.onnx.name_scopes", "")
     (module,) = re.findall(r"'([^']*)'", scopes)[-2:-1] or [""]
     node.name = f"{module}/{node.name}"
 
 
 def _name_batch(value: Any) -> None:
-    """Calls the first dimension what it counts."""
+    """Name the first dimension after what it counts."""
     import onnx_ir
 
     is_of_pictures = value.name in ("images", *PICTURE_OUTPUTS)
@@ -96,7 +96,7 @@ def _name_batch(value: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without torch's notices of libraries that are not here, which are not for users."""
+    """Silence torch's notices of missing libraries, which are not for users."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""From a checkpoint to an exported folder, checked against the model."""
+"""Export of a checkpoint to a folder, checked against the model."""
 
 import tempfile
 from collections.abc import Sequence
@@ -29,19 +29,19 @@ from cris.registry import resolve
 GOOD_AGREEMENT = 0.99
 """Mean IoU of int8's masks with float32's that is sought first; leaves room for 0.98 on other images."""
 LEAST_AGREEMENT = 0.97
-"""The mean IoU that they must have."""
+"""Least acceptable mean IoU of int8's masks with float32's."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What an export is."""
+    """Result of an export."""
 
     files: list[str]
-    """Names in its folder."""
+    """Names of the files in its folder."""
     differences: dict[int, float]
-    """Pictures and sentences at a time → relative difference of the logits from the model's."""
+    """Batch size of images and sentences → relative difference of the logits from the model's."""
     agreement: float | None
-    """Of int8: mean IoU of its masks with those of float32, on the samples it is calibrated with."""
+    """Mean IoU of int8's masks with float32's, on the calibration samples; None for other precisions."""
 
 
 def export_model(
@@ -55,20 +55,20 @@ def export_model(
 ) -> Written:
     """Write a model for another runtime to a new or empty folder, and check its answers.
 
-    `Segmenter.from_pretrained` opens the folder, and `OnnxSegmenter` one in ONNX. The model of a checkpoint
-    that is passed is used up. Of int8, as much stays in float32 as masks need to agree.
+    `Segmenter.from_pretrained` opens the folder, and `OnnxSegmenter` one in ONNX. A checkpoint passed as
+    `model` is consumed. For int8, as much stays in float32 as it takes for the masks to agree.
 
     Args:
         model: registered name, checkpoint folder, or a checkpoint.
-        folder: where to write; nothing is there before the check is passed.
-        format: of the graphs.
-        precision: of their arithmetic.
-        samples: what int8 is calibrated with, and what the check asks; without them noise.
-        least_agreement: mean IoU that masks of int8 must have with those of float32 on the samples.
+        folder: folder to write to; nothing is there before the check has passed.
+        format: format of the graphs.
+        precision: precision of their arithmetic.
+        samples: samples for int8's calibration and for the check; noise if left out.
+        least_agreement: least mean IoU of int8's masks with those of float32 on the samples.
 
     Raises:
         InputError: there is no such model, the folder is in use, the format does not come in this precision,
-            there are too few samples to calibrate with, or the graphs answer otherwise than the model.
+            there are too few samples to calibrate with, or the graphs' answers differ from the model's.
     """
     if precision not in PRECISIONS[format]:
         raise InputError(f"{format} is exported in {' or '.join(PRECISIONS[format])}, got {precision}")
@@ -137,7 +137,7 @@ def _write_int8(
 ) -> float:
     """Quantise as much as keeps the masks, and return how well they agree.
 
-    That is the fastest of `STEPS` by which masks agree well, else the fastest by which they agree enough.
+    That is the fastest of `STEPS` whose masks agree well, else the fastest whose masks agree enough.
     """
     given = {"picture": calibration.pictures, "sentence": calibration.sentences}
     agreements: dict[Kept, float] = {}

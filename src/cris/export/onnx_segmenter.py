@@ -1,4 +1,4 @@
-"""An exported model on onnxruntime, without torch."""
+"""Segmenter for exported models on onnxruntime, without torch."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ class OnnxSegmenter(Segmenter):
     """A `Segmenter` for a folder that `cris export --format onnx` wrote (docs/export.md)."""
 
     def __init__(self, folder: str | Path, *, batch_size: int | None = None, is_strict: bool = False) -> None:
-        """Reads the folder.
+        """Read the folder.
 
         Args:
-            folder: what `cris export --format onnx` wrote.
-            batch_size: pictures, and sentences, that go through the model at a time.
-            is_strict: whether a sentence that is too long is an error; else it is cut, with a warning.
+            folder: a folder that `cris export --format onnx` wrote.
+            batch_size: images, or sentences, that go through the model at a time.
+            is_strict: True to raise an error for a sentence that is too long; else it is cut, with a warning.
 
         Raises:
-            InputError: no such folder, or one of another format.
+            InputError: there is no such folder, or it has another format.
         """
         exported = read_exported(folder)
         if exported.format != "onnx":

@@ -1,4 +1,4 @@
-"""The model as two programs: pictures → features, and features with sentences → answers."""
+"""The model as two programs: images → features, and features with sentences → answers."""
 
 import torch
 from jaxtyping import Float, Int
@@ -11,24 +11,24 @@ from cris.model.cris import Cris
 from cris.model.neck import PictureFeatures
 
 EXAMPLE_PICTURES, EXAMPLE_SENTENCES = 2, 3
-"""Traced with; any numbers but 1, which torch would take for fixed."""
+"""Batch sizes for tracing; any numbers but 1, which torch would treat as fixed."""
 
 
 class PictureProgram(nn.Module):
-    """Everything that does not depend on a sentence."""
+    """Program that computes everything that does not depend on a sentence."""
 
     def __init__(self, model: Cris) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Float[Tensor, "pictures 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Gives `PictureFeatures`, as float32."""
+        """Return `PictureFeatures` as float32."""
         features = self.model.encode_image(images.to(self.model.text_encoder.projection.dtype))
         return features.coarse.float(), features.middle.float(), features.fine.float()
 
 
 class SentenceProgram(nn.Module):
-    """Answers to sentences about pictures that were encoded before."""
+    """Program that answers sentences about images that were encoded before."""
 
     def __init__(self, model: Cris) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class SentenceProgram(nn.Module):
         tokens: Int[Tensor, "sentences tokens"],
         image_index: Int[Tensor, "sentences"],
     ) -> Tensor | tuple[Tensor, ...]:
-        """Return the fields of `ModelOutput` that the model has, as float32; a single one stands alone."""
+        """Return the fields of `ModelOutput` that the model has, as float32; a single field comes bare."""
         dtype = self.model.text_encoder.projection.dtype
         picture = PictureFeatures(coarse.to(dtype), middle.to(dtype), fine.to(dtype))
         output = self.model.segment(picture, self.model.encode_text(tokens), image_index)
@@ -51,9 +51,9 @@ class SentenceProgram(nn.Module):
 
 
 def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedProgram]:
-    """The two programs of a prepared model, for any numbers of pictures and of sentences.
+    """Return the two programs of a prepared model, for any numbers of images and sentences.
 
-    The size of the picture and the length of sentences are those of the configuration.
+    The image size and sentence length are those of the configuration.
     """
     size, length = config.inference.input_size, config.inference.sentence_length
     pictures, sentences = Dim("pictures", min=1, max=4096), Dim("sentences", min=1, max=4096)

@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Inputs = Mapping[str, np.ndarray]
-"""Name of a graph's input → what it is given."""
+"""Input name of a graph → array fed to it."""
 
 
 class Kept(NamedTuple):
-    """What stays in float32, as patterns of the names of modules that nodes come from."""
+    """Modules whose nodes stay in float32, as patterns of module names."""
 
     picture: tuple[str, ...] = ()
-    """In the graph of pictures."""
+    """Patterns for the image graph."""
     sentence: tuple[str, ...] = ()
-    """In the graph of sentences."""
+    """Patterns for the sentence graph."""
 
 
 _ALL = r".*"
@@ -26,9 +26,9 @@ _STEM = r".*\.stem.*"
 _FIRST_STAGE = r".*\.stages\.0.*"
 _FIRST_STAGES = (r".*\.stages\.[01].*",)
 _AFTER_STAGES = (r".*attention_pool.*", r".*model\.neck.*", r"/node_Conv.*")
-"""The attention pool and the neck, whose parts of 1x1 convolutions have names of their own."""
+"""Patterns of the attention pool and the neck, whose parts of 1x1 convolutions have names of their own."""
 _ALWAYS = (r".*model\.text_encoder.*", r".*model\.projector.*")
-"""They and the stem cost masks most and are little of the time."""
+"""Patterns of modules that cost the masks most, as does the stem, and take little of the time."""
 STEPS = (
     Kept(picture=(_STEM,), sentence=_ALWAYS),
     Kept(picture=(_STEM,), sentence=(*_ALWAYS, r".*model\.decoder.*")),
@@ -37,14 +37,14 @@ STEPS = (
     Kept(picture=(_STEM, *_FIRST_STAGES), sentence=(_ALL,)),
     Kept(picture=(_STEM, *_FIRST_STAGES, *_AFTER_STAGES), sentence=(_ALL,)),
 )
-"""From the fastest on; the first that keeps the masks is taken. In the last only the stages from the third on
-are in 8 bits."""
+"""Choices of what stays in float32, fastest first; the first that keeps the masks is taken. In the last, only
+the stages from the third on are in 8 bits."""
 
 
 def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
-    """The graph (of ONNX or OpenVINO) with convolutions and matrix products in 8 bits.
+    """Return the graph (ONNX or OpenVINO) with convolutions and matrix products in 8 bits.
 
-    Ranges come from the samples. Nodes whose names fit a pattern of `kept` stay as they are, and so do
+    Ranges come from the samples. Nodes whose names match a pattern of `kept` stay as they are, and so do
     products within attention (NNCF's scheme for transformers).
     """
     if _ALL in kept:

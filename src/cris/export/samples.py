@@ -1,4 +1,4 @@
-"""Pictures and sentences that an export is calibrated and checked with."""
+"""Images and sentences that an export is calibrated and checked with."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cris.picture import read_picture
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sample:
-    """One picture and one sentence, as the model reads them."""
+    """One image and one sentence, as the model reads them."""
 
     image: Float32[np.ndarray, "1 3 size size"]
     tokens: Int64[np.ndarray, "1 length"]
@@ -26,7 +26,7 @@ def as_samples(
     config: StoredConfig,
     tokenizer: Tokenizer,
 ) -> list[Sample]:
-    """Pictures with their sentences, letterboxed and tokenized as a segmenter does."""
+    """Return images with their sentences, letterboxed and tokenized as a segmenter does it."""
     inference = config.inference
     samples = []
     for picture, sentence in pairs:
@@ -39,14 +39,14 @@ def as_samples(
 
 
 def packaged_pairs() -> Iterator[tuple[UInt8[np.ndarray, "height width 3"], str]]:
-    """Yield the photographs that come with the package, with each sentence that is asked of them."""
+    """Yield the photographs that come with the package, with each of their sentences."""
     for photograph in photographs():
         picture = read_picture(photograph.path)
         yield from ((picture, each.sentence) for each in photograph.asked)
 
 
 def noise_samples(count: int, config: StoredConfig) -> list[Sample]:
-    """Pictures and sentences of random values, the same ones each time: they reach all of the arithmetic."""
+    """Return images and sentences of random values, always the same: they reach all of the arithmetic."""
     generator = np.random.default_rng(0)
     size, length = config.inference.input_size, config.inference.sentence_length
     vocabulary = config.model.text.vocabulary
