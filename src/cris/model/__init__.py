@@ -1,4 +1,4 @@
-"""The CRIS model and everything that is needed to build one."""
+"""The CRIS model and everything needed to build one."""
 
 import importlib
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKBONES", "Cris", "CrisConfig", "InferenceConfig", "build_cris"]
 
 _LAZY = {"Cris": "cris.model.cris", "build_cris": "cris.model.build"}
-"""Names that bring torch, which exported models do without → where they are."""
+"""Names that import torch, which exported models do without → their modules."""
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""Reads tensors from files that others made, without running anything the files say."""
+"""Safe reading of tensors from untrusted files: nothing in the files is ever run."""
 
 import io
 import math
@@ -30,18 +30,18 @@ STORAGES = {
     "BoolStorage": torch.bool,
 }
 PLACES = ("state_dict", "model_state_dict", "model", "module", "net", "network", "weights", "params")
-"""Where training scripts keep a model's state dict in what they save, the surest first."""
+"""Keys under which training scripts save a model's state dict, the most reliable first."""
 WRAPPERS = ("module.", "model.", "net.", "network.")
-"""What distributed training and Lightning put before the names of all tensors."""
+"""Prefixes that distributed training and Lightning put before the names of all tensors."""
 NUMPY_SCALARS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype")
-"""What training scripts leave beside their tensors (a best score, say), in old and new NumPy's names."""
+"""NumPy scalars that training scripts save beside their tensors (a best score, say), in old and new NumPy."""
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """The named tensors of a safetensors file, a `torch.save` file or a TorchScript archive.
+    """Return the named tensors of a safetensors file, a `torch.save` file or a TorchScript archive.
 
-    A state dict under "state_dict", "model" and the like is taken out, and what wrappers put before names is
-    taken off, such as DDP's "module." and the "_orig_mod." of torch.compile.
+    A state dict under "state_dict", "model" and the like is unwrapped, and prefixes that wrappers add to
+    names are removed, such as DDP's "module." and the "_orig_mod." of torch.compile.
     Raises InputError when the file cannot be read or would need code to run.
     """
     path = Path(path)
@@ -60,7 +60,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def _without_wrappers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors by the names that the model itself gave them."""
+    """Return the tensors under the names that the model itself gave them."""
     # torch.compile wraps single modules, too, so that its mark may stand anywhere
     own = {name.replace("_orig_mod.", ""): tensor for name, tensor in tensors.items()}
     while prefix := next((each for each in WRAPPERS if all(name.startswith(each) for name in own)), None):
@@ -76,7 +76,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 class _Ignored:
-    """Stands in for a value that is of no use here."""
+    """Placeholder for a value that is of no use here."""
 
     def __init__(self, *arguments: object) -> None: ...
 
@@ -106,7 +106,7 @@ def _is_state_dict(value: object) -> bool:
 
 
 def _torchscript_root(path: Path) -> str | None:
-    """The top folder inside a TorchScript archive, None for any other file."""
+    """Return the top folder inside a TorchScript archive, None for any other file."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -126,7 +126,7 @@ def _read_torchscript(path: Path, root: str) -> dict[str, Tensor]:
 
 
 class _Module:
-    """Stands in for a TorchScript class: holds attributes, does nothing."""
+    """Placeholder for a TorchScript class: holds attributes, does nothing."""
 
 
 def _named_tensors(module: object, prefix: str, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
@@ -141,7 +141,7 @@ def _named_tensors(module: object, prefix: str, seen: set[int]) -> Iterator[tupl
 
 
 class _TorchScriptReader(pickle.Unpickler):
-    """Unpickles the object tree of a TorchScript archive; admits tensors and inert stand-ins only."""
+    """Unpickler for the object tree of a TorchScript archive; admits tensors and inert placeholders only."""
 
     def __init__(self, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(io.BytesIO(archive.read(f"{root}/data.pkl")))

@@ -1,4 +1,4 @@
-"""BERT as a sentence encoder, by mean pooling (BERT 2019, Sentence-BERT 2019, MiniLM 2020)."""
+"""BERT as a sentence encoder with mean pooling (BERT 2019, Sentence-BERT 2019, MiniLM 2020)."""
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +11,11 @@ from cris.model.config import BertTextConfig
 from cris.model.encoders import TextEncoder
 
 EPS = 1e-12
-"""Of every LayerNorm."""
+"""Epsilon of every LayerNorm."""
 
 
 class BertBlock(nn.Module):
-    """Post-norm transformer block in which every word sees every other."""
+    """Post-norm transformer block in which every word attends to every other."""
 
     def __init__(self, config: BertTextConfig) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class BertBlock(nn.Module):
 
 
 class BertText(TextEncoder):
-    """Turns token ids into word features and a sentence feature."""
+    """Encoder from token ids to word features and a sentence feature."""
 
     def __init__(self, config: BertTextConfig, joint_dim: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class BertText(TextEncoder):
     def forward(
         self, tokens: Int[Tensor, "batch tokens"]
     ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
-        """Returns the words, and the sentence: their mean, projected, its components around 1.
+        """Return the words, and the sentence: their mean, projected, its components around 1.
 
         Raises:
             InputError: sentences are longer than the context.

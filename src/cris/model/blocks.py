@@ -1,4 +1,4 @@
-"""Pieces that several parts of the model are built from."""
+"""Building blocks shared by several parts of the model."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from cris.errors import InputError
 
 
 class ConvNorm(nn.Module):
-    """Convolution without bias and BatchNorm."""
+    """Convolution without bias, then BatchNorm."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class ConvNorm(nn.Module):
 
 
 class ConvNormRelu(ConvNorm):
-    """Convolution without bias, BatchNorm and ReLU."""
+    """Convolution without bias, then BatchNorm and ReLU."""
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
         return self._relu(super().forward(x))
@@ -41,11 +41,11 @@ class ConvNormRelu(ConvNorm):
     def partial(
         self, x: Float[Tensor, "batch part height width"], offset: int
     ) -> Float[Tensor, "batch out height width"]:
-        """What the channels from `offset` on contribute to a 1x1 convolution over a concatenation."""
+        """Return what the channels from `offset` on contribute to a 1x1 convolution over a concatenation."""
         return F.conv2d(x, self.conv.weight[:, offset : offset + x.shape[1]])
 
     def finish(self, total: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch out h w"]:
-        """Normalises and rectifies the sum of all parts."""
+        """Normalise and rectify the sum of all parts."""
         if self.conv.bias is not None:  # BatchNorm is folded (see `prepare`)
             total = total + self.conv.bias[:, None, None]
         return self._relu(self.norm(total))
@@ -103,7 +103,7 @@ class Attention(nn.Module):
 
 
 class SinePositions(nn.Module):
-    """Sine and cosine of positions counted from 0, in one or two dimensions; computed, never stored."""
+    """Sine and cosine position codes, counted from 0, in one or two dimensions; computed, never stored."""
 
     frequencies: Tensor
 
@@ -113,18 +113,18 @@ class SinePositions(nn.Module):
         self.register_buffer("frequencies", 10000.0**-exponents, persistent=False)
 
     def forward(self, length: int) -> Float[Tensor, "length width"]:
-        """Codes of `length` positions: sine on even channels, cosine on odd ones."""
+        """Return the codes of `length` positions: sine on even channels, cosine on odd ones."""
         positions = torch.arange(length, device=self.frequencies.device, dtype=self.frequencies.dtype)
         angles = positions[:, None] * self.frequencies
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
     def grid(self, height: int, width: int) -> Float[Tensor, "pixels channels"]:
-        """Codes of a grid, row-major: the first half of the channels codes x, the second y."""
+        """Return the codes of a grid, row-major: the first half of the channels codes x, the second y."""
         x = self(width)[None].expand(height, -1, -1)
         y = self(height)[:, None].expand(-1, width, -1)
         return torch.cat([x, y], dim=-1).flatten(0, 1)
 
 
 def upsample(x: Float[Tensor, "batch dim h w"]) -> Float[Tensor, "batch dim h2 w2"]:
-    """Doubles height and width, bilinearly."""
+    """Double height and width, bilinearly."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

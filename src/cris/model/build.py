@@ -1,4 +1,4 @@
-"""Builds a model from its configuration."""
+"""Construction of a model from its configuration."""
 
 from cris.model.bert_text import BertText
 from cris.model.clip_resnet import ClipResnet
@@ -21,7 +21,7 @@ from cris.model.projector import Projector
 
 
 def build_cris(config: CrisConfig) -> Cris:
-    """A model with fresh weights, in training mode; seed torch's generator first for the same ones again."""
+    """Return a model with fresh weights, in training mode; seed torch's generator first to reproduce them."""
     c3, c4, _ = config.image.channels
     dim, joint_dim = config.neck.middle, config.joint_dim
     return Cris(
@@ -35,7 +35,7 @@ def build_cris(config: CrisConfig) -> Cris:
 
 
 def build_image_encoder(config: ImageEncoderConfig, joint_dim: int) -> ImageEncoder:
-    """Return the image encoder of that configuration, with fresh weights."""
+    """Return an image encoder of that configuration, with fresh weights."""
     match config:
         case ClipResnetConfig():
             return ClipResnet(config, joint_dim)
@@ -44,7 +44,7 @@ def build_image_encoder(config: ImageEncoderConfig, joint_dim: int) -> ImageEnco
 
 
 def build_text_encoder(config: TextEncoderConfig, joint_dim: int) -> TextEncoder:
-    """Return the text encoder of that configuration, with fresh weights."""
+    """Return a text encoder of that configuration, with fresh weights."""
     match config:
         case ClipTextConfig():
             return ClipText(config, joint_dim)

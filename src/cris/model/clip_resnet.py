@@ -55,7 +55,7 @@ class DenseAttentionPool(nn.Module):
 
 
 class ClipResnet(ImageEncoder):
-    """Turns pictures into features at strides of 8, 16 and 32 pixels."""
+    """Image encoder with features at strides of 8, 16 and 32 pixels."""
 
     def __init__(self, config: ClipResnetConfig, joint_dim: int) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class ClipResnet(ImageEncoder):
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """All parts from the image on, in order: what is frozen, or recomputed, one by one."""
+        """Return all parts from the image on, in order: units to freeze or checkpoint one by one."""
         return [
             self.stem,
             *(block for stage in self.stages for block in stage.children()),
@@ -92,7 +92,7 @@ class ClipResnet(ImageEncoder):
     ) -> tuple[
         Float[Tensor, "batch d3 h8 w8"], Float[Tensor, "batch d4 h16 w16"], Float[Tensor, "batch dim h32 w32"]
     ]:
-        """Returns C3, C4 and C5; height and width must be divisible by 32."""
+        """Return C3, C4 and C5; height and width must be divisible by 32."""
         c2 = self.stages[0](self.stem(images))
         c3 = self.stages[1](c2)
         c4 = self.stages[2](c3)

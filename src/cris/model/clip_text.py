@@ -1,4 +1,4 @@
-"""CLIP's text transformer, giving a feature for each word and one for the sentence."""
+"""CLIP's text transformer, with a feature for each word and one for the sentence."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from cris.model.encoders import TextEncoder
 
 
 class TextFeatures(NamedTuple):
-    """What the model keeps of N sentences."""
+    """Features of N sentences."""
 
     words: Float[Tensor, "sentences tokens width"]
     sentence: Float[Tensor, "sentences dim"]
@@ -28,7 +28,7 @@ class QuickGelu(nn.Module):
 
 
 class TextBlock(nn.Module):
-    """Pre-norm transformer block whose words see only themselves and what came before."""
+    """Pre-norm transformer block whose words attend only to themselves and earlier words."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class TextBlock(nn.Module):
 
 
 class ClipText(TextEncoder):
-    """Turns token ids into word features and a sentence feature."""
+    """Encoder from token ids to word features and a sentence feature."""
 
     def __init__(self, config: ClipTextConfig, joint_dim: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class ClipText(TextEncoder):
     def forward(
         self, tokens: Int[Tensor, "batch tokens"]
     ) -> tuple[Float[Tensor, "batch tokens width"], Float[Tensor, "batch dim"]]:
-        """Returns the words and the sentence: the word at the end token (the largest id), projected."""
+        """Return the words and the sentence: the word at the end token (the largest id), projected."""
         length, longest = tokens.shape[1], self.positions.shape[0]
         if length > longest:
             raise InputError(f"sentences have {length} tokens, the model reads at most {longest}: cut them")

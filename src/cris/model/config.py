@@ -1,4 +1,4 @@
-"""What a model is made of: every size and option that its weights or its answers depend on."""
+"""Configuration of a model: every size and option that its weights or its answers depend on."""
 
 from dataclasses import dataclass, field
 from math import ceil
@@ -13,9 +13,9 @@ class ClipResnetConfig:
 
     kind: ClassVar[str] = "clip_resnet"
     layers: tuple[int, int, int, int] = (3, 4, 6, 3)
-    """Bottleneck blocks in each of the four stages."""
+    """Number of bottleneck blocks in each of the four stages."""
     stem: tuple[int, int, int] = (32, 32, 64)
-    """Channels of the stem's three convolutions; CLIP's are half the width, half, and the width."""
+    """Channels of the stem's three convolutions; in CLIP half the width, half the width, and the width."""
     width: int = 64
     """Channels within the first stage; the stages' outputs have 4, 8, 16 and 32 times as many."""
     position_grid: int = 7
@@ -23,18 +23,18 @@ class ClipResnetConfig:
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """Channels of C3, C4 and of the last stage."""
+        """Return the channels of C3, C4 and the last stage."""
         return 8 * self.width, 16 * self.width, 32 * self.width
 
     @property
     def heads(self) -> int:
-        """Heads of the attention pool, 64 channels each."""
+        """Return the number of heads of the attention pool, 64 channels each."""
         return self.width // 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class EfficientNetLiteConfig:
-    """EfficientNet-Lite, whose last features have the joint width; the defaults are Lite0."""
+    """EfficientNet-Lite whose last features have the joint width; the defaults are Lite0."""
 
     kind: ClassVar[str] = "efficientnet_lite"
     width: float = 1.0
@@ -44,11 +44,11 @@ class EfficientNetLiteConfig:
 
     @property
     def channels(self) -> tuple[int, int, int]:
-        """Channels of C3, C4 and of the last stage."""
+        """Return the channels of C3, C4 and the last stage."""
         return self.scaled_channels(40), self.scaled_channels(112), self.scaled_channels(320)
 
     def scaled_channels(self, channels: int) -> int:
-        """Return a stage's channels at this width, in eights, at most a tenth fewer than asked for."""
+        """Return a stage's channels at this width: a multiple of 8, at most a tenth fewer than asked for."""
         wanted = channels * self.width
         rounded = max(8, int(wanted + 4) // 8 * 8)
         return rounded + 8 if rounded < 0.9 * wanted else rounded
@@ -63,7 +63,7 @@ LITE = {
     "Lite1": EfficientNetLiteConfig(depth=1.1),
     "Lite2": EfficientNetLiteConfig(width=1.1, depth=1.2),
 }
-"""The EfficientNet-Lites whose stem and last features have the same channels."""
+"""EfficientNet-Lite variants whose stem and last features have the same channels."""
 
 ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig
 
@@ -80,16 +80,16 @@ class ClipTextConfig:
     width: int = 512
     """Channels of a word feature."""
     layers: int = 12
-    """Transformer blocks."""
+    """Number of transformer blocks."""
 
     @property
     def heads(self) -> int:
-        """Attention heads, 64 channels each."""
+        """Return the number of attention heads, 64 channels each."""
         return self.width // 64
 
     @property
     def hidden_word(self) -> int:
-        """Id of what stands for a hidden word in training: "*", which names nothing.
+        """Return the id that stands for a hidden word in training: "*", which names nothing.
 
         As a single byte it has this id in every vocabulary, reduced ones too. CLIP has no token for a hidden
         word, and id 0 would be padding to released models.
@@ -109,16 +109,16 @@ class BertTextConfig:
     width: int = 384
     """Channels of a word feature."""
     layers: int = 6
-    """Transformer blocks."""
+    """Number of transformer blocks."""
 
     @property
     def heads(self) -> int:
-        """Attention heads, 32 channels each."""
+        """Return the number of attention heads, 32 channels each."""
         return self.width // 32
 
     @property
     def hidden_word(self) -> int:
-        """Id of what stands for a hidden word in training: BERT's mask token."""
+        """Return the id that stands for a hidden word in training: BERT's mask token."""
         return 1
 
 
@@ -136,7 +136,7 @@ class NeckConfig:
     coarse: int = 1024
     """Channels at a stride of 32 pixels, where the sentence joins."""
     alignment: bool = False
-    """Whether the product of sentence and C5 joins there too: of use where both encoders begin aligned."""
+    """True if the product of sentence and C5 joins there too: useful where both encoders begin aligned."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,9 +144,9 @@ class DecoderConfig:
     """The vision-language decoder; its width is the neck's."""
 
     layers: int = 3
-    """Decoder layers; 0 leaves the decoder out (the paper's ablation)."""
+    """Number of decoder layers; 0 leaves the decoder out (the paper's ablation)."""
     heads: int = 8
-    """Heads of both attentions."""
+    """Number of heads of both attentions."""
     ffn: int = 2048
     """Hidden width of the feed-forward part."""
     dropout: float = 0.1
@@ -164,7 +164,7 @@ class ProjectorConfig:
     kernel_size: Literal[1, 3] = 3
     """Side of the kernel made from the sentence: 1 is the paper's dot product, 3 the released code's."""
     head: Literal["contrastive", "classifier"] = "contrastive"
-    """classifier drops the text kernel for a plain 1x1 convolution (the paper's ablation)."""
+    """Kind of head; classifier drops the text kernel for a plain 1x1 convolution (the paper's ablation)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +172,7 @@ class CrisConfig:
     """A whole CRIS model; the defaults are the paper's, on CLIP RN50."""
 
     joint_dim: int = 1024
-    """Width of CLIP's joint space: of C5 and of the sentence feature."""
+    """Width of CLIP's joint space, shared by C5 and the sentence feature."""
     image: ImageEncoderConfig = field(default_factory=ClipResnetConfig)
     text: TextEncoderConfig = field(default_factory=ClipTextConfig)
     neck: NeckConfig = field(default_factory=NeckConfig)
@@ -184,20 +184,20 @@ class CrisConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceConfig:
-    """How pictures and sentences enter a model and how its logits become a mask."""
+    """Preprocessing of images and sentences, and the step from logits to a mask."""
 
     input_size: int = 416
     """Side of the square letterbox, in pixels; divisible by 32."""
     sentence_length: int = 17
     """Tokens per sentence, start and end included; longer sentences are cut."""
     threshold: float = 0.35
-    """A pixel belongs to the mask when its probability is above this."""
+    """Probability above which a pixel belongs to the mask."""
     peak_threshold: float = 0.0
-    """The mask is empty unless its highest probability is above this: what is absent then gets none."""
+    """Probability that a mask's maximum must exceed, else the mask is empty: absent objects then get none."""
     protocol: Literal["default", "released"] = "default"
-    """Resampling of pictures and answers: ours, or the released code's to the letter."""
+    """Resampling of images and answers: ours, or exactly the released code's."""
     calibration: Calibration = field(default_factory=Calibration)
-    """What makes scores the chance of a good mask; the default leaves them as they are."""
+    """Mapping of scores to the chance of a good mask; the default leaves them as they are."""
 
 
 CRIS_RN50 = CrisConfig()

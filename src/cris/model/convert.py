@@ -1,4 +1,4 @@
-"""Weights from elsewhere: CLIP's, and those that the released CRIS code saves."""
+"""Conversion of weights from elsewhere: CLIP's, and those that the released CRIS code saves."""
 
 import math
 import re
@@ -25,7 +25,7 @@ from cris.model.fill import Source, fill
 
 
 def _third(key: str, index: int) -> Source:
-    """One of the query, key and value that torch's attention keeps in a single tensor."""
+    """Return one of the query, key and value that torch's attention keeps in a single tensor."""
     return Source(key, lambda tensor: tensor.chunk(3)[index])
 
 
@@ -94,7 +94,7 @@ CLIP: dict[str, Source] = {
     "text_encoder.positions": Source("positional_embedding"),
     "text_encoder.projection": Source("text_projection"),
 }
-"""Our tensors, and where OpenAI's CLIP has them; a star stands for one part of a name."""
+"""Our tensors → their place in OpenAI's CLIP; a star stands for one part of a name."""
 
 CLIP_UNUSED = {"logit_scale", "input_resolution", "context_length", "vocab_size"}
 
@@ -133,16 +133,16 @@ RELEASED: dict[str, Source] = {
     **_conv_norm("projector.second", "proj.vis.3"),
     **_same({"projector.pixels": "proj.vis.4", "projector.text": "proj.txt"}),
 }
-"""Our tensors, and where the released code's checkpoints have them."""
+"""Our tensors → their place in the released code's checkpoints."""
 
 RELEASED_UNUSED = {"backbone.logit_scale"}
 
 
 def load_clip(path: str | Path, config: CrisConfig) -> Cris:
-    """A model with CLIP's weights in its encoders, as float32; everything after them is fresh.
+    """Return a model with CLIP's weights in its encoders, as float32; everything after them is fresh.
 
     Reads OpenAI's TorchScript archives, plain state dicts and safetensors, and runs no code from them. A
-    positional embedding made for pictures of another size is kept as it is: the attention pool resizes it.
+    positional embedding made for images of another size is kept as it is: the attention pool resizes it.
     Raises InputError naming the tensors that do not fit.
     """
     tensors = read_tensors(path)
@@ -158,10 +158,11 @@ def load_clip(path: str | Path, config: CrisConfig) -> Cris:
 
 
 def load_released(path: str | Path) -> Cris:
-    """A model in evaluation mode from a checkpoint that the released training code saved.
+    """Return a model in evaluation mode from a checkpoint that the released training code saved.
 
-    Sizes come from the tensors' shapes (the decoder has 8 heads, which no shape tells), and the padding mask
-    is the released one. Raises InputError naming the tensors that are missing, unexpected or misshapen.
+    Sizes follow from the tensors' shapes (except the decoder's 8 heads, which no shape tells), and the
+    padding mask is the released one. Raises InputError naming the tensors that are missing, unexpected or
+    misshapen.
     """
     tensors = read_tensors(path)
     try:
@@ -175,7 +176,7 @@ def load_released(path: str | Path) -> Cris:
 
 
 def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
-    """The configuration whose model has tensors of these shapes; KeyError names one that does not fit."""
+    """Return the configuration whose model has tensors of these shapes; KeyError names one that misfits."""
 
     def size(key: str, dim: int = 0) -> int:
         if tensors[key].ndim <= dim:
@@ -224,7 +225,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
 
 
 def _sources(model: Cris, table: Mapping[str, Source]) -> dict[str, Source]:
-    """The table's rows for this model's tensors; those that it does not know are left out."""
+    """Return the table's rows for this model's tensors, without those that the table does not know."""
     patterns = [
         (re.compile(re.escape(ours).replace(r"\*", r"([^.]+)")), source) for ours, source in table.items()
     ]

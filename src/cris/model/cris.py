@@ -1,4 +1,4 @@
-"""The whole model: picture and sentence → encoders → neck → decoder → projector → logits."""
+"""The whole model: image and sentence → encoders → neck → decoder → projector → logits."""
 
 import torch
 from jaxtyping import Float, Int
@@ -15,7 +15,7 @@ from cris.model.projector import Projector
 
 
 class Cris(nn.Module):
-    """CLIP-driven referring image segmentation; parts are given finished (see `build_cris`)."""
+    """CLIP-driven referring image segmentation; its parts are passed ready-made (see `build_cris`)."""
 
     def __init__(
         self,
@@ -41,12 +41,12 @@ class Cris(nn.Module):
         tokens: Int[Tensor, "sentences tokens"],
         image_index: Int[Tensor, "sentences"] | None = None,
     ) -> Float[Tensor, "sentences 1 h4 w4"]:
-        """Scores every cell of 4 by 4 pixels against each sentence, as logits.
+        """Return logits that score every cell of 4 by 4 pixels against each sentence.
 
         Args:
             images: normalised RGB; height and width divisible by 32.
             tokens: ids from the model's tokenizer, padded with 0 after the end token.
-            image_index: for each sentence the row of `images` it speaks of; None: row i speaks of picture i.
+            image_index: row of `images` for each sentence; None pairs sentence i with image i.
 
         Raises:
             InputError: height or width is not divisible by 32, or a sentence is longer than the context.
@@ -55,7 +55,7 @@ class Cris(nn.Module):
         return output.logits  # type: ignore[no-any-return]
 
     def encode_image(self, images: Float[Tensor, "pictures 3 height width"]) -> PictureFeatures:
-        """Everything that does not depend on a sentence: encode once, ask often."""
+        """Return everything that does not depend on a sentence, to encode once and query often."""
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
             raise InputError(
@@ -64,7 +64,7 @@ class Cris(nn.Module):
         return self.neck.encode_image(*self.image_encoder(images))
 
     def encode_text(self, tokens: Int[Tensor, "sentences tokens"]) -> TextFeatures:
-        """Word and sentence features, and which tokens the decoder must not see."""
+        """Return word and sentence features, and the tokens that the decoder must not see."""
         words, sentence = self.text_encoder(tokens)
         if self.config.padding == "zero_id":
             return TextFeatures(words, sentence, tokens == 0)
@@ -77,7 +77,7 @@ class Cris(nn.Module):
         text: TextFeatures,
         image_index: Int[Tensor, "sentences"] | None = None,
     ) -> ModelOutput:
-        """Return all answers, from what `encode_image` and `encode_text` gave."""
+        """Return all answers, from the results of `encode_image` and `encode_text`."""
         if image_index is not None:
             picture = picture.select(image_index)
         fused = self.neck(picture, text.sentence)

@@ -24,7 +24,7 @@ class FeedForward(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Pixels look at each other, then at the words; each answer is normalised before it is added."""
+    """Self-attention of pixels, then attention to words; each result is normalised before it is added."""
 
     def __init__(self, config: DecoderConfig, dim: int, dim_words: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class DecoderLayer(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Lets every pixel attend to the words of the sentence."""
+    """Decoder in which every pixel attends to the words of the sentence."""
 
     def __init__(self, config: DecoderConfig, dim: int, dim_words: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""Bilinear doubling and a 3x3 convolution as one, in a quarter of the multiplications.
+"""Bilinear upsampling by 2 and a 3x3 convolution in one, with a quarter of the multiplications.
 
-Doubling commutes with mixing channels. So channels are mixed first, at the low resolution, once for each of
-the nine taps; doubling, shifting and adding the nine maps is then one small matrix along the rows and one
-along the columns, borders included.
+Upsampling commutes with mixing channels. So channels are mixed first, at the low resolution, once for each
+of the nine taps; upsampling, shifting and adding the nine maps is then one small matrix along the rows and
+one along the columns, borders included.
 """
 
 import torch
@@ -14,7 +14,7 @@ from cris.model.blocks import ConvNormRelu, upsample
 
 
 class UpsampledConvNormRelu(ConvNormRelu):
-    """Doubles height and width bilinearly before its 3x3 convolution; BatchNorm and ReLU follow."""
+    """Bilinear upsampling by 2, then a 3x3 convolution, BatchNorm and ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__(channels_in, channels_out, 3)
@@ -28,7 +28,7 @@ class UpsampledConvNormRelu(ConvNormRelu):
 def convolve_doubled(
     x: Float[Tensor, "batch in h w"], kernel: Float[Tensor, "out in 3 3"]
 ) -> Float[Tensor, "batch out h2 w2"]:
-    """The convolution of the doubled `x`, zeros outside; differentiable, and channels-last in memory."""
+    """Convolve the upsampled `x`, with zeros outside; differentiable, and channels-last in memory."""
     batch, channels, height, width = x.shape
     rows = doubled_taps(height, x).transpose(0, 1).flatten(1)  # columns: (row tap, row)
     columns = doubled_taps(width, x).permute(1, 2, 0).flatten(1)  # columns: (column, tap)
@@ -40,7 +40,7 @@ def convolve_doubled(
 
 
 def doubled_taps(length: int, like: Tensor) -> Float[Tensor, "3 doubled length"]:
-    """For each tap of a kernel of three: its weight matrix from a line to the doubled line, zeros outside."""
+    """Return each kernel tap's weight matrix from a line to the doubled line, with zeros outside."""
     identity = torch.eye(length, device=like.device)
     doubled = F.interpolate(identity[None], scale_factor=2, mode="linear", align_corners=False)[0].T
     padded = F.pad(doubled, (0, 0, 1, 1)).to(like.dtype)

@@ -13,7 +13,7 @@ from cris.model.config import EfficientNetLiteConfig
 from cris.model.encoders import ImageEncoder
 
 EPS = 1e-3
-"""Of every BatchNorm."""
+"""Epsilon of every BatchNorm."""
 
 
 class Stage(NamedTuple):
@@ -37,13 +37,13 @@ STAGES = (
     Stage(320, 1, 3, 1, 6),
 )
 LAST_OF_C3, LAST_OF_C4 = 2, 4
-"""Stages whose outputs are C3 and C4, at strides of 8 and 16 pixels."""
+"""Indices of the stages whose outputs are C3 and C4, at strides of 8 and 16 pixels."""
 
 
 class SameConvNorm(ConvNorm):
     """Convolution and BatchNorm with TensorFlow's "same" padding.
 
-    An even side and a stride of 2 need one line less of zeros than torch adds: it is left out at the top and
+    An even side and a stride of 2 need one line fewer of zeros than torch adds: it is left out at the top and
     at the left.
     """
 
@@ -58,7 +58,7 @@ class SameConvNorm(ConvNorm):
 
 
 class SameConvNormRelu6(SameConvNorm):
-    """The same, cut off below 0 and above 6."""
+    """SameConvNorm with its output clipped to between 0 and 6."""
 
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
         return F.relu6(super().forward(x), inplace=self.training)
@@ -84,7 +84,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(ImageEncoder):
-    """Turns images into features at strides of 8, 16 and 32 pixels; the last has the joint width."""
+    """Image encoder with features at strides of 8, 16 and 32 pixels; the last has the joint width."""
 
     scale: Tensor
     shift: Tensor
@@ -120,7 +120,7 @@ class EfficientNetLite(ImageEncoder):
 
     @property
     def blocks(self) -> list[nn.Module]:
-        """All parts from the image on, in order: what is frozen, or recomputed, one by one."""
+        """Return all parts from the image on, in order: units to freeze or checkpoint one by one."""
         return [self.stem, *(block for stage in self.stages for block in stage.children()), self.head]
 
     def forward(
@@ -128,7 +128,7 @@ class EfficientNetLite(ImageEncoder):
     ) -> tuple[
         Float[Tensor, "batch d3 h8 w8"], Float[Tensor, "batch d4 h16 w16"], Float[Tensor, "batch dim h32 w32"]
     ]:
-        """Returns C3, C4 and C5; height and width must be divisible by 32."""
+        """Return C3, C4 and C5; height and width must be divisible by 32."""
         x = self.stem(images * self.scale + self.shift)
         features = []
         for stage in self.stages:

@@ -1,4 +1,4 @@
-"""What a model asks of its two encoders."""
+"""Interfaces of a model's two encoders."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from torch import Tensor, nn
 
 
 class ImageEncoder(nn.Module, ABC):
-    """Features of images at strides of 8, 16 and 32 pixels."""
+    """Encoder of images into features at strides of 8, 16 and 32 pixels."""
 
     @property
     @abstractmethod
     def blocks(self) -> Sequence[nn.Module]:
-        """All parts from the image on, in order: what is frozen, or recomputed, one by one."""
+        """Return all parts from the image on, in order: units to freeze or checkpoint one by one."""
 
     @abstractmethod
     def forward(
@@ -25,12 +25,12 @@ class ImageEncoder(nn.Module, ABC):
 
 
 class TextEncoder(nn.Module, ABC):
-    """Features of words and of sentences."""
+    """Encoder of sentences into word and sentence features."""
 
     projection: nn.Parameter
-    """From sentence features to the joint space."""
+    """Projection of sentence features into the joint space."""
     blocks: nn.ModuleList
-    """Transformer blocks, in order: what is recomputed, one by one."""
+    """Transformer blocks in order: units to checkpoint one by one."""
 
     @abstractmethod
     def forward(

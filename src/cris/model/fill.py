@@ -1,4 +1,4 @@
-"""Puts tensors from a file into a model, all of them or none."""
+"""Copying of tensors from a file into a model, all of them or none."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from cris.errors import InputError
 
 
 class Source(NamedTuple):
-    """Where one of our tensors is in a file, and how to make it from what is there."""
+    """Place of one of our tensors in a file, and the step that makes it from what is there."""
 
     key: str
     read: Callable[[Tensor], Tensor] = lambda tensor: tensor
@@ -24,9 +24,10 @@ def fill(
     unused: Collection[str] = (),
     path: str | Path,
 ) -> None:
-    """Copies tensors into the model, cast to its types; entries without a source stay as they are.
+    """Copy tensors into the model, cast to its types; entries without a source stay as they are.
 
-    Raises InputError naming what is missing, misshapen, or in the file without being asked for or `unused`.
+    Raises InputError naming tensors that are missing, misshapen, or in the file and neither needed nor
+    `unused`.
     """
     weights: dict[str, Tensor] = {}
     # as dicts: several of ours can come from one of theirs, which then has one place in the list

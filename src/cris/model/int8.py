@@ -10,9 +10,9 @@ from torch import Tensor
 from cris.errors import InputError
 
 LARGEST = 127
-"""Integer of a row's largest weight; -128 is not used, so that a row and its negative round alike."""
+"""Integer for a row's largest weight; -128 is not used, so that a row and its negative round alike."""
 SCALE = ".scale"
-"""Ends the name of the scales of the tensor whose name stands before it."""
+"""Suffix of the tensor that holds the scales of the tensor named before it."""
 
 
 def quantize_rows(

@@ -12,22 +12,22 @@ from cris.model.config import NeckConfig
 
 
 class PictureFeatures(NamedTuple):
-    """What the neck keeps of B pictures: all that does not depend on a sentence."""
+    """The neck's features of B images: all that does not depend on a sentence."""
 
     coarse: Float[Tensor, "batch coarse h32 w32"]
-    """C5, projected; with alignment, C5 itself behind it."""
+    """C5, projected; with alignment, C5 itself is appended."""
     middle: Float[Tensor, "batch middle h16 w16"]
     """C4's share of the first fusion."""
     fine: Float[Tensor, "batch middle h16 w16"]
     """C3's share of the second fusion."""
 
     def select(self, index: Int[Tensor, "sentences"]) -> "PictureFeatures":
-        """One row per sentence: the features of the picture it speaks of."""
+        """Return one row per sentence: the features of the image it refers to."""
         return PictureFeatures(*(feature.index_select(0, index) for feature in self))
 
 
 class CrossModalNeck(nn.Module):
-    """Fuses C3, C4, C5 and the sentence into one map at a stride of 16 pixels."""
+    """Fusion of C3, C4, C5 and the sentence into one map at a stride of 16 pixels."""
 
     def __init__(self, config: NeckConfig, image_channels: tuple[int, int], joint_dim: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class CrossModalNeck(nn.Module):
         c4: Float[Tensor, "batch c4 h16 w16"],
         c5: Float[Tensor, "batch dim h32 w32"],
     ) -> PictureFeatures:
-        """The part that no sentence changes, done once per picture."""
+        """Return the part that no sentence changes, computed once per image."""
         coarse = self.coarse(c5)
         return PictureFeatures(
             coarse=coarse if self.alignment is None else torch.cat([coarse, c5], dim=1),
@@ -67,7 +67,7 @@ class CrossModalNeck(nn.Module):
     def forward(
         self, picture: PictureFeatures, sentence: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch middle h16 w16"]:
-        """Joins one sentence to each row of `picture`."""
+        """Fuse one sentence with each row of `picture`."""
         text = F.relu(self.sentence_norm(self.sentence(sentence)))
         coarse = picture.coarse[:, : text.shape[1]]
         f5 = self.coarse_norm(coarse * text[:, :, None, None])
@@ -90,7 +90,7 @@ class CrossModalNeck(nn.Module):
 
 
 def with_coordinates(x: Float[Tensor, "batch dim h w"]) -> Float[Tensor, "batch dim_and_2 h w"]:
-    """Appends each pixel's x and y, from -1 to 1 between the first and the last one."""
+    """Append each pixel's x and y, from -1 at the first pixel to 1 at the last."""
     height, width = x.shape[-2:]
     columns = torch.linspace(-1, 1, width, device=x.device, dtype=x.dtype)
     rows = torch.linspace(-1, 1, height, device=x.device, dtype=x.dtype)

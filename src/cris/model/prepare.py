@@ -1,4 +1,4 @@
-"""One place that prepares a model for inference: the same answers within rounding, in less time."""
+"""Preparation of a model for inference: the same answers within rounding, in less time."""
 
 import torch
 from jaxtyping import Float
@@ -10,10 +10,10 @@ from cris.model.projector import Projector, add_shifted
 
 
 def prepare(model: Cris) -> Cris:
-    """Turns the model, in place, into one that only predicts; it cannot be trained or saved afterwards.
+    """Turn the model, in place, into one that only predicts; it cannot be trained or saved afterwards.
 
-    BatchNorm is folded into the convolutions, the projector's 1x1 convolution into the kernel made from the
-    sentence, and weights are stored as they are read. Logits agree with the plain model's within
+    BatchNorm is folded into the convolutions, and the projector's 1x1 convolution into the kernel made from
+    the sentence; weights are laid out in memory as they are read. Logits agree with the plain model's within
     rounding (1e-5 relative in float32).
     """
     model.eval().requires_grad_(False)
@@ -29,7 +29,7 @@ def prepare(model: Cris) -> Cris:
 
 
 def to_bfloat16(model: Cris) -> Cris:
-    """Turns a prepared model, in place, to bfloat16: two decimal digits a number, half the memory."""
+    """Convert a prepared model, in place, to bfloat16: two decimal digits of precision, half the memory."""
     for tensor in model.parameters():
         tensor.data = tensor.data.to(torch.bfloat16)
     for name, buffer in model.named_buffers():
@@ -39,7 +39,7 @@ def to_bfloat16(model: Cris) -> Cris:
 
 
 class FoldedProjector(nn.Module):
-    """The projector with its 1x1 convolution folded into the kernel that it makes from the sentence."""
+    """Projector with its 1x1 convolution folded into the kernel that it makes from the sentence."""
 
     def __init__(self, projector: Projector) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class FoldedProjector(nn.Module):
 
 
 def _fold_norm(block: ConvNorm) -> None:
-    """Scales the convolution as its BatchNorm would, and gives it the shift as its bias."""
+    """Scale the convolution as its BatchNorm would, and give it the shift as its bias."""
     conv, norm = block.conv, block.norm
     assert norm.running_mean is not None
     assert norm.running_var is not None
@@ -79,9 +79,10 @@ def _fold_norm(block: ConvNorm) -> None:
 
 
 def _fold_pixels(projector: Projector) -> nn.Linear:
-    """Sentence → kernel over the channels before the 1x1 convolution, what its bias adds to each tap, bias.
+    """Return the linear map from a sentence to the folded kernel, the tap biases and the bias.
 
-    The bias of the convolution counts only where a tap falls inside the picture, so each tap has its own.
+    The kernel is over the channels before the 1x1 convolution; the tap biases are what that convolution's
+    bias adds to each tap. It counts only where a tap falls inside the image, so each tap has its own.
     """
     assert projector.text is not None
     convolution = projector.pixels

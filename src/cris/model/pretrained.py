@@ -65,7 +65,7 @@ def load_efficientnet_lite(path: str | Path) -> tuple[EfficientNetLiteConfig, Ef
 
 
 def _lite_sources(encoder: EfficientNetLite) -> dict[str, Source]:
-    """Where an EfficientNet-Lite file, which counts blocks through all stages, has our tensors."""
+    """Return the places of our tensors in an EfficientNet-Lite file, which numbers blocks across stages."""
     counts = [len(list(stage.children())) for stage in encoder.stages]
     firsts = [sum(counts[:index]) for index in range(len(counts))]
     sources = {}
@@ -84,12 +84,12 @@ def load_bert(
 ) -> tuple[BertTextConfig, BertText]:
     """Return the text encoder of a BERT file in Hugging Face's names, with the tokenizer's vocabulary alone.
 
-    The projection into the joint space, which BERT has not, is fresh.
+    The projection into the joint space, which BERT lacks, is fresh.
 
     Args:
-        path: safetensors or a state dict.
+        path: safetensors file or state dict.
         pieces: the file's vocabulary, in the order of its ids.
-        tokenizer: whose tokens are among the pieces.
+        tokenizer: a tokenizer whose tokens are among the pieces.
         joint_dim: width of the joint space.
 
     Raises:

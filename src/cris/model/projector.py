@@ -1,4 +1,4 @@
-"""Projectors of pixels and sentence into one space, where scores are products (CRIS, section 3.3)."""
+"""Projection of pixels and sentence into one space, where scores are products (CRIS, section 3.3)."""
 
 import math
 
@@ -12,7 +12,7 @@ from cris.model.doubling import UpsampledConvNormRelu
 
 
 class Projector(nn.Module):
-    """Scores every cell of a grid of 4 pixels against the sentence."""
+    """Head that scores every cell of a grid of 4 pixels against the sentence."""
 
     def __init__(self, config: ProjectorConfig, dim: int, joint_dim: int) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ def correlate(
     kernel: Float[Tensor, "batch channels size size"],
     tap_bias: Float[Tensor, "batch size size"],
 ) -> Float[Tensor, "batch 1 h w"]:
-    """Cross-correlates each sample with its own kernel; every tap adds its bias too, and nothing outside.
+    """Cross-correlate each sample with its own kernel; every tap within the image adds its bias too.
 
     Channels are contracted first, one map for each tap of the kernel; then the maps are shifted and added.
-    A convolution with one group for each sample gives the same and is many times slower on CPU.
+    A grouped convolution with one group per sample gives the same result and is many times slower on CPU.
     """
     height, width = pixels.shape[-2:]
     size = kernel.shape[-1]
@@ -59,7 +59,7 @@ def correlate(
 
 
 def add_shifted(maps: Float[Tensor, "batch taps h w"]) -> Float[Tensor, "batch 1 h w"]:
-    """Adds one map for each tap of a square kernel, each moved to where its tap reads, zeros moving in."""
+    """Add one map for each tap of a square kernel, each shifted to where its tap reads, zeros moving in."""
     height, width = maps.shape[-2:]
     size = math.isqrt(maps.shape[1])
     reach = size // 2

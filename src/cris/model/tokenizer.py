@@ -1,4 +1,4 @@
-"""Sentences to token ids: CLIP's byte pairs or BERT's word pieces, whole vocabularies or reduced ones."""
+"""Tokenizer: CLIP's byte pairs or BERT's word pieces, with whole or reduced vocabularies."""
 
 import html
 import json
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 CLIP_TABLE = Path(__file__).parent / "assets" / "tokenizer.json"
 CONTEXT_LENGTH = 77
-"""Tokens of CLIP's text context, start and end tokens counted."""
+"""Length of CLIP's text context in tokens, start and end included."""
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 CONTROL = ([START, END], ["[CLS]", "[SEP]"])
 """Start and end token, the last two of a vocabulary: CLIP's, and BERT's."""
 PAD, HIDDEN, UNKNOWN = "[PAD]", "[MASK]", "[UNK]"
-"""The first three word pieces: padding, a hidden word, and a character that no piece has."""
+"""Names of the first three word pieces: padding, a hidden word, and a character that no piece has."""
 WORD_END = "</w>"
 # CLIP's pattern without its two control tokens: written in a sentence, they are text like any other.
 WORDS = r"(?i)'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
@@ -40,9 +40,9 @@ Merge = tuple[str, str]
 
 
 class Tokenizer:
-    """Turns sentences into rows of ids: start, the sentence's, end, then zeros.
+    """Tokenizer that turns sentences into rows of ids: start, the sentence's ids, end, then zeros.
 
-    Zero is also the id of "!", so what is padding follows from the end token, the largest id.
+    Zero is also the id of "!", so padding is recognised by the end token, the largest id.
     """
 
     def __init__(self, table: tokenizers.Tokenizer | None = None) -> None:
@@ -57,7 +57,7 @@ class Tokenizer:
 
     @classmethod
     def from_merges(cls, merges: Sequence[Merge]) -> "Tokenizer":
-        """The tokenizer of a merge table: CLIP's order of byte tokens, merges and control tokens."""
+        """Return the tokenizer of a merge table: byte tokens, merges and control tokens in CLIP's order."""
         tokens = [*BYTES, *(byte + WORD_END for byte in BYTES), *map("".join, merges), START, END]
         table = tokenizers.Tokenizer(
             models.BPE(
@@ -89,13 +89,13 @@ class Tokenizer:
 
     @property
     def pieces(self) -> list[str]:
-        """All tokens in the order of their ids."""
+        """Return all tokens in the order of their ids."""
         vocabulary = self._table.get_vocab()
         return sorted(vocabulary, key=vocabulary.__getitem__)
 
     @classmethod
     def load(cls, path: str | Path) -> "Tokenizer":
-        """The tokenizer of a `tokenizer.json` file; InputError when it is not one of ours."""
+        """Load the tokenizer from a `tokenizer.json` file; raise InputError when it is not one of ours."""
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -106,13 +106,13 @@ class Tokenizer:
             raise InputError(f"{path} is no tokenizer.json of CLIP's or BERT's kind: {error}") from error
 
     def save(self, path: str | Path) -> None:
-        """Writes the `tokenizer.json` that `load` reads."""
+        """Write the `tokenizer.json` that `load` reads."""
         Path(path).write_text(self._table.to_str(), encoding="utf-8", newline="\n")
 
     def __call__(
         self, sentences: Sequence[str], length: int = CONTEXT_LENGTH, *, is_strict: bool = False
     ) -> "torch.Tensor":
-        """Like `encode`, as an int64 tensor (batch, length)."""
+        """Encode sentences like `encode`, as an int64 tensor (batch, length)."""
         import torch  # here, so that exported models tokenize where there is no torch
 
         return torch.from_numpy(self.encode(sentences, length, is_strict=is_strict))
@@ -120,7 +120,7 @@ class Tokenizer:
     def encode(
         self, sentences: Sequence[str], length: int = CONTEXT_LENGTH, *, is_strict: bool = False
     ) -> Int64[np.ndarray, "batch length"]:
-        """Ids of each sentence, cut to `length` tokens with the end token kept, or padded with zeros.
+        """Return the ids of each sentence, cut to `length` tokens with the end token kept, or zero-padded.
 
         Raises InputError for a blank sentence and, when strict, for one that is too long.
         """
@@ -143,16 +143,16 @@ class Tokenizer:
         return rows
 
     def cut(self, sentence: str, length: int = CONTEXT_LENGTH) -> str | None:
-        """The end of the (cleaned) sentence that does not fit `length` tokens; None when all fits."""
+        """Return the end of the (cleaned) sentence that does not fit `length` tokens; None when all fits."""
         text = clean(sentence)
         offsets = self._encode(text).offsets
         return text[offsets[length - 2][0] :] if len(offsets) > length - 2 else None
 
     def reduced(self, words: Iterable[str]) -> "Tokenizer":
-        """A tokenizer that keeps only the tokens these words (or sentences) need.
+        """Return a tokenizer that keeps only the tokens these words (or sentences) need.
 
-        They get the same pieces as before, under other ids; all other text falls to shorter pieces, in the
-        end to bytes or characters, so every sentence still tokenizes.
+        They are split into the same pieces as before, under other ids; other text falls back to shorter
+        pieces, ultimately bytes or characters, so every sentence still tokenizes.
         """
         if isinstance(self._table.model, models.WordPiece):
             needed = {token for word in words for token in self._encode(clean(word)).tokens}
@@ -176,7 +176,7 @@ class Tokenizer:
 
 
 def clean(sentence: str) -> str:
-    """CLIP's cleaning: mended text, HTML entities read twice, single spaces, lower case.
+    """Clean a sentence as CLIP does: mended text, HTML entities read twice, single spaces, lower case.
 
     Raises InputError when nothing is left.
     """
