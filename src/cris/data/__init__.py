@@ -1,1 +1,1 @@
-"""Referring data: where pictures, sentences and masks come from."""
+"""Referring data: images, sentences and masks, from annotations to batches."""

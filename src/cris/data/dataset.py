@@ -1,4 +1,4 @@
-"""Samples for training and looking at: a picture, a sentence, the mask it means; stored or rendered."""
+"""Samples for training and display: an image, a sentence and its mask; stored or rendered."""
 
 from collections.abc import Sequence
 from functools import reduce
@@ -17,10 +17,10 @@ from cris.masks import decode_rle
 
 
 class ReferringDataset:
-    """The samples of one split of a stored data set; it can be sent to other processes.
+    """Samples of one split of a stored data set; it can be pickled for other processes.
 
     Raises:
-        InputError: the folder is no data set, or has no such split.
+        InputError: the folder is not a data set, or has no such split.
     """
 
     def __init__(self, folder: Path | str, split: str) -> None:
@@ -33,11 +33,11 @@ class ReferringDataset:
         self.index = SampleIndex(picture=picture, entry=np.cumsum(begins != 0) - 1)
 
     def __len__(self) -> int:
-        """How many sentences the split has."""
+        """Return the number of sentences in the split."""
         return len(self._samples)
 
     def __getitem__(self, place: int) -> Sample:
-        """The sample at that place; negative ones count from the end."""
+        """Return the sample at that index; negative ones count from the end."""
         if not -len(self) <= place < len(self):
             raise IndexError(f"index must be within {len(self)} samples of {self.split!r}, got {place}")
         place %= len(self)
@@ -52,11 +52,11 @@ class ReferringDataset:
         )
 
     def rows(self) -> list[tuple[StoredDataset, int]]:
-        """Return where the pictures of the samples are, in the order of the index."""
+        """Return the data set and row of each image, in the order of the index."""
         return [(self.stored, row) for row in np.unique(self.index.picture).tolist()]
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Samples of one picture, which is decoded once (see `Referring`).
+        """Return samples of one image, which is decoded once (see `Referring`).
 
         Raises:
             DamagedImageError: the picture or a mask cannot be decoded or has another size than is stored.
@@ -98,7 +98,7 @@ class ReferringDataset:
 
 
 class SceneDataset:
-    """Scenes as any other data set: a sample for each, and more sentences of one when they are asked for."""
+    """Scenes as a data set like any other: one sample each, and more sentences of a scene on request."""
 
     def __init__(self, scenes: Scenes) -> None:
         self.scenes = scenes
@@ -106,11 +106,11 @@ class SceneDataset:
         self.index = SampleIndex(picture=places, entry=places)
 
     def __len__(self) -> int:
-        """How many scenes there are."""
+        """Return the number of scenes."""
         return len(self.scenes)
 
     def __getitem__(self, place: int) -> Sample:
-        """The sample at that place; negative ones count from the end."""
+        """Return the sample at that index; negative ones count from the end."""
         sample = self.scenes[place]
         number = place % len(self)
         return Sample(
@@ -122,7 +122,7 @@ class SceneDataset:
         )
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """As many different sentences about a scene as its sample is named times, if it has so many."""
+        """Return a scene with a distinct sentence for each time its sample is named, if it has so many."""
         scene = self.scenes.scene(samples[0], len(samples))
         distinct = list(dict.fromkeys(expression.targets for expression in scene.expressions))
         masks = {expression.targets: scene.mask(expression) for expression in scene.expressions}

@@ -1,4 +1,4 @@
-"""Paths that come from files: they never lead out of the folder that was named."""
+"""Paths read from files, which must never lead out of the named folder."""
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -6,10 +6,10 @@ from cris.errors import InputError
 
 
 def check_relative(name: str) -> None:
-    """Checks the form of a path from a file, a zip's member among them.
+    """Check the form of a path from a file or of a zip's member.
 
     Raises:
-        InputError: it is absolute, goes up by "..", or is none on some system.
+        InputError: it is absolute, goes up by "..", or is not a valid path on some system.
     """
     windows = PureWindowsPath(name)
     if not name or "\0" in name:
@@ -21,7 +21,7 @@ def check_relative(name: str) -> None:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The path of that name in the folder; it need not exist.
+    """Return the path of that name in the folder; it need not exist.
 
     Raises:
         InputError: it is absolute, goes up by "..", or is a symbolic link out of the folder.

@@ -1,55 +1,55 @@
-"""What a data set holds: pictures, the objects in them, and the sentences that refer to these."""
+"""Records of a data set: images, the objects in them, and the sentences that refer to these."""
 
 from dataclasses import dataclass
 
 from cris.masks import Rle
 
 AREA_EDGES = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
-"""Shares of the picture that bound the classes of mask areas, low ones included."""
+"""Edges of the classes of mask area, as shares of the image, lower ones included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRecord:
-    """One annotated object of a picture."""
+    """An annotated object of an image."""
 
     id: int
-    """Unique within the data set."""
+    """Id, unique within the data set."""
     category: str
     box: tuple[float, float, float, float]
-    """COCO's xywh, in pixels."""
+    """Box in COCO's xywh, in pixels."""
     rle: Rle
-    """COCO's compressed run lengths, of the picture's size."""
+    """Mask in COCO's compressed run lengths, at the image's size."""
     area: float
-    """As the source tells it, in pixels."""
+    """Area in pixels, as the source gives it."""
     is_crowd: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferringEntry:
-    """Some sentences that mean the same objects of a picture."""
+    """Sentences that mean the same objects of an image."""
 
     ref_id: int
-    """Unique within the data set."""
+    """Id, unique within the data set."""
     object_ids: tuple[int, ...]
-    """The objects meant: none, one or several."""
+    """Ids of the objects meant: none, one or several."""
     sentences: tuple[str, ...]
     split: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRecord:
-    """A picture with everything that is known of it: one row of a data set."""
+    """An image with everything known about it: one row of a data set."""
 
     picture_id: int
-    """Unique within the data set."""
+    """Id, unique within the data set."""
     file_name: str
-    """What the source calls it."""
+    """File name in the source."""
     height: int
-    """In pixels, once the picture is upright."""
+    """Image height in pixels, after EXIF rotation."""
     width: int
     image: bytes
-    """The encoded file, untouched."""
+    """Encoded file, unchanged."""
     objects: tuple[ObjectRecord, ...]
     entries: tuple[ReferringEntry, ...]
     annotated: tuple[str, ...] | None = None
-    """Categories of which every object is annotated; None: all that the data set knows."""
+    """Categories in which every object is annotated; None for all that the data set knows."""

@@ -1,4 +1,4 @@
-"""Several data sets learned from as one, without the pictures that any of them measures on."""
+"""Several data sets as one for training, without images that any of them evaluates on."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +12,13 @@ from cris.errors import InputError
 
 
 class UnionDataset:
-    """The samples of one split of several data sets, one after the other; a data set may lack the split.
+    """Samples of one split of several data sets, one after the other; a data set may lack the split.
 
-    Of the split `train`, pictures are left out that any of the data sets holds in another split. A picture is
-    known by its id, so all must number their pictures alike, as those made from COCO do.
+    From the split `train`, images are left out that any of the data sets holds in another split. An image is
+    identified by its id, so all must number their images alike, as those made from COCO do.
 
     Raises:
-        InputError: a folder is no data set, or none has the split.
+        InputError: a folder is not a data set, or none has the split.
     """
 
     def __init__(self, folders: Sequence[Path | str], split: str) -> None:
@@ -39,16 +39,16 @@ class UnionDataset:
         self.index = _joined(self.parts, self._part, self._place)
 
     def __len__(self) -> int:
-        """How many sentences there are."""
+        """Return the number of sentences."""
         return len(self._part)
 
     def __getitem__(self, place: int) -> Sample:
-        """The sample at that place; negative ones count from the end."""
+        """Return the sample at that index; negative ones count from the end."""
         part: ReferringDataset = self.parts[self._part[place]]
         return part[int(self._place[place])]
 
     def rows(self) -> list[tuple[StoredDataset, int]]:
-        """Return where the pictures of the samples are, in the order of the index."""
+        """Return the data set and row of each image, in the order of the index."""
         return [
             (part.stored, row)
             for number, part in enumerate(self.parts)
@@ -56,14 +56,14 @@ class UnionDataset:
         ]
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Samples of one picture, which is read once (see `Referring`)."""
+        """Return samples of one image, which is read once (see `Referring`)."""
         places = [int(self._place[sample]) for sample in samples]
         part: ReferringDataset = self.parts[self._part[samples[0]]]
         return part.view(places, longest)
 
 
 def _held_out(stored: StoredDataset) -> set[int]:
-    """Ids of the pictures in another split than train."""
+    """Return the ids of images in splits other than train."""
     splits = [split for split in stored.manifest.splits if split != "train"]
     rows = {int(row) for split in splits for row in np.unique(stored.samples(split).picture)}
     ids = _picture_ids(stored)
@@ -71,13 +71,13 @@ def _held_out(stored: StoredDataset) -> set[int]:
 
 
 def _picture_ids(stored: StoredDataset) -> list[int]:
-    """Of all pictures, in their order; read by column, as rows would bring the pictures themselves."""
+    """Return the ids of all images, in order; read by column, as rows would load the images themselves."""
     shards = range(len(stored.manifest.files))
     return [int(each) for shard in shards for each in stored.batch(shard).column("picture_id").to_pylist()]
 
 
 def _kept(parts: Sequence[ReferringDataset], held_out: set[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each sample that stays, the data set and the place in it."""
+    """Return the data set of each remaining sample and its index there."""
     which, places = [], []
     for number, part in enumerate(parts):
         ids = np.array(_picture_ids(part.stored), dtype=np.int64)[part.index.picture]
@@ -88,7 +88,7 @@ def _kept(parts: Sequence[ReferringDataset], held_out: set[int]) -> tuple[np.nda
 
 
 def _joined(parts: Sequence[ReferringDataset], which: np.ndarray, places: np.ndarray) -> SampleIndex:
-    """Pictures and entries counted through all data sets; entries without gaps."""
+    """Return images and entries counted through all data sets; entries without gaps."""
     pictures, entries = np.empty_like(places), np.empty_like(places)
     first_picture = first_entry = 0
     for number, part in enumerate(parts):

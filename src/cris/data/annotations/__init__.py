@@ -1,1 +1,1 @@
-"""What people wrote of pictures, as files from elsewhere have it: objects, references, sentences."""
+"""Annotations in the formats of other tools: objects, references, sentences."""

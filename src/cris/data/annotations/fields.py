@@ -1,4 +1,4 @@
-"""Rows of files from elsewhere: fields are checked as they are taken, errors name file, row and field."""
+"""Rows of foreign files: fields are checked when they are read, and errors name file, row and field."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from cris.errors import InputError
 
 _INT64 = range(-(2**63), 2**63)
 _EXACT_FLOAT = 2**53
-"""Whole floats up to it stand for one whole number alone."""
+"""Largest whole float that stands for one whole number alone."""
 
 Box = tuple[float, float, float, float]
 """Left, top, width and height, in pixels."""
@@ -19,18 +19,18 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a source."""
+    """A row of a source."""
 
     where: str
     """File and row, as errors name them."""
     fields: Mapping[Any, Any]
 
     def error(self, name: str, expected: str, got: object) -> InputError:
-        """What to raise when a field is not what it must be."""
+        """Return the error to raise when a field is not as expected."""
         return InputError(f"{self.where}: {name} must be {expected}, got {shortened(got)}")
 
     def value(self, name: str) -> Any:
-        """The field as it is, which must be there."""
+        """Return the field as it is; it must be there."""
         if name not in self.fields:
             raise InputError(
                 f"{self.where}: {name} is missing; the fields are {', '.join(map(str, self.fields))}"
@@ -38,7 +38,7 @@ class Row:
         return self.fields[name]
 
     def whole(self, name: str, *, least: int | None = None) -> int:
-        """A whole number."""
+        """Return a whole number."""
         value = self.value(name)
         number = as_whole(value)
         if number is None or (least is not None and number < least):
@@ -48,7 +48,7 @@ class Row:
         return number
 
     def text(self, name: str) -> str:
-        """Text, which Python 2 may have written."""
+        """Return text, which Python 2 may have written."""
         text = as_text(self.value(name))
         if not isinstance(text, str):
             raise self.error(name, "text", text)
@@ -59,11 +59,11 @@ class Row:
         return text
 
     def numbers(self, name: str) -> list[float]:
-        """A list of finite numbers."""
+        """Return a list of finite numbers."""
         return self.finite(name, self.value(name))
 
     def finite(self, name: str, numbers: object) -> list[float]:
-        """The numbers, which belong to that field, as a list of finite ones."""
+        """Return the numbers, which belong to that field, as a list of finite floats."""
         if not isinstance(numbers, list | tuple):
             raise self.error(name, "a list of numbers", numbers)
         for number in numbers:
@@ -72,7 +72,7 @@ class Row:
         return [float(number) for number in numbers]
 
     def box(self, name: str) -> Box:
-        """COCO's box: left, top, width, height."""
+        """Return COCO's box: left, top, width, height."""
         numbers = self.numbers(name)
         if len(numbers) != 4 or min(numbers[2:]) < 0:
             raise self.error(name, "left, top, width, height", self.value(name))
@@ -80,14 +80,14 @@ class Row:
         return left, top, width, height
 
     def flag(self, name: str) -> bool:
-        """0 or 1, false or true."""
+        """Return a flag: 0 or 1, false or true."""
         value = self.value(name)
         if value not in (0, 1):
             raise self.error(name, "0 or 1", value)
         return bool(value)
 
     def rows(self, name: str) -> list[Any]:
-        """A list."""
+        """Return a list."""
         rows = self.value(name)
         if not isinstance(rows, list | tuple):
             raise self.error(name, "a list", rows)
@@ -95,14 +95,14 @@ class Row:
 
 
 def as_whole(value: object) -> int | None:
-    """Return the whole number that 64 bits hold, be it written as 10 or, as pandas does, 10.0; else None."""
+    """Return the whole number that 64 bits hold, written as 10 or, as pandas does, 10.0; else None."""
     if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT_FLOAT:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value in _INT64 else None
 
 
 def is_finite(number: int | float) -> bool:
-    """Return whether a number is none of NaN and infinity, nor an integer beyond all floats."""
+    """Check that a number is neither NaN nor infinite, nor an integer beyond all floats."""
     try:
         return math.isfinite(number)
     except OverflowError:
@@ -110,14 +110,14 @@ def is_finite(number: int | float) -> bool:
 
 
 def as_row(where: str, fields: object) -> Row:
-    """The row of a mapping, whose keys Python 2 may have written."""
+    """Return the row of a mapping, whose keys Python 2 may have written."""
     if not isinstance(fields, Mapping):
         raise InputError(f"{where} must be fields with names, got {shortened(fields)}")
     return Row(where, {as_text(name): value for name, value in fields.items()})
 
 
 def as_text(value: Any) -> Any:
-    """Python 2's `str` as text: UTF-8 where it is, else Latin-1; anything else as it is."""
+    """Return Python 2's `str` as text: UTF-8 where it is valid, else Latin-1; anything else as it is."""
     if not isinstance(value, bytes):
         return value
     try:
@@ -127,10 +127,10 @@ def as_text(value: Any) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """The value in a JSON file.
+    """Return the value in a JSON file.
 
     Raises:
-        InputError: it is no JSON, with the line.
+        InputError: it is not JSON; names the line.
     """
     try:
         return json.loads(path.read_bytes())
@@ -143,6 +143,6 @@ def read_json(path: Path) -> Any:
 
 
 def shortened(value: object) -> str:
-    """What a value looks like, in some words."""
+    """Return a short description of a value for messages."""
     text = repr(as_text(value))
     return text if len(text) <= 80 else f"{text[:77]}…"

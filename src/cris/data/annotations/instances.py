@@ -1,4 +1,4 @@
-"""COCO's instances: pictures and what is drawn round in them."""
+"""COCO's instances: images and their annotated objects."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -16,19 +16,19 @@ from cris.errors import InputError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureInfo:
-    """What is said of a picture beside its file."""
+    """Metadata of an image, besides its file."""
 
     id: int
     file_name: str
     height: int
     width: int
     annotated: tuple[str, ...] | None = None
-    """Categories of which every object is annotated; None: all of the source's."""
+    """Categories in which every object is annotated; None for all of the source's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """An object as it is annotated; checked but for the shape of its mask."""
+    """An object as it is annotated; all is checked except the shape of its mask."""
 
     where: str
     """File and row, as errors name them."""
@@ -37,18 +37,18 @@ class Annotation:
     category: str
     box: Box
     area: float | None
-    """Pixels; None where the source does not say."""
+    """Area in pixels; None where the source does not say."""
     is_crowd: bool
     segmentation: Any
     category_id: int | None = None
-    """The category's number; None where the source has only names."""
+    """Number of the category; None where the source has only names."""
 
     def object(self, picture: PictureInfo, *, is_meant: bool = False) -> ObjectRecord:
-        """The object with its mask.
+        """Return the object with its mask.
 
         Raises:
-            InputError: the mask is not one of COCO's, of another size than the picture or beyond it, or has
-                no pixel though a sentence means the object.
+            InputError: the mask is not one of COCO's, of another size than the image or outside it, or has
+                no pixel though a sentence refers to the object.
         """
         try:
             rle = segmentation_rle(self.segmentation, picture.height, picture.width)
@@ -71,7 +71,7 @@ class Annotation:
 
 
 class Instances:
-    """Pictures and annotations, found by their ids."""
+    """Images and annotations, indexed by id."""
 
     def __init__(
         self,
@@ -80,10 +80,10 @@ class Instances:
         annotations: Iterable[Annotation],
         invalid: InvalidRows | None = None,
     ) -> None:
-        """Collects them; `name` is what errors call their source.
+        """Index images and annotations; `name` is what errors call their source.
 
         Raises:
-            InputError: an id is there twice, or an annotation is of no picture or of another size than it,
+            InputError: an id occurs twice, or an annotation has no image or another size than its image,
                 and `invalid` refuses that.
         """
         self.name = name
@@ -104,16 +104,16 @@ class Instances:
                 self.mark_incomplete(annotation.picture_id)
 
     def of_picture(self, picture_id: int) -> list[Annotation]:
-        """A picture's annotations, by id."""
+        """Return an image's annotations, sorted by id."""
         return [self.annotations[each] for each in sorted(self._ids.get(picture_id, ()))]
 
     @cached_property
     def categories(self) -> tuple[str, ...]:
-        """Those that anything is annotated with, by name."""
+        """Return the categories that have annotations, sorted by name."""
         return tuple(sorted({annotation.category for annotation in self.annotations.values()}))
 
     def mark_incomplete(self, picture_id: object) -> None:
-        """Note that a picture shows what no annotation tells: made sentences must name nothing in it."""
+        """Mark an image as showing unannotated objects: generated sentences must name nothing in it."""
         if isinstance(picture_id, int) and picture_id in self.pictures:
             self.pictures[picture_id] = replace(self.pictures[picture_id], annotated=())
 
@@ -134,10 +134,10 @@ class Instances:
 
 
 def read_instances(path: Path, invalid: InvalidRows | None = None) -> Instances:
-    """The pictures and annotations of COCO's instances.json.
+    """Return the images and annotations of COCO's instances.json.
 
     Raises:
-        InputError: the file is not of that form, or a row of it, and `invalid` refuses that.
+        InputError: the file or a row is malformed, and for a row `invalid` refuses that.
     """
     invalid = invalid or InvalidRows()
     content = as_row(str(path), read_json(path))
@@ -168,7 +168,7 @@ def read_instances(path: Path, invalid: InvalidRows | None = None) -> Instances:
 
 
 def picture_info(row: Row) -> PictureInfo:
-    """A picture of COCO's `images`."""
+    """Return an image of COCO's `images`."""
     file_name = row.text("file_name")
     try:
         check_relative(file_name)
@@ -184,7 +184,7 @@ def picture_info(row: Row) -> PictureInfo:
 
 
 def _annotated(row: Row) -> tuple[str, ...] | None:
-    """Return the categories that are annotated completely: a name or a list of them; None for all."""
+    """Return the completely annotated categories: a name or a list of them; None for all."""
     value = row.fields.get("annotated")
     if value is None or as_text(value) == "all":
         return None
@@ -195,7 +195,7 @@ def _annotated(row: Row) -> tuple[str, ...] | None:
 
 
 def annotation_of(row: Row, categories: dict[int, str]) -> Annotation:
-    """An annotation of COCO's `annotations`."""
+    """Return an annotation of COCO's `annotations`."""
     category = row.whole("category_id")
     if category not in categories:
         raise row.error("category_id", "one of the categories", category)

@@ -1,4 +1,4 @@
-"""Rows that are not as they must be: refused, or left out and counted."""
+"""Invalid rows: refused, or skipped and counted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +7,13 @@ from cris.errors import InputError
 
 
 class _RefusedError(InputError):
-    """An invalid row that could be left out; the message says how."""
+    """An invalid row that could be skipped; the message says how."""
 
 
 class InvalidRows:
-    """Refuses the first invalid row, or leaves out all of them and remembers each.
+    """Policy for invalid rows: raise at the first, or skip all of them and remember each.
 
-    A row that is met again, as when a data set is made anew, counts once.
+    A row that is met again, as when a data set is rebuilt, counts once.
     """
 
     def __init__(self, *, is_skipping: bool = False) -> None:
@@ -22,11 +22,11 @@ class InvalidRows:
 
     @property
     def left_out(self) -> dict[str, tuple[str, ...]]:
-        """Kind of row, in the plural → what is wrong with each that was left out."""
+        """Return what is wrong with each skipped row, by kind of row in the plural."""
         return {kind: tuple(errors) for kind, errors in self._left_out.items()}
 
     def refuse(self, kind: str, error: InputError) -> None:
-        """Raise the error, or leave the row out where invalid rows are skipped."""
+        """Raise the error, or skip the row where invalid rows are skipped."""
         if isinstance(error, _RefusedError):
             raise error
         if not self.is_skipping:
@@ -34,7 +34,7 @@ class InvalidRows:
         self.leave_out(kind, error)
 
     def leave_out(self, kind: str, error: InputError) -> None:
-        """Count a row that is left out."""
+        """Count a row that is skipped."""
         self._left_out.setdefault(kind, {})[str(error)] = None
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Reads pickles of plain values, as the RefCOCO family is published, without running what they say."""
+"""Safe reading of pickles of plain values, as the RefCOCO family publishes them; nothing in them is run."""
 
 import io
 import pickle
@@ -9,9 +9,9 @@ from typing import Any
 from cris.errors import InputError
 
 SET_NAMES = (("__builtin__", "set"), ("builtins", "set"))
-"""What a set is called in pickles of Python 2 and 3."""
+"""Names of the set type in pickles of Python 2 and 3."""
 BYTES_NAMES = (("__builtin__", "bytes"), ("builtins", "bytes"))
-"""Python 3 writes empty bytes so where a pickle must be readable by Python 2."""
+"""Names under which Python 3 writes empty bytes in pickles that Python 2 must read."""
 
 BYTES_MAKER = ("_codecs", "encode")
 CONTAINERS = (dict, list, tuple, set)
@@ -19,12 +19,12 @@ PLAIN = (*CONTAINERS, str, bytes, int, float, bool, type(None))
 
 
 def read_pickle(path: str | Path) -> Any:
-    """The value in a pickle of dicts, lists, tuples, sets, text, bytes, numbers, bools and None.
+    """Return the value in a pickle of dicts, lists, tuples, sets, text, bytes, numbers, bools and None.
 
-    What Python 2 called `str` comes as bytes, as nothing in the file tells its encoding.
+    Python 2's `str` is returned as bytes, as nothing in the file tells its encoding.
 
     Raises:
-        InputError: the file asks for anything else (it is named), is cut short, or is no pickle.
+        InputError: the file asks for anything else (it is named), is truncated, or is not a pickle.
     """
     content = Path(path).read_bytes()
     try:
@@ -44,13 +44,13 @@ def read_pickle(path: str | Path) -> Any:
 
 
 class _RefusedError(pickle.UnpicklingError):
-    """The pickle asks for something that is not plain; its name is the message."""
+    """Raised when the pickle asks for something that is not plain; the message is its name."""
 
 
 class _PlainUnpickler(pickle._Unpickler):
-    """Finds no class or function but those that make a set or bytes.
+    """Unpickler that finds no class or function but those that make a set or bytes.
 
-    The one in Python (4 s for the largest of the family), as that in C takes 32 GB when a file says so.
+    It is Python's own (4 s for the largest of the family), as the C version takes 32 GB when a file says so.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -70,7 +70,7 @@ class _PlainUnpickler(pickle._Unpickler):
 
 
 def _maker(function: Callable[..., object]) -> Callable[..., object]:
-    """The function in a shell without attributes, which a pickle could alter."""
+    """Return the function wrapped in an object without attributes, which a pickle could alter."""
 
     class Maker:
         __slots__ = ()
@@ -90,14 +90,14 @@ def _no_bytes() -> bytes:
 
 
 def _bytes(text: Any, encoding: Any) -> bytes:
-    """How Python 3 writes bytes into protocols that Python 2 reads."""
+    """Return the bytes that Python 3 writes this way into protocols that Python 2 reads."""
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
         raise _RefusedError(f"_codecs.encode to {encoding!r}")
     return text.encode("latin1")
 
 
 def _check_plain(value: Any) -> None:
-    """Raises _RefusedError when something is left that is not plain, such as a maker that was not called."""
+    """Raise _RefusedError when something is not plain, such as a maker that was not called."""
     waiting, seen = [value], set()
     while waiting:
         item = waiting.pop()

@@ -1,4 +1,4 @@
-"""COCO's segmentations, whatever their form, as compressed run lengths."""
+"""COCO's segmentations, in any of their forms, as compressed run lengths."""
 
 from typing import Any
 
@@ -9,23 +9,23 @@ from cris.errors import InputError
 from cris.masks import Rle, decode_rle
 
 _FEWEST_NUMBERS = 6
-"""Of a polygon: three points."""
+"""Least number of coordinates of a polygon: three points."""
 _ROUNDING = 0.01
-"""How far beyond 0 and 1 shares of the picture's sides may lie."""
+"""Tolerance by which shares of the image's sides may lie outside 0 to 1."""
 
 
 def segmentation_rle(segmentation: Any, height: int, width: int) -> Rle:
-    """The run lengths that pycocotools gives for polygons or run lengths, compressed or not.
+    """Return the run lengths that pycocotools gives for polygons or run lengths, compressed or not.
 
     Args:
         segmentation: a list of polygons, each a list of x, y, x, y, … in pixels, which are united, or one
-            such polygon; those of fewer than three points, as a stray click leaves them, are passed over
+            such polygon; polygons of fewer than three points, as a stray click leaves them, are ignored
             where there are others; or {"size": [height, width], "counts": text, bytes or run lengths}
-        height: the picture's, in pixels
-        width: the picture's, in pixels
+        height: height of the image, in pixels
+        width: width of the image, in pixels
 
     Raises:
-        InputError: it is neither, or of another size than the picture.
+        InputError: it is neither, or of another size than the image.
     """
     if isinstance(segmentation, dict):
         return _from_runs(segmentation, height, width)
@@ -39,17 +39,17 @@ def segmentation_rle(segmentation: Any, height: int, width: int) -> Rle:
 
 
 def stray_polygons(segmentation: Any) -> list[int]:
-    """Return which of a segmentation's polygons are passed over, as they have fewer than three points."""
+    """Return the indices of polygons that are ignored because they have fewer than three points."""
     if not isinstance(segmentation, list) or _without_stray(segmentation) == segmentation:
         return []
     return [place for place, polygon in enumerate(_polygons(segmentation)) if _is_stray(polygon)]
 
 
 def check_in_picture(segmentation: Any, height: int, width: int) -> None:
-    """Check that polygons which can be drawn lie in the picture, at least in part, and are in pixels.
+    """Check that drawable polygons lie in the image, at least in part, and are in pixels.
 
     Raises:
-        InputError: all lie beyond the picture, or have coordinates from 0 to 1.
+        InputError: all lie outside the image, or have coordinates from 0 to 1.
     """
     if not isinstance(segmentation, list):
         return
@@ -69,7 +69,7 @@ def check_in_picture(segmentation: Any, height: int, width: int) -> None:
 
 
 def check_size(segmentation: Any, height: int, width: int) -> None:
-    """Raises InputError when run lengths are of another size than the picture; decodes nothing."""
+    """Raise InputError when run lengths are of another size than the image; decodes nothing."""
     if isinstance(segmentation, dict):
         size = segmentation.get("size")
         if not isinstance(size, list | tuple) or list(size) != [height, width]:
@@ -77,7 +77,7 @@ def check_size(segmentation: Any, height: int, width: int) -> None:
 
 
 def rle_area(rle: Rle) -> int:
-    """How many pixels are lit."""
+    """Return the number of pixels set."""
     return int(coco.area({"size": rle["size"], "counts": rle["counts"].encode("ascii")}))
 
 
@@ -100,7 +100,7 @@ def _from_runs(segmentation: dict[str, Any], height: int, width: int) -> Rle:
 
 
 def _polygons(segmentation: list[Any]) -> list[Any]:
-    """Return the list of polygons; numbers alone are one polygon, which some tools do not put in a list."""
+    """Return the list of polygons; bare numbers are one polygon, which some tools do not put in a list."""
     is_flat = all(isinstance(number, int | float) for number in segmentation)
     return [segmentation] if segmentation and is_flat else segmentation
 
@@ -111,12 +111,12 @@ def _without_stray(segmentation: list[Any]) -> list[Any]:
 
 
 def _is_stray(polygon: Any) -> bool:
-    """Return whether it is a click or two: too few points to be a polygon, but whole ones."""
+    """Check whether it is a click or two: whole points, but too few to be a polygon."""
     return isinstance(polygon, list) and len(polygon) < _FEWEST_NUMBERS and len(polygon) % 2 == 0
 
 
 def _check_polygon(polygon: Any, height: int, width: int) -> None:
-    """Keeps from pycocotools what it does not check: it would draw NaN, or edges of any length."""
+    """Check what pycocotools does not: it would draw NaN, or edges of any length."""
     if not isinstance(polygon, list) or len(polygon) < _FEWEST_NUMBERS or len(polygon) % 2:
         raise InputError(
             "segmentation's polygons must be lists of three points or more, x, y, x, y, …, "

@@ -1,4 +1,4 @@
-"""Referring expressions as the RefCOCO family's files have them: which object of which picture is meant."""
+"""Referring expressions in the RefCOCO family's files: which object of which image is meant."""
 
 import re
 from collections import Counter
@@ -19,48 +19,48 @@ SPLIT_SIZES = {
     "refcocog-umd": {"train": 42_226, "val": 2_573, "test": 5_023},
     "refcocog-google": {"train": 44_822, "val": 5_000},
 }
-"""Data set → split → references, which are as many as referred objects, as published."""
+"""Data set → split → number of references, as many as referred objects, as published."""
 _NONE = -1
 """gRefCOCO's annotation id for "nothing is meant"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """One referring expression."""
+    """A referring expression."""
 
     text: str
     id: str | None = None
-    """What the source calls it; None where it has no name for single sentences."""
+    """Id in the source; None where it does not identify single sentences."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """What some sentences mean: none, one or several objects of a picture."""
+    """Target of some sentences: none, one or several objects of an image."""
 
     where: str
     """File and row, as errors name them."""
     key: str
-    """What the source calls it, as a list of ids to drop does."""
+    """Id in the source, as used in a list of ids to drop."""
     id: int
     picture_id: int
     object_ids: tuple[int, ...]
     split: str
     sentences: tuple[Sentence, ...]
     category_ids: tuple[int, ...] = ()
-    """Of which categories the objects are, one for each; none where the source does not say."""
+    """Categories of the objects, one for each; empty where the source does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitSize:
-    """How many references a split has."""
+    """Number of references in a split."""
 
     split: str
     found: int
     published: int | None
-    """None where nothing is published."""
+    """Published number; None where nothing is published."""
 
     def __str__(self) -> str:
-        """Both numbers, or how many more or fewer there are."""
+        """Return both numbers, or how many more or fewer there are."""
         if self.published is None:
             return f"{self.split}: {self.found:,} references"
         if self.found == self.published:
@@ -70,11 +70,11 @@ class SplitSize:
 
 
 def read_references(path: Path, invalid: InvalidRows | None = None) -> list[Reference]:
-    """The references in `refs(…).p` or `grefs(unc).json`.
+    """Return the references in `refs(…).p` or `grefs(unc).json`.
 
     Raises:
-        InputError: the file is not of that form, or asks for more than plain values, or a row is not of that
-            form and `invalid` refuses it.
+        InputError: the file is malformed, or asks for more than plain values, or a row is malformed and
+            `invalid` refuses it.
     """
     invalid = invalid or InvalidRows()
     rows = read_json(path) if path.suffix == ".json" else read_pickle(path)
@@ -95,7 +95,7 @@ def read_references(path: Path, invalid: InvalidRows | None = None) -> list[Refe
 
 
 def split_of(row: Row, name: str = "split") -> str:
-    """The field that names a split."""
+    """Return the field that names a split."""
     split = row.text(name)
     if split not in SPLITS:
         raise row.error(name, f"one of {', '.join(SPLITS)}", split)
@@ -103,7 +103,7 @@ def split_of(row: Row, name: str = "split") -> str:
 
 
 def split_sizes(references: Iterable[Reference], data_set: str | None) -> list[SplitSize]:
-    """How many references each split has, beside what is published for that data set."""
+    """Return the number of references in each split, beside the published number for that data set."""
     found = Counter(reference.split for reference in references)
     published = SPLIT_SIZES.get(data_set or "", {})
     return [
@@ -113,7 +113,7 @@ def split_sizes(references: Iterable[Reference], data_set: str | None) -> list[S
 
 
 def data_set_of(path: Path, references: Sequence[Reference]) -> str | None:
-    """Which data set of the family the file is, by its name, its folder and its size; None if none fits."""
+    """Return the family's data set that the file is, by its name, folder and size; None if none fits."""
     match = re.search(r"(g?refs)\((unc|umd|google)\)", path.name)
     if match is None:
         return None
@@ -150,7 +150,7 @@ def _reference(row: Row) -> Reference:
 
 
 def _object_ids(row: Row) -> tuple[int, ...]:
-    """RefCOCO gives one id, gRefCOCO a list of them, [-1] for none."""
+    """Return object ids: RefCOCO gives one id, gRefCOCO a list of them, [-1] for none."""
     given: Any = row.value("ann_id")
     ids = []
     for each in given if isinstance(given, list | tuple) else [given]:
@@ -167,7 +167,7 @@ def _object_ids(row: Row) -> tuple[int, ...]:
 
 
 def _category_ids(row: Row, count: int) -> tuple[int, ...]:
-    """Return the category of each of `count` objects; none where it is not said of each."""
+    """Return the category of each of `count` objects; empty unless it is given for each."""
     given: Any = row.fields.get("category_id")
     ids = [as_whole(each) for each in (given if isinstance(given, list | tuple) else [given] * count)]
     known = tuple(each for each in ids if each is not None)
@@ -175,7 +175,7 @@ def _category_ids(row: Row, count: int) -> tuple[int, ...]:
 
 
 def sentence_of(row: Row) -> Sentence:
-    """One of a reference's sentences: `sent`, the cleaned text that every published figure is about."""
+    """Return one of a reference's sentences: `sent`, the cleaned text used by every published figure."""
     given = row.fields.get("sent_id")
     number = as_whole(given)
     name = as_text(given) if number is None else number

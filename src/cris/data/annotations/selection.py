@@ -1,4 +1,4 @@
-"""Which references to leave out: lists of ids, and sentences that a review found wrong."""
+"""Selection of references: lists of ids to drop, and sentences that a review found wrong."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,23 +12,23 @@ from cris.text_files import decode_text, split_lines
 
 SENTENCE_PREFIX = "sentence:"
 SAID_PREFIX = "said:"
-"""Before a reference's number in the data set, a colon, and the text of one of its sentences."""
+"""Prefix before a reference's number in the data set, a colon, and the text of one of its sentences."""
 DOUBTFUL = "-doubtful"
-"""What a split's name gains for sentences that a review found wrong, when they are marked."""
+"""Suffix of a split's name for sentences that a review found wrong, when they are marked."""
 _SAME_BOX_PIXELS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """Sentences that people looked at, as Ref-L4 gives them for RefCOCO, RefCOCO+ and RefCOCOg."""
+    """Sentences that people reviewed, as Ref-L4 gives them for RefCOCO, RefCOCO+ and RefCOCOg."""
 
     count: int
-    """Sentences that were looked at."""
+    """Number of reviewed sentences."""
     wrong: dict[tuple[int, str], list[tuple[int, Box]]]
-    """Picture and sentence → annotation and box of each object they are wrong about."""
+    """Image and sentence → annotation and box of each object for which they are wrong."""
 
     def is_wrong(self, picture_id: int, sentence: str, object_id: int, box: Box) -> bool:
-        """Whether the sentence was found wrong of that object, known by its id or its box."""
+        """Check whether the sentence was found wrong for that object, identified by its id or its box."""
         return any(
             object_id == other_id
             or all(abs(a - b) <= _SAME_BOX_PIXELS for a, b in zip(box, other_box, strict=True))
@@ -38,26 +38,26 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """What is to be left out or marked."""
+    """Choice of sentences to drop or to mark."""
 
     dropped: frozenset[str] = frozenset()
     """Ids of references; of sentences with SENTENCE_PREFIX; sentences by their text with SAID_PREFIX."""
     review: Review | None = None
     is_marking: bool = False
-    """Whether wrong sentences go to a split of their own, rather than away."""
+    """True if wrong sentences go to a split of their own instead of being dropped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selected:
-    """What a selection left."""
+    """Result of a selection."""
 
     references: list[Reference]
     remarks: list[str]
-    """What it did, a line each."""
+    """Notes on what it did, a line each."""
 
 
 def select(references: Sequence[Reference], instances: Instances, selection: Selection) -> Selected:
-    """The references that stay, in their order; those marked come last."""
+    """Return the remaining references, in their order; marked ones come last."""
     left, remarks = list(references), []
     if selection.dropped:
         left, remark = _without_dropped(left, selection.dropped)
@@ -101,7 +101,7 @@ def _without_dropped(references: list[Reference], dropped: frozenset[str]) -> tu
 def _reviewed(
     references: list[Reference], instances: Instances, review: Review
 ) -> tuple[list[Reference], list[Reference]]:
-    """The references without their wrong sentences, and new ones of the wrong sentences."""
+    """Return the references without their wrong sentences, and new ones for the wrong sentences."""
     right: list[Reference] = []
     doubtful: list[Reference] = []
     next_id = max((reference.id for reference in references), default=0) + 1
@@ -117,13 +117,14 @@ def _reviewed(
 
 
 def read_drop_list(path: Path) -> frozenset[str]:
-    """The ids in a file: a JSON list, or one id a line.
+    """Return the ids in a file: a JSON list, or one id a line.
 
-    An id is a reference's; `sentence:` before it makes it a sentence's. `said:REF_ID:TEXT` is the sentence of
-    that text, where REF_ID is the reference's number in the data set (`ref_id`), as `cris audit` writes it.
+    An id is a reference's; with the prefix `sentence:` it is a sentence's. `said:REF_ID:TEXT` is the
+    sentence with that text, where REF_ID is the reference's number in the data set (`ref_id`), as
+    `cris audit` writes it.
 
     Raises:
-        InputError: it is neither.
+        InputError: it has neither form.
     """
     if path.suffix == ".json":
         ids = read_json(path)
@@ -138,10 +139,10 @@ def read_drop_list(path: Path) -> frozenset[str]:
 
 
 def read_review(paths: Iterable[Path]) -> Review:
-    """Ref-L4's reviewed annotations: files such as refcoco_val_reviewed.json, or folders of them.
+    """Return Ref-L4's reviewed annotations: files such as refcoco_val_reviewed.json, or folders of them.
 
     Raises:
-        InputError: a file is not of that form.
+        InputError: a file is malformed.
     """
     wrong: dict[tuple[int, str], list[tuple[int, Box]]] = {}
     count = 0
@@ -183,5 +184,5 @@ def _files(paths: Iterable[Path]) -> list[Path]:
 
 
 def _plain(sentence: str) -> str:
-    """Spaces and capitals aside, as releases differ in them."""
+    """Return a sentence regardless of spaces and capitals, in which releases differ."""
     return " ".join(sentence.lower().split())

@@ -1,4 +1,4 @@
-"""Sentences about one's own pictures: JSONL or CSV with image, annotation_id, sentence."""
+"""Sentences about the user's own images: JSONL or CSV with image, annotation_id, sentence."""
 
 import re
 from dataclasses import dataclass
@@ -18,22 +18,22 @@ _FIELDS = ("image", "annotation_id", "sentence")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """One sentence of the file."""
+    """A sentence of the file."""
 
     picture_id: int
     object_ids: tuple[int, ...]
-    """None, one or several."""
+    """Ids of the objects meant: none, one or several."""
     sentence: str
 
 
 def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None = None) -> list[Said]:
-    """The sentences, in the file's order; `path` ends in .jsonl or .csv.
+    """Return the sentences, in the file's order; `path` ends in .jsonl or .csv.
 
-    `annotation_id` is one id, several (a list in JSONL, with spaces between in CSV), or none ([], null, or
-    nothing) where the sentence means nothing in its picture.
+    `annotation_id` is one id, several (a list in JSONL, separated by spaces in CSV), or none ([], null, or
+    empty) where the sentence means nothing in its image.
 
     Raises:
-        InputError: a row is not of that form, or of what is not there, and `invalid` refuses it; names file,
+        InputError: a row is malformed or refers to what does not exist, and `invalid` refuses it; names file,
             row and field.
     """
     readers: dict[str, RowReader] = {".jsonl": json_lines, ".csv": partial(csv_rows, columns=_FIELDS)}
@@ -89,6 +89,6 @@ def _object_ids(row: Row) -> tuple[int, ...]:
 
 
 def _number(text: str) -> int | str:
-    """Return the whole number that a cell holds, which is 10.0 where pandas wrote it; else the text."""
+    """Return the whole number in a cell, which is 10.0 where pandas wrote it; else the text."""
     match = re.fullmatch(r"(-?[0-9]{1,20})(\.0*)?", text)
     return int(match[1]) if match else text

@@ -1,4 +1,4 @@
-"""Collages: objects cut out of photographs, pasted into others, with sentences made about the result."""
+"""Collages: objects cut out of photographs and pasted into others, with sentences about the result."""
 
 from cris.data.collages.dataset import COLLAGES_VERSION, Collage, Collages
 from cris.data.collages.mixed import MixedDataset

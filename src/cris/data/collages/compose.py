@@ -1,4 +1,4 @@
-"""A photograph with cut-outs pasted into it, and what is then seen of every object."""
+"""Composition of a photograph and pasted cut-outs, and what remains visible of every object."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,19 +17,19 @@ Mask = Bool[np.ndarray, "height width"]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Composition:
-    """An image and its objects, whose ids are their places."""
+    """An image and its objects, whose ids are their indices."""
 
     image: UInt8[np.ndarray, "height width 3"]
     objects: tuple[ObjectRecord, ...]
-    """Those of the photograph below as far as they are seen, then those that were pasted."""
+    """Objects of the background photograph as far as they are visible, then the pasted ones."""
     visible: tuple[float, ...]
-    """Share of each that nothing pasted later covers."""
+    """Share of each object that nothing pasted later covers."""
     pasted: tuple[int, ...]
-    """Ids of the pasted ones, and of what lies on them."""
+    """Ids of the pasted objects and of what lies on them."""
 
 
 def compose(below: Photograph, cutouts: Sequence[Cutout], draws: Draws) -> Composition:
-    """Paste the cut-outs one after the other: later ones cover earlier ones and all that is below."""
+    """Paste the cut-outs one after the other: later ones cover earlier ones and the background."""
     image = below.image.copy()
     layers = [(cutout.categories, paste(image, cutout, draws)) for cutout in cutouts]
     covered = np.zeros(image.shape[:2], dtype=bool)
@@ -59,7 +59,7 @@ def _below(below: Photograph, covered: Mask) -> Iterator[tuple[ObjectRecord, flo
 
 
 def _seen(category: str, mask: Mask, covered: Mask) -> tuple[ObjectRecord, float] | None:
-    """Return what is left of an object, and how much of it; None when nothing is."""
+    """Return what remains visible of an object, and its share; None when nothing does."""
     left = mask & ~covered
     box = box_of(left)
     if box is None:

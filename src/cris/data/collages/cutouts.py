@@ -16,17 +16,17 @@ from cris.data.store.reading import StoredDataset
 from cris.masks import box_of, decode_rle
 
 MAX_SIDE = 640
-"""Pixels that the longer side of a photograph keeps, at least, where a JPEG is decoded at a fraction."""
+"""Least length, in pixels, of a photograph's longer side where a JPEG is decoded at a fraction."""
 MIN_SIDE = 40
-"""Pixels of the shorter side of an object's box from which on it is cut out."""
+"""Least length, in pixels, of the shorter side of an object's box for it to be cut out."""
 MIN_WHOLENESS = 0.85
-"""Share of a cut-out that is in one piece."""
+"""Share of a cut-out that must be in one piece."""
 MAX_SLIVER, MIN_CARRIED = 0.2, 0.8
-"""Shares of a smaller object that lie within the cut-out: up to the first nobody would see that it is one,
-from the second on it comes along; between them the cut-out is left alone."""
+"""Shares of a smaller object that lie within the cut-out: up to the first nobody would notice it, from the
+second on it comes along; in between, the cut-out is not used."""
 
 Categories = tuple[str, ...] | None
-"""Those that are annotated completely; None: all."""
+"""Categories that are annotated completely; None for all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,28 +34,28 @@ class Cutout:
     """An object with the pixels of its box, and what lies on it, such as a tie on a person."""
 
     categories: tuple[str, ...]
-    """The object's own, then those of what lies on it."""
+    """Category of the object, then those of what lies on it."""
     image: UInt8[np.ndarray, "height width 3"]
     masks: tuple[Bool[np.ndarray, "height width"], ...]
-    """In the order of the categories."""
+    """Masks in the order of the categories."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Photograph:
-    """A photograph as collages use it, perhaps at a fraction of its size."""
+    """A photograph as collages use it, possibly at a fraction of its size."""
 
     record: PictureRecord
     image: UInt8[np.ndarray, "height width 3"]
     reduction: Reduction
 
     def mask(self, each: ObjectRecord) -> Bool[np.ndarray, "height width"]:
-        """Return the mask of one of its objects, of the image's size."""
+        """Return the mask of one of its objects, at the image's size."""
         return _reduced(each, self.reduction)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An object that may be whole and clear, as far as its box tells."""
+    """An object that may be whole and clear, judging by its box."""
 
     row: int
     object_id: int
@@ -63,20 +63,20 @@ class Candidate:
 
 @dataclass(eq=False)
 class Photographs:
-    """The rows of a split, with an index of the objects that can be cut out of them."""
+    """Rows of a split, with an index of the objects that can be cut out of them."""
 
     rows: Sequence[tuple[StoredDataset, int]]
     census: Census
     annotated: list[Categories]
-    """For each row."""
+    """Completely annotated categories of each row."""
     _candidates: dict[Categories, dict[str, list[Candidate]]]
     _fitting: dict[Categories, dict[str, list[Candidate]]] = field(default_factory=dict)
     _unfit: set[Candidate] = field(default_factory=set)
-    """Those that were looked at in vain."""
+    """Candidates that turned out to be unusable."""
 
     @classmethod
     def of(cls, rows: Sequence[tuple[StoredDataset, int]]) -> "Photographs":
-        """Read what is annotated in these rows, without their images."""
+        """Read the annotations of these rows, without their images."""
         infos: list[PictureInfo] = []
         annotations: list[Annotation] = []
         candidates: dict[Categories, dict[str, list[Candidate]]] = {}
@@ -103,7 +103,7 @@ class Photographs:
         """Return the candidates for a background on which only these categories are annotated.
 
         They are of these categories, and come from photographs on which at least these are annotated: else
-        a cut-out could bring along what nobody told of, such as a person's tie.
+        a cut-out could bring along something unannotated, such as a person's tie.
         """
         if background not in self._fitting:
             found: dict[str, list[Candidate]] = {}
@@ -127,7 +127,7 @@ class Photographs:
         return Photograph(stored.picture(index), image, reduction)
 
     def cut(self, candidate: Candidate) -> Cutout | None:
-        """Cut the object out; None when it is not whole and clear after all.
+        """Cut the object out; return None when it is not whole and clear after all.
 
         Raises:
             InputError: the photograph is damaged.
@@ -160,7 +160,7 @@ def _reduced(each: ObjectRecord, reduction: Reduction) -> Bool[np.ndarray, "heig
 
 
 def _is_whole(mask: Bool[np.ndarray, "height width"]) -> bool:
-    """Whether it is large enough, in one piece and not cut by the photograph's border."""
+    """Check that it is large enough, in one piece and not cut by the photograph's border."""
     box = box_of(mask)
     if box is None:
         return False
@@ -179,7 +179,7 @@ def _carried(
 ) -> list[ObjectRecord] | None:
     """Return the smaller objects that lie on it; None where one does in part, or a crowd does.
 
-    Larger ones lie below it: the masks of tables are often drawn with all that stands on them.
+    Larger ones lie below it: masks of tables often include everything that stands on them.
     """
     carried: list[ObjectRecord] = []
     pixels = np.count_nonzero(mask)
@@ -212,7 +212,7 @@ def _is_candidate(each: ObjectRecord, height: int, width: int) -> bool:
 
 
 def _annotation(each: ObjectRecord, info: PictureInfo, number: int) -> Annotation:
-    """Return the object as the source had it, under an id that no other data set's object has."""
+    """Return the object as its source had it, under an id that no other data set's object has."""
     return Annotation(
         where=info.file_name,
         id=number,

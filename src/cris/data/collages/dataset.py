@@ -1,4 +1,4 @@
-"""Collages as samples: each follows from the photographs, the seed and its index."""
+"""Collages as samples, each determined by the photographs, the seed and its index."""
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
@@ -20,35 +20,35 @@ from cris.errors import InputError
 from cris.masks import decode_rle
 
 COLLAGES_VERSION = 1
-"""Goes up when the same photographs, seed and index give another collage."""
+"""Version, which goes up when the same photographs, seed and index give another collage."""
 MAX_CUTOUTS = 3
 MIN_VISIBLE = 0.6
-"""Share of an object that is seen, if a sentence is to mean it."""
+"""Least visible share of an object that a sentence may mean."""
 ALIKE_SHARE = 0.4
-"""Chance that a cut-out is of a category that is there already, so that a sentence has to tell them apart."""
+"""Probability that a cut-out's category is already there, so that a sentence has to tell them apart."""
 COMPLETE_SHARE = 0.6
-"""Share of collages on backgrounds that are annotated completely, where there are others, too."""
+"""Share of collages on completely annotated backgrounds, where there are others, too."""
 ABSENT_SHARE = 0.2
-"""Chance that a sentence means nothing, where anything is known to be absent."""
+"""Probability that a sentence means nothing, where anything is known to be absent."""
 _TRIES = 12
-"""Cut-outs looked at for one that is whole, and collages begun for one that something can be said of."""
+"""Attempts at finding a whole cut-out, and at a collage that something can be said about."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Collage:
-    """An image with objects pasted into it, and what can be said of it."""
+    """An image with objects pasted into it, and the sentences about it."""
 
     image: UInt8[np.ndarray, "height width 3"]
     objects: tuple[ObjectRecord, ...]
-    """Those of the background as far as they are seen, then the pasted ones; ids are their places."""
+    """Objects of the background as far as they are visible, then the pasted ones; ids are their indices."""
     pasted: tuple[int, ...]
-    """Ids of the pasted ones."""
+    """Ids of the pasted objects."""
     expressions: tuple[Expression, ...]
-    """Different sentences in the order in which they are taken."""
+    """Distinct sentences in the order in which they are used."""
     background: str
-    """File name of the photograph below."""
+    """File name of the background photograph."""
     annotated: tuple[str, ...] | None
-    """Categories of which every object is annotated; None: all."""
+    """Categories in which every object is annotated; None for all."""
 
     def mask(self, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
         """Return everything that these objects cover."""
@@ -57,9 +57,9 @@ class Collage:
 
 
 class Collages:
-    """Collages of one split's photographs; those that another split has, too, are never looked at.
+    """Collages of one split's photographs; photographs shared with another split are never used.
 
-    It can be sent to other processes.
+    It can be pickled for other processes.
 
     Raises:
         InputError: there is nothing that can be cut out.
@@ -86,11 +86,11 @@ class Collages:
         self.index = SampleIndex(picture=places, entry=places)
 
     def __len__(self) -> int:
-        """How many collages there are."""
+        """Return the number of collages."""
         return len(self.index)
 
     def __getitem__(self, place: int) -> Sample:
-        """The sample at that place; negative ones count from the end."""
+        """Return the sample at that index; negative ones count from the end."""
         if not -len(self) <= place < len(self):
             raise IndexError(f"index must be within {len(self)} collages, got {place}")
         place %= len(self)
@@ -104,7 +104,7 @@ class Collages:
         )
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """As many sentences about a collage as its sample is named times, different while it has them."""
+        """Return a collage with a sentence for each time its sample is named, distinct while it has them."""
         collage = self.collage(samples[0])
         chosen = list(islice(cycle(collage.expressions), len(samples)))
         distinct = list(dict.fromkeys(expression.object_ids for expression in chosen))
@@ -119,7 +119,7 @@ class Collages:
         """Make the collage of that index.
 
         Raises:
-            InputError: a photograph is damaged, or they hold too little that anything can be said of.
+            InputError: a photograph is damaged, or they hold too little to say anything about.
         """
         for attempt in range(_TRIES):
             draws = Draws("collages", COLLAGES_VERSION, self.seed, index, attempt)
@@ -132,7 +132,7 @@ class Collages:
         )
 
     def _attempt(self, draws: Draws, index: int) -> Collage | None:
-        """Return a collage, or None when nothing can be said of what is pasted."""
+        """Return a collage, or None when nothing can be said about what is pasted."""
         row = draws.pick(self._backgrounds[draws.chance(1 - COMPLETE_SHARE) and len(self._backgrounds) > 1])
         below = self.photographs.read(row)
         cutouts = list(self._cutouts(draws, row, below.record.objects))
@@ -160,7 +160,7 @@ class Collages:
         )
 
     def _cutouts(self, draws: Draws, row: int, objects: Sequence[ObjectRecord]) -> Iterator[Cutout]:
-        """Draw what to paste, of as many photographs; nothing of which a region holds an unknown number."""
+        """Draw what to paste, each from another photograph; nothing that a region holds an unknown number of."""
         crowded = {each.category for each in objects if each.is_crowd}
         fitting = self.photographs.fitting(self.photographs.annotated[row])
         categories = [category for category in fitting if category not in crowded]
@@ -183,7 +183,7 @@ class Collages:
 
 
 def _backgrounds(photographs: Photographs) -> list[list[int]]:
-    """Return rows to paste into: those that are annotated completely, then the others; neither is empty."""
+    """Return rows to paste into: completely annotated ones, then the others; neither is empty."""
     usable = [row for row, known in enumerate(photographs.annotated) if photographs.fitting(known)]
     complete = [row for row in usable if photographs.annotated[row] is None]
     others = [row for row in usable if photographs.annotated[row] is not None]
@@ -191,7 +191,7 @@ def _backgrounds(photographs: Photographs) -> list[list[int]]:
 
 
 def _different(rows: Sequence[tuple[StoredDataset, int]]) -> Iterator[tuple[StoredDataset, int]]:
-    """Yield each picture once, by its id; several data sets may hold the same."""
+    """Yield each image once, by its id; several data sets may hold the same."""
     seen: set[int] = set()
     for stored, row in rows:
         picture_id = stored.row(row).picture_id
@@ -203,7 +203,7 @@ def _different(rows: Sequence[tuple[StoredDataset, int]]) -> Iterator[tuple[Stor
 def _ordered(
     expressions: Sequence[Expression], pasted: Collection[int], draws: Draws
 ) -> Iterator[Expression]:
-    """Yield different sentences: on what was pasted and on the rest in turns, and some that mean nothing."""
+    """Yield distinct sentences: about pasted objects and the rest in turn, and some that mean nothing."""
     different = list({expression.sentence: expression for expression in expressions}.values())
     absent = draws.shuffled([each for each in different if not each.object_ids])
     new, old = (
@@ -225,7 +225,7 @@ def _ordered(
 
 
 def _in_rounds(expressions: Sequence[Expression], draws: Draws) -> deque[Expression]:
-    """Return one sentence on everything that any of them means, then another one, as long as there are."""
+    """Return one sentence about each target, then another round, as long as there are any."""
     by_meaning: dict[tuple[int, ...], list[Expression]] = {}
     for each in draws.shuffled(expressions):
         by_meaning.setdefault(each.object_ids, []).append(each)

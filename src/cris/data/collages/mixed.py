@@ -1,4 +1,4 @@
-"""Stored pictures with collages after them."""
+"""Stored images followed by collages."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from cris.data.samples import Referring, Sample, View
 
 
 class MixedDataset:
-    """The samples of a data set, then collages; the index is of the former alone (see `Stream`)."""
+    """Samples of a data set, then collages; the index covers the former alone (see `Stream`)."""
 
     def __init__(self, stored: Referring, collages: Collages) -> None:
         self.stored = stored
@@ -15,17 +15,17 @@ class MixedDataset:
         self.index = stored.index
 
     def __len__(self) -> int:
-        """How many samples there are, collages among them."""
+        """Return the number of samples, collages included."""
         return len(self.stored) + len(self.collages)
 
     def __getitem__(self, place: int) -> Sample:
-        """The sample at that place; negative ones count from the end."""
+        """Return the sample at that index; negative ones count from the end."""
         place += len(self) if place < 0 else 0
         first = len(self.stored)
         return self.stored[place] if place < first else self.collages[place - first]
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Samples of one picture, or sentences of one collage (see `Referring`)."""
+        """Return samples of one image, or sentences of one collage (see `Referring`)."""
         first = len(self.stored)
         if samples[0] < first:
             return self.stored.view(samples, longest)

@@ -1,4 +1,4 @@
-"""Pastes a cut-out into an image: scaled, mirrored, lit like its new surroundings, with a soft edge."""
+"""Pasting of a cut-out into an image: scaled, mirrored, lit like its new surroundings, with a soft edge."""
 
 import cv2
 import numpy as np
@@ -10,15 +10,15 @@ from cris.data.scenes.draws import Draws
 Pixels = UInt8[np.ndarray, "height width *channels"]
 
 MIN_SCALE, MAX_SCALE = 0.2, 0.6
-"""Longer side of what is pasted, as shares of the image's mean side."""
+"""Range of the longer side of what is pasted, as shares of the image's mean side."""
 MAX_ENLARGEMENT = 1.5
 MIN_INSIDE = 0.85
-"""Share of it that is inside the image."""
+"""Least share of it that is inside the image."""
 MIRRORED_SHARE = 0.5
 MAX_GAIN = 1.6
-"""Factor by which its light changes at most, up or down."""
+"""Largest factor by which its brightness changes, up or down."""
 MAX_CONTRAST = 1.25
-"""As MAX_GAIN, of the deviation from the mean."""
+"""Largest factor by which its deviation from the mean changes, up or down."""
 HALF = 128
 """Opacity, of 255, from which on a pixel belongs to the mask."""
 
@@ -26,9 +26,9 @@ HALF = 128
 def paste(
     image: UInt8[np.ndarray, "height width 3"], cutout: Cutout, draws: Draws
 ) -> list[Bool[np.ndarray, "height width"]]:
-    """Draw the cut-out onto the image, in place, and return the masks of what is seen of it.
+    """Draw the cut-out onto the image, in place, and return the masks of what is visible of it.
 
-    All arithmetic on pixels is of whole numbers, or one that OpenCV defines to the bit.
+    All arithmetic on pixels uses whole numbers, or operations that OpenCV defines to the bit.
     """
     height, width = image.shape[:2]
     patch, opacity, *carried = _sized(cutout, (height + width) / 2, draws)
@@ -54,7 +54,7 @@ def paste(
 
 
 def _sized(cutout: Cutout, mean_side: float, draws: Draws) -> list[Pixels]:
-    """Return pixels, opacity and the masks of what lies on it, at the size and side that are drawn."""
+    """Return pixels, opacity and the masks of what lies on it, at the size and orientation drawn."""
     sides = cutout.image.shape[:2]
     wanted = draws.between(MIN_SCALE, MAX_SCALE) * mean_side
     scale = min(wanted / max(sides), MAX_ENLARGEMENT)
@@ -65,7 +65,7 @@ def _sized(cutout: Cutout, mean_side: float, draws: Draws) -> list[Pixels]:
 
 
 def _resized(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, "new_height new_width *channels"]:
-    """Halve as often as it takes, then interpolate: both of whole numbers."""
+    """Halve as often as needed, then interpolate: both in whole numbers."""
     pixels = np.ascontiguousarray(pixels)
     while pixels.shape[0] >= 2 * height and pixels.shape[1] >= 2 * width:
         pixels = cv2.pyrDown(pixels)
@@ -73,7 +73,7 @@ def _resized(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, "new_
 
 
 def _softened(mask: Bool[np.ndarray, "height width"]) -> UInt8[np.ndarray, "height width"]:
-    """Return the opacity: without the outermost pixel, which mixes with what was around, and smooth."""
+    """Return the opacity: without the outermost pixel, which mixes with its surroundings, and smoothed."""
     inner = cv2.erode(
         mask.astype(np.uint8) * 255,
         cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)),
@@ -88,7 +88,7 @@ def _lit(
     opacity: UInt8[np.ndarray, "height width"],
     image: UInt8[np.ndarray, "image_height image_width 3"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Bring light and contrast half the way to the image's; hues stay."""
+    """Bring brightness and contrast halfway to the image's; hues stay."""
     mean, deviation = _light(patch, (opacity >= HALF).astype(np.uint8))
     wanted, wanted_deviation = _light(image, None)
     gain = _bounded((mean + wanted) / 2 / max(mean, 1), MAX_GAIN)
@@ -111,7 +111,7 @@ def _bounded(factor: float, most: float) -> float:
 
 
 def _place(length: int, side: int, draws: Draws) -> int:
-    """Draw where a side of that length begins; it may go beyond the image a little."""
+    """Draw where a side of that length begins; it may extend slightly beyond the image."""
     beyond = int((1 - MIN_INSIDE) * side)
     return draws.below(max(1, length - side + 2 * beyond + 1)) - beyond
 
