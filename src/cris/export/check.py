@@ -1,4 +1,4 @@
-"""Check that an export answers as the model it was made from."""
+"""Verification that an export answers as the model it was made from."""
 
 from collections.abc import Mapping, Sequence
 

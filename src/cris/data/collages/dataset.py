@@ -160,7 +160,7 @@ class Collages:
         )
 
     def _cutouts(self, draws: Draws, row: int, objects: Sequence[ObjectRecord]) -> Iterator[Cutout]:
-        """Draw what to paste, each from another photograph; nothing that a region holds an unknown number of."""
+        """Draw what to paste, from one photograph each; no category whose crowds the image has."""
         crowded = {each.category for each in objects if each.is_crowd}
         fitting = self.photographs.fitting(self.photographs.annotated[row])
         categories = [category for category in fitting if category not in crowded]

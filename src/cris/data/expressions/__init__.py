@@ -1,4 +1,4 @@
-"""Sentences that each mean one object of an annotated photograph, made from the annotations."""
+"""Generated sentences that each mean one object of an annotated photograph, made from its annotations."""
 
 from cris.data.expressions.census import Census
 from cris.data.expressions.expression import Expression

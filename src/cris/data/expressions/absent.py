@@ -11,11 +11,11 @@ from cris.data.expressions.synonyms import MAY_BE_CALLED, Vocabulary
 from cris.data.expressions.view import Thing
 
 CONFUSABLE_SHARE = 0.3
-"""Share of the sentences whose category is like one in the image."""
+"""Share of sentences whose category resembles one in the image."""
 UNWORN_SHARE = 0.15
-"""Share of the sentences about people in a colour that nobody wears, where that is known."""
+"""Share of sentences about people in a colour that nobody wears, where that is known."""
 MOST_PEOPLE = 4
-"""People in an image beyond which it is not seen what they all wear."""
+"""Number of people in an image beyond which their clothes cannot all be seen."""
 _KINDS = (
     *("only", "only", "only", "only", "only", "only", "left", "right", "left side", "right side"),
     *("leftmost", "rightmost", "middle", "biggest", "smallest", "front", "back", "second left"),
@@ -30,9 +30,9 @@ def absent_sentences(
     draw: random.Random,
     count: int,
 ) -> list[str]:
-    """Return `count` different sentences, or fewer, that mean nothing in the image.
+    """Return `count` distinct sentences, or fewer, that mean nothing in the image.
 
-    `groups` are its things by category; all that the vocabulary knows would be among them.
+    `groups` are the image's things by category; everything that the vocabulary knows would be among them.
     """
     absent = [noun for noun in sorted(vocabulary.known) if noun and not _may_be_there(noun, groups)]
     if not absent:
@@ -68,7 +68,7 @@ def _sentence(
 
 
 def _may_be_there(noun: str, groups: Mapping[str, Sequence[Thing]]) -> bool:
-    """Return whether something in the image is of the category, or may pass for it."""
+    """Check whether something in the image is of the category, or may pass for it."""
     return (
         noun in groups
         or any(other in groups for other in MAY_BE_CALLED.get(noun, ()))

@@ -1,4 +1,4 @@
-"""What a whole data set tells of its categories."""
+"""Statistics of a data set's categories."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,25 +8,25 @@ from cris.data.annotations.instances import Instances
 from cris.data.expressions.nouns import noun_of
 
 NUMEROUS = 2.4
-"""Objects of a category in the pictures that show any, on average, from which on some are likely left out."""
+"""Mean number of a category's objects in images that show any, from which on some are likely left out."""
 NOTICED_AREA = 0.01
-"""Median share of the picture from which on nobody overlooks a thing of the category."""
+"""Median share of the image from which on nobody overlooks a thing of the category."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Census:
-    """Nouns by what is to be expected of their annotations."""
+    """Nouns grouped by how reliable their annotations are."""
 
     numerous: frozenset[str]
-    """Those that come in numbers or crowds: small ones in a picture may well not be annotated."""
+    """Nouns that come in numbers or crowds: small ones in an image may well be unannotated."""
     noticed: tuple[str, ...]
-    """Those whose things are large and few: where none is annotated, there is none."""
+    """Nouns whose things are large and few: where none is annotated, there is none."""
     known: frozenset[str] = frozenset()
-    """All of them."""
+    """All nouns."""
 
     @classmethod
     def of(cls, instances: Instances) -> "Census":
-        """Counts what is annotated, without looking at any picture."""
+        """Count the annotations, without reading any image."""
         areas: dict[str, list[float]] = {}
         pictures: dict[str, set[int]] = {}
         crowded: set[str] = set()

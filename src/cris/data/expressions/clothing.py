@@ -1,4 +1,4 @@
-"""The colour of what a person wears."""
+"""Colours of people's clothes."""
 
 from collections.abc import Sequence
 
@@ -9,15 +9,15 @@ from cris.data.expressions.colours import NEAR, Palette, ring
 from cris.data.expressions.view import Mask, Thing
 
 UPPER_BODY = (0.2, 0.55)
-"""Shares of a person's height between which clothes are seen: below the head, above the legs."""
+"""Range of a person's height, as shares, in which clothes are visible: below the head, above the legs."""
 HEAD = (0.0, 0.14)
 LIKE_SKIN = ("orange", "yellow", "pink")
 HEAD_SHARE = 0.35
 """Share of the head from which on a colour like it is taken for skin."""
 MIN_PIXELS = 120
-"""Pixels of the upper body from which on its colour is told."""
+"""Least pixels of the upper body for its colour to be named."""
 CLEAR_SHARE, OTHER_SHARE, AROUND_SHARE = 0.5, 0.2, 0.5
-"""Shares of the colour in the upper body, and at most in another's and around one without a hue."""
+"""Least share of the colour in the upper body, and largest in another's and around one without a hue."""
 NOWHERE_SHARE = 0.02
 """Share of a whole person below which nobody would say that they wear the colour."""
 COLOURS = (*NEAR, "grey")
@@ -25,7 +25,7 @@ _NEAR = NEAR | {"grey": ("grey", "white", "dark")}
 
 
 def clothing_colour(palette: Palette, person: Thing, others: Sequence[Thing]) -> str | None:
-    """Return the colour that the person wears and none of the others; None when nothing is clear."""
+    """Return the colour that the person wears and none of the others does; None when nothing is clear."""
     body = _upper_body(person)
     if body is None:
         return None
@@ -47,7 +47,7 @@ def clothing_colour(palette: Palette, person: Thing, others: Sequence[Thing]) ->
 
 
 def colours_nobody_wears(palette: Palette, people: Sequence[Thing]) -> list[str]:
-    """Return the colours that no pixel to speak of has in any of the people."""
+    """Return the colours of which none of the people has more than a few pixels."""
     return [
         name
         for name in NEAR
@@ -57,7 +57,7 @@ def colours_nobody_wears(palette: Palette, people: Sequence[Thing]) -> list[str]
 
 
 def _upper_body(person: Thing) -> Mask | None:
-    """Return the part of the mask that clothes cover in somebody upright; None when it is too small."""
+    """Return the part of the mask that clothes cover on an upright person; None when it is too small."""
     height, width = person.mask.shape
     if person.width * width > 1.3 * person.height * height:
         return None

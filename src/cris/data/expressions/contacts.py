@@ -1,4 +1,4 @@
-"""Which thing of a group stands or sits on another, or a person has with them, by masks that touch."""
+"""Contacts between things, from masks that touch: things on other things, and things people carry."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,11 +8,11 @@ import numpy as np
 from cris.data.expressions.view import Mask, Thing
 
 TOUCH = 0.012
-"""Distance up to which masks touch, as a share of the image's mean side."""
+"""Largest distance at which masks touch, as a share of the image's mean side."""
 APART = 0.04
-"""Distance from which on they surely do not."""
+"""Distance from which on they surely do not touch."""
 MIN_OVER = 0.6
-"""Share of a thing's width that lies over what it is on."""
+"""Least share of a thing's width that lies over what it is on."""
 SUPPORTS = frozenset(
     {
         *("dining table", "couch", "bed", "bench", "chair", "motorcycle", "bicycle", "horse", "elephant"),
@@ -21,7 +21,7 @@ SUPPORTS = frozenset(
 )
 """Categories that other things are on."""
 PEOPLE_ON = SUPPORTS - {"dining table", "book", "suitcase", "car", "oven"}
-"""Those of them that people are on."""
+"""Categories of these that people are on."""
 GROUNDED = frozenset(
     {
         *("dining table", "couch", "bed", "bench", "chair", "refrigerator", "oven", "toilet", "sink"),
@@ -72,12 +72,12 @@ def carried(people: Sequence[Thing], others: Mapping[str, Sequence[Thing]]) -> I
 
 
 def _is_sole(found: Sequence[int], gaps: Sequence[float]) -> bool:
-    """Return whether there is one, and the others are far from what it touches."""
+    """Check that there is one, and that the others are far from what it touches."""
     return len(found) == 1 and all(gap >= APART for place, gap in enumerate(gaps) if place != found[0])
 
 
 def _is_over(thing: Thing, other: Thing) -> bool:
-    """Return whether the thing ends within the height of the other, with most of its width over it."""
+    """Check that the thing ends within the height of the other, with most of its width over it."""
     shared = min(thing.right, other.right) - max(thing.left, other.left)
     return (
         shared >= MIN_OVER * min(thing.width, other.width)

@@ -1,13 +1,13 @@
-"""A made sentence and the objects that it means."""
+"""A generated sentence and the objects that it means."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expression:
-    """A sentence and what it means."""
+    """A sentence and its targets."""
 
     object_ids: tuple[int, ...]
     kind: str
-    """What tells the things apart: only, left, leftmost, biggest, second left, colour, next to, …"""
+    """Kind of distinction: only, left, leftmost, biggest, second left, colour, next to, …"""
     sentence: str

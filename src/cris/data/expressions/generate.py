@@ -1,4 +1,4 @@
-"""Every expression that surely means one thing of a picture; on request several things, or none."""
+"""Every expression that surely means one thing of an image; on request also several things, or none."""
 
 import random
 from collections.abc import Collection, Iterator, Sequence
@@ -19,46 +19,46 @@ from cris.data.expressions.wording import can_be_counted, forms_of
 from cris.data.records import ObjectRecord
 
 NUMEROUS_AREA = 0.02
-"""Share of the picture that a lone thing covers at least, if more of its kind may be unannotated."""
+"""Least share of the image that a lone thing covers if more of its kind may be unannotated."""
 MIXED_UP_AREA = 0.2
-"""Times a thing's area from which on another, that may be called by its name, keeps it from being meant."""
+"""Multiple of a thing's area from which on another with a similar name keeps it from being a target."""
 MOST_ALIKE = 8
-"""Things of a noun in a picture beyond which annotators tire and leave some out."""
+"""Number of things of a noun in an image beyond which annotators tire and leave some out."""
 MOST_TOGETHER = 6
-"""Things that one plural means at most."""
+"""Largest number of things that one plural means."""
 ABSENT_SHARE = 0.25
-"""Sentences for training that mean nothing, as a share of an image's others."""
+"""Number of training sentences that mean nothing, as a share of an image's others."""
 LEAST_ABSENT = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
-    """What to make."""
+    """Options for generated sentences."""
 
     sentences_per_object: int = 5
-    """At most."""
+    """Largest number of sentences per object."""
     is_plural_wanted: bool = False
-    """Whether to make sentences that mean several things, too."""
+    """True to make sentences that mean several things, too."""
     is_no_target_wanted: bool = False
-    """Whether to make a sentence that means nothing in its picture, one a picture, too."""
+    """True to make one sentence per image that means nothing in it, too."""
     is_for_training: bool = False
-    """Whether to make varied sentences, of several and of no things too, with less strict limits."""
+    """True to make varied sentences, of several and of no things too, with less strict limits."""
     is_composed: bool = False
-    """Whether things come from several photographs, so that neither touch nor size tells how they relate."""
+    """True if things come from several photographs, so that neither touch nor size tells how they relate."""
     seed: int = 0
-    """Of the choice between forms and kinds."""
+    """Seed of the choice between forms and kinds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A picture's things by their nouns, as far as sentences may be made about them."""
+    """An image's things by their nouns, as far as sentences may be made about them."""
 
     groups: dict[str, list[Thing]]
     palette: Palette
     census: Census
 
     def meant(self, noun: str) -> list[Thing]:
-        """The things of that noun that a sentence may mean, alone or among their like."""
+        """Return the things of that noun that a sentence may mean, alone or among others of the kind."""
         group = self.groups[noun]
         is_countable = len(group) == 1 or (len(group) <= MOST_ALIKE and can_be_counted(noun))
         if not is_countable or noun in ILL_DRAWN:
@@ -86,7 +86,7 @@ def expressions_of(
     annotated: Sequence[str] | None = None,
     obscured: Collection[int] = (),
 ) -> list[Expression]:
-    """Sentences about a picture, by the ids of what they mean; the same for the same seed and picture.
+    """Return sentences about an image, by the ids of their targets; the same for the same seed and image.
 
     Where only some categories are `annotated` completely, sentences name things of these alone, and none is
     said to be absent. Things whose ids are `obscured` are there, but no sentence means them.
@@ -147,7 +147,7 @@ def _for_training(
 
 
 def _found(picture: Picture, noun: str) -> Iterator[tuple[str, Thing, list[str]]]:
-    """Kind, thing and forms of everything that stands out among the things of that noun."""
+    """Yield kind, thing and forms of everything that stands out among the things of that noun."""
     group = picture.groups[noun]
     meant = picture.meant(noun)
     is_numerous = noun in picture.census.numerous
@@ -171,7 +171,7 @@ def _found(picture: Picture, noun: str) -> Iterator[tuple[str, Thing, list[str]]
 
 
 def _landmarks(picture: Picture, noun: str) -> list[Thing]:
-    """Things that "the …" means alone, of other nouns, largest first."""
+    """Return things of other nouns that "the …" means alone, largest first."""
     landmarks = [
         group[0]
         for other, group in picture.groups.items()
@@ -195,7 +195,7 @@ def _plurals(picture: Picture, draw: random.Random) -> Iterator[Expression]:
 
 
 def _no_targets(picture: Picture, draw: random.Random) -> Iterator[Expression]:
-    """One sentence: of what is nowhere in the picture, or of a third one where there are two."""
+    """Yield one sentence: about what is nowhere in the image, or about a third one where there are two."""
     absent = [
         noun
         for noun in picture.census.noticed

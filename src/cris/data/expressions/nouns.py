@@ -1,4 +1,4 @@
-"""What categories are called, one and many, and which of them people mix up."""
+"""Nouns for categories, singular and plural, and the ones that people mix up."""
 
 from collections.abc import Collection
 from functools import cache
@@ -28,7 +28,7 @@ _GROUPS = (
     ("frisbee", "sports ball"),
     ("oven", "microwave"),
 )
-"""Categories of COCO of which a person may call one thing by the other's name."""
+"""Categories of COCO whose things a person may call by one another's names."""
 _IRREGULAR = {
     "person": "people",
     "man": "men",
@@ -64,26 +64,26 @@ UNCOUNTED = frozenset(
         "luggage",
     }
 )
-"""Nouns that are one and many, of which numbers and plurals say too little."""
+"""Nouns with one form for one and for many, whose numbers and plurals say too little."""
 ILL_DRAWN = frozenset({"apple", "banana", "carrot", "orange", "dining table", "potted plant"})
-"""Nouns of which masks often hold a whole bunch, or part of what a person would light up."""
+"""Nouns whose masks often cover a whole bunch, or part of what a person would mark."""
 
 
 def noun_of(category: str) -> str:
-    """The category's name as it is said: "traffic light" of "traffic_light"; empty when without letters."""
+    """Return the category's name as spoken: "traffic light" for "traffic_light"; empty without letters."""
     noun = " ".join(category.replace("_", " ").split()).lower()
     return noun if any(letter.isalpha() for letter in noun) else ""
 
 
 def plural_of(noun: str) -> str:
-    """More than one of it."""
+    """Return the plural of a noun."""
     before, space, last = noun.rpartition(" ")
     return before + space + _plural_word(last)
 
 
 @cache
 def is_confusable(noun: str, other: str) -> bool:
-    """Whether a thing of the second category may be called by the first one's name, or the reverse."""
+    """Check whether a thing of one category may be called by the other's name."""
     if noun == other:
         return False
     if is_kind_of(noun, other) or is_kind_of(other, noun):
@@ -92,12 +92,12 @@ def is_confusable(noun: str, other: str) -> bool:
 
 
 def is_kind_of(noun: str, other: str) -> bool:
-    """Whether the second noun names things of the first one, too, as a police car is a car."""
+    """Check whether the second noun names things of the first one, too, as a police car is a car."""
     return noun != other and f" {noun}".endswith(f" {other}")
 
 
 def confusable_with(noun: str, nouns: Collection[str]) -> list[str]:
-    """Those of the nouns that may be mixed up with it."""
+    """Return those of the nouns that may be mixed up with it."""
     return sorted(other for other in nouns if is_confusable(noun, other))
 
 

@@ -1,4 +1,4 @@
-"""The many ways in which people say what stands out, for training."""
+"""Phrasings with which people say what stands out, for training."""
 
 import random
 
@@ -121,7 +121,7 @@ _TEMPLATES = {
 """Kind → its templates, with | between them; {the} and {a} stand for the noun with its article."""
 _GARMENTS = ("shirt", "shirt", "shirt", "shirt", "top", "jacket", "t-shirt", "sweater", "clothes")
 _UNARTICLED = UNCOUNTED - {"sheep", "aircraft"}
-"""Nouns that "a" does not stand before."""
+"""Nouns that do not take "a"."""
 
 
 def draw_phrase(
@@ -134,7 +134,7 @@ def draw_phrase(
     colour: str = "",
     number: str = "",
 ) -> str:
-    """Draw one way of saying it; `kind` may be an ordinal with its side, as "second left"."""
+    """Draw one phrasing; `kind` may be an ordinal with its side, such as "second left"."""
     first, _, last = kind.rpartition(" ")
     templates = _templates(kind)
     if noun in PRONOUNS:
@@ -161,7 +161,7 @@ def draw_phrase(
 
 
 def draw_mark(noun: str, draw: random.Random) -> str:
-    """Draw how a landmark is called within a sentence."""
+    """Draw the name of a landmark within a sentence."""
     return noun if noun in PRONOUNS else draw.choice((f"the {noun}", f"the {noun}", with_article(noun)))
 
 

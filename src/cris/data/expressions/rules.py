@@ -1,4 +1,4 @@
-"""Which things of a group stand out, and by what, with limits that no eye would argue with."""
+"""Rules for things of a group that stand out, with limits that no viewer would dispute."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,36 +10,36 @@ import numpy as np
 from cris.data.expressions.view import Thing
 
 ON_SIDE = {"x": 0.37, "y": 0.3}
-"""Where centres lie at most, from a side, of what is surely on it."""
+"""Largest distance from a side of the centre of what is surely on it."""
 NEAR, FAR = 0.03, 0.2
-"""Distances that are surely "next to" something and surely not, as shares of the picture's mean side."""
+"""Distances that are surely "next to" something and surely not, as shares of the image's mean side."""
 LEAST_BESIDE, MOST_BESIDE = 0.12, 0.5
-"""How far centres lie apart at least, and ends at most, where one is left or right of the other."""
+"""Least distance of centres, and largest of ends, where one is left or right of the other."""
 SAME_THING = 0.5
 """Overlap from which on two masks may be one thing annotated twice."""
 LONGEST_ROW = 6
-"""Things in a row that people count."""
+"""Largest number of things in a row that people count."""
 
 CENTRAL = 0.1
-"""How far the centre of what is in the middle lies from the picture's, across, at most."""
+"""Largest distance across from the image's centre of the centre of what is in the middle."""
 DEPTH, DEPTH_RATIO = 0.06, 1.4
-"""How far apart the lower ends of things lie in the image, and their areas, if one stands nearer."""
+"""Least distance of the lower ends of things, and ratio of their areas, if one stands nearer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Margins:
-    """By how much things differ at least, along "x" and "y", if one of them stands out."""
+    """Least differences, along "x" and "y", that make a thing stand out."""
 
     aside: Mapping[str, float] = field(default_factory=lambda: {"x": 0.06, "y": 0.12})
-    """How far centres lie apart along an axis, at least, as shares of the picture."""
+    """Least distance of centres along an axis, as a share of the image."""
     max_overlap: Mapping[str, float] = field(default_factory=lambda: {"x": 0.5, "y": 0.25})
-    """How much the shorter of two things may lie beside the longer one along an axis."""
+    """Largest share of the shorter of two things that lies beside the longer one along an axis."""
     area_ratio: float = 1.9
-    """How many times larger the biggest of them is than the next."""
+    """Least ratio of the biggest thing's area to the next one's."""
     box_ratio: float = 1.5
-    """How many times larger its box is than that of the next."""
+    """Least ratio of the biggest thing's box to the next one's."""
     row_ratio: float = 4.0
-    """How many times larger the largest thing of a row may be than the smallest."""
+    """Largest ratio of the areas of the largest and the smallest thing of a row."""
 
 
 STRICT = Margins()
@@ -47,7 +47,7 @@ STRICT = Margins()
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Where a thing lies along an axis, from one end of it."""
+    """Extent of a thing along an axis, from one end of it."""
 
     low: float
     high: float
@@ -55,13 +55,13 @@ class Span:
 
 
 def only(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
-    """The thing, where there is no other."""
+    """Yield the thing, where there is no other."""
     if len(group) == 1:
         yield "only", group[0]
 
 
 def extremes(group: Sequence[Thing], margins: Margins = STRICT) -> Iterator[tuple[str, Thing]]:
-    """The first thing from each side: of two "left", of more "leftmost"; and the only one on a side."""
+    """Yield the first thing from each side: "left" of two, "leftmost" of more; and the only one on a side."""
     for side, axis, is_from_end in (
         ("left", "x", False),
         ("right", "x", True),
@@ -85,7 +85,7 @@ def extremes(group: Sequence[Thing], margins: Margins = STRICT) -> Iterator[tupl
 
 
 def places(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
-    """The only thing in a corner of the picture, and the only one in its middle."""
+    """Yield the only thing in a corner of the image, and the only one in its middle."""
     for high, is_low in (("top", False), ("bottom", True)):
         for side, is_from_end in (("left", False), ("right", True)):
             spans = [
@@ -113,7 +113,7 @@ def places(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
 
 
 def rows(group: Sequence[Thing], margins: Margins = STRICT) -> Iterator[tuple[str, Thing]]:
-    """The middle one of three in a row, and those that are counted from the nearer side, as "second left"."""
+    """Yield the middle of three in a row, and those counted from the nearer side, as "second left"."""
     if not 3 <= len(group) <= LONGEST_ROW or not all(thing.is_clear for thing in group):
         return
     row = sorted(group, key=lambda thing: thing.x)
@@ -139,7 +139,7 @@ def rows(group: Sequence[Thing], margins: Margins = STRICT) -> Iterator[tuple[st
 def sizes(
     group: Sequence[Thing], margins: Margins = STRICT, *, is_numerous: bool
 ) -> Iterator[tuple[str, Thing]]:
-    """The biggest and the smallest, by what is seen of them."""
+    """Yield the biggest and the smallest, by their visible area."""
     if len(group) < 2:
         return
     *_, next_biggest, biggest = sorted(group, key=lambda thing: thing.area)
@@ -159,7 +159,7 @@ def sizes(
 
 
 def depths(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
-    """The nearest and the farthest, where both the ground and the sizes say so."""
+    """Yield the nearest and the farthest, where both the ground and the sizes agree."""
     if not 2 <= len(group) <= LONGEST_ROW:
         return
     row = sorted(group, key=lambda thing: thing.bottom)
@@ -173,7 +173,7 @@ def depths(group: Sequence[Thing]) -> Iterator[tuple[str, Thing]]:
 
 
 def neighbours(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple[str, Thing, Thing]]:
-    """The one of the group that stands beside a landmark, with the others far from it."""
+    """Yield the one of the group that stands beside a landmark, with the others far from it."""
     for landmark in landmarks:
         near = [thing for thing in group if _stands_beside(thing, landmark)]
         if len(near) != 1:
@@ -185,7 +185,7 @@ def neighbours(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[t
 
 
 def beside(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple[str, Thing, Thing]]:
-    """The one of the group to the left or right of a landmark at its height, with no other on that side."""
+    """Yield the one of the group left or right of a landmark at its height, if no other is on that side."""
     for side, is_from_end in (("left of", False), ("right of", True)):
         for landmark in landmarks:
             at = _span(landmark, "x", is_from_end=is_from_end)
@@ -204,7 +204,7 @@ def beside(group: Sequence[Thing], landmarks: Sequence[Thing]) -> Iterator[tuple
 
 
 def overlap(thing: Thing, other: Thing) -> float:
-    """Pixels that both masks have, as a share of the smaller one's."""
+    """Return the pixels that both masks have, as a share of the smaller one's."""
     if max(thing.left, other.left) >= min(thing.right, other.right):
         return 0.0
     if max(thing.top, other.top) >= min(thing.bottom, other.bottom):
@@ -214,7 +214,7 @@ def overlap(thing: Thing, other: Thing) -> float:
 
 
 def is_doubled(group: Sequence[Thing]) -> bool:
-    """Whether two masks of a category may be one thing annotated twice."""
+    """Check whether two masks of a category may be one thing annotated twice."""
     return any(
         a.noun == b.noun and overlap(a, b) >= SAME_THING
         for place, a in enumerate(group)
@@ -233,7 +233,7 @@ def _span(thing: Thing, axis: str, *, is_from_end: bool = False) -> Span:
 
 
 def _is_before(span: Span, other: Span, axis: str, margins: Margins) -> bool:
-    """Whether centre and both ends say so, and the two hardly lie beside each other."""
+    """Check that centre and both ends agree, and that the two hardly lie beside each other."""
     return (
         other.centre - span.centre >= margins.aside[axis]
         and (span.centre + 0.5 * margins.aside[axis] <= (other.low + other.high) / 2)
@@ -244,7 +244,7 @@ def _is_before(span: Span, other: Span, axis: str, margins: Margins) -> bool:
 
 
 def _overlap(span: Span, other: Span) -> float:
-    """How much of the shorter one lies beside the other."""
+    """Return the share of the shorter one that lies beside the other."""
     shared = min(span.high, other.high) - max(span.low, other.low)
     return max(0.0, shared) / min(span.high - span.low, other.high - other.low)
 
@@ -259,7 +259,7 @@ def _is_bigger(thing: Thing, other: Thing, margins: Margins) -> bool:
 
 
 def _stands_beside(thing: Thing, landmark: Thing) -> bool:
-    """Side by side on the same ground and of like size, so that they are near in the world too."""
+    """Check that both stand on the same ground and are of similar size, so near in the world, too."""
     across = _overlap(_span(thing, "x"), _span(landmark, "x"))
     upright = _overlap(_span(thing, "y"), _span(landmark, "y"))
     return (
@@ -271,7 +271,7 @@ def _stands_beside(thing: Thing, landmark: Thing) -> bool:
 
 
 def _distances(landmark: Thing, group: Sequence[Thing]) -> dict[int, float]:
-    """From the landmark's nearest pixel to each thing's, as shares of the picture's mean side."""
+    """Return each thing's distance from the landmark's nearest pixel, as a share of the image's mean side."""
     away = cv2.distanceTransform((~landmark.mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     mean_side = sum(landmark.mask.shape) / 2
     return {thing.id: float(away[thing.mask].min()) / mean_side for thing in group}

@@ -1,4 +1,4 @@
-"""Words that people use for COCO's categories, and words kept out of training to measure what is new."""
+"""Words that people use for COCO's categories, and words kept out of training to measure new ones."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ HELD_OUT = {
     "telly": "tv",
     "timepiece": "clock",
 }
-"""Word that no sentence for training has → the category whose things it is measured on."""
+"""Word that no training sentence has → the category whose things it is measured on."""
 
 HELD_OUT_LIKE = {"lady": "woman", "gentleman": "man", "infant": "child"}
 """Held-out word → the trained word nearest to it, where that is not the category's name."""
@@ -105,7 +105,7 @@ SYNONYMS = {
     "couch": ("sofa",),
     "wine glass": ("wineglass",),
 }
-"""Category → other words for its things and for no others, the most frequent one first."""
+"""Category → other words for its things and for no others, the most frequent first."""
 
 BROADER = {
     "animal": ("dog", "cat", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe", "bird"),
@@ -132,17 +132,17 @@ BROADER = {
 """Word → all categories whose things it may mean."""
 
 SYNONYM_SHARE = 0.4
-"""Share of the mentions of a category with synonyms in which one of them stands."""
+"""Share of the mentions of a category with synonyms that use one of them."""
 
 _PERSON = {"person": 5.0, "human": 0.6, "individual": 0.4, "figure": 0.3, "someone": 0.4, "somebody": 0.3}
 _LONE_PERSON = _PERSON | {
     **{"man": 2.5, "woman": 2.5, "guy": 2.0, "girl": 1.2, "boy": 1.2, "kid": 0.8, "child": 0.6, "dude": 0.3}
 }
-"""No annotation tells the sex or age, but these words are frequent, and a person alone is not mistaken."""
+"""Words for a person alone: no annotation tells sex or age, but these are frequent and cannot be mistaken."""
 _AMONG_PEOPLE = _PERSON | {"guy": 1.0}
 _PEOPLE = {"people": 5.0, "persons": 0.7, "humans": 0.4, "individuals": 0.3, "guys": 0.4}
 PRONOUNS = frozenset({"someone", "somebody"})
-"""Words that take no article and no adjective before them."""
+"""Words that take neither an article nor an adjective."""
 
 MAY_BE_CALLED = {
     "car": ("truck",),
@@ -171,26 +171,26 @@ MAY_BE_CALLED = {
     "cake": ("donut",),
     "bird": ("kite",),
 }
-"""Absent category → those of which a thing, where it is present, may still be called so."""
+"""Absent category → present categories whose things may still be called by its name."""
 _UNSURE_WHEN_ABSENT = frozenset(
     {
         *("table", "plant", "sign", "red sign", "meter", "glove", "bat", "disc", "vessel", "cycle", "phone"),
         *("ball", "controller"),
     }
 )
-"""Synonyms that also mean things of no category, so that nothing is known to be absent by them."""
+"""Synonyms that also mean things of no category, so that they prove nothing absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Words for the categories of a data set: with synonyms where all are COCO's, else their names alone."""
+    """Words for a data set's categories: with synonyms where all are COCO's, else their names alone."""
 
     known: frozenset[str]
-    """The nouns of all its categories."""
+    """Nouns of all its categories."""
 
     @property
     def is_coco(self) -> bool:
-        """Whether the tables here hold: what other categories share with a word is not known."""
+        """Check that these tables apply: other categories share words in unknown ways."""
         return self.known <= COCO
 
     def broader(self, noun: str) -> list[str]:
@@ -213,7 +213,7 @@ class Vocabulary:
         return plural_of(noun if word in UNCOUNTED else word)
 
     def draw_absent(self, noun: str, draw: random.Random) -> str:
-        """Draw a word for a category of which nothing is in the image."""
+        """Draw a word for a category that the image has nothing of."""
         if not self.is_coco or noun == "person":
             return self.draw(noun, draw, is_alone=True)
         sure = [word for word in SYNONYMS.get(noun, ()) if word not in _UNSURE_WHEN_ABSENT]

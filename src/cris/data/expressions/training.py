@@ -25,7 +25,7 @@ CLARITY = Clarity(
     min_wholeness=0.5,
     max_covered=0.4,
 )
-"""A model may learn from things that are harder to see than those it is measured on."""
+"""Limits for training, wider than for evaluation: a model may learn from things that are harder to see."""
 MARGINS = rules.Margins(
     aside={"x": 0.04, "y": 0.08},
     max_overlap={"x": 0.75, "y": 0.5},
@@ -34,19 +34,19 @@ MARGINS = rules.Margins(
     row_ratio=8.0,
 )
 MOST_ALIKE = 20
-"""Things of a word in an image beyond which annotators tire and leave some out."""
+"""Number of things of a word in an image beyond which annotators tire and leave some out."""
 MOST_TOGETHER = 12
-"""Things that one plural means at most."""
+"""Largest number of things that one plural means."""
 SEEN_TOGETHER = 0.9
-"""Share of the area of several things that those make up which are clear, if a plural means them."""
+"""Least share of the area of several things that the clear ones make up, if a plural means them."""
 CLEAR_COLOUR = 0.45
-"""Share of a thing's pixels that have its colour."""
+"""Least share of a thing's pixels that have its colour."""
 MOST_OF_A_KIND = 4
-"""Sentences on a thing that say the same of it."""
+"""Largest number of sentences that say the same about a thing."""
 BROADER_SHARE = 0.12
 """Share of sentences with each word that is broader than a category."""
 COLOURED_SHARE = 0.15
-"""Share of sentences that add the thing's colour though they need it not."""
+"""Share of sentences that add the thing's colour though it is not needed."""
 RIDDEN = frozenset({"motorcycle", "bicycle", "horse", "elephant", "skateboard", "surfboard", "snowboard"})
 SEATS = frozenset({"bench", "chair", "couch"})
 WORN = frozenset({"tie", "backpack"})
@@ -67,16 +67,16 @@ ROLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What is known of an image, and the words for it."""
+    """An image's known things and the words for them."""
 
     groups: Mapping[str, list[Thing]]
     """Category → its things."""
     palette: Palette
     vocabulary: Vocabulary
     is_complete: bool
-    """Whether things of all categories are annotated, so that a word for several of them may be used."""
+    """True if things of all categories are annotated, so that a word for several of them may be used."""
     is_composed: bool
-    """Whether things come from several photographs, so that neither depth nor contact is told."""
+    """True if things come from several photographs, so that neither depth nor contact is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +84,13 @@ class Named:
     """All things of the image that a word means."""
 
     noun: str
-    """A category, which stands for its synonyms too, or a word broader than that."""
+    """Noun for a category, which stands for its synonyms too, or a word broader than that."""
     things: list[Thing]
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """What tells a thing from all others that its word means."""
+    """Distinction of a thing from all others that its word means."""
 
     kind: str
     landmark: str = ""
@@ -116,7 +116,7 @@ def varied_expressions(scene: Scene, draw: random.Random, *, most: int) -> list[
 
 
 def _named(scene: Scene) -> Iterator[Named]:
-    """Yield what words mean in the image, as far as that is known and can be told apart."""
+    """Yield the meanings of words in the image, as far as they are known and can be told apart."""
     groups = scene.groups
     found = [
         Named(noun, group)
@@ -137,7 +137,7 @@ def _named(scene: Scene) -> Iterator[Named]:
 
 
 def _places(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
-    """Yield what stands out by its place or size."""
+    """Yield things that stand out by their place or size."""
     group = named.things
     for kind, thing in (
         *rules.only(group),
@@ -151,7 +151,7 @@ def _places(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
 
 
 def _relations(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
-    """Yield what stands out by a thing of another category."""
+    """Yield things that stand out by a thing of another category."""
     group = named.things
     others = {
         noun: each
@@ -180,7 +180,7 @@ def _relations(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
 
 
 def _colours(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
-    """Yield what stands out by its colour, or that of its clothes."""
+    """Yield things that stand out by their colour, or that of their clothes."""
     for thing in named.things:
         rest = [other for other in named.things if other is not thing]
         if thing.is_clear and (colour := clear_colour(scene.palette, thing, rest, CLEAR_COLOUR)):
@@ -198,7 +198,7 @@ def _sentences(
     draw: random.Random,
     most: int,
 ) -> Iterator[Expression]:
-    """Yield different sentences on the thing, of all kinds alike as far as they go."""
+    """Yield distinct sentences about the thing, of all kinds alike as far as they go."""
     weights = [BROADER_SHARE if named.noun in BROADER else 1.0 for named, _ in choices]
     own_colour = clear_colour(scene.palette, thing, [])
     counts: Counter[str] = Counter()
@@ -254,7 +254,7 @@ def _plurals(named: Named, scene: Scene, draw: random.Random) -> Iterator[Expres
 
 
 def _decorated(sentence: str, draw: random.Random) -> str:
-    """Return the sentence as a request now and then, or with a full stop."""
+    """Return the sentence, sometimes as a request or with a full stop."""
     chance = draw.random()
     if chance < 0.04 and sentence.startswith(("the ", "a ", "an ")):
         return f"{draw.choice(('find', 'find', 'show', 'segment', 'select'))} {sentence}"
@@ -262,7 +262,7 @@ def _decorated(sentence: str, draw: random.Random) -> str:
 
 
 def _unambiguous(expressions: Sequence[Expression]) -> list[Expression]:
-    """Return those whose sentence is said of one meaning only."""
+    """Return the expressions whose sentence has one meaning only."""
     meanings: dict[str, set[tuple[int, ...]]] = {}
     for each in expressions:
         meanings.setdefault(each.sentence.rstrip("."), set()).add(each.object_ids)

@@ -1,4 +1,4 @@
-"""What a person sees of a picture's annotated objects: where they are, how large, how clearly."""
+"""Visual properties of an image's annotated objects: position, size, clarity."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from cris.masks import box_of, decode_rle
 Mask = Bool[np.ndarray, "height width"]
 
 BORDER = 0.012
-"""Share of the picture's side within which an object is at the border."""
+"""Share of the image's side within which an object is at the border."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,26 +22,26 @@ class Clarity:
     """Limits within which anybody would see an object and take its mask for the whole of it."""
 
     min_area: float = 0.008
-    """Share of the picture that an object covers at least, if a sentence is to mean it."""
+    """Least share of the image that an object covers, if a sentence is to mean it."""
     min_area_at_border: float = 0.015
-    """As min_area, for objects that one side of the picture cuts."""
+    """Least share for objects that one side of the image cuts."""
     min_area_at_corner: float = 0.105
-    """As min_area, for objects that two sides or more cut: a sleeve is hardly a person."""
+    """Least share for objects that two sides or more cut: a sleeve is hardly a person."""
     max_area: float = 0.75
-    """Beyond it a mask is the picture's ground rather than a thing in it."""
+    """Largest share of the image; beyond it a mask is the background rather than a thing."""
     min_side: float = 0.06
-    """Share of the picture's mean side that its box has at least, both ways."""
+    """Least length of both sides of its box, as a share of the image's mean side."""
     min_depth_at_border: float = 0.1
-    """How far into the picture, as a share of its side, objects reach that a side cuts: slivers do not."""
+    """Least reach into the image, as a share of its side, of objects cut by a side: slivers do not count."""
     min_wholeness: float = 0.85
-    """Share of an object that is in one piece."""
+    """Least share of an object that is in one piece."""
     max_covered: float = 0.12
-    """Share of a mask that smaller masks may claim: tables are often drawn with all that lies on them."""
+    """Largest share of a mask that smaller masks may claim: tables often include everything on them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Thing:
-    """An annotated object; lengths are shares of the picture's width and height, areas of its area."""
+    """An annotated object; lengths are shares of the image's width and height, areas of its area."""
 
     id: int
     noun: str
@@ -56,26 +56,26 @@ class Thing:
     area: float
     is_crowd: bool
     is_clear: bool
-    """Whether anybody would see it and take its mask for the whole of it."""
+    """True if anybody would see it and take its mask for the whole of it."""
 
     @property
     def width(self) -> float:
-        """Of its box."""
+        """Return the width of its box."""
         return self.right - self.left
 
     @property
     def height(self) -> float:
-        """Of its box."""
+        """Return the height of its box."""
         return self.bottom - self.top
 
     @property
     def is_cut(self) -> bool:
-        """Whether it goes on beyond the picture's border."""
+        """Check whether it extends beyond the image's border."""
         return bool(_cuts(self.left, self.top, self.right, self.bottom))
 
 
 def things_of(objects: Sequence[ObjectRecord], clarity: Clarity) -> list[Thing]:
-    """The objects whose masks have any pixels."""
+    """Return the objects whose masks have any pixels."""
     masks = {each.id: decode_rle(each.rle) for each in objects}
     things: list[Thing] = []
     claimed = np.zeros((), dtype=bool)
@@ -124,7 +124,7 @@ def _thing(record: ObjectRecord, mask: Mask, covered: float, clarity: Clarity) -
 
 
 def _cuts(left: float, top: float, right: float, bottom: float) -> list[float]:
-    """For each side of the picture that the box touches, how far it reaches in from there."""
+    """Return, for each side of the image that the box touches, how far it reaches in from there."""
     gaps = ((left, right - left), (1 - right, right - left), (top, bottom - top), (1 - bottom, bottom - top))
     return [depth for gap, depth in gaps if gap <= BORDER]
 

@@ -1,4 +1,4 @@
-"""How what stands out is said."""
+"""Wordings for what stands out."""
 
 from cris.data.expressions.nouns import UNCOUNTED, plural_of
 
@@ -32,7 +32,7 @@ NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
 def forms_of(kind: str, noun: str, *, landmark: str = "", colour: str = "", number: int = 0) -> list[str]:
-    """Everything that says it; `kind` may be an ordinal with its side, as "second left"."""
+    """Return all wordings of it; `kind` may be an ordinal with its side, such as "second left"."""
     ordinal, _, side = kind.rpartition(" ")
     forms = _FORMS.get(kind) or _FORMS["ordinal"]
     return [
@@ -50,5 +50,5 @@ def forms_of(kind: str, noun: str, *, landmark: str = "", colour: str = "", numb
 
 
 def can_be_counted(noun: str) -> bool:
-    """Whether one of it and several of it are told apart by its form."""
+    """Check whether the noun's form tells one from several."""
     return noun.rpartition(" ")[2] not in UNCOUNTED

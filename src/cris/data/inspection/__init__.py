@@ -1,1 +1,1 @@
-"""What is in a data set, and what is wrong of it."""
+"""Contents of a data set, and their faults."""

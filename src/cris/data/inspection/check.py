@@ -1,4 +1,4 @@
-"""Reads everything of a data set again, and tells what is wrong of it."""
+"""Full check of a data set, which reads everything again."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -22,11 +22,11 @@ def check_dataset(
     dataset: StoredDataset,
     watch: Callable[[Iterable[PictureRecord]], Iterable[PictureRecord]] = lambda records: records,
 ) -> list[Finding]:
-    """Everything that is wrong or doubtful, files first.
+    """Return everything that is wrong or doubtful, files first.
 
     Args:
-        dataset: what to check
-        watch: sees the pictures as they are read, for a progress bar
+        dataset: data set to check
+        watch: wraps the images as they are read, for a progress bar
     """
     findings: list[Finding] = []
     counter, validator, leaks = Counter(), Validator(), Leaks(dataset.manifest.source)
@@ -40,7 +40,7 @@ def check_dataset(
 
 
 def _records(dataset: StoredDataset, findings: list[Finding]) -> Iterator[PictureRecord]:
-    """The pictures that can be read; what cannot is among the findings."""
+    """Yield the images that can be read; the findings list the others."""
     for shard in dataset.manifest.files:
         batch = _batch(dataset.folder, shard, findings)
         for index in range(0 if batch is None else len(batch)):
@@ -52,7 +52,7 @@ def _records(dataset: StoredDataset, findings: list[Finding]) -> Iterator[Pictur
 
 
 def _batch(folder: Path, shard: ShardInfo, findings: list[Finding]) -> pa.RecordBatch | None:
-    """The shard's rows if they can be read at all."""
+    """Return the shard's rows if they can be read at all."""
 
     def add(what: str) -> None:
         findings.append(Finding("files", ERROR, shard.name, what))

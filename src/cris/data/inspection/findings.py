@@ -1,9 +1,9 @@
-"""What a check finds."""
+"""Findings of a check."""
 
 from dataclasses import dataclass
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
-"""Broken; doubtful; meant to be so, or harmless."""
+"""Severities: broken; doubtful; intended, or harmless."""
 CHECKS = {
     "files": "files are there, whole and as the manifest says",
     "counts": "the manifest counts what is there",
@@ -16,20 +16,20 @@ CHECKS = {
     "leak": "no picture is in train and in another split",
     "near-duplicate": "no two pictures look alike",
 }
-"""Check → what holds where it finds nothing."""
+"""Name of a check → fact that holds when it finds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong or doubtful."""
+    """A fact that is wrong or doubtful."""
 
     check: str
-    """A key of CHECKS."""
+    """Key of CHECKS."""
     severity: str
     where: str
     """File and row."""
     what: str
 
     def __post_init__(self) -> None:
-        """A finding belongs to a check."""
+        """Check that the finding belongs to a known check."""
         assert self.check in CHECKS, self.check

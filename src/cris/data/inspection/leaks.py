@@ -1,4 +1,4 @@
-"""Pictures that are in several splits, or there several times."""
+"""Images that are in several splits, or occur several times."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from cris.data.records import PictureRecord
 from cris.data.store.manifest import SourceInfo
 
 NEAR_BITS = 8
-"""Of the 128 of `picture_hash`: pictures that differ in no more look alike."""
+"""Differing bits, of the 128 of `picture_hash`, up to which images look alike."""
 _SIDE = 8
 _ROWS_AT_ONCE = 1024
 _GOOGLE = ("refcocog-google", "refs(google)")
 
 
 class Leaks:
-    """Remembers of each picture its splits and its hash."""
+    """Memory of each image's splits and hash."""
 
     def __init__(self, source: SourceInfo) -> None:
         # RefCOCOg's google partition was made by objects, not by pictures.
@@ -31,7 +31,7 @@ class Leaks:
         self._hashes: list[np.ndarray] = []
 
     def add(self, record: PictureRecord) -> Iterator[Finding]:
-        """Remembers a picture; finds that it is itself in several splits."""
+        """Remember an image; yield a finding when it is itself in several splits."""
         splits = frozenset(entry.split for entry in record.entries)
         name = f"{record.file_name} (picture {record.picture_id})"
         grey = _small_grey(record.image)
@@ -47,7 +47,7 @@ class Leaks:
             yield Finding("leak", NOTE if self._is_by_design else WARNING, name, what)
 
     def found(self) -> Iterator[Finding]:
-        """Pairs of pictures that are the same, or look alike."""
+        """Yield pairs of images that are the same, or look alike."""
         if not self._hashes:
             return
         for first, second in near_pairs(np.stack(self._hashes)):
@@ -63,7 +63,7 @@ class Leaks:
 
 
 def picture_hash(grey: UInt8[np.ndarray, "height width"]) -> UInt64[np.ndarray, "2"]:
-    """128 bits: whether each of 8×8 cells is brighter than the next to its right, and than the next below."""
+    """Return 128 bits: whether each of 8×8 cells is brighter than the one to its right and the one below."""
     cells = cv2.resize(grey, (_SIDE + 1, _SIDE + 1), interpolation=cv2.INTER_AREA).astype(np.int16)
     across = cells[:_SIDE, :_SIDE] > cells[:_SIDE, 1:]
     down = cells[:_SIDE, :_SIDE] > cells[1:, :_SIDE]
@@ -71,7 +71,7 @@ def picture_hash(grey: UInt8[np.ndarray, "height width"]) -> UInt64[np.ndarray, 
 
 
 def near_pairs(hashes: UInt64[np.ndarray, "n 2"]) -> Iterator[tuple[int, int]]:
-    """Pairs of places whose hashes differ in NEAR_BITS or fewer; every pair is compared."""
+    """Yield pairs of indices whose hashes differ in NEAR_BITS or fewer; every pair is compared."""
     for start in range(0, len(hashes), _ROWS_AT_ONCE):
         rows = hashes[start : start + _ROWS_AT_ONCE, None]
         distance: Int64[np.ndarray, "rows n"] = np.bitwise_count(rows ^ hashes[None, start:]).sum(
@@ -83,12 +83,12 @@ def near_pairs(hashes: UInt64[np.ndarray, "n 2"]) -> Iterator[tuple[int, int]]:
 
 
 def _is_leak(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether one is in train and the other is in anything else."""
+    """Check whether one is in train and the other is in anything else."""
     return ("train" in one and bool(other - {"train"})) or ("train" in other and bool(one - {"train"}))
 
 
 def _small_grey(data: bytes) -> UInt8[np.ndarray, "rows columns"] | None:
-    """Return the picture at half its size; None where it does not decode."""
+    """Return the image at half its size; None where it does not decode."""
     try:
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_REDUCED_GRAYSCALE_2)
     except cv2.error:  # of no bytes at all

@@ -1,4 +1,4 @@
-"""What can be wrong of one picture: its bytes, its masks and boxes, its sentences."""
+"""Checks of one image: its bytes, its masks and boxes, its sentences."""
 
 from collections.abc import Iterator
 
@@ -12,14 +12,14 @@ from cris.masks import box_of, decode_rle
 from cris.picture import read_picture
 
 BOX_PIXELS, BOX_SHARE = 3.0, 0.05
-"""How far a side of a box may lie from the mask's: pixels, or share of the box where that is more.
+"""Distance that a side of a box may have from the mask's: pixels, or share of the box if that is more.
 
 Boxes come from outlines, whose corners lie between pixels, or from people.
 """
 
 
 def check_picture(record: PictureRecord) -> Iterator[Finding]:
-    """All that is wrong of a picture by itself."""
+    """Yield all findings about an image by itself."""
     yield from _check_bytes(record)
     for each in record.objects:
         yield from _check_object(record, each)
@@ -27,7 +27,7 @@ def check_picture(record: PictureRecord) -> Iterator[Finding]:
 
 
 def plain(sentence: str) -> str:
-    """Capitals, spaces and punctuation aside."""
+    """Return a sentence without capitals, extra spaces and punctuation."""
     return " ".join("".join(sign if sign.isalnum() else " " for sign in sentence.casefold()).split())
 
 

@@ -1,4 +1,4 @@
-"""Counts what is in a data set."""
+"""Statistics of a data set."""
 
 import re
 from collections import Counter
@@ -16,50 +16,50 @@ from cris.masks import decode_rle
 CEILING_SIZES = (160, 224, 320, 416, 480, 640)
 """Sides of the network's input at which the ceiling is measured, in pixels."""
 CEILING_OBJECTS = 300
-"""Referred objects, evenly spread, that the ceiling is the mean of: each takes some 20 ms."""
+"""Number of referred objects, evenly spread, that the ceiling averages over: each takes some 20 ms."""
 CENTRE_CELLS = 12
 MOST_WORDS = 25
-"""Sentences of this length or longer are counted together, and as many words and categories are listed."""
+"""Length from which on sentences are counted together, and number of words and categories listed."""
 MOST_DISTRACTORS = 10
 _COLLAGE = re.compile(r"collage-\d{6,}-of-.+")
-"""File names that `cris data collages` gives."""
+"""Pattern of the file names that `cris data collages` gives."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """What is in a data set; of objects those that are referred to, each once."""
+    """Contents of a data set; objects are those that are referred to, each once."""
 
     splits: dict[str, SplitCounts]
     sentence_words: list[int]
-    """Sentences of 0, 1, 2, … words; the last counts all longer ones too."""
+    """Sentences of 0, 1, 2, … words; the last entry counts all longer ones too."""
     mean_words: float
     vocabulary: int
-    """Different words."""
+    """Number of distinct words."""
     words: list[tuple[str, int]]
-    """The most frequent, with their counts."""
+    """Most frequent words, with their counts."""
     categories: list[tuple[str, int]]
-    """The most frequent, with their referred objects."""
+    """Most frequent categories, with their numbers of referred objects."""
     different_categories: int
     areas: list[int]
-    """Objects in each class of AREA_EDGES."""
+    """Number of objects in each class of AREA_EDGES."""
     median_area: float
-    """Share of the picture."""
+    """Median area, as a share of the image."""
     centres: list[list[int]]
-    """Centres of boxes on a grid over the picture: rows from the top, columns from the left."""
+    """Centres of boxes on a grid over the image: rows from the top, columns from the left."""
     distractors: list[int]
-    """Objects with 0, 1, 2, … others of their category in their picture; the last counts all more too."""
+    """Objects with 0, 1, 2, … others of their category in their image; the last counts all more too."""
     targets: list[tuple[str, int]]
     """Entries that mean none, one, several objects."""
     ceilings: list[tuple[int, float]]
     """Input size → mean IoU that the true masks reach when drawn on the network's grid."""
     ceiling_objects: int
-    """How many objects the ceilings are means of."""
+    """Number of objects that the ceilings average over."""
     collages: int = 0
-    """Pictures that are collages of others, by their file names."""
+    """Number of images that are collages of others, by their file names."""
 
 
 def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> Statistics:
-    """The statistics of all pictures, which are read once; `splits` are the manifest's counts.
+    """Return the statistics of all images, which are read once; `splits` are the manifest's counts.
 
     Raises:
         InputError: a mask is damaged.
@@ -114,7 +114,7 @@ def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> 
 
 
 def referred(record: PictureRecord) -> list[ObjectRecord]:
-    """The objects that anything refers to, in their order."""
+    """Return the objects that anything refers to, in their order."""
     meant = {object_id for entry in record.entries for object_id in entry.object_ids}
     return [each for each in record.objects if each.id in meant]
 
@@ -142,7 +142,7 @@ def _classes(shares: Float64[np.ndarray, "n"]) -> Int64[np.ndarray, "classes"]:
 
 
 def _histogram(counts: Counter[int], most: int) -> list[int]:
-    """How often 0, 1, … came; the last place counts all from `most` on."""
+    """Return how often 0, 1, … occurred; the last entry counts all from `most` on."""
     longest = min(most, max(counts, default=0))
     return [
         sum(times for number, times in counts.items() if min(number, most) == place)
@@ -151,5 +151,5 @@ def _histogram(counts: Counter[int], most: int) -> list[int]:
 
 
 def _most(counts: Counter[str]) -> list[tuple[str, int]]:
-    """The most frequent; alphabetically where they are as frequent."""
+    """Return the most frequent entries; ties are in alphabetical order."""
     return sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MOST_WORDS]

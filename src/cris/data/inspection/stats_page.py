@@ -1,4 +1,4 @@
-"""The page of a data set's statistics: one HTML file that needs nothing but itself."""
+"""HTML page of a data set's statistics: one self-contained file."""
 
 import base64
 import io
@@ -28,19 +28,19 @@ class Card:
     split: str
     name: str
     targets: int
-    """Objects that are meant."""
+    """Number of target objects."""
     width: int
-    """In pixels, as the height."""
+    """Image width in pixels."""
     height: int
     picture: str
-    """With the mask lit up; a data URI."""
+    """Image with its mask highlighted, as a data URI."""
 
 
 def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
-    """Samples spread evenly over the data set.
+    """Return samples spread evenly over the data set.
 
     Raises:
-        InputError: a picture or a mask is damaged.
+        InputError: an image or a mask is damaged.
     """
     samples = dataset.samples()
     chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
@@ -51,7 +51,7 @@ def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
 
 
 def render(title: str, statistics: Statistics, cards: Sequence[Card]) -> str:
-    """The page."""
+    """Return the page."""
     edges = [f"{100 * edge:g}" for edge in AREA_EDGES]
     areas = [f"{low}–{high} %" for low, high in pairwise(edges)]
     return fill(
@@ -68,7 +68,7 @@ def render(title: str, statistics: Statistics, cards: Sequence[Card]) -> str:
 
 
 def _named(counts: Sequence[int], most: int) -> list[tuple[str, int]]:
-    """With what each place counts."""
+    """Return the counts with their labels."""
     return [(f"{place}" if place < most else f"{most} +", times) for place, times in enumerate(counts)]
 
 

@@ -1,1 +1,1 @@
-"""From samples to batches: which come when, what training does to them, the network's square."""
+"""From samples to batches: sampling order, augmentation, the network's square."""

@@ -1,10 +1,10 @@
-"""Swaps left and right in a sentence, so that it stays true of the mirrored picture."""
+"""Exchange of left and right in a sentence, so that it stays true of the mirrored image."""
 
 import re
 from typing import Literal
 
 Refusal = Literal["spelling", "not a side", "ordinal", "clock", "compass", "writing"]
-"""Why a sentence cannot be rewritten."""
+"""Reason why a sentence cannot be rewritten."""
 
 # ASCII: "ſ" would match "s" otherwise, and lose it. Every pattern below treats left and right alike, so what
 # is refused, or rewritten, is so after a swap too: this makes the rewriter its own inverse.
@@ -84,19 +84,19 @@ _WRITING = re.compile(
 
 
 def flip_sentence(sentence: str) -> str | None:
-    """The sentence with every left for a right and every right for a left; None when it is refused.
+    """Return the sentence with every left for a right and every right for a left; None when refused.
 
-    What names no side comes back as it is. Applied twice, it is the identity.
+    A sentence that names no side comes back as it is. Applied twice, the function is the identity.
     """
     return None if refusal(sentence) else _swapped(sentence)
 
 
 def refusal(sentence: str) -> Refusal | None:
-    """Why the sentence may not be true, or cannot be put, once the picture is mirrored; None when it can.
+    """Return why the sentence may be untrue, or cannot be put, of the mirrored image; None when it can.
 
     Refused are misspelt sides; "right" and "left" that may be no side ("right behind", "one left"); ordinals
     that are not counted from a named end ("the second horse"); clock positions; points of the compass; and
-    writing, which a mirrored picture does not show.
+    writing, which a mirrored image does not show.
     """
     rest = _LETTER.sub("", _WORD.sub("", _HARMLESS.sub("", sentence)))
     if (
@@ -125,7 +125,7 @@ def _swapped(sentence: str) -> str:
 
 
 def _other(side: str) -> str:
-    """The opposite word, written in the same case."""
+    """Return the opposite word, in the same case."""
     other = _SWAPS[side.lower()]
     if side.isupper():
         return other.upper()

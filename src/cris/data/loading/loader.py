@@ -1,4 +1,4 @@
-"""Batches for training: views of pictures, prepared in worker processes, at a position that can be saved."""
+"""Training batches: views of images, prepared in worker processes, at a position that can be saved."""
 
 import pickle
 import shutil
@@ -26,35 +26,35 @@ from cris.model.tokenizer import Tokenizer
 
 _SHARED_MEMORY = "/dev/shm"
 _TRIES = 32
-"""Images that may be damaged one after the other before it is the data set that is."""
+"""Number of damaged images in a row after which the data set itself counts as damaged."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """N sentences about B pictures."""
+    """N sentences about B images."""
 
     images: UInt8[Tensor, "pictures 3 height width"]
-    """RGB in the network's square, channels last in memory; `inputs` is what the network reads."""
+    """RGB images in the network's square, channels last in memory; `inputs` is what the network reads."""
     tokens: Int[Tensor, "sentences tokens"]
     image_index: Int[Tensor, "sentences"]
-    """Which of the pictures each sentence is about."""
+    """Index of the image that each sentence is about."""
     masks: Float[Tensor, "sentences 1 rows columns"]
-    """Share that each sentence's mask covers, on the grid of answers or finer."""
+    """Share of each cell that the sentence's mask covers, on the grid of answers or finer."""
     on_picture: Bool[Tensor, "pictures cells cells"]
-    """Cells of the grid of answers that lie on the picture, at least in part; the others are padding."""
+    """Cells of the grid of answers that lie on the image, at least in part; the others are padding."""
     samples: Int[Tensor, "sentences"]
-    """Index of each in the data set."""
+    """Data set index of each sample."""
 
     def to(self, device: torch.device) -> "Batch":
-        """The same on a device."""
+        """Return the batch on a device."""
         return Batch(**{name: part.to(device, non_blocking=True) for name, part in vars(self).items()})
 
     def pin_memory(self) -> "Batch":
-        """The same where a GPU can fetch it; the loader calls this."""
+        """Return the batch in memory that a GPU can fetch from; the loader calls this."""
         return Batch(**{name: part.pin_memory() for name, part in vars(self).items()})
 
     def inputs(self) -> Float[Tensor, "pictures 3 height width"]:
-        """The pictures normalised, on their device: a quarter of the bytes had to get there."""
+        """Return the images normalised on their device, to which only a quarter of the bytes had to go."""
         scale, shift = (
             torch.from_numpy(part).to(self.images.device)[:, None, None] for part in normalisation()
         )
@@ -63,7 +63,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prepared:
-    """One picture and its sentences, ready to be put into a batch."""
+    """One image and its sentences, ready to be put into a batch."""
 
     image: UInt8[np.ndarray, "size size 3"]
     tokens: Int64[np.ndarray, "sentences tokens"]
@@ -74,18 +74,18 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepare:
-    """Brings a view into the network's square and its sentences into tokens."""
+    """Preparation of a view: its image in the network's square, its sentences as tokens."""
 
     tokenizer: Tokenizer
     inference: InferenceConfig
-    """Input size, sentence length and protocol of resampling."""
+    """Input size, sentence length and resampling protocol."""
     target: Target = "area"
     transforms: Sequence[Transform] = ()
-    """Done to the view before, in this order."""
+    """Transforms applied to the view before, in this order."""
 
     @property
     def longest(self) -> int | None:
-        """Pixels that the longer side of a picture needs; None for all it has."""
+        """Return the pixels needed on an image's longer side; None for all it has."""
         if self.inference.protocol == "released":
             return None
         return round(
@@ -93,7 +93,7 @@ class Prepare:
         )
 
     def __call__(self, view: View, samples: Sequence[int], random: np.random.Generator) -> Prepared:
-        """Everything that happens to a view on the processor."""
+        """Prepare a view on the CPU, from transforms to tokens."""
         for transform in self.transforms:
             view = transform(view, random)
         size, protocol = self.inference.input_size, self.inference.protocol
@@ -117,7 +117,7 @@ def grid_mask(
     protocol: Literal["default", "released"],
     target: Target,
 ) -> Float32[np.ndarray, "cells cells"]:
-    """The mask on the grid of answers: what the loss makes of `Letterbox.apply_mask`, or the exact shares."""
+    """Return the mask on the grid of answers: `Letterbox.apply_mask` for the loss, or exact shares."""
     height, width = mask.shape
     letterbox = Letterbox(height, width, size, protocol)
     if target == "nearest":
@@ -134,7 +134,7 @@ def grid_mask(
 
 
 def collate(parts: Sequence[Prepared]) -> Batch:
-    """The batch of these pictures and all their sentences."""
+    """Return the batch of these images and all their sentences."""
     counts = [len(part.tokens) for part in parts]
     return Batch(
         images=torch.from_numpy(np.stack([part.image for part in parts])).permute(0, 3, 1, 2),
@@ -147,20 +147,20 @@ def collate(parts: Sequence[Prepared]) -> Batch:
 
 
 class Loader:
-    """Endless batches for one process of a run, from where it stands.
+    """Endless batches for one process of a run, from its current position.
 
-    What a batch holds depends on the seed and the position alone: not on the number of workers, nor on the
+    A batch's contents depend on the seed and the position alone: not on the number of workers, nor on the
     processes beside this one. The position counts what was handed out, not what workers have read ahead.
 
     Workers hand batches over in shared memory; where that is full, as in a container with Docker's 64 MB,
     through a pipe, which is slower.
 
-    An image that cannot be decoded is passed over with a warning, which it gets once: the next one of the
+    An image that cannot be decoded is skipped, with a warning the first time: the next image of the
     stream takes its place, so the batch still follows from the seed and the position alone.
     """
 
     damaged: set[str]
-    """Which images were passed over."""
+    """Names of the images that were skipped."""
 
     def __init__(
         self,
@@ -173,7 +173,7 @@ class Loader:
         rank: int = 0,
         processes: int = 1,
     ) -> None:
-        """Takes `groups` groups a batch over all processes, of which this one is number `rank`."""
+        """Take `groups` groups per batch over all processes, of which this one is number `rank`."""
         if groups < 1 or groups % processes:
             raise InputError(f"a batch must divide evenly over {processes} processes, got {groups} groups")
         self.views = _Views(dataset, prepare, stream)
@@ -185,7 +185,7 @@ class Loader:
         self.damaged = set()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches from the position on.
+        """Yield batches from the position on.
 
         Raises:
             InputError: the data set is damaged, or workers cannot be started.
@@ -220,18 +220,18 @@ class Loader:
             yield batch
 
     def pass_over(self, damaged: Sequence[DamagedImageError]) -> None:
-        """Warn of images that cannot be decoded, of each once, and count them."""
+        """Warn of images that cannot be decoded, once for each, and count them."""
         for error in damaged:
             if error.image not in self.damaged:
                 warnings.warn(f"passed over in training: {error}", stacklevel=3)
             self.damaged.add(error.image)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the run stands, and in what."""
+        """Return the run's position and everything it depends on."""
         return {"position": self.position, **self._identity()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there; the batch and the number of processes may be others.
+        """Continue from a saved state; the batch and the number of processes may differ.
 
         Raises:
             InputError: it was saved with another seed, rule or data set.
@@ -255,15 +255,15 @@ class Loader:
 
 @dataclass(frozen=True, slots=True)
 class _Loaded:
-    """One picture of a batch, and the errors of those that were to have its place."""
+    """One image of a batch, and the errors of those that it replaces."""
 
     prepared: Prepared | InputError
-    """A user's error is returned, as torch would put a traceback into one that is raised."""
+    """Prepared image, or a user's error, returned as torch would put a traceback into a raised one."""
     damaged: tuple[DamagedImageError, ...]
 
 
 class _Views(Dataset[_Loaded]):
-    """Prepared groups, each with a generator of its own."""
+    """Prepared groups, each with its own generator."""
 
     def __init__(self, dataset: Referring, prepare: Prepare, stream: Stream) -> None:
         self.dataset = dataset
@@ -271,7 +271,7 @@ class _Views(Dataset[_Loaded]):
         self.stream = stream
 
     def __getitem__(self, group: Group) -> _Loaded:
-        """Return the group, or where its picture is damaged the next one whose picture is not."""
+        """Return the group, or, where its image is damaged, the next one whose image is not."""
         damaged: list[DamagedImageError] = []
         for position in range(group.position + 1, group.position + _TRIES + 1):
             try:
@@ -302,7 +302,7 @@ def _collate(parts: Sequence[_Loaded]) -> tuple[Batch | InputError | bytes, tupl
 def _to_hand_over(batch: Batch) -> Batch | bytes:
     """Return a worker's batch in shared memory, or as bytes where that has no room.
 
-    Left to torch, a batch that finds no room is lost in a thread of the worker, and training waits for ever.
+    Left to torch, a batch without room is lost in a thread of the worker, and training waits forever.
     """
     try:
         for part in vars(batch).values():
@@ -327,7 +327,7 @@ def _tell_of_pipe(size: int) -> None:
 
 
 def _room() -> str:
-    """Return how much shared memory there is, for people."""
+    """Return the amount of shared memory, for people."""
     try:
         usage = shutil.disk_usage(_SHARED_MEMORY)
     except OSError:

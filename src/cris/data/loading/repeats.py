@@ -50,6 +50,6 @@ def whole_repeats(
 
 
 def repeats_of(dataset: Stored, threshold: float, seed: int) -> Int64[np.ndarray, "pictures"]:
-    """Return how often each image of a data set comes in an epoch."""
+    """Return how often each image of a data set occurs in an epoch."""
     picture_ids = [stored.row(index).picture_id for stored, index in dataset.rows()]
     return whole_repeats(repeat_factors(referred_categories(dataset), threshold), picture_ids, seed)

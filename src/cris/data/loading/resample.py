@@ -1,4 +1,4 @@
-"""Pictures and masks in the network's square for training: the letterbox's geometry, sooner."""
+"""Images and masks in the network's square for training: the letterbox's geometry, faster."""
 
 from functools import cache
 from typing import Literal
@@ -11,15 +11,15 @@ from cris.letterbox import CELL, MEAN_RGB, Letterbox
 from cris.masks import box_of
 
 Target = Literal["nearest", "area"]
-"""How a mask comes to the grid of answers: one pixel of each cell (as released), or the share it covers."""
+"""Resampling of a mask to the grid of answers: one pixel of each cell (as released), or the share covered."""
 
 
 def quick_square(
     image: UInt8[np.ndarray, "height width 3"], letterbox: Letterbox
 ) -> UInt8[np.ndarray, "size size 3"]:
-    """Nearly `letterbox.apply`, at under half of its time: levels differ by half of one on average.
+    """Return nearly `letterbox.apply`, in under half its time: levels differ by half of one on average.
 
-    OpenCV averages slowly over anything but 2×2 pixels. A picture that shrinks by less than half is therefore
+    OpenCV averages slowly over anything but 2×2 pixels. An image that shrinks by less than half is therefore
     interpolated at twice the size wanted, and averaged by 2×2. Others come exactly, released ones too.
     """
     height, width = image.shape[:2]
@@ -37,14 +37,14 @@ def quick_square(
 
 @cache
 def _padding(size: int) -> UInt8[np.ndarray, "size size 3"]:
-    """The square without a picture."""
+    """Return the square without an image."""
     return np.full((size, size, 3), np.round(255 * np.array(MEAN_RGB)), dtype=np.uint8)
 
 
 def cell_shares(
     mask: Bool[np.ndarray, "height width"], rows: int, columns: int
 ) -> Float32[np.ndarray, "rows columns"]:
-    """The share of each cell that the mask covers, exactly; the picture is divided evenly into cells."""
+    """Return the exact share of each cell that the mask covers; the image is divided evenly into cells."""
     height, width = mask.shape
     shares = np.zeros((rows, columns), dtype=np.float32)
     box = box_of(mask)
@@ -67,7 +67,7 @@ def cell_shares(
 def _edges(
     first: int, last: int, length: int, cells: int
 ) -> tuple[slice, Int64[np.ndarray, "edges"], Float64[np.ndarray, "edges"]]:
-    """The cells with some of these pixels, and their edges: pixels after the first, and a share of one."""
+    """Return the cells with some of these pixels, and their edges as pixels after the first and a share."""
     start, stop = first * cells // length, -(-last * cells // length)
     places = (np.arange(start, stop + 1) * (length / cells)).clip(first, last) - first
     whole = np.minimum(places.astype(np.int64), last - first - 1)

@@ -1,4 +1,4 @@
-"""Which samples a training run sees, in what order: decided by a seed, at any position, for any process."""
+"""Sampling order of a training run: decided by a seed, at any position, for any process."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from cris.data.samples import SampleIndex
 from cris.errors import InputError
 
 Rule = Literal["one sentence per object", "all sentences", "k sentences per picture"]
-"""What an epoch holds, see `epoch_groups`."""
+"""Contents of an epoch, see `epoch_groups`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Samples of one picture that share one reading of it."""
+    """Samples of one image that share one reading of it."""
 
     position: int
-    """In the stream of all epochs; with the seed it decides every random choice about the group."""
+    """Position in the stream of all epochs; with the seed it decides every random choice about the group."""
     samples: tuple[int, ...]
     """Indices in the data set."""
 
@@ -32,14 +32,14 @@ def epoch_groups(
     epoch: int,
     repeats: Int64[np.ndarray, "pictures"] | None = None,
 ) -> Int64[np.ndarray, "groups sentences"]:
-    """The samples of an epoch, a row for each group, in their shuffled order.
+    """Return the samples of an epoch, a row for each group, in shuffled order.
 
     one sentence per object: of each object another one at random (as released; `sentences` must be 1).
     all sentences: each once (`sentences` must be 1).
-    k sentences per picture: of each picture `sentences` at random, different ones while it has them and
-        always as many, because BatchNorm's statistics then weigh every picture alike.
+    k sentences per picture: of each image `sentences` at random, different ones while it has them and
+        always as many, because BatchNorm's statistics then weigh every image alike.
 
-    With `repeats`, the groups of each picture come that often, with other sentences while there are.
+    With `repeats`, the groups of each image come that often, with other sentences while there are.
     """
     random = np.random.default_rng((seed, epoch))
     times = _times(index, rule, repeats)
@@ -58,7 +58,7 @@ def epoch_groups(
 def _times(
     index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "pictures"] | None
 ) -> Int64[np.ndarray, "owners"]:
-    """Return how often each sample, object or picture comes in an epoch, as the rule has it."""
+    """Return how often each sample, object or image occurs in an epoch, as the rule has it."""
     starts = np.arange(len(index))
     if rule != "all sentences":
         owner = index.entry if rule == "one sentence per object" else index.picture
@@ -88,7 +88,7 @@ class Stream:
         collages: int = 0,
         collage_share: float = 0.0,
     ) -> None:
-        """Takes how often each picture comes in an epoch, and how many collages follow the samples."""
+        """Take how often each image occurs in an epoch, and how many collages follow the samples."""
         if sentences < 1 or (sentences > 1 and rule != "k sentences per picture"):
             raise InputError(f"{rule} takes at least one sentence at a time, one of them, got {sentences}")
         if not len(index):
@@ -110,11 +110,11 @@ class Stream:
 
     @property
     def groups_per_epoch(self) -> int:
-        """One for each object, sentence or picture, as the rule has it, as often as it is repeated."""
+        """Return the number of groups: one per object, sentence or image, by the rule, times its repeats."""
         return self._groups_per_epoch
 
     def group(self, position: int) -> Group:
-        """The group at that place of the stream."""
+        """Return the group at that position of the stream."""
         if self._is_collage(position):
             return Group(position, (len(self.index) + position % self.collages,) * self.sentences)
         epoch, place = divmod(position, self.groups_per_epoch)
@@ -124,7 +124,7 @@ class Stream:
         return Group(position, tuple(self._groups[place].tolist()))
 
     def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[Group]]:
-        """From a position on, this process's part of batches of `groups` groups over all processes."""
+        """Yield, from a position on, this process's part of batches of `groups` groups over all processes."""
         share = groups // processes
         while True:
             first = position + rank * share

@@ -1,4 +1,4 @@
-"""What training does to a view of a picture: crops, mirrors, changes colours; the sentence stays true."""
+"""Training augmentation of a view: crops, mirroring, colour changes; the sentences stay true."""
 
 import re
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from cris.errors import InputError
 from cris.masks import box_of
 
 Transform = Callable[[View, np.random.Generator], View]
-"""Draws what it needs from the generator, which belongs to the view alone."""
+"""Function of a view and its own generator, from which it draws what it needs."""
 
 SMALLEST_SHARE = 0.5
-"""Of each side, that a crop may leave: pictures are decoded with that many more pixels."""
+"""Least share of each side that a crop may leave: images are decoded with that many more pixels."""
 
 # what may not be there any more, or not be there but elsewhere, once a border is cut off
 _DEPENDS_ON_BORDERS = re.compile(
@@ -29,23 +29,23 @@ _DEPENDS_ON_BORDERS = re.compile(
 
 @dataclass(frozen=True)
 class CropAroundTargets:
-    """Cuts borders off, never any part of what the sentences mean.
+    """Random crop that never removes any part of what the sentences mean.
 
-    Left alone are pictures of which a sentence counts, or names a part, such as the middle.
+    Images are left alone if a sentence counts, or names a part of the image, such as the middle.
     """
 
     smallest: float = 0.6
     """Least share of each side that is kept; more where the targets need it."""
 
     def __post_init__(self) -> None:
-        """Refuses shares for which pictures are not decoded large enough."""
+        """Refuse shares for which images are not decoded large enough."""
         if not SMALLEST_SHARE <= self.smallest <= 1:
             raise InputError(
                 f"smallest must be a share of the sides from {SMALLEST_SHARE} to 1, got {self.smallest}"
             )
 
     def __call__(self, view: View, random: np.random.Generator) -> View:
-        """The same share of both sides, so that shapes stay; whole pixels of the image."""
+        """Crop the same share of both sides, so that shapes stay; whole pixels of the image."""
         share, across, down = random.uniform(self.smallest, 1), *random.random(2)
         if any(map(_DEPENDS_ON_BORDERS.search, view.sentences)):
             return view
@@ -63,12 +63,12 @@ class CropAroundTargets:
 
 @dataclass(frozen=True)
 class HorizontalFlip:
-    """Mirrors the picture and swaps left and right in its sentences; not when one of them cannot be."""
+    """Mirroring of the image with left and right swapped in its sentences, if all of them allow it."""
 
     probability: float = 0.5
 
     def __call__(self, view: View, random: np.random.Generator) -> View:
-        """The mirrored view, or the view."""
+        """Return the mirrored view, or the view."""
         if random.random() >= self.probability:
             return view
         flipped = [flip_sentence(sentence) for sentence in view.sentences]
@@ -85,15 +85,15 @@ class HorizontalFlip:
 
 @dataclass(frozen=True)
 class ColourJitter:
-    """Changes brightness, contrast and saturation; not the hue, which sentences name."""
+    """Change of brightness, contrast and saturation; not of the hue, which sentences name."""
 
     brightness: float = 0.2
-    """Largest share by which it goes up or down."""
+    """Largest share by which brightness goes up or down."""
     contrast: float = 0.2
     saturation: float = 0.2
 
     def __call__(self, view: View, random: np.random.Generator) -> View:
-        """Three shares, each drawn evenly."""
+        """Apply three factors, each drawn uniformly."""
         brightness, contrast, saturation = (
             1 + random.uniform(-most, most) for most in (self.brightness, self.contrast, self.saturation)
         )
@@ -113,7 +113,7 @@ def _coloured(
 
 
 def _bounds(view: View) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of all targets, in pixels of the masks; any place when there are none."""
+    """Return left, top, right and bottom of all targets, in mask pixels; any position if there are none."""
     boxes = [box for box in map(box_of, view.masks) if box is not None]
     if not boxes:
         return 0, 0, 0, 0
@@ -122,7 +122,7 @@ def _bounds(view: View) -> tuple[int, int, int, int]:
 
 
 def _window(length: int, share: float, first: int, last: int, where: float) -> slice:
-    """That share of a side, or more to hold `first` to `last` when there is something; 0 ≤ where < 1."""
+    """Return that share of a side, or more to hold `first` to `last` if there is something; 0 ≤ where < 1."""
     kept = max(1, round(share * length), last - first)
     if last <= first:
         low, high = 0, length - kept

@@ -1,4 +1,4 @@
-"""Scenes: rendered pictures with referring expressions and exact masks, made from an index and a seed."""
+"""Scenes: rendered images with referring expressions and exact masks, made from an index and a seed."""
 
 from cris.data.scenes.grammar import KINDS
 from cris.data.scenes.records import Expression, Scene, SceneKnobs, SceneObject, SceneSample

@@ -1,4 +1,4 @@
-"""Random draws that stay the same for ever."""
+"""Random draws that stay the same forever."""
 
 import hashlib
 import random
@@ -22,23 +22,23 @@ class Draws:
         self._next = random.Random(_key(key)).random
 
     def chance(self, share: float) -> bool:
-        """True in `share` (0 to 1) of the draws."""
+        """Return True in `share` (0 to 1) of the draws."""
         return self._next() < share
 
     def between(self, low: float, high: float) -> float:
-        """A number from `low` to `high`."""
+        """Return a number from `low` to `high`."""
         return low + (high - low) * self._next()
 
     def below(self, count: int) -> int:
-        """An integer from 0 to `count` - 1."""
+        """Return an integer from 0 to `count` - 1."""
         return int(self._next() * count)
 
     def pick(self, options: Sequence[T]) -> T:
-        """One of the options, each as likely."""
+        """Return one of the options, each equally likely."""
         return options[int(self._next() * len(options))]
 
     def weighted(self, options: Sequence[T], weights: Sequence[int | float]) -> T:
-        """One of the options, as likely as its weight is large."""
+        """Return one of the options with probability proportional to its weight."""
         left = self._next() * sum(weights)
         for option, weight in zip(options, weights, strict=True):
             left -= weight
@@ -47,12 +47,12 @@ class Draws:
         return options[-1]
 
     def shuffled(self, options: Sequence[T]) -> list[T]:
-        """The options in a random order."""
+        """Return the options in random order."""
         rest = list(options)
         return [rest.pop(self.below(len(rest))) for _ in range(len(rest))]
 
 
 def noise_bytes(count: int, *key: str | int) -> UInt8[np.ndarray, "count"]:
-    """Evenly spread bytes: raw bits of Philox, low byte first on every machine."""
+    """Return evenly distributed bytes: raw bits of Philox, low byte first on every machine."""
     raw = np.random.Philox(key=_key(key)).random_raw((count + 7) // 8)
     return raw.astype("<u8", copy=False).view(np.uint8)[:count]

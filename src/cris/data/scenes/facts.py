@@ -1,4 +1,4 @@
-"""What holds in a layout: which objects share which attributes, and how they lie to one another."""
+"""Facts of a layout: which objects share which attributes, and how they lie relative to one another."""
 
 import math
 from collections.abc import Iterator
@@ -11,27 +11,27 @@ from cris.data.scenes.layout import TARGET_VISIBLE, Layout
 Box = tuple[float, float, float, float]
 
 RELATION_GAP = 0.08
-"""Centres of "left of" and its like lie at least this apart; all lengths are shares of the side."""
+"""Least distance of centres for "left of" and the like; all lengths are shares of the side."""
 NO_GAP = 0.02
-"""From here on, nobody would say it."""
+"""Distance of centres up to which nobody would say it."""
 CLEAR_SLOPE, NO_SLOPE = 0.9, 2.0
 """Sideways share of the distance up to which a direction clearly holds, from which it clearly does not."""
 NEAR_GAP, FAR_GAP = 0.05, 0.15
 """Gap between boxes up to which objects are next to each other, from which they are not."""
 ORDER_GAP = 0.04
-"""Neighbours in an order lie at least this apart."""
+"""Least distance of neighbours in an order."""
 NEAREST_GAP = 0.06
 REGION_GAP = 0.04
 """Distance from the middle at which an object is clearly on one side."""
 AREA_RATIO = 1.25
-"""Objects ordered by size differ by at least this in area, too."""
+"""Least ratio of the areas of objects ordered by size."""
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "above": (1, -1), "below": (1, 1)}
 SIDES = {"left": (0, 1), "right": (0, -1), "top": (1, 1), "bottom": (1, -1)}
-"""Axis, and the sign that makes an order start at this side."""
+"""Side → axis, and the sign that makes an order start at that side."""
 
 
 def members(objects: int) -> Iterator[int]:
-    """Indices of the set bits."""
+    """Yield the indices of the set bits."""
     while objects:
         lowest = objects & -objects
         yield lowest.bit_length() - 1
@@ -39,7 +39,7 @@ def members(objects: int) -> Iterator[int]:
 
 
 def is_single(objects: int) -> bool:
-    """Whether exactly one bit is set."""
+    """Check whether exactly one bit is set."""
     return objects != 0 and objects & (objects - 1) == 0
 
 
@@ -67,11 +67,11 @@ class Facts:
         self._related: dict[tuple[str, int], tuple[int, int]] = {}
 
     def having(self, attribute: str, value: str) -> int:
-        """Objects with this value of "category", "colour", "texture" or "size"."""
+        """Return the objects with this value of "category", "colour", "texture" or "size"."""
         return self.shared.get((attribute, value), 0)
 
     def related(self, relation: str, anchor: int) -> tuple[int, int]:
-        """Objects that clearly are, and objects that may be, in this relation to the anchor."""
+        """Return the objects clearly in this relation to the anchor, and those that may be."""
         key = relation, anchor
         if key not in self._related:
             yes = maybe = 0
@@ -107,7 +107,7 @@ class Facts:
         return math.sqrt(across * across + down * down)
 
     def nearest(self, objects: int, anchor: int) -> int:
-        """The one of the objects that is clearly nearest to the anchor, as a set; empty when none is."""
+        """Return the object clearly nearest to the anchor, as a set; empty when there is none."""
         rest = list(members(objects & ~(1 << anchor)))
         reach = [max(self._distance(index, anchor, centres) for centres in self._centres) for index in rest]
         if not rest:
@@ -128,7 +128,7 @@ class Facts:
         return math.sqrt(across * across + down * down)
 
     def order(self, objects: int, side: str) -> list[int]:
-        """Objects counted from a side; empty when two of them lie too close to be told apart."""
+        """Return the objects counted from a side; empty when two of them are too close to tell apart."""
         axis, sign = SIDES[side]
         whole, seen = self._centres
         ranked = sorted(members(objects), key=lambda index: sign * whole[index][axis])
@@ -138,7 +138,7 @@ class Facts:
         return ranked
 
     def farthest(self, objects: int, side: str) -> int:
-        """The object clearly farthest towards a side, as a set; empty when there is none."""
+        """Return the object clearly farthest towards a side, as a set; empty when there is none."""
         axis, sign = SIDES[side]
         whole, seen = self._centres
         best = min(members(objects), key=lambda index: sign * whole[index][axis])
@@ -148,7 +148,7 @@ class Facts:
         return 1 << best
 
     def within(self, objects: int, side: str) -> int:
-        """The only one of the objects on a side of the picture, as a set; empty when unclear."""
+        """Return the only object on a side of the image, as a set; empty when unclear."""
         axis, sign = SIDES[side]
         inside = 0
         for index in members(objects):
@@ -160,9 +160,9 @@ class Facts:
         return inside if is_single(inside) else 0
 
     def by_size(self, objects: int, size: str, place: int) -> int:
-        """The object at a place (from 0) in the order of size, as a set; `size` is where it starts.
+        """Return the object at a position (from 0) in the order of size, as a set; `size` is where it starts.
 
-        Every place up to it must be held by one object alone, a size class apart from the next.
+        Every position up to it must be held by one object alone, a size class apart from the next.
         """
         classes = ("small", "medium", "large") if size == "small" else ("large", "medium", "small")
         groups = [objects & self.having("size", name) for name in classes]
@@ -179,7 +179,7 @@ class Facts:
 
 
 def _seen_box(layout: Layout, index: int) -> Box:
-    """Box of what shows of an object."""
+    """Return the box of an object's visible part."""
     patch = layout.patches[index]
     height, width = patch.solid.shape
     side = layout.owner.shape[0]

@@ -13,15 +13,15 @@ STANDARD_KINDS = (
 KINDS = (*STANDARD_KINDS, "no_target", "plural", "ambiguous")
 """Kinds of expression; the last three exist only where a knob asks for them."""
 KIND_WEIGHTS = (30, 29, 11, 16, 11, 18, 12, 8)
-"""Chosen so that, scenes that lack a kind included, the shares of docs/scenes.md come out."""
+"""Weights of kinds, chosen so that the shares of docs/scenes.md come out although scenes may lack a kind."""
 LONGEST = 16
-"""Words."""
+"""Largest number of words of a sentence."""
 Draft = tuple[str, int] | None
 """A sentence and the set of objects that it fits."""
 
 
 class Grammar:
-    """Makes sentences about one layout and those of its objects that may be targets."""
+    """Generator of sentences about one layout and those of its objects that may be targets."""
 
     def __init__(self, facts: Facts, targets: int, draws: Draws) -> None:
         self.facts = facts
@@ -43,7 +43,7 @@ class Grammar:
         }
 
     def standard(self) -> tuple[str, str, int] | None:
-        """Kind, sentence and the one object it fits; None when nothing can be said."""
+        """Return kind, sentence and the one object it fits; None when nothing can be said."""
         kinds, weights = list(STANDARD_KINDS), list(KIND_WEIGHTS)
         while kinds:
             kind = self.draws.weighted(kinds, weights)
@@ -55,7 +55,7 @@ class Grammar:
         return None
 
     def of_kind(self, kind: str) -> Draft:
-        """A sentence of one kind about a possible target (or several), None when the scene has none."""
+        """Return a sentence of one kind about one or more possible targets; None when the scene has none."""
         tries = 1 if kind in ("category", "attribute", "size") else 4
         for target in self.draws.shuffled(list(members(self.targets))):
             for _ in range(tries):
@@ -148,7 +148,7 @@ class Grammar:
         return list(members(self.facts.clear & ~(1 << target) & ~also_not))
 
     def _picked_by_relation(self, relation: str, objects: int, anchor: int) -> int:
-        """The one of the objects in this relation to the anchor, as a set; empty when unclear."""
+        """Return the one object in this relation to the anchor, as a set; empty when unclear."""
         if relation == "nearest":
             return self.facts.nearest(objects, anchor)
         yes, maybe = self.facts.related(relation, anchor)
@@ -191,7 +191,7 @@ class Grammar:
         return f"{phrase} {self._related_to(relation, reference, 0.1)}", 1 << target
 
     def _singled_out(self, anchor: int, target: int) -> str | None:
-        """A noun phrase for an anchor that takes a superlative or another object to find."""
+        """Return a noun phrase for an anchor that only a superlative or another object can identify."""
         description = self.phrases.shared(anchor)
         if description is None:
             return None

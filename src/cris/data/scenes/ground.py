@@ -1,4 +1,4 @@
-"""Grounds: gradients, blotches, grain, tiles and weave in muted tones."""
+"""Backgrounds: gradients, blotches, grain, tiles and weave in muted tones."""
 
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ WEIGHT_STEPS = 64
 
 @lru_cache(maxsize=64)
 def _interpolation(side: int, points: int) -> Float[np.ndarray, "side points"]:
-    """Weights that bring `points` values to `side` pixels along smooth steps."""
+    """Return weights that interpolate `points` values to `side` pixels along smooth steps."""
     weights = np.zeros((side, points), dtype=np.float32)
     for pixel in range(side):
         place = (pixel + 0.5) / side * (points - 1)
@@ -34,12 +34,12 @@ def _interpolation(side: int, points: int) -> Float[np.ndarray, "side points"]:
 
 @lru_cache(maxsize=8)
 def axis(side: int) -> Float[np.ndarray, "side"]:
-    """Pixel centres as shares of the side."""
+    """Return pixel centres as shares of the side."""
     return (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side)
 
 
 def value_noise(side: int, rows: int, columns: int, *key: str | int) -> Plane:
-    """Smooth noise, 0 to 1, from a coarse grid of random values."""
+    """Return smooth noise, 0 to 1, from a coarse grid of random values."""
     grid = noise_bytes(rows * columns, *key).reshape(rows, columns).astype(np.float32)
     sums = _interpolation(side, rows) @ grid @ _interpolation(side, columns).T
     noise: Plane = sums * np.float32(1 / (255 * WEIGHT_STEPS * WEIGHT_STEPS))
@@ -47,13 +47,13 @@ def value_noise(side: int, rows: int, columns: int, *key: str | int) -> Plane:
 
 
 def _waves(side: int, period: float, phase: float) -> Float[np.ndarray, "side"]:
-    """Triangle wave, 0 to 1, of a period that is a share of the side."""
+    """Return a triangle wave, 0 to 1, with a period that is a share of the side."""
     place = axis(side) / np.float32(period) + np.float32(phase)
     return np.abs(2 * (place - np.floor(place)) - 1)
 
 
 def _pattern(side: int, draws: Draws, key: tuple[str | int, ...]) -> Plane:
-    """Where the ground takes its second tone, 0 to 1."""
+    """Return the share of the ground's second tone at each pixel, 0 to 1."""
     kind = draws.weighted(PATTERNS, (18, 14, 24, 18, 13, 13))
     across, down = axis(side)[None, :], axis(side)[:, None]
     plane: Plane
@@ -86,7 +86,7 @@ def _pattern(side: int, draws: Draws, key: tuple[str | int, ...]) -> Plane:
 
 
 def draw_ground(side: int, draws: Draws, *key: str | int) -> Float[np.ndarray, "3 side side"]:
-    """The ground's colours, 0 to 255."""
+    """Return the ground's colours, 0 to 255."""
     base = draws.pick(TONES)
     change = draws.between(14.0, 44.0) * (1 if draws.chance(0.5) else -1)
     pattern = _pattern(side, draws, key)

@@ -1,4 +1,4 @@
-"""Which objects a scene has and where they lie."""
+"""Layout of a scene: its objects and their positions."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,33 +10,33 @@ from cris.data.scenes.draws import Draws
 from cris.data.scenes.shapes import CATEGORIES, Patch, draw_outline
 
 REFERENCE_SIDE = 160
-"""Layout and sentences are decided on a grid of this side, so they do not depend on the picture's size."""
+"""Side of the grid on which layout and sentences are decided, independently of the image's size."""
 LEAST_VISIBLE = 0.35
-"""No object shows less than this share of itself in the standard splits."""
+"""Least visible share of any object in the standard splits."""
 TARGET_VISIBLE = 0.6
-"""Targets, and the objects they are found by, show at least this share."""
+"""Least visible share of targets, and of the objects they are found by."""
 
 COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "pink", "white", "black")
 SIZES = ("small", "medium", "large")
 TEXTURES = ("plain", "striped", "dotted", "checkered")
 DIAMETERS = {"small": (22 / 160, 27 / 160), "medium": (34 / 160, 42 / 160), "large": (50 / 160, 62 / 160)}
-"""Shares of the picture's side; classes lie at least 0.043 apart."""
+"""Range of diameters by size, as shares of the image's side; classes lie at least 0.043 apart."""
 
 COUNTS, COUNT_WEIGHTS = tuple(range(2, 11)), (5, 17, 22, 21, 15, 8, 5, 4, 3)
 LARGE_WEIGHT = {2: 34, 3: 32, 4: 28, 5: 22, 6: 17, 7: 12, 8: 9, 9: 7, 10: 5}
 CATEGORY_POOLS, CATEGORY_POOL_WEIGHTS = (1, 2, 3, 4, 6), (7, 31, 32, 18, 12)
 COLOUR_POOLS, COLOUR_POOL_WEIGHTS = (2, 3, 4, 6), (25, 35, 25, 15)
 QUARTER_TURNS = {"arrow": 4, "crescent": 4}
-"""Kinds that point somewhere, and into how many directions."""
+"""Kinds that point somewhere, and their number of directions."""
 TURN_JITTER = math.radians(13)
 EDGE_SHARE = 0.545
-"""Centres are drawn this share of the diameter away from the edges; nearly all outlines then fit."""
+"""Distance of centres from the edges, as a share of the diameter; nearly all outlines then fit."""
 PLACING_TRIES = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One object of a layout; lengths are shares of the picture's side."""
+    """An object of a layout; lengths are shares of the image's side."""
 
     category: str
     colour: str
@@ -46,25 +46,25 @@ class Item:
     y: float
     diameter: float
     angle: float
-    """Turn in radians, clockwise."""
+    """Rotation in radians, clockwise."""
     phase: tuple[float, float]
-    """Where the texture starts, in periods."""
+    """Offset of the texture's start, in periods."""
     is_pale: bool
-    """Whether the texture's second tone is lighter (else darker) than the colour."""
+    """True if the texture's second tone is lighter, False if darker, than the colour."""
 
     def draw(self, side: int) -> Patch:
-        """Its outline in a picture of `side` pixels."""
+        """Draw its outline in an image of `side` pixels."""
         return draw_outline(self.category, self.x * side, self.y * side, self.diameter * side, self.angle)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Objects from back to front, with what is seen of them on the reference grid."""
+    """Objects from back to front, with their visible parts on the reference grid."""
 
     items: tuple[Item, ...]
     patches: tuple[Patch, ...]
     owner: Int[np.ndarray, "160 160"]
-    """Index of the object seen at each pixel, -1 for the ground."""
+    """Index of the visible object at each pixel, -1 for the ground."""
     visibility: tuple[float, ...]
 
 
@@ -85,7 +85,7 @@ class _Table:
         self.owner = np.full((REFERENCE_SIDE, REFERENCE_SIDE), -1, dtype=np.int8)
 
     def seen_below(self, patch: Patch, left: int, top: int) -> list[int]:
-        """Pixels that each object would still show below `patch` laid at (left, top)."""
+        """Return the pixels that each object would still show below `patch` laid at (left, top)."""
         height, width = patch.solid.shape
         hidden = self.owner[top : top + height, left : left + width][patch.solid]
         lost = np.bincount(hidden + 1, minlength=len(self.items) + 1)[1:]
@@ -196,7 +196,7 @@ def _is_within(item: Item, other: Item, distance: float) -> bool:
 
 
 def _moved(item: Item, patch: Patch, right: int, down: int) -> tuple[Item, Patch] | None:
-    """The object and its patch moved by whole reference pixels; None when that leaves the picture."""
+    """Return the object and its patch moved by whole reference pixels; None when that leaves the image."""
     left, top = patch.left + right, patch.top + down
     height, width = patch.solid.shape
     if left < 1 or top < 1 or left + width >= REFERENCE_SIDE or top + height >= REFERENCE_SIDE:

@@ -1,4 +1,4 @@
-"""Descriptions of objects by their attributes, and the noun phrases that say them."""
+"""Descriptions of objects by their attributes, and the noun phrases that express them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ATTRIBUTE_SETS: tuple[tuple[str, ...], ...] = (
     ("colour", "texture"), ("colour", "size"), ("texture", "size"), ("colour", "texture", "size"),
 )  # fmt: skip
 NATURAL = {(True, 0): 6.0, (True, 1): 3.0, (True, 2): 0.7, (False, 0): 0.5, (False, 1): 0.8, (False, 2): 0.25}
-"""How readily a description is used, by whether it names the category and its number of attributes."""
+"""Weight of a description by whether it names the category and by its number of attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +26,12 @@ class Description:
 
     @property
     def weight(self) -> float:
-        """How readily it is used."""
+        """Return how readily it is used."""
         return NATURAL.get((self.names_category, len(self.attributes)), 0.15)
 
 
 class Phrases:
-    """Describes the objects of one layout."""
+    """Descriptions of the objects of one layout."""
 
     def __init__(self, facts: Facts, draws: Draws) -> None:
         self._facts = facts
@@ -39,7 +39,7 @@ class Phrases:
         self._descriptions: dict[int, list[Description]] = {}
 
     def about(self, target: int) -> list[Description]:
-        """All descriptions of an object, shorter ones first."""
+        """Return all descriptions of an object, shorter ones first."""
         if target not in self._descriptions:
             item, found = self._facts.items[target], []
             for attributes in ATTRIBUTE_SETS:
@@ -53,18 +53,18 @@ class Phrases:
         return self._descriptions[target]
 
     def choose(self, target: int, accepts: Callable[[Description], bool]) -> Description | None:
-        """One of the accepted descriptions of an object, natural ones more often."""
+        """Return one of the accepted descriptions of an object, natural ones more often."""
         fitting = [description for description in self.about(target) if accepts(description)]
         if not fitting:
             return None
         return self._draws.weighted(fitting, [description.weight for description in fitting])
 
     def shared(self, target: int, without: str = "") -> Description | None:
-        """A description that the object shares with others."""
+        """Return a description that the object shares with others."""
         return self.choose(target, lambda d: not is_single(d.objects) and without not in d.attributes)
 
     def is_shortest(self, description: Description) -> bool:
-        """Whether it fits one object, and no longer does when an attribute is left out."""
+        """Check that it fits one object, and no longer does when an attribute is left out."""
         if not is_single(description.objects):
             return False
         mine = set(description.attributes)
@@ -76,11 +76,11 @@ class Phrases:
         )
 
     def unique(self, target: int) -> Description | None:
-        """A shortest description that fits this object alone."""
+        """Return a shortest description that fits this object alone."""
         return self.choose(target, lambda d: self.is_shortest(d) and len(d.attributes) <= 2)
 
     def is_one_longer(self, description: Description) -> bool:
-        """Whether leaving out one attribute still tells which object is meant."""
+        """Check whether leaving out one attribute still tells which object is meant."""
         return description.names_category and any(
             self.is_shortest(other)
             and other.names_category
@@ -90,7 +90,7 @@ class Phrases:
         )
 
     def adjective(self, attribute: str, value: str) -> str:
-        """One of the words for a value of "colour", "texture" or "size"."""
+        """Return one of the words for a value of "colour", "texture" or "size"."""
         return self._draws.pick(words.ADJECTIVES[attribute][value])
 
     def _noun(self, description: Description) -> str:
@@ -99,7 +99,7 @@ class Phrases:
         return self._draws.pick(words.GENERIC_NOUNS)
 
     def noun_phrase(self, description: Description, *, clauses: bool = False, many: bool = False) -> str:
-        """A noun phrase without its article."""
+        """Return a noun phrase without its article."""
         item, before, after = self._facts.items[description.of], [], []
         attributes = list(description.attributes)
         if "size" in attributes:
@@ -118,10 +118,10 @@ class Phrases:
         return " ".join([*before, words.plural(noun) if many else noun, *after])
 
     def with_article(self, phrase: str) -> str:
-        """The phrase, most often with "the"."""
+        """Return the phrase, most often with "the"."""
         return f"{self._draws.pick(words.ARTICLES)} {phrase}".strip()
 
     def anchor(self, description: Description) -> str:
-        """The noun phrase that a relation refers to, most often with its article."""
+        """Return the noun phrase that a relation refers to, most often with its article."""
         phrase = self.noun_phrase(description)
         return f"the {phrase}" if self._draws.chance(0.85) else phrase

@@ -1,4 +1,4 @@
-"""What a scene is made of: objects, expressions, samples, and the knobs that change them."""
+"""Records of scenes: objects, expressions, samples, and the knobs that change them."""
 
 from dataclasses import dataclass
 
@@ -10,21 +10,21 @@ from cris.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class SceneKnobs:
-    """What the standard splits leave out; shares are of expressions, 0 to 1."""
+    """Options that the standard splits leave out; shares are of expressions, 0 to 1."""
 
     ambiguous: float = 0.0
-    """Share whose sentence fits two objects or more, the target being one of them."""
+    """Share of expressions whose sentence fits two objects or more, the target being one of them."""
     mislabelled: float = 0.0
-    """Share whose target is another object than the one the sentence says."""
+    """Share of expressions whose target is another object than the one the sentence describes."""
     no_target: float = 0.0
-    """Share whose sentence fits nothing."""
+    """Share of expressions whose sentence fits nothing."""
     several_targets: float = 0.0
-    """Share that means all of two objects or more."""
+    """Share of expressions that mean all of two objects or more."""
     occluded: tuple[float, float] | None = None
     """Range of the targets' visible share, for example (0.1, 0.6)."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be drawn."""
+        """Raise an error for options that cannot be drawn."""
         shares = (self.ambiguous, self.mislabelled, self.no_target, self.several_targets)
         if min(shares) < 0 or sum(shares) > 1 + 1e-9:
             raise InputError(f"shares must be at least 0 and sum to at most 1, got {shares}")
@@ -34,15 +34,15 @@ class SceneKnobs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneObject:
-    """One object of a scene, as it is seen."""
+    """An object of a scene and its visible part."""
 
     category: str
     colour: str
     size: str
-    """"small", "medium" or "large"."""
+    """Size class: "small", "medium" or "large"."""
     texture: str
     mask: Bool[np.ndarray, "height width"]
-    """Its visible pixels."""
+    """Mask of its visible pixels."""
     box: tuple[int, int, int, int]
     """Box of the visible pixels: left, top, right, bottom, the last two just outside."""
     visibility: float
@@ -51,7 +51,7 @@ class SceneObject:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """One sentence about a scene."""
+    """A sentence about a scene."""
 
     sentence: str
     kind: str
@@ -63,14 +63,14 @@ class Expression:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """One picture and what can be said about it."""
+    """An image and its expressions."""
 
     image: UInt8[np.ndarray, "height width 3"]
     objects: tuple[SceneObject, ...]
     expressions: tuple[Expression, ...]
 
     def mask(self, expression: Expression) -> Bool[np.ndarray, "height width"]:
-        """The visible pixels of an expression's targets."""
+        """Return the visible pixels of an expression's targets."""
         mask = np.zeros(self.image.shape[:2], dtype=bool)
         for target in expression.targets:
             mask |= self.objects[target].mask
@@ -79,7 +79,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SceneSample:
-    """One picture, one sentence, one mask."""
+    """An image, a sentence and its mask."""
 
     image: UInt8[np.ndarray, "height width 3"]
     sentence: str
@@ -88,6 +88,6 @@ class SceneSample:
     objects: tuple[SceneObject, ...]
     targets: tuple[int, ...]
     fitting: tuple[int, ...]
-    """Objects that the sentence truly fits."""
+    """Indices of the objects that the sentence truly fits."""
     visibility: float
     """Mean visible share of the targets, 1 when there is none."""

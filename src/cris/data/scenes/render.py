@@ -1,4 +1,4 @@
-"""From a layout to a picture: ground, light, shadows, textures, sensor noise."""
+"""Rendering of a layout: ground, light, shadows, textures, sensor noise."""
 
 import math
 from dataclasses import dataclass
@@ -27,29 +27,29 @@ RGB = {
     "black": (34, 34, 38),
 }
 PERIODS = {"small": 0.044, "medium": 0.058, "large": 0.075}
-"""Period of textures by size of object, shares of the side."""
+"""Period of textures by object size, as a share of the side."""
 BLUR = 0.032
-"""Width of one shadow blur, share of the side."""
+"""Width of one shadow blur, as a share of the side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Light:
-    """Where light comes from (unit vector, y down) and how it acts."""
+    """Direction of light (unit vector, y down) and its effects."""
 
     x: float
     y: float
     falloff: float
-    """Change of the ground's brightness across the picture."""
+    """Change of the ground's brightness across the image."""
     shade: float
     """Change of an object's brightness from its bright to its dark side."""
     shadow: float
-    """How much of the light a shadow takes."""
+    """Share of the light that a shadow takes."""
     reach: float
-    """How far shadows fall, share of the side."""
+    """Length of shadows, as a share of the side."""
 
 
 def draw_light(draws: Draws) -> Light:
-    """A light from above the horizon of the picture."""
+    """Draw a light from above the horizon of the image."""
     angle = draws.between(math.radians(195), math.radians(345))
     return Light(
         x=round(math.cos(angle), 4),
@@ -64,7 +64,7 @@ def draw_light(draws: Draws) -> Light:
 def render(
     items: tuple[Item, ...], patches: tuple[Patch, ...], side: int, draws: Draws, *key: str | int
 ) -> UInt8[np.ndarray, "side side 3"]:
-    """Draw the objects from back to front on a ground; RGB."""
+    """Draw the objects from back to front on a ground, and return an RGB image."""
     light = draw_light(draws)
     canvas = draw_ground(side, draws, *key)
     across, down = axis(side)[None, :] - np.float32(0.5), axis(side)[:, None] - np.float32(0.5)
@@ -83,7 +83,7 @@ def render(
 
 
 def _blurred(plane: UInt8[np.ndarray, "height width"], width: int) -> UInt8[np.ndarray, "height width"]:
-    """Box blur through whole sums, which no order of adding changes."""
+    """Return a box blur by whole sums, which the order of adding does not change."""
     sums = cv2.boxFilter(plane, cv2.CV_32F, (width, width), normalize=False, borderType=cv2.BORDER_CONSTANT)
     blurred: UInt8[np.ndarray, "height width"] = (sums * np.float32(1 / width**2)).astype(np.uint8)
     return blurred
@@ -151,7 +151,7 @@ def _cast_shadow(
 
 
 def _second_tone(base: tuple[int, int, int], is_pale: bool) -> tuple[float, float, float]:
-    """A clearly lighter or darker tone of the same hue."""
+    """Return a clearly lighter or darker tone of the same hue."""
     brightness = 0.3 * base[0] + 0.59 * base[1] + 0.11 * base[2]
     if brightness < 60:
         return _mixed(base, 255, 0.38)
@@ -166,7 +166,7 @@ def _mixed(base: tuple[int, int, int], end: int, share: float) -> tuple[float, f
 
 
 def _texture(item: Item, across: Float[np.ndarray, "1 width"], down: Float[np.ndarray, "height 1"]) -> Plane:
-    """Share of the second tone, 0 to 1, in the object's own turned frame."""
+    """Return the share of the second tone, 0 to 1, in the object's own rotated frame."""
     periods = item.diameter / (2 * PERIODS[item.size])
     cos, sin = math.cos(item.angle) * periods, math.sin(item.angle) * periods
     u = across * np.float32(round(cos, 6)) + down * np.float32(round(sin, 6)) + np.float32(item.phase[0])
@@ -185,6 +185,6 @@ def _texture(item: Item, across: Float[np.ndarray, "1 width"], down: Float[np.nd
 
 
 def _from_middle(periods: Plane) -> Plane:
-    """Distance from the middle of the period, -0.5 to 0.5."""
+    """Return the distance from the middle of the period, -0.5 to 0.5."""
     middle: Plane = periods - np.floor(periods) - np.float32(0.5)
     return middle

@@ -1,4 +1,4 @@
-"""The Scenes data set: rendered pictures, sentences about them, exact masks."""
+"""The Scenes data set: rendered images, sentences about them, exact masks."""
 
 from collections.abc import Iterator
 
@@ -14,19 +14,19 @@ from cris.data.scenes.render import render
 from cris.errors import InputError
 
 SCENES_VERSION = 1
-"""Goes up when any sample changes."""
+"""Version of the scenes, which goes up when any sample changes."""
 LENGTHS: dict[str, int] = {"train": 1_000_000, "val": 1_000, "test": 2_000}
 SMALLEST_SIDE = 64
 MOST_FAILURES = 6
-"""Expressions in a row that could not be made, after which a scene has no more."""
+"""Number of expressions in a row that fail, after which a scene has no more."""
 MOST_LAYOUTS = 1_000
 STANDARD = SceneKnobs()
 
 
 class Scenes:
-    """Samples made from (version, split, seed, index, knobs) alone, the same for ever.
+    """Samples made from (version, split, seed, index, knobs) alone, the same forever.
 
-    `size` is the pictures' side in pixels; layout and sentences do not depend on it.
+    `size` is the images' side in pixels; layout and sentences do not depend on it.
     """
 
     def __init__(self, split: str, *, seed: int = 0, size: int = 160, knobs: SceneKnobs = STANDARD) -> None:
@@ -40,15 +40,15 @@ class Scenes:
         self.knobs = knobs
 
     def __len__(self) -> int:
-        """Samples in the split."""
+        """Return the number of samples in the split."""
         return LENGTHS[self.split]
 
     def __iter__(self) -> Iterator[SceneSample]:
-        """All samples in order."""
+        """Yield all samples in order."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> SceneSample:
-        """The sample at an index; negative ones count from the end."""
+        """Return the sample at an index; negative ones count from the end."""
         scene = self.scene(index, 1)
         expression = scene.expressions[0]
         shares = [scene.objects[target].visibility for target in expression.targets]
@@ -64,7 +64,7 @@ class Scenes:
         )
 
     def scene(self, index: int, expressions: int = 8) -> Scene:
-        """One picture and up to `expressions` different sentences; fewer ones are the first of more."""
+        """Return an image and up to `expressions` distinct sentences; fewer ones are the first of more."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be within {len(self)} samples of split {self.split!r}, got {index}")
         if expressions < 1:
@@ -82,7 +82,7 @@ class Scenes:
         return Scene(image, objects, told)
 
     def _tell(self, key: tuple[str | int, ...], count: int) -> tuple[Layout, tuple[Expression, ...]]:
-        """The first layout about which the first expression can be made, and its expressions."""
+        """Return the first layout that has a first expression, and its expressions."""
         for attempt in range(MOST_LAYOUTS):
             layout = make_layout(Draws(*key, "layout", attempt), self.knobs.occluded)
             if layout is None:
@@ -97,7 +97,7 @@ class Scenes:
         raise InputError(f"no scene within {MOST_LAYOUTS} layouts allows {self.knobs}; widen the knobs")
 
     def _expressions(self, layout: Layout, key: tuple[str | int, ...], attempt: int) -> Iterator[Expression]:
-        """Different expressions about a layout; none when the first cannot be made."""
+        """Yield distinct expressions about a layout; none when the first cannot be made."""
         facts = Facts(layout)
         targets = self._possible_targets(layout, facts)
         grammar = Grammar(facts, targets, Draws(*key, "words", attempt))

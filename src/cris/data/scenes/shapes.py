@@ -1,4 +1,4 @@
-"""Outlines of the kinds of object, and how much of each pixel an outline covers."""
+"""Outlines of the kinds of object, and the share of each pixel that an outline covers."""
 
 import math
 from collections.abc import Callable
@@ -14,11 +14,11 @@ Contour = list[Point]
 SUBROWS = 8
 """Scan lines per row of pixels."""
 COLUMN_STEPS = 256
-"""Crossings are rounded to this share of a pixel, which keeps all sums exact integers."""
+"""Steps per pixel to which crossings are rounded, so that all sums are exact integers."""
 
 
 def _arc(radius: float, first: float, last: float, steps: int, x: float = 0.0, y: float = 0.0) -> Contour:
-    """Points on a circle from angle `first` to `last` (radians, clockwise on screen)."""
+    """Return points on a circle from angle `first` to `last` (radians, clockwise on screen)."""
     angles = [first + (last - first) * step / steps for step in range(steps + 1)]
     return [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for angle in angles]
 
@@ -126,7 +126,7 @@ CATEGORIES = tuple(OUTLINES)
 
 @cache
 def outline_edges(category: str) -> Float[np.ndarray, "edges 4"]:
-    """Edges (x, y) → (x, y) of a category's contours, rounded so that every libm gives the same."""
+    """Return the edges (x, y) → (x, y) of a category's contours, rounded so that every libm agrees."""
     edges = []
     for contour in OUTLINES[category]():
         edges += [(*a, *b) for a, b in zip(contour, contour[1:] + contour[:1], strict=True)]
@@ -161,7 +161,7 @@ def draw_outline(category: str, x: float, y: float, diameter: float, angle: floa
 def _covered_share(
     xs: Float[np.ndarray, "edges 2"], ys: Float[np.ndarray, "edges 2"], height: int, width: int
 ) -> Float[np.ndarray, "height width"]:
-    """Signed area to the right of every edge, summed along rows: exact, whatever the CPU.
+    """Return the signed area to the right of every edge, summed along rows: exact, whatever the CPU.
 
     The last column must lie right of all edges.
     """

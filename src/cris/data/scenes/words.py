@@ -1,4 +1,4 @@
-"""Every word and phrase that the grammar can emit."""
+"""Words and phrases that the grammar can produce."""
 
 Options = dict[str, tuple[str, ...]]
 
@@ -21,7 +21,7 @@ NOUNS: Options = {
 """Names of each category; repeats make a name more frequent, here and below."""
 GENERIC_NOUNS = ("thing", "thing", "object", "object", "shape", "item")
 PLURALS = {"cross": "crosses", "plus": "pluses", "rhombus": "rhombuses"}
-"""Where an added "s" is not enough."""
+"""Plurals for which an added "s" is not enough."""
 
 ADJECTIVES: dict[str, Options] = {
     "colour": {
@@ -53,7 +53,7 @@ PATTERN_NOUNS: Options = {
     "dotted": ("dots", "spots"),
     "checkered": ("checks",),
 }
-"""For "with stripes" and "without stripes"."""
+"""Nouns for "with stripes" and "without stripes"."""
 
 SIZE_EXTREMES: Options = {
     "large": ("biggest", "biggest", "largest"),
@@ -109,7 +109,7 @@ CONVERSES: Options = {
     "below": ("above it", "over it"),
     "above": ("below it", "under it"),
 }
-""""the star with the ring on its left" is right of the ring."""
+"""Side → phrases on the other object's side: "the star with the ring on its left" is right of the ring."""
 
 THAT_IS = ("that is", "that is", "which is", "that's")
 NOT = ("that is not", "that is not", "that isn't", "which is not", "that's not")
@@ -121,12 +121,12 @@ PLURAL_ARTICLES = ("the", "the", "")
 
 
 def plural(noun: str) -> str:
-    """The plural of one of the nouns above."""
+    """Return the plural of one of the nouns above."""
     return PLURALS.get(noun, f"{noun}s")
 
 
 def vocabulary() -> frozenset[str]:
-    """Every word, as split at spaces and in lower case, that a sentence about a scene can hold."""
+    """Return every word, split at spaces and in lower case, that a sentence about a scene can contain."""
     nouns = [noun for names in NOUNS.values() for noun in names] + list(GENERIC_NOUNS)
     phrases = [*nouns, *map(plural, nouns), *THAT_IS, *NOT, *WITHOUT, *ARTICLES, *ALL, *BOTH, *ORDINALS]
     phrases += ["with", "a", "an", "one", "ones"]

@@ -1,1 +1,1 @@
-"""What data sets are made from, a file or folder for each command of `cris data` that makes one."""
+"""Sources of data sets, a file or folder for each command of `cris data` that makes one."""

@@ -1,4 +1,4 @@
-"""Your own pictures: COCO instances, with sentences that people wrote or with ones made from them."""
+"""The user's own images: COCO instances, with sentences from people or generated from the annotations."""
 
 import hashlib
 import json
@@ -22,15 +22,15 @@ from cris.names import comparable
 from cris.picture import read_picture
 
 _ENTRIES = 10_000
-"""Ids kept for each picture's entries, so that they do not depend on other pictures."""
+"""Range of ids reserved for each image's entries, so that they do not depend on other images."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deal:
-    """How pictures are dealt to splits."""
+    """Assignment of images to splits."""
 
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
-    """Of train, val and test."""
+    """Shares of train, val and test."""
     seed: int = 0
 
 
@@ -45,20 +45,20 @@ def convert_coco(
     is_skipping_missing: bool = False,
     invalid: InvalidRows | None = None,
 ) -> Conversion:
-    """The pictures that sentences are about.
+    """Return the images that sentences are about.
 
     Args:
         instances: COCO's instances JSON
-        images: a folder or zip of the pictures, by their file_name
+        images: a folder or zip of the images, by their file_name
         sentences: JSONL or CSV with image, annotation_id, sentence; None makes sentences from the annotations
-        deal: the splits, by picture
-        wishes: what to make when there are no sentences
-        selection: which of the sentences in the file are left out
-        is_skipping_missing: go on without pictures that are not there
-        invalid: what becomes of rows and pictures that are not as they must be; by default they are refused
+        deal: the splits, by image
+        wishes: options for sentences to generate when there are none
+        selection: sentences of the file to leave out
+        is_skipping_missing: go on without images that are not there
+        invalid: policy for invalid rows and images; by default they are refused
 
     Raises:
-        InputError: a file is not of its form, or pictures are missing; names file, row and field.
+        InputError: a file is malformed, or images are missing; names file, row and field.
     """
     invalid = invalid or InvalidRows()
     annotated = read_instances(instances, invalid)
@@ -86,7 +86,7 @@ def convert_coco(
 
 
 def _check_names(instances: Instances) -> None:
-    """The same picture twice could come to train and to test."""
+    """Check that no image occurs twice: it could otherwise end up in both train and test."""
     seen: dict[str, int] = {}
     for info in instances.pictures.values():
         name = comparable(info.file_name)
@@ -111,7 +111,7 @@ def _check_drawable(
 
 
 def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[Reference]:
-    """Sentences that mean the same, together."""
+    """Return sentences with the same meaning grouped into references."""
     grouped: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for each in said:
         texts = grouped.setdefault((each.picture_id, each.object_ids), [])
@@ -171,7 +171,7 @@ def _made(
 def _entries(
     record: PictureRecord, census: Census, wishes: Wishes, place: int, split: str
 ) -> tuple[ReferringEntry, ...]:
-    """What can be said of the picture, an entry for what is meant."""
+    """Return what can be said about the image, an entry for each target."""
     grouped: dict[tuple[int, ...], list[str]] = {}
     image = read_picture(record.image)
     for expression in expressions_of(

@@ -1,4 +1,4 @@
-"""Collages as the pictures of a data set."""
+"""Collages as the images of a data set."""
 
 import io
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from cris.data.store.manifest import SourceInfo, read_manifest
 from cris.errors import InputError
 
 _MAX_IDS = 10_000
-"""Objects and entries of a collage have ids from this times its picture's id on."""
+"""Multiplier of an image's id that gives the first id of its objects and entries."""
 _QUALITY = 95
 
 
@@ -25,15 +25,15 @@ class CollageSet:
     """The first collages of a split."""
 
     folder: Path
-    """Data set whose photographs are used."""
+    """Data set that provides the photographs."""
     split: str
     count: int
     sentences: int
-    """The most of a picture."""
+    """Largest number of sentences per image."""
     seed: int
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be made."""
+        """Raise an error for what cannot be made."""
         if self.count < 1:
             raise InputError(f"count must be 1 or more, got {self.count}")
         if self.sentences < 1:
@@ -41,7 +41,7 @@ class CollageSet:
 
     @property
     def source(self) -> SourceInfo:
-        """Everything that decides the records."""
+        """Return everything that decides the records."""
         return SourceInfo(
             kind="collages",
             options={
@@ -56,7 +56,7 @@ class CollageSet:
         )
 
     def records(self, start: int) -> Iterator[PictureRecord]:
-        """The pictures from that place on."""
+        """Yield the images from that index on."""
         collages = Collages(ReferringDataset(self.folder, self.split), seed=self.seed, count=self.count)
         for index in range(start, self.count):
             yield _record(collages.collage(index), index, self.sentences, self.split)

@@ -1,4 +1,4 @@
-"""References, instances and picture files joined into the pictures of a data set."""
+"""Combination of references, instances and image files into the images of a data set."""
 
 import hashlib
 import json
@@ -24,63 +24,63 @@ _NAMES_SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Conversion:
-    """A source that was checked, ready to be written."""
+    """A source that was checked and is ready to be written."""
 
     sizes: list[SplitSize]
-    """Of all the source has, before anything is left out."""
+    """Sizes of all splits in the source, before anything is left out."""
     remarks: list[str]
-    """What a person should know, a line each."""
+    """Notes for the user, a line each."""
     count: int
-    """Pictures."""
+    """Number of images."""
     pictures: Callable[[int], Iterator[PictureRecord]]
-    """Makes them anew, in the same order every time, without as many of the first as it is told."""
+    """Function that makes the images again, always in the same order, minus as many of the first as told."""
     order: str
-    """Sha256 of the pictures' ids and names in their order."""
+    """Sha256 of the images' ids and names in their order."""
     invalid: InvalidRows
-    """What is left out; known in full once all pictures are made."""
+    """Policy for invalid rows, and what it left out; complete once all images are made."""
 
 
 @runtime_checkable
 class Contents(Protocol):
-    """Where the encoded pictures are."""
+    """Interface to encoded images."""
 
     def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
-        """The file names of the pictures that are not there."""
+        """Return the file names of the images that are missing."""
         ...
 
     def example(self, name: str) -> str | None:
-        """Return the name of a picture that is there, if possible of one in another folder called `name`."""
+        """Return the name of an available image, if possible of one in another folder called `name`."""
         ...
 
     def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
-        """The pictures in the order in which they are best read."""
+        """Return the images in the order in which they are best read."""
         ...
 
     def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
-        """The encoded pictures, or why one cannot be read, one at a time; `infos` must be in that order."""
+        """Yield the encoded images, or why one cannot be read, one by one; `infos` must be in that order."""
         ...
 
 
 class PictureFiles:
-    """Encoded pictures in a folder or a zip, by their file names."""
+    """Encoded images in a folder or a zip, by their file names."""
 
     def __init__(self, pictures: Pictures) -> None:
         self._pictures = pictures
 
     def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
-        """The file names of the pictures that are not there."""
+        """Return the file names of the images that are missing."""
         return set(self._pictures.missing([info.file_name for info in infos]))
 
     def example(self, name: str) -> str | None:
-        """Return the name of a picture that is there, if possible of one in another folder called `name`."""
+        """Return the name of an available image, if possible of one in another folder called `name`."""
         return self._pictures.example(name)
 
     def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
-        """The pictures by their ids."""
+        """Return the images sorted by id."""
         return sorted(infos, key=lambda info: info.id)
 
     def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
-        """The encoded pictures, or why one cannot be read, one at a time."""
+        """Yield the encoded images, or why one cannot be read, one at a time."""
         for info in infos:
             try:
                 yield self._pictures.read(info.file_name)
@@ -98,10 +98,10 @@ def join(
     is_skipping_missing: bool,
     invalid: InvalidRows | None = None,
 ) -> Conversion:
-    """The pictures that anything refers to, with all their objects.
+    """Return the images that anything refers to, with all their objects.
 
     Raises:
-        InputError: a reference is about what is not there and `invalid` refuses it, or pictures are missing
+        InputError: a reference is to something missing and `invalid` refuses it, or images are missing
             and may not be skipped.
     """
     invalid = invalid or InvalidRows()
@@ -146,7 +146,7 @@ def join(
 
 
 def check_reference(reference: Reference, instances: Instances) -> None:
-    """Raises InputError when the reference's picture or objects are not there."""
+    """Raise InputError when the reference's image or objects do not exist."""
     if reference.picture_id not in instances.pictures:
         raise InputError(
             f"{reference.where}: image_id {reference.picture_id} is no picture of {instances.name}"
@@ -163,7 +163,7 @@ def check_reference(reference: Reference, instances: Instances) -> None:
 
 
 def without_blanks(references: Sequence[Reference]) -> tuple[list[Reference], list[str]]:
-    """The references without sentences of nothing, and a remark when there were some."""
+    """Return the references without empty sentences, and a note when there were some."""
     left: list[Reference] = []
     for reference in references:
         sentences = tuple(sentence for sentence in reference.sentences if sentence.text)
@@ -184,12 +184,12 @@ def picture_record(
     references: Sequence[Reference],
     invalid: InvalidRows,
 ) -> PictureRecord | None:
-    """The picture with its objects and referring entries; None where `invalid` leaves it out.
+    """Return the image with its objects and referring entries; None where `invalid` leaves it out.
 
     An object that cannot be drawn is left out; so are the sentences about it, where `invalid` allows that.
 
     Raises:
-        InputError: the picture is damaged or of another size, or an object that is meant cannot be drawn, and
+        InputError: the image is damaged or of another size, or an object that is meant cannot be drawn, and
             `invalid` refuses that.
     """
     try:
@@ -229,7 +229,7 @@ def picture_record(
 def _drawn(
     info: PictureInfo, instances: Instances, references: Sequence[Reference], invalid: InvalidRows
 ) -> tuple[list[ObjectRecord], list[Reference], set[str]]:
-    """Return a picture's objects, the references to them, and the categories of objects that are left out."""
+    """Return an image's objects, the references to them, and the categories of objects that are left out."""
     meant = {object_id for reference in references for object_id in reference.object_ids}
     objects: list[ObjectRecord] = []
     bad: dict[int, str] = {}
@@ -259,7 +259,7 @@ def _leave_out_sentences(references: Sequence[Reference], what: str, invalid: In
 
 
 def check_picture(content: bytes, name: str, height: int, width: int) -> None:
-    """Raises InputError when an encoded picture is damaged, or of another size once it is upright."""
+    """Raise InputError when an encoded image is damaged, or of another size after EXIF rotation."""
     try:
         with open_picture(content, name) as image:
             size = image.size
@@ -282,7 +282,7 @@ def check_picture(content: bytes, name: str, height: int, width: int) -> None:
 
 
 def _leaks(references: Sequence[Reference]) -> list[str]:
-    """Whether splits share pictures, which those of RefCOCOg's google partition do by design."""
+    """Return a note when splits share images, as those of RefCOCOg's google partition do by design."""
     pictures: dict[str, set[int]] = {}
     for reference in references:
         pictures.setdefault(reference.split, set()).add(reference.picture_id)
@@ -292,7 +292,7 @@ def _leaks(references: Sequence[Reference]) -> list[str]:
 
 
 def _other_categories(references: Sequence[Reference], instances: Instances) -> list[str]:
-    """Return a remark when references say that their objects are of other categories than annotated."""
+    """Return a note when references give their objects other categories than the annotations do."""
     first, count = "", 0
     for reference in references:
         for object_id, told in zip(reference.object_ids, reference.category_ids, strict=False):
@@ -309,7 +309,7 @@ def _other_categories(references: Sequence[Reference], instances: Instances) -> 
 def missing_remark(
     missing: set[str], infos: Sequence[PictureInfo], contents: Contents, *, is_skipping_missing: bool
 ) -> str:
-    """What to say of pictures that are not there; raises InputError unless they may be skipped."""
+    """Return a note on missing images; raise InputError unless they may be skipped."""
     count = len(infos)
     if len(missing) == count:
         name = min(missing)

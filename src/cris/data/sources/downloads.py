@@ -1,4 +1,4 @@
-"""What the RefCOCO family is downloaded from, now that its own server is gone."""
+"""Downloads of the RefCOCO family, now that its own server is gone."""
 
 import zipfile
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cris.files import atomic_file
 from cris.weights import cache_folder, download
 
 ARCHIVE = "https://web.archive.org/web"
-"""The Internet Archive; `id_` after a date gives the bytes as they were kept."""
+"""The Internet Archive; `id_` after a date gives the original bytes."""
 SERVER = "https://bvisionweb1.cs.unc.edu/licheng/referit/data"
 
 
@@ -20,7 +20,7 @@ class Source:
     url: str
     sha256: str
     size: int
-    """In bytes."""
+    """Size in bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +29,13 @@ class DataSet:
 
     archive: Source
     refs: str
-    """The references' path in the archive."""
+    """Path of the references in the archive."""
     instances: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotations:
-    """The files of a data set, as they lie on the disk."""
+    """Files of a data set on the disk."""
 
     refs: Path
     instances: Path
@@ -78,11 +78,11 @@ DATA_SETS = {
 
 
 def download_annotations(name: str) -> Annotations:
-    """The annotations of one of DATA_SETS, fetched from the Internet Archive unless they are there.
+    """Return the annotations of one of DATA_SETS, downloaded from the Internet Archive unless they are there.
 
     Raises:
-        ConnectionError: they cannot be fetched; the message says which file to put where.
-        InputError: what came is another file.
+        ConnectionError: they cannot be downloaded; the message says which file to put where.
+        InputError: the download is a different file.
     """
     data_set = DATA_SETS[name]
     archive = _fetch(data_set.archive)
@@ -90,7 +90,7 @@ def download_annotations(name: str) -> Annotations:
 
 
 def download_pictures() -> Path:
-    """The zip of COCO's training pictures of 2014 (13.5 GB), fetched unless it is there; see above."""
+    """Return the zip of COCO's 2014 training images (13.5 GB), downloaded unless it is there; see above."""
     return _fetch(TRAIN_2014)
 
 
@@ -100,7 +100,7 @@ def _fetch(source: Source) -> Path:
 
 
 def _unpack(archive: Path, member: str) -> Path:
-    """The member's file beside the archive, whose names are ours, not the archive's."""
+    """Return the member unpacked beside the archive, under a name of ours, not the archive's."""
     path = archive.parent / member
     try:
         with zipfile.ZipFile(archive) as opened:

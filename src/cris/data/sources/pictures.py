@@ -1,4 +1,4 @@
-"""Encoded pictures by their names, from a folder or from a zip that is read in place."""
+"""Encoded images by name, from a folder or from a zip that is read in place."""
 
 import os
 import stat
@@ -14,13 +14,13 @@ from cris.names import KnownNames, comparable
 from cris.picture import suffixes
 
 LARGEST_PICTURE = 512 * 2**20
-"""Bytes; what claims to be larger once unpacked is refused."""
+"""Largest size in bytes of an image; one that claims to be larger once unpacked is refused."""
 _IS_UTF8 = 0x800
-"""Flag of a zip's member whose name is in UTF-8; else it is in code page 437."""
+"""Flag of a zip member whose name is in UTF-8; else it is in code page 437."""
 
 
 class Pictures:
-    r"""Picture files in a folder, or in a zip, where a folder around all of them may be left out of names.
+    r"""Image files in a folder, or in a zip, where a folder around all of them may be left out of names.
 
     Names may have \ between folders, and composed letters where the files have decomposed ones, or the other
     way round.
@@ -44,11 +44,11 @@ class Pictures:
         self._members = _members(self._zip, source)
 
     def missing(self, names: Iterable[str]) -> list[str]:
-        """Those of the names that are not there, in their order."""
+        """Return the names that are missing, in their order."""
         return [name for name in names if self._find(name) is None]
 
     def read(self, name: str) -> bytes:
-        """The file's bytes.
+        """Return the file's bytes.
 
         Raises:
             InputError: it is missing, damaged in the zip, or its name leads out of the folder.
@@ -69,13 +69,13 @@ class Pictures:
             raise InputError(f"{self.source}: {name!r} cannot be unpacked: {error}") from error
 
     def example(self, name: str) -> str | None:
-        """Return the name of a picture that is there, if possible of one in another folder called `name`."""
+        """Return the name of an available image, if possible of one in another folder called `name`."""
         last = PurePosixPath(comparable(name)).name
         there = sorted(_pictures(map(comparable, self._known)))
         return next((each for each in there if PurePosixPath(each).name == last), next(iter(there), None))
 
     def _find(self, name: str) -> str | None:
-        """Return what the file of that name is called here; None where there is none."""
+        """Return the actual name of the file that is called so; None where there is none."""
         if self._zip is None and inside(self.source, name).is_file():
             return name
         check_relative(name)
@@ -90,7 +90,7 @@ class Pictures:
 
 
 def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInfo]:
-    """The files by their names, and by what is left of these without the folder around all pictures."""
+    """Return the files by their names, with and without the folder around all images."""
     members: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         try:
@@ -119,7 +119,7 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
 
 
 def _name(member: zipfile.ZipInfo) -> str:
-    """Return the member's name, which is in UTF-8 where a Mac wrote it, though the zip does not say so."""
+    """Return the member's name, which is UTF-8 where a Mac wrote it, though the zip does not say so."""
     if member.flag_bits & _IS_UTF8:
         return member.filename
     try:
@@ -129,7 +129,7 @@ def _name(member: zipfile.ZipInfo) -> str:
 
 
 def _pictures(names: Iterable[str]) -> list[str]:
-    """Return the names of pictures, without what macOS puts beside the files when it makes a zip."""
+    """Return the names of images, without what macOS puts beside the files when it makes a zip."""
     kinds = suffixes()
     return [
         name

@@ -20,19 +20,19 @@ def convert_refer(
     is_skipping_missing: bool = False,
     invalid: InvalidRows | None = None,
 ) -> Conversion:
-    """The pictures of `refs(unc).p`, `refs(umd).p`, `refs(google).p` or `grefs(unc).json`.
+    """Return the images of `refs(unc).p`, `refs(umd).p`, `refs(google).p` or `grefs(unc).json`.
 
     Args:
-        refs: the references; of a pickle only plain values are read
-        instances: COCO's instances.json that lies beside them
-        images: a folder or zip of COCO's pictures of 2014
-        data_set: a key of SPLIT_SIZES to compare sizes with; by default told by the name of `refs`
-        selection: what to leave out or mark
-        is_skipping_missing: go on without pictures that are not there
-        invalid: what becomes of rows and pictures that are not as they must be; by default they are refused
+        refs: the references; only plain values are read from a pickle
+        instances: COCO's instances.json that comes with them
+        images: a folder or zip of COCO's 2014 images
+        data_set: a key of SPLIT_SIZES to compare sizes with; by default derived from the name of `refs`
+        selection: references to leave out or mark
+        is_skipping_missing: go on without images that are not there
+        invalid: policy for invalid rows and images; by default they are refused
 
     Raises:
-        InputError: a file is not of its form; names file, row and field.
+        InputError: a file is malformed; names file, row and field.
     """
     invalid = invalid or InvalidRows()
     references = read_references(refs, invalid)

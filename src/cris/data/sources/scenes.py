@@ -1,4 +1,4 @@
-"""Scenes as the pictures of a data set."""
+"""Scenes as the images of a data set."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from cris.errors import InputError
 from cris.masks import encode_rle
 
 _MOST = 100
-"""Objects and entries of a scene have ids from this times its picture's id on."""
+"""Multiplier of an image's id that gives the first id of its objects and entries."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +24,16 @@ class SceneSet:
     """The first scenes of some splits."""
 
     counts: Mapping[str, int]
-    """Split → pictures."""
+    """Split → number of images."""
     sentences: int
-    """The most of a picture."""
+    """Largest number of sentences per image."""
     seed: int
     size: int
-    """Side of the pictures, in pixels."""
+    """Side of the images, in pixels."""
     knobs: SceneKnobs
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be rendered."""
+        """Raise an error for what cannot be rendered."""
         for split, count in self.counts.items():
             scenes = self._scenes(split)
             if not 1 <= count <= len(scenes):
@@ -43,11 +43,11 @@ class SceneSet:
 
     @property
     def source(self) -> SourceInfo:
-        """All that decides the records."""
+        """Return everything that decides the records."""
         return SourceInfo(kind="scenes", options={"scenes_version": SCENES_VERSION, **asdict(self)})
 
     def records(self, start: int) -> Iterator[PictureRecord]:
-        """The pictures from that place on."""
+        """Yield the images from that index on."""
         places = [(split, index) for split, count in self.counts.items() for index in range(count)]
         for place in range(start, len(places)):
             split, index = places[place]

@@ -1,4 +1,4 @@
-"""Pictures dealt to train, val and test."""
+"""Assignment of images to train, val and test."""
 
 import hashlib
 import math
@@ -11,13 +11,13 @@ SPLITS = ("train", "val", "test")
 
 
 def split_pictures(picture_ids: Iterable[int], shares: Sequence[float], seed: int) -> dict[int, str]:
-    """The split of every picture; each split has its share of them, to the nearest picture.
+    """Return the split of every image; each split has its share of them, to the nearest image.
 
-    A split with a share has at least one picture where there are enough of them; train comes first, then val.
-    The order in which pictures are dealt depends on their ids and the seed alone.
+    A split with a share has at least one image where there are enough of them; train comes first, then val.
+    The order in which images are assigned depends on their ids and the seed alone.
 
     Raises:
-        InputError: the shares are not three that add up to 1.
+        InputError: there are not three shares, or they do not add up to 1.
     """
     is_share = all(math.isfinite(share) and 0 <= share <= 1 for share in shares)
     if len(shares) != len(SPLITS) or not is_share or abs(sum(shares) - 1) > 1e-6:
@@ -34,5 +34,5 @@ def split_pictures(picture_ids: Iterable[int], shares: Sequence[float], seed: in
 
 
 def empty_splits(splits: Collection[str], shares: Sequence[float]) -> list[str]:
-    """Return the splits that have a share of the pictures, but are not among `splits`."""
+    """Return the splits that have a share of the images, but are not among `splits`."""
     return [split for split, share in zip(SPLITS, shares, strict=True) if share and split not in splits]

@@ -1,1 +1,1 @@
-"""The stored form of a data set: a manifest and Arrow shards, written, read, exported."""
+"""Storage of a data set: a manifest and Arrow shards, written, read, exported."""

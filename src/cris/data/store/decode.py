@@ -1,4 +1,4 @@
-"""Stored pictures, decoded fast: JPEG by OpenCV, at a fraction of its size where that will do."""
+"""Fast decoding of stored images: JPEG by OpenCV, at a fraction of its size where that suffices."""
 
 import struct
 from typing import Literal
@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from cris.picture import open_picture, orientation_of, read_picture, turned
 
 Reduction = Literal[1, 2, 4, 8]
-"""Pixels of the picture, along each side, for one of the decoded one."""
+"""Image pixels, along each side, per decoded pixel."""
 
 _FLAGS: dict[Reduction, int] = {
     8: cv2.IMREAD_REDUCED_COLOR_8,
@@ -20,23 +20,23 @@ _FLAGS: dict[Reduction, int] = {
 }
 _START_OF_JPEG, _END_OF_JPEG = b"\xff\xd8", b"\xff\xd9"
 _FRAMES = (0xC0, 0xC1, 0xC2)
-"""Markers of the frame's header: baseline, extended, progressive."""
+"""Markers of the frame header: baseline, extended, progressive."""
 _METADATA = 0xE1
 """Marker of EXIF and XMP."""
 _MOST_PIXELS = 2**26
-"""Larger pictures are for `read_picture`, which knows Pillow's limit."""
+"""Largest number of pixels; larger images are for `read_picture`, which knows Pillow's limit."""
 
 
 def decode_picture(
     data: bytes, longest: int | None = None
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Reduction]:
-    """The upright RGB picture, and how many of its pixels each decoded one stands for.
+    """Return the upright RGB image, and how many of its pixels each decoded one stands for.
 
     With `longest` given, a JPEG is decoded at a half, quarter or eighth as long as its longer side keeps that
     many pixels and both sides divide evenly, so that every decoded pixel stands for a whole square of them.
 
     Raises:
-        InputError: this is no picture, or a damaged one.
+        InputError: this is not an image, or is a damaged one.
     """
     header = _plain_jpeg(data)
     if header is None:
@@ -62,7 +62,7 @@ def decode_picture(
 def _plain_jpeg(data: bytes) -> tuple[tuple[int, int], bool] | None:
     """Return width and height as stored, and whether there is EXIF or XMP, of a JPEG that OpenCV may decode.
 
-    None for what is none, or not whole: OpenCV decodes all others as Pillow does. Not by Pillow, which takes
+    None if it is not one, or not whole: OpenCV decodes all others as Pillow does. Not by Pillow, which takes
     ten times as long to open a file.
     """
     if not data.startswith(_START_OF_JPEG):

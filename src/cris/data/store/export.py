@@ -1,4 +1,4 @@
-"""Data sets for publishing and streaming: Parquet, WebDataset's tars, and the layouts of others."""
+"""Export for publishing and streaming: Parquet, WebDataset's tars, and the layouts of other tools."""
 
 import io
 import json
@@ -20,18 +20,18 @@ from cris.picture import open_picture
 
 ExportFormat = Literal["parquet", "webdataset", "datasets", "coco", "refer"]
 TAR_BYTES = 256 * 2**20
-"""A tar ends with the picture that reaches it; readers take whole tars in turns."""
+"""Number of bytes at which a tar ends, with the image that reaches it; readers take whole tars in turn."""
 _ROWS_TOGETHER = 64
-"""Of a Parquet file: what a reader takes in at once."""
+"""Rows per group of a Parquet file, which a reader takes in at once."""
 _SUFFIXES = {"JPEG": "jpg", "TIFF": "tif", "JPEG2000": "jp2"}
-"""Formats whose usual suffix is not their name in lower case."""
+"""Suffixes of formats whose usual one is not their name in lower case."""
 
 
 def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterator[int]:
-    """Writes the data set's files to a folder that is there; yields the place of each picture once written.
+    """Write the data set's files to an existing folder; yield the index of each image once it is written.
 
     Raises:
-        InputError: a picture is none, or a split has a name that no file can have.
+        InputError: an image is invalid, or a split has a name that no file can have.
     """
     assert format in get_args(ExportFormat), format
     for split in dataset.manifest.splits:
@@ -41,7 +41,7 @@ def export(dataset: StoredDataset, folder: Path, format: ExportFormat) -> Iterat
 
 
 def _parquet(dataset: StoredDataset, folder: Path) -> Iterator[int]:
-    """One file for each shard, with the same columns."""
+    """Write one file for each shard, with the same columns, and yield each image's index."""
     shards = len(dataset.manifest.files)
     written = 0
     for number in range(shards):
@@ -55,7 +55,7 @@ def _parquet(dataset: StoredDataset, folder: Path) -> Iterator[int]:
 
 
 def _webdataset(dataset: StoredDataset, folder: Path) -> Iterator[int]:
-    """Tars of each split, in which a picture's file is followed by a JSON of the same name."""
+    """Write tars of each split, in which an image's file is followed by a JSON of the same name."""
     tars = {split: _Tars(folder, split) for split in dataset.manifest.splits}
     try:
         for index, record in enumerate(dataset):
@@ -70,7 +70,7 @@ def _webdataset(dataset: StoredDataset, folder: Path) -> Iterator[int]:
 
 
 class _Tars:
-    """The tars of a split, a new one when the last is full."""
+    """Tars of a split, a new one when the last is full."""
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder = folder
@@ -79,7 +79,7 @@ class _Tars:
         self._tar: tarfile.TarFile | None = None
 
     def add(self, record: PictureRecord, suffix: str) -> None:
-        """Writes a picture, then what is known of it."""
+        """Write an image, then what is known about it."""
         if self._tar is None:
             path = self._folder / f"{self._split}-{self._count:05d}.tar"
             self._tar = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115, closed below
@@ -92,21 +92,21 @@ class _Tars:
             self.close()
 
     def close(self) -> None:
-        """Ends the tar that is being written, if any."""
+        """Close the tar that is being written, if any."""
         if self._tar is not None:
             self._tar.close()
             self._tar = None
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    """With no time and no owner, so that the same data makes the same tar."""
+    """Add a member with no time and no owner, so that the same data makes the same tar."""
     info = tarfile.TarInfo(name)
     info.size = len(content)
     tar.addfile(info, io.BytesIO(content))
 
 
 def _suffix(record: PictureRecord) -> str:
-    """By the bytes, as names may lie."""
+    """Return the suffix by the bytes, as names may lie."""
     with open_picture(record.image, f"{record.file_name} (picture {record.picture_id})") as image:
         format = image.format or ""
     return _SUFFIXES.get(format, format.lower())

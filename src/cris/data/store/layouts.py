@@ -1,4 +1,4 @@
-"""Data sets in the layouts of others: COCO with sentences, REFER, Hugging Face's `datasets`."""
+"""Data sets in the layouts of other tools: COCO with sentences, REFER, Hugging Face's `datasets`."""
 
 import json
 import pickle
@@ -20,12 +20,12 @@ from cris.errors import InputError
 
 IMAGES = "images.zip"
 CONFIGS = ".huggingface.yaml"
-"""Where `datasets` looks for the files of each split; readers of Parquet folders pass over it."""
+"""File in which `datasets` looks for the files of each split; readers of Parquet folders skip it."""
 SHARD_ROWS = 1000
-"""Pictures of a Parquet file of a split."""
+"""Number of images in a Parquet file of a split."""
 _ROWS_TOGETHER = 64
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-"""What `datasets` takes for an image."""
+"""Type that `datasets` reads as an image."""
 
 
 def write_coco(dataset: StoredDataset, folder: Path) -> Iterator[int]:
@@ -56,7 +56,8 @@ def write_coco(dataset: StoredDataset, folder: Path) -> Iterator[int]:
 def write_refer(dataset: StoredDataset, folder: Path) -> Iterator[int]:
     """Write refs(cris).p, instances.json and images.zip, as the REFER API and `cris data refer` read them.
 
-    An entry that means one object has its id, as RefCOCO; others have a list, as gRefCOCO, [-1] for nothing.
+    An entry that means one object has its id, as in RefCOCO; others have a list, as in
+    gRefCOCO, [-1] for nothing.
     """
     categories = _categories(dataset)
     content: dict[str, list[Any]] = {"images": [], "annotations": [], "categories": _named(categories)}
@@ -129,7 +130,7 @@ def _split_names(splits: Iterable[str]) -> dict[str, str]:
 
 
 class _SplitWriter:
-    """The Parquet files of a split."""
+    """Parquet files of a split."""
 
     def __init__(self, folder: Path, split: str, pictures: int) -> None:
         self.files: list[str] = []
@@ -142,7 +143,7 @@ class _SplitWriter:
         self._file: pq.ParquetWriter | None = None
 
     def add(self, record: PictureRecord) -> None:
-        """Adds a row."""
+        """Add a row."""
         self._waiting.append(record)
         is_full = self._written + len(self._waiting) == SHARD_ROWS
         if is_full or len(self._waiting) == _ROWS_TOGETHER:
@@ -151,7 +152,7 @@ class _SplitWriter:
             self.close()
 
     def close(self) -> None:
-        """Ends the file that is being written, if any."""
+        """Close the file that is being written, if any."""
         if self._waiting:
             self._flush()
         if self._file is not None:
@@ -174,7 +175,7 @@ class _SplitWriter:
 
 
 def _datasets_schema() -> pa.Schema:
-    """The stored form's, with images as `datasets` has them, and the note that says so."""
+    """Return the stored form's schema, with images as `datasets` has them, and the metadata that says so."""
     fields = [pa.field("image", _IMAGE) if field.name == "image" else field for field in SCHEMA]
     features = {field.name: _feature(field.type) for field in SCHEMA} | {"image": {"_type": "Image"}}
     note = json.dumps({"info": {"features": features}})
@@ -182,7 +183,7 @@ def _datasets_schema() -> pa.Schema:
 
 
 def _feature(kind: pa.DataType) -> Any:
-    """A type as the note has it."""
+    """Return a type as the metadata has it."""
     if pa.types.is_struct(kind):
         return {field.name: _feature(field.type) for field in kind}
     if pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind):
@@ -195,7 +196,7 @@ def _feature(kind: pa.DataType) -> Any:
 
 
 class _Images:
-    """A zip of the encoded pictures, not compressed again, in which no two have the same name."""
+    """A zip of the encoded images, not compressed again, in which no two have the same name."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / IMAGES
@@ -209,7 +210,7 @@ class _Images:
         self._zip.close()
 
     def add(self, record: PictureRecord) -> str:
-        """Writes a picture, and returns its name: its own, with its id before where that is taken."""
+        """Write an image and return its name: its own, with its id before it where that is taken."""
         check_relative(record.file_name)
         is_taken = record.file_name.casefold() in self._names
         name = f"{record.picture_id}-{Path(record.file_name).name}" if is_taken else record.file_name
@@ -219,7 +220,7 @@ class _Images:
 
 
 def _categories(dataset: StoredDataset) -> dict[str, int]:
-    """Name → id, from 1 in alphabetical order; read by column, as pictures are not needed."""
+    """Return name → id, from 1 in alphabetical order; read by column, as images are not needed."""
     names: set[str] = set()
     for shard in range(len(dataset.manifest.files)):
         names |= set(dataset.batch(shard).column("objects").flatten().field("category").to_pylist())

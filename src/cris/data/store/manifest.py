@@ -1,4 +1,4 @@
-"""manifest.json: what a data set is, how it was made, and the sha256 of its shards."""
+"""manifest.json: a data set's contents, origin, and the sha256 of its shards."""
 
 import hashlib
 import json
@@ -18,38 +18,38 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, kw_only=True)
 class SourceInfo:
-    """Where the rows come from: everything that decides what they are."""
+    """Origin of the rows: everything that decides what they are."""
 
     kind: str
-    """The command that reads such sources: scenes, refer, hub, coco, collages."""
+    """Command that reads such sources: scenes, refer, hub, coco, collages."""
     options: dict[str, Any] = field(default_factory=dict)
-    """What was chosen; plain JSON values."""
+    """Chosen options; plain JSON values."""
     files: dict[str, str] = field(default_factory=dict)
-    """Name of a file that was read → its sha256; pictures need not be among them."""
+    """Name of a file that was read → its sha256; images need not be among them."""
     remarks: tuple[str, ...] = ()
-    """What a person should know of the data, a line each."""
+    """Notes about the data for the user, a line each."""
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 of what decides the rows; two runs of the same one write the same shards."""
+        """Return the sha256 of what decides the rows; two runs of the same source write the same shards."""
         parts = [SCHEMA_VERSION, self.kind, self.options, self.files]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
 class SplitCounts:
-    """How much there is in a split."""
+    """Sizes of a split."""
 
     pictures: int
     entries: int
     objects: int
-    """Different ones that are referred to."""
+    """Number of distinct objects that are referred to."""
     sentences: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShardInfo:
-    """One Arrow IPC file."""
+    """An Arrow IPC file."""
 
     name: str
     rows: int
@@ -59,34 +59,34 @@ class ShardInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """Rows of the source, of one kind, that were not as they must be."""
+    """Rows of the source, of one kind, that were invalid."""
 
     count: int
     first: str
-    """What was wrong with the first, and where it is."""
+    """Fault of the first row, and its location."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What manifest.json holds."""
+    """Contents of manifest.json."""
 
     schema_version: int
     cris_version: str
     command: str
-    """What made the data set."""
+    """Command that made the data set."""
     source: SourceInfo
     fingerprint: str
-    """The source's."""
+    """Fingerprint of the source."""
     pictures: int
     objects: int
     splits: dict[str, SplitCounts]
     files: tuple[ShardInfo, ...]
     left_out: dict[str, LeftOut] = field(default_factory=dict)
-    """Kind of row, in the plural → what was left out; not in the file where it is nothing."""
+    """Kind of row, in the plural → what was left out; absent from the file if nothing was."""
 
 
 class Counter:
-    """Counts pictures, objects and splits while records go by."""
+    """Counter of images, objects and splits as records pass."""
 
     def __init__(self) -> None:
         self.pictures = 0
@@ -94,7 +94,7 @@ class Counter:
         self._splits: dict[str, dict[str, int]] = {}
 
     def add(self, record: PictureRecord) -> None:
-        """Counts one more picture."""
+        """Count one more image."""
         self.pictures += 1
         self.objects += len(record.objects)
         for split in {entry.split for entry in record.entries}:
@@ -109,7 +109,7 @@ class Counter:
 
     @property
     def splits(self) -> dict[str, SplitCounts]:
-        """What was counted, by the names of the splits."""
+        """Return the counts by split name."""
         return {split: SplitCounts(**self._splits[split]) for split in sorted(self._splits)}
 
 
@@ -120,7 +120,7 @@ def make_manifest(
     files: Iterable[ShardInfo],
     left_out: Mapping[str, LeftOut] | None = None,
 ) -> Manifest:
-    """The manifest of shards that were just written."""
+    """Return the manifest of shards that were just written."""
     return Manifest(
         schema_version=SCHEMA_VERSION,
         cris_version=__version__,
@@ -136,7 +136,7 @@ def make_manifest(
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Writes manifest.json, through to the disk."""
+    """Write manifest.json, flushed to the disk."""
     with (folder / MANIFEST).open("w", encoding="utf-8") as file:
         content = asdict(manifest)
         if not manifest.left_out:
@@ -148,10 +148,10 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """What manifest.json of a data set says.
+    """Return the contents of a data set's manifest.json.
 
     Raises:
-        InputError: the folder is no data set, one of another schema version, or its manifest is damaged.
+        InputError: the folder is not a data set, has another schema version, or its manifest is damaged.
     """
     path = folder / MANIFEST
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Reads data sets: pictures at random, and samples by split without reading any picture."""
+"""Reading of data sets: images at random, and samples by split without reading any image."""
 
 import bisect
 from collections.abc import Iterator
@@ -21,31 +21,31 @@ from cris.errors import DamagedImageError, InputError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Every sentence of some entries, by where it is: three whole numbers a sample, in the stored order."""
+    """Every sentence of some entries, by its location: three integers a sample, in the stored order."""
 
     picture: Int32[np.ndarray, "samples"]
-    """Index in the data set."""
+    """Index of the image in the data set."""
     entry: Int32[np.ndarray, "samples"]
-    """Index in the picture's entries."""
+    """Index of the entry within the image."""
     sentence: Int32[np.ndarray, "samples"]
-    """Index in the entry's sentences."""
+    """Index of the sentence within the entry."""
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self.picture)
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
-        """Picture, entry and sentence of each sample."""
+        """Yield image, entry and sentence of each sample."""
         return zip(self.picture.tolist(), self.entry.tolist(), self.sentence.tolist(), strict=True)
 
 
 class StoredDataset:
     """A data set on the disk, mapped into memory; shards are opened when they are needed.
 
-    It can be sent to other processes, which map the same files.
+    It can be pickled for other processes, which map the same files.
 
     Raises:
-        InputError: the folder is no data set, or one of another schema version.
+        InputError: the folder is not a data set, or has another schema version.
     """
 
     def __init__(self, folder: Path | str) -> None:
@@ -55,24 +55,24 @@ class StoredDataset:
         self._batches: dict[int, pa.RecordBatch] = {}
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         return self._ends[-1] if self._ends else 0
 
     def __iter__(self) -> Iterator[PictureRecord]:
-        """The pictures in their order."""
+        """Yield the images in their order."""
         return (self.picture(index) for index in range(len(self)))
 
     def __reduce__(self) -> tuple[type["StoredDataset"], tuple[Path]]:
-        """Another process opens the folder anew."""
+        """Return how another process opens the folder anew."""
         return StoredDataset, (self.folder,)
 
     def picture(self, index: int) -> PictureRecord:
-        """The picture at that place, with everything that is known of it."""
+        """Return the image at that index, with everything that is known about it."""
         row = self.row(index)
         return read_row(row.batch, row.index)
 
     def row(self, index: int) -> Row:
-        """The picture at that place, to read parts of."""
+        """Return the image at that index, to read parts of."""
         if not 0 <= index < len(self):
             raise IndexError(f"index must be within {len(self)} pictures, got {index}")
         shard = bisect.bisect_right(self._ends, index)
@@ -81,10 +81,10 @@ class StoredDataset:
     def decode(
         self, row: Row, longest: int | None = None
     ) -> tuple[UInt8[np.ndarray, "height width 3"], Reduction]:
-        """Return the image of a row, perhaps reduced, and its reduction (see `decode_picture`).
+        """Return the image of a row, possibly reduced, and its reduction (see `decode_picture`).
 
         Raises:
-            DamagedImageError: it cannot be decoded or has another size than is stored.
+            DamagedImageError: it cannot be decoded or has another size than stored.
         """
         try:
             image, reduction = decode_picture(row.image, longest)
@@ -97,12 +97,12 @@ class StoredDataset:
         return image, reduction
 
     def damaged(self, row: Row, reason: str) -> DamagedImageError:
-        """Return what to raise where something of a row's image cannot be decoded."""
+        """Return the error to raise where part of a row's image cannot be decoded."""
         where = f"{self.folder}, picture {row.file_name}"
         return DamagedImageError(where, f"{reason}; cris data check lists all that are damaged")
 
     def samples(self, split: str | None = None) -> Samples:
-        """The samples of a split, or of all.
+        """Return the samples of a split, or of all splits.
 
         Raises:
             InputError: there is no such split.
@@ -115,10 +115,10 @@ class StoredDataset:
         return Samples(pictures, entries, sentences)
 
     def batch(self, shard: int) -> pa.RecordBatch:
-        """The rows of a shard, which stays open.
+        """Return the rows of a shard, which stays open.
 
         Raises:
-            InputError: it is missing, damaged, or not as the manifest says.
+            InputError: it is missing, damaged, or differs from the manifest.
         """
         if shard not in self._batches:
             info = self.manifest.files[shard]
@@ -142,7 +142,7 @@ class StoredDataset:
 def _samples(
     batch: pa.RecordBatch, start: int, split: str | None
 ) -> tuple[Int32[np.ndarray, "n"], Int32[np.ndarray, "n"], Int32[np.ndarray, "n"]]:
-    """By Arrow's offsets, as going through rows in Python would take a thousand times as long."""
+    """Return the samples by Arrow's offsets: going through rows in Python would take 1000 times as long."""
     entries = batch.column("entries")
     entry_counts = np.diff(entries.offsets.to_numpy())
     flat = entries.flatten()
@@ -156,7 +156,7 @@ def _samples(
 
 
 def _places(counts: np.ndarray) -> Int32[np.ndarray, "n"]:
-    """0, 1, … up to each count in turn."""
+    """Return 0, 1, … up to each count in turn."""
     total = int(counts.sum())
     places: np.ndarray = np.arange(total, dtype=np.int32)
     places -= np.repeat(np.cumsum(counts) - counts, counts).astype(np.int32)

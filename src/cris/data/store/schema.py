@@ -10,7 +10,7 @@ from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
 from cris.masks import Rle
 
 SCHEMA_VERSION = 1
-"""Goes up when a column changes its meaning or goes away."""
+"""Version of the schema, which goes up when a column changes its meaning or goes away."""
 
 _RLE = pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.string())])
 _OBJECT = pa.struct(
@@ -46,7 +46,7 @@ SCHEMA = pa.schema(
 )
 
 _ADDED = ("annotated",)
-"""Columns that data sets made before them lack, with null in every row."""
+"""Columns that older data sets lack; their value there is null in every row."""
 
 
 def with_added_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -59,7 +59,7 @@ def with_added_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def to_batch(records: Sequence[PictureRecord]) -> pa.RecordBatch:
-    """The records as rows."""
+    """Return the records as rows."""
     columns = {name: [getattr(record, name) for record in records] for name in SCHEMA.names}
     for name in ("objects", "entries"):
         columns[name] = [[asdict(each) for each in parts] for parts in columns[name]]
@@ -67,7 +67,7 @@ def to_batch(records: Sequence[PictureRecord]) -> pa.RecordBatch:
 
 
 def from_row(row: Mapping[str, Any]) -> PictureRecord:
-    """A row, as pyarrow gives it, as a record."""
+    """Return a row, as pyarrow gives it, as a record."""
     return PictureRecord(
         picture_id=row["picture_id"],
         file_name=row["file_name"],
@@ -95,7 +95,7 @@ def object_from_fields(fields: Mapping[str, Any]) -> ObjectRecord:
 
 
 def entry_from_fields(fields: Mapping[str, Any]) -> ReferringEntry:
-    """One of a row's entries, as pyarrow gives it."""
+    """Return one of a row's entries, as pyarrow gives it."""
     return ReferringEntry(
         ref_id=fields["ref_id"],
         object_ids=tuple(fields["object_ids"]),

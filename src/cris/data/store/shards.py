@@ -1,4 +1,4 @@
-"""Shards: Arrow IPC files of one batch of pictures each, mapped into memory."""
+"""Shards: Arrow IPC files of one batch of images each, mapped into memory."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from cris.masks import Rle
 
 
 def open_shard(path: Path) -> pa.RecordBatch:
-    """The rows of a shard; nothing is read before it is used.
+    """Return the rows of a shard; nothing is read before it is used.
 
     Raises:
-        InputError: it is damaged, or has other columns than the schema.
+        InputError: it is damaged, or its columns differ from the schema.
     """
     try:
         with pa.memory_map(str(path)) as file:
@@ -38,59 +38,59 @@ def open_shard(path: Path) -> pa.RecordBatch:
 
 
 def read_row(batch: pa.RecordBatch, index: int) -> PictureRecord:
-    """The picture at that row of a shard."""
+    """Return the image at that row of a shard."""
     return from_row(batch.slice(index, 1).to_pylist()[0])
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The picture at a row of a shard, of which only what is asked for is read."""
+    """The image at a row of a shard, of which only the requested parts are read."""
 
     batch: pa.RecordBatch
     index: int
 
     @property
     def picture_id(self) -> int:
-        """See `PictureRecord`, as for all the others."""
+        """Return the id; see `PictureRecord`, as for all the others."""
         return int(self._value("picture_id").as_py())
 
     @property
     def file_name(self) -> str:
-        """What the source calls it."""
+        """Return the file name in the source."""
         return str(self._value("file_name").as_py())
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width, in pixels."""
+        """Return height and width, in pixels."""
         return self._value("height").as_py(), self._value("width").as_py()
 
     @property
     def image(self) -> bytes:
-        """The encoded file."""
+        """Return the encoded file."""
         return bytes(self._value("image").as_py())
 
     @property
     def objects(self) -> list[ObjectRecord]:
-        """All its objects."""
+        """Return all its objects."""
         return [object_from_fields(each.as_py()) for each in self._value("objects").values]
 
     @property
     def entries(self) -> list[ReferringEntry]:
-        """All its entries."""
+        """Return all its entries."""
         return [entry_from_fields(each.as_py()) for each in self._value("entries").values]
 
     @property
     def annotated(self) -> tuple[str, ...] | None:
-        """Categories of which every object is annotated."""
+        """Return the categories in which every object is annotated."""
         categories = self._value("annotated").as_py()
         return None if categories is None else tuple(categories)
 
     def entry(self, place: int) -> ReferringEntry:
-        """The entry at that place."""
+        """Return the entry at that index."""
         return entry_from_fields(self._value("entries").values[place].as_py())
 
     def rles(self, object_ids: Collection[int]) -> list[Rle]:
-        """The masks of those of its objects that have these ids."""
+        """Return the masks of those of its objects that have these ids."""
         objects = self._value("objects").values
         masks = objects.field("rle")
         ids = objects.field("id").to_pylist()

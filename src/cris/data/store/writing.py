@@ -1,4 +1,4 @@
-"""Writes data sets: shards that are whole or not there, and nothing under the final name before the end."""
+"""Writing of data sets: shards appear whole or not at all, and the final name only at the end."""
 
 import errno
 import json
@@ -31,7 +31,8 @@ from cris.lock import LOCK, locked
 
 SHARD_PICTURES = 512
 SHARD_BYTES = 64 * 2**20
-"""A shard ends with the picture that reaches either, so cuts depend on the pictures alone."""
+"""Number of bytes at which a shard ends; the image that reaches either limit is its last, so cuts depend on
+the images alone."""
 _INT64 = range(-(2**63), 2**63)
 _JOB, _SUFFIX = "job.json", ".arrow"
 
@@ -46,22 +47,22 @@ def write_dataset(
     overwrite: bool = False,
     left_out: Callable[[], Mapping[str, LeftOut]] = dict,
 ) -> Manifest:
-    """Writes the pictures to the folder `out`, which is there when all of it is.
+    """Write the images to the folder `out`, which appears only once it is complete.
 
-    Until then the shards gather in a folder .NAME.partial beside it, where a run that was interrupted goes on
-    when `is_resuming`; its shards come out the same, byte for byte, as those of an undisturbed run.
+    Until then the shards gather in a folder .NAME.partial beside it, where an interrupted run continues
+    when `is_resuming`; its shards come out byte for byte as those of an uninterrupted run.
 
     Args:
-        out: the folder to make
-        pictures: makes the records anew, always in the same order, without as many of the first as it is told
-        source: what decides the records
-        command: what made them, for the manifest
-        is_resuming: go on with what a run of the same source left; does nothing when it had ended
+        out: the folder to create
+        pictures: makes the records again, always in the same order, minus as many of the first as told
+        source: description of everything that decides the records
+        command: command that made them, for the manifest
+        is_resuming: continue what a run of the same source left; does nothing if that run had finished
         overwrite: replace the data set in `out`, and what another run left
-        left_out: tells, once the pictures are made, what of the source is not among them
+        left_out: returns, once the images are made, what of the source is not among them
 
     Raises:
-        InputError: `out` is there already, another run began it, records are not valid, or the disk is full.
+        InputError: `out` exists already, another run began it, records are invalid, or the disk is full.
     """
     out = out.resolve()
     if is_resuming and _is_done(out, source):
@@ -110,7 +111,7 @@ def _write_shards(
 
 
 class Validator:
-    """Checks that records are fit to be stored, and their ids unique."""
+    """Validation of records: they must be fit to be stored, with unique ids."""
 
     def __init__(self) -> None:
         self._pictures: set[int] = set()
@@ -118,7 +119,7 @@ class Validator:
         self._entries: set[int] = set()
 
     def check(self, record: PictureRecord) -> None:
-        """Raises InputError naming the picture and what is wrong of it."""
+        """Raise InputError naming the image and its fault."""
         where = f"picture {record.picture_id} ({record.file_name})"
         _add(self._pictures, record.picture_id, f"{where}: picture id")
         for each in record.objects:
@@ -203,7 +204,7 @@ def _check_free(out: Path, *, overwrite: bool) -> None:
 
 
 def _begin(partial: Path, out: Path, source: SourceInfo, *, is_resuming: bool, overwrite: bool) -> None:
-    """Clears what an earlier run left, unless this one goes on with it."""
+    """Remove what an earlier run left, unless this one continues it."""
     job = partial / _JOB
     is_same = job.is_file() and job.read_text(encoding="utf-8") == json.dumps(source.fingerprint)
     if _shards(partial) and not (is_resuming and is_same) and not overwrite:

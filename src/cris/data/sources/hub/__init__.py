@@ -27,19 +27,19 @@ def convert_hub(
     is_skipping_missing: bool = False,
     invalid: InvalidRows | None = None,
 ) -> Conversion:
-    """The pictures of a re-release that lies in a folder (or is one file).
+    """Return the images of a re-release in a folder, or in one file.
 
     Args:
-        folder: Parquet files, there or in folders inside, or MDETR's finetune_*.json; or one such file
-        images: a folder or zip of COCO's pictures of 2014, for releases that come without
-        instances: COCO's instances_train2014.json, for MDETR's files, which come without masks
-        selection: what to leave out or mark
-        is_skipping_missing: go on without pictures that are not there
-        invalid: what becomes of rows and pictures that are not as they must be; by default they are refused
+        folder: Parquet files, directly or in subfolders, or MDETR's finetune_*.json; or one such file
+        images: a folder or zip of COCO's 2014 images, for releases without images
+        instances: COCO's instances_train2014.json, for MDETR's files, which have no masks
+        selection: references to leave out or mark
+        is_skipping_missing: go on without images that are not there
+        invalid: policy for invalid rows and images; by default they are refused
 
     Raises:
         ColumnError: the columns are those of no known layout.
-        InputError: a row is not as it must be; names file, row and field.
+        InputError: a row is malformed; names file, row and field.
     """
     invalid = invalid or InvalidRows()
     remarks: list[str] = []
@@ -80,7 +80,7 @@ def convert_hub(
 
 
 def source_files(folder: Path) -> list[Path]:
-    """The files in a folder, or the one file, that are read."""
+    """Return the files to read in a folder, or the one file."""
     return _parquet_files(folder) or _mdetr_files(folder)
 
 
@@ -103,6 +103,6 @@ def _picture_files(images: Path | None, name: str) -> PictureFiles:
 
 
 def _data_set(folder: Path) -> str | None:
-    """By the name of the folder, which is that of a repository, with or without its owner and revision."""
+    """Return the data set named by the folder, called as a repository with or without owner and revision."""
     name = folder.name.lower().partition("@")[0].rpartition("--")[2]
     return _DATA_SETS.get(name)

@@ -9,18 +9,18 @@ from cris.weights import cache_folder, download_from_hub
 
 FORM = "hf://OWNER/NAME@REVISION"
 MOVING = ("main", "master", "HEAD")
-"""Revisions under which another data set may lie tomorrow."""
+"""Revisions that may point to another data set tomorrow."""
 LISTING = "files.json"
 _ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)")
 _WANTED = re.compile(r"(?!.*\.\.)[\w./+-]*(\.parquet|finetune_\w+\+?_\w+\.json)")
-"""Parquet files and MDETR's; in names without surprises."""
+"""Pattern of Parquet and MDETR files, with names that hold no surprises."""
 
 
 def locate(source: str) -> Path:
-    """The folder or file that is meant, fetched when it is an address on the hub.
+    """Return the folder or file of a source, downloaded when it is an address on the hub.
 
     Raises:
-        InputError: an address is not of that form, or the hub has no such data set.
+        InputError: an address is malformed, or the hub has no such data set.
         ConnectionError: the hub cannot be reached.
     """
     if not source.startswith("hf:"):
@@ -36,7 +36,7 @@ def locate(source: str) -> Path:
 
 
 def _files(repository: str, revision: str) -> list[str]:
-    """The names of a data set's files, remembered beside them, as they stay the same."""
+    """Return the names of a data set's files, cached beside them, as they never change."""
     import huggingface_hub
     from huggingface_hub import errors
 

@@ -19,24 +19,24 @@ from cris.errors import InputError
 
 _FILE = re.compile(r"finetune_(g?refcoco[+g]?)_(\w+)\.json")
 _DATA_SETS = {"refcocog": "refcocog-umd"}
-"""Where MDETR's name of a data set is not ours: its RefCOCOg is that of UMD's partition."""
+"""Data sets that MDETR names otherwise: its RefCOCOg is UMD's partition."""
 
 
 def mdetr_files(folder: Path) -> list[Path]:
-    """MDETR's annotation files in a folder, by name."""
+    """Return MDETR's annotation files in a folder, sorted by name."""
     return sorted(path for path in folder.glob("*.json") if _FILE.fullmatch(path.name))
 
 
 def read_mdetr(
     files: Sequence[Path], instances: Path | None, invalid: InvalidRows
 ) -> tuple[list[Reference], Instances, str]:
-    """References, annotations and the data set's name from files of one data set, one for each split.
+    """Return references, annotations and the name of one data set, from one file for each split.
 
     A row is a sentence with its boxes; those about the same objects become one reference. MDETR's own
     files have no masks: `instances`, COCO's file, has them.
 
     Raises:
-        InputError: a file is not of that form, or a row of it and `invalid` refuses that, or there are no
+        InputError: a file is malformed, or a row is and `invalid` refuses that, or there are no
             masks.
     """
     names = {path: _names(path) for path in files}
@@ -65,11 +65,11 @@ class _SentenceRow:
         self.boxes: list[Row] = []
 
     def object_ids(self) -> tuple[int, ...]:
-        """Of COCO's annotations; gRefCOCO's `empty` boxes stand for none."""
+        """Return the ids of COCO's annotations; gRefCOCO's `empty` boxes stand for none."""
         return tuple(row.whole("original_id") for row in self.boxes if not row.fields.get("empty"))
 
     def annotations(self) -> Iterator[Annotation]:
-        """The boxes with their masks, under COCO's ids."""
+        """Yield the boxes with their masks, under COCO's ids."""
         for row in self.boxes:
             if row.fields.get("empty"):
                 continue

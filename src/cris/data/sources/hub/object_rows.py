@@ -1,4 +1,4 @@
-"""The layout of lmms-lab/RefCOCO, RefCOCOplus and RefCOCOg: a row is an object, with its picture."""
+"""The layout of lmms-lab/RefCOCO, RefCOCOplus and RefCOCOg: a row is an object, with its image."""
 
 import re
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from cris.data.sources.hub.parquet import (
 )
 
 UNKNOWN_CATEGORY = "object"
-"""These files do not say what an object is."""
+"""Category for all objects, as these files name none."""
 LAYOUT = Layout(
     name="lmms-lab/RefCOCO",
     columns=(
@@ -40,13 +40,13 @@ LAYOUT = Layout(
     ),
 )
 _COCO_NAME = re.compile(r"(COCO_(?:train|val)2014_(\d{12}))(?:_\d+)?(\.\w+)")
-"""The family adds the number of the referred object to COCO's file names."""
+"""Pattern of COCO's file names, to which the family adds the number of the referred object."""
 _SAME_BOX_PIXELS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectRows:
-    """What the files hold."""
+    """Contents of the files."""
 
     references: list[Reference]
     instances: Instances
@@ -55,14 +55,14 @@ class ObjectRows:
 
 
 def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
-    """The references, objects and pictures of files of that layout.
+    """Return the references, objects and images of files in that layout.
 
-    Rows of the same picture are found by its file name; COCO's picture ids are in the names, other pictures
+    Rows of the same image are found by its file name; COCO's image ids are in the names, other images
     get running numbers, as all objects and references do. A polygon that does not fill its box is one of
     several, of which the others are lost: they are counted.
 
     Raises:
-        InputError: a row is not as it must be, and `invalid` refuses it; names file, row and field.
+        InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
     table = _Table()
     place = 0
@@ -89,7 +89,7 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
 
 
 class _Table:
-    """Collects rows into pictures, objects and references."""
+    """Collector of rows into images, objects and references."""
 
     def __init__(self) -> None:
         self.pictures: dict[str, PictureInfo] = {}
@@ -159,7 +159,7 @@ def _box(row: Row) -> tuple[float, float, float, float]:
 
 
 def _fills(polygon: Sequence[float], sides: Sequence[float]) -> bool:
-    """Whether the polygon reaches every side of the box."""
+    """Check whether the polygon reaches every side of the box."""
     if len(polygon) < 2:
         return False
     x, y = polygon[::2], polygon[1::2]

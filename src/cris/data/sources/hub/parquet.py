@@ -1,4 +1,4 @@
-"""Parquet files of referring data: which layout they have, and their rows."""
+"""Parquet files of referring data: their layouts and their rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _SPLIT_NAMES = {**{split: split for split in SPLITS}, "validation": "val"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column that a layout has."""
+    """A column of a layout."""
 
     name: str
     expected: str
@@ -31,7 +31,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How a re-release arranges its columns."""
+    """Arrangement of a re-release's columns."""
 
     name: str
     columns: tuple[Column, ...]
@@ -48,7 +48,7 @@ class ColumnCheck:
 
 
 class ColumnError(InputError):
-    """The columns are those of no known layout; `checks` has them side by side."""
+    """Raised when the columns match no known layout; `checks` has them side by side."""
 
     def __init__(self, path: Path, layout: Layout, checks: list[ColumnCheck]) -> None:
         wrong = "; ".join(
@@ -61,12 +61,12 @@ class ColumnError(InputError):
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether the column is text."""
+    """Check whether the column is text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def is_list(fits: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-    """Whether the column is of lists of that."""
+    """Return a check for a column of lists of that type."""
     return lambda kind: (
         (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
         and fits(kind.value_type)
@@ -74,7 +74,7 @@ def is_list(fits: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool
 
 
 def is_struct(**fields: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-    """Whether the column is of structs that have at least those fields."""
+    """Return a check for a column of structs with at least those fields."""
 
     def fits(kind: pa.DataType) -> bool:
         if not pa.types.is_struct(kind):
@@ -86,7 +86,7 @@ def is_struct(**fields: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType]
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Whether the column is bytes."""
+    """Check whether the column is bytes."""
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
@@ -96,11 +96,11 @@ is_picture = is_struct(bytes=is_bytes)
 
 
 def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
-    """The layout that all the files have.
+    """Return the layout that all the files have.
 
     Raises:
         ColumnError: a file has another one.
-        InputError: a file is no Parquet.
+        InputError: a file is not Parquet.
     """
     nearest = min(layouts, key=lambda layout: _distance(_schema(files[0]), layout))
     for path in files:
@@ -111,7 +111,7 @@ def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
 
 
 def rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[Row]:
-    """The rows of the files, in order, with those of these columns that are there."""
+    """Yield the rows of the files, in order, with those of these columns that exist."""
     for path in files:
         number = 0
         with _open(path) as parquet:
@@ -123,7 +123,7 @@ def rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[Row]:
 
 
 def split_of_file(path: Path) -> str:
-    """The split that a file's name (val-00000-of-00004.parquet) or its folder's (val/0000.parquet) tells.
+    """Return the split named by a file (val-00000-of-00004.parquet) or its folder (val/0000.parquet).
 
     Raises:
         InputError: neither names one.
@@ -137,7 +137,7 @@ def split_of_file(path: Path) -> str:
 
 
 def encoded_picture(row: Row, name: str = "image") -> bytes:
-    """The bytes of a picture column."""
+    """Return the bytes of an image column."""
     content = (row.value(name) or {}).get("bytes")
     if not content:
         raise InputError(f"{row.where}: {name} must have its bytes inside, got none")
@@ -145,10 +145,10 @@ def encoded_picture(row: Row, name: str = "image") -> bytes:
 
 
 def picture_size(row: Row, content: bytes) -> tuple[int, int]:
-    """Height and width, without decoding.
+    """Return height and width, without decoding.
 
     Raises:
-        InputError: it is no picture.
+        InputError: it is not an image.
     """
     with open_picture(content, f"{row.where}: image") as image:
         width, height = image.size
@@ -156,26 +156,26 @@ def picture_size(row: Row, content: bytes) -> tuple[int, int]:
 
 
 class ParquetPictures:
-    """Encoded pictures inside Parquet files, streamed in the order of the rows."""
+    """Encoded images inside Parquet files, streamed in the order of the rows."""
 
     def __init__(self, files: Sequence[Path], places: dict[int, int]) -> None:
-        """`places`: picture id → the row it is in, counted through all the files."""
+        """Take `places`: image id → the row it is in, counted through all the files."""
         self._files, self._places = files, places
 
     def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
-        """The file names of the pictures that are not there: none."""
+        """Return the file names of missing images: none."""
         return set()
 
     def example(self, name: str) -> str | None:
-        """Return no name, as no picture is missing."""
+        """Return no name, as no image is missing."""
         return None
 
     def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
-        """The pictures in the order of their rows."""
+        """Return the images in the order of their rows."""
         return sorted(infos, key=lambda info: self._places[info.id])
 
     def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
-        """The encoded pictures, one at a time."""
+        """Yield the encoded images, one at a time."""
         wanted = {self._places[info.id] for info in infos}
         for place, row in enumerate(rows(self._files, ["image"])):
             if place in wanted:
@@ -210,12 +210,12 @@ def _checks(schema: pa.Schema, layout: Layout) -> list[ColumnCheck]:
 
 
 def _distance(schema: pa.Schema, layout: Layout) -> float:
-    """The share of the columns a layout must have that are not there or of another kind."""
+    """Return the share of a layout's required columns that are missing or of another kind."""
     required = {column.name for column in layout.columns if column.is_required}
     checks = [check for check in _checks(schema, layout) if check.name in required]
     return sum(not check.is_right for check in checks) / len(checks)
 
 
 def floats_as_written(numbers: Sequence[Any]) -> list[float]:
-    """What was written before it was stored in 32 bits: the shortest decimal that gives the stored number."""
+    """Return numbers as they were before 32-bit storage: the shortest decimals that give the stored ones."""
     return [float(text) for text in np.array(numbers, dtype=np.float32).astype(str)]

@@ -1,4 +1,4 @@
-"""The layout of moondream/refcoco-m: a row is a picture with its objects, masks and sentences."""
+"""The layout of moondream/refcoco-m: a row is an image with its objects, masks and sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ LAYOUT = Layout(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureRows:
-    """What the files hold."""
+    """Contents of the files."""
 
     references: list[Reference]
     instances: Instances
@@ -57,12 +57,12 @@ class PictureRows:
 
 
 def read_picture_rows(files: Sequence[Path], invalid: InvalidRows) -> PictureRows:
-    """The references, objects and pictures of files of that layout.
+    """Return the references, objects and images of files in that layout.
 
-    A picture without an id of its own gets the number of its row, which names it too.
+    An image without an id of its own gets the number of its row, which also becomes its name.
 
     Raises:
-        InputError: a row is not as it must be, and `invalid` refuses it; names file, row and field.
+        InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
     pictures: list[PictureInfo] = []
     annotations: list[Annotation] = []

@@ -1,4 +1,4 @@
-"""The layout of jxu124/refcoco, refcocoplus and refcocog: a row is a reference; pictures lie apart."""
+"""The layout of jxu124/refcoco, refcocoplus and refcocog: a row is a reference; images are separate."""
 
 import json
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ LAYOUT = Layout(
 
 
 def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[list[Reference], Instances]:
-    """The references of files of that layout, and the objects they mean; there are no others.
+    """Return the references of files in that layout, and the objects they mean; there are no others.
 
     The box is that of the raw annotation, as the column `bbox` has corners.
 
     Raises:
-        InputError: a row is not as it must be, and `invalid` refuses it; names file, row and field.
+        InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
     references: dict[int, Reference] = {}
     pictures: dict[int, PictureInfo] = {}
@@ -79,7 +79,7 @@ def _reference(row: Row, picture: PictureInfo, annotation: Annotation) -> Refere
 
 
 def _inner(row: Row, name: str) -> Row:
-    """The fields inside a column of JSON text."""
+    """Return the fields inside a column of JSON text."""
     try:
         fields = json.loads(row.text(name))
     except (json.JSONDecodeError, RecursionError) as error:
