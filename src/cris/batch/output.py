@@ -60,7 +60,7 @@ class Output:
             overwrite: replace what another job, or an earlier run, left.
 
         Raises:
-            InputError: the folder holds other things, or a job that may not be touched.
+            InputError: the folder holds other files, or a job that must not be touched.
         """
         self.url = url
         self._job = job
@@ -82,7 +82,7 @@ class Output:
     def complete(self) -> dict[str, Any]:
         """Write the manifest of the finished job and return it; all shards must be there.
 
-        Raises InputError when a shard is not what was written.
+        Raises InputError when a shard differs from what was written.
         """
         shards = []
         for shard in self._job.shards:

@@ -33,7 +33,7 @@ def read_sentences(url: str) -> Sentences:
     a line.
 
     Raises:
-        InputError: it is not of that form, or has no sentence; names the file and the line.
+        InputError: the file is malformed, or has no sentence; names the file and the line.
     """
     with explained(url):
         filesystem, path = open_url(url)

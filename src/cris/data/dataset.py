@@ -59,7 +59,7 @@ class ReferringDataset:
         """Return samples of one image, which is decoded once (see `Referring`).
 
         Raises:
-            DamagedImageError: the picture or a mask cannot be decoded or has another size than is stored.
+            DamagedImageError: the image or a mask cannot be decoded or has another size than stored.
         """
         return self._view(self._row(samples[0]), samples, longest)
 

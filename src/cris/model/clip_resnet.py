@@ -1,4 +1,4 @@
-"""CLIP's modified ResNet, its attention pool made dense (CRIS, section 3.1)."""
+"""CLIP's modified ResNet with a dense attention pool (CRIS, section 3.1)."""
 
 import torch
 import torch.nn.functional as F
@@ -38,7 +38,7 @@ class Bottleneck(nn.Module):
 
 
 class DenseAttentionPool(nn.Module):
-    """CLIP's attention pool without its class token: every position keeps its own answer."""
+    """CLIP's attention pool without its class token: every position keeps its own output."""
 
     def __init__(self, channels: int, heads: int, dim_out: int, position_grid: int) -> None:
         super().__init__()

@@ -160,7 +160,7 @@ class Collages:
         )
 
     def _cutouts(self, draws: Draws, row: int, objects: Sequence[ObjectRecord]) -> Iterator[Cutout]:
-        """Draw what to paste, from one photograph each; no category whose crowds the image has."""
+        """Draw what to paste, from one photograph each; no category that has a crowd region there."""
         crowded = {each.category for each in objects if each.is_crowd}
         fitting = self.photographs.fitting(self.photographs.annotated[row])
         categories = [category for category in fitting if category not in crowded]

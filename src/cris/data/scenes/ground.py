@@ -13,10 +13,10 @@ TONES = (
     (176, 166, 148), (150, 156, 160), (134, 142, 124), (168, 150, 138), (126, 128, 140),
     (190, 186, 176), (120, 112, 104), (146, 160, 152), (158, 148, 164), (108, 118, 122),
 )  # fmt: skip
-"""Muted RGB tones, between the black and the white of objects."""
+"""Muted RGB tones, between the objects' black and white."""
 PATTERNS = ("linear", "radial", "blotches", "grain", "tiles", "weave")
 WEIGHT_STEPS = 64
-"""Interpolation weights are integers of this sum: products of integers are exact in any order."""
+"""Sum of the integer interpolation weights: products of integers are exact in any order."""
 
 
 @lru_cache(maxsize=64)

@@ -30,7 +30,7 @@ QUARTER_TURNS = {"arrow": 4, "crescent": 4}
 """Kinds that point somewhere, and their number of directions."""
 TURN_JITTER = math.radians(13)
 EDGE_SHARE = 0.545
-"""Distance of centres from the edges, as a share of the diameter; nearly all outlines then fit."""
+"""Least distance of centres from the edges, as a share of the diameter; nearly all outlines then fit."""
 PLACING_TRIES = 40
 
 
@@ -105,7 +105,7 @@ class _Table:
 
 
 def make_layout(draws: Draws, occluded: tuple[float, float] | None = None) -> Layout | None:
-    """Draw objects and lay them out; None when too little room was found.
+    """Draw objects and lay them out; return None when too little room was found.
 
     With `occluded`, a last object covers another so that its visible share falls into that range.
     """

@@ -58,7 +58,7 @@ class Expression:
     targets: tuple[int, ...]
     """Indices of the objects in the mask."""
     fitting: tuple[int, ...]
-    """Indices of the objects that the sentence truly fits: the targets, save where a knob breaks that."""
+    """Indices of the objects that the sentence truly fits: the targets, except where a knob breaks that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

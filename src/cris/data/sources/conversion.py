@@ -189,7 +189,7 @@ def picture_record(
     An object that cannot be drawn is left out; so are the sentences about it, where `invalid` allows that.
 
     Raises:
-        InputError: the image is damaged or of another size, or an object that is meant cannot be drawn, and
+        InputError: the image is damaged or of another size, or a target object cannot be drawn, and
             `invalid` refuses that.
     """
     try:
