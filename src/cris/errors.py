@@ -19,7 +19,7 @@ class DamagedImageError(InputError):
     """Error for one image or mask of a data set that cannot be decoded; the others are not concerned."""
 
     def __init__(self, image: str, reason: str) -> None:
-        """Take the place of the image, and what is wrong with it."""
+        """Set where the image is, and what is wrong with it."""
         super().__init__(image, reason)
         self.image = image
         self.reason = reason

@@ -38,7 +38,7 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 of the identity."""
+        """Return the SHA-256 of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
     def difference(self, other: Mapping[str, object]) -> str:

@@ -1,4 +1,4 @@
-"""Segmentation of an image: an image and a sentence in, the pixels it refers to out."""
+"""Segmenter: an image and a sentence in, the pixels it refers to out."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ class Segmenter:
         batch_size: int | None = None,
         is_strict: bool = False,
     ) -> None:
-        """Set up an engine, or a torch model, which is asked as it is at each time: in training, too.
+        """Wrap an engine, or a torch model, which is asked as it is at each time: in training, too.
 
         Args:
             model: with the weights to use; it is moved to the device, and put into evaluation mode.

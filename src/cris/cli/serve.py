@@ -35,7 +35,7 @@ class Command:
     device: str = "auto"
     """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     engine: Literal["torch", "onnx", "openvino"] | None = None
-    """What runs the model; the last two need the extra export. By default torch, or a folder's own."""
+    """Engine that runs the model; the last two need the extra export. By default torch, or a folder's own."""
     precision: Literal["fp32", "bf16", "int8"] | None = None
     """fp32, bf16 (torch, openvino) or int8 (onnx, openvino). By default fp32, or a folder's own."""
     batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 8

@@ -24,7 +24,7 @@ FEWEST = 20
 _RIDGE = 1e-2
 """Pull towards the raw score, in samples: the fit stays finite where scores separate."""
 _LEAST = 0.05
-"""Least low and high, so that scores rise everywhere."""
+"""Smallest `low` and `high`, so that scores rise everywhere."""
 _EDGE = 1e-6
 """Distance that raw scores keep from 0 and 1, whose log-odds have no end."""
 
@@ -62,7 +62,7 @@ class Reliability:
     """Expected calibration error: mean distance of promise and outcome over the bins, weighted by samples."""
     bins: tuple[Bin, ...]
     risk_coverage: tuple[Point, ...]
-    """From the surest answers on; at most 100 points."""
+    """Points from the surest answers on; at most 100."""
     area: float
     """Mean risk over all coverages, 0 at best."""
 

@@ -1,4 +1,4 @@
-"""Paper's ablation (CRIS, table 3): the projector and the decoder, left out one by one."""
+"""Ablation of the paper (CRIS, table 3): the projector and the decoder, left out one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Measured:
     row: str
     total: Summary
     interval: Interval | None
-    """Interval of 95 % of the mean IoU; None with a single image."""
+    """95 % interval of the mean IoU; None with a single image."""
 
 
 def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> str:

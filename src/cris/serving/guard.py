@@ -42,7 +42,7 @@ SAFETY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
-"""Headers of every answer: whatever gets into a page, it loads and sends nothing elsewhere."""
+"""Headers of every answer: whatever gets into a page, it can neither load from elsewhere nor send there."""
 _SAFETY = [(name.encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
 _LONGEST_ID = 128
 """Characters of a request's id that are taken over."""

@@ -93,7 +93,7 @@ def add_page(app: FastAPI, batcher: Batcher, folder: Path) -> None:
 
 
 def build(batcher: Batcher, folder: Path) -> gr.Blocks:
-    """Return the page and what it does."""
+    """Build the page and its behaviour."""
     ready = batcher.ready
     assert ready is not None
     with gr.Blocks(

@@ -48,7 +48,7 @@ class ObjectivesConfig:
     """
 
     target: Target = "area"
-    """Mask at the grid of answers: one pixel of each cell (as released), or its covered share."""
+    """True mask on the grid of answers: one pixel of each cell (as released), or its covered share."""
     padding: Literal["counted", "ignored"] = "ignored"
     """Treatment of cells beside the image, in the letterbox's padding: counted (as released) or ignored."""
     dice_weight: float = 0.0
@@ -80,7 +80,7 @@ class OptimizerConfig:
     freeze_text: bool = False
     """Freeze the text encoder."""
     positions: Literal["backbone", "head"] = "backbone"
-    """Learning rate of CLIP's two positional embeddings: the backbone's or the head's (as released)."""
+    """Part whose learning rate CLIP's two positional embeddings take (as released: the head)."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay rates of the running means of the gradient and of its square."""
     weight_decay: float = 0.0
@@ -143,7 +143,7 @@ class TrainConfig:
     epochs: float | None = None
     """Passes over the data, where `steps` is None."""
     max_steps: int | None = None
-    """Last step of this run, on the whole run's schedule: resumed with more steps it is the same run. More
+    """Latest step to stop at, on the whole run's schedule: resumed with more it is the same run. More
     than the recipe's steps lengthen it."""
     seed: int = 0
     """Seed of weights, data and dropout."""
@@ -169,7 +169,7 @@ class TrainConfig:
     device: Literal["cpu", "cuda", "auto"] = "auto"
     """Device to train on."""
     processes: int = 1
-    """Processes on this machine, one per GPU; on CPU one per core is fastest. torchrun and SLURM set their
+    """Processes on this machine, one per GPU; on CPU one per core is fastest. torchrun and SLURM set it
     themselves."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""

@@ -40,7 +40,7 @@ class Command:
     plural: bool = False
     """Make sentences that mean several objects, too: "both horses"."""
     no_target: bool = False
-    """Make sentences that mean nothing in their image, too, one an image at most."""
+    """Make sentences that mean nothing in their image, too, one per image at most."""
     for_training: bool = False
     """Make many varied sentences to train on: more words and phrasings, clothes, plurals, absent things."""
     sentences_per_object: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
