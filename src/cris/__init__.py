@@ -1,4 +1,4 @@
-"""Referring image segmentation: the pixels of a picture that a sentence refers to (CRIS, CVPR 2022)."""
+"""Referring image segmentation: the pixels of an image that a sentence refers to (CRIS, CVPR 2022)."""
 
 import importlib
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Makes `python -m cris` the same as `cris`."""
+"""Entry point of `python -m cris`, the same as `cris`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Whether an answer holds when picture and sentence change a little; a check costs several answers."""
+"""Stability of an answer under small changes of image and sentence; a check costs several answers."""
 
 import math
 from collections.abc import Sequence
@@ -17,18 +17,18 @@ from cris.prediction import Prediction
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """A small change of a picture that leaves true what is said of it."""
+    """Small change of an image that leaves true what is said of it."""
 
     scale: float = 1.0
-    """Size of things afterwards, round the middle."""
+    """Scale factor about the centre."""
     right: float = 0.0
-    """Shift, as a share of the width."""
+    """Shift to the right, as a share of the width."""
     down: float = 0.0
-    """Shift, as a share of the height."""
+    """Shift downwards, as a share of the height."""
     brightness: float = 1.0
 
     def matrix(self, height: int, width: int) -> Float64[np.ndarray, "2 3"]:
-        """From places before to places after, in pixels of a picture of that size."""
+        """Return the affine matrix from old to new positions, in pixels of an image of that size."""
         across, along = (width - 1) / 2, (height - 1) / 2
         return np.array(
             [
@@ -45,25 +45,25 @@ CHANGES = (
     Change(down=-0.06),
     Change(brightness=0.8),
 )
-"""What a check asks again with, beside other wordings of the sentence."""
+"""Changes that a check asks again with, beside other wordings of the sentence."""
 _NONE = 1e-6
 
 
 @runtime_checkable
 class Predicts(Protocol):
-    """A `Segmenter`, or what answers like one."""
+    """Protocol of a `Segmenter`, or of anything that answers like one."""
 
     def predict_batch(
         self, pictures: Sequence[PictureSource], sentences: list[list[str]]
     ) -> list[list[Prediction]]:
-        """For each picture the answers to its sentences."""
+        """Return for each image the answers to its sentences."""
         ...
 
 
 def check_agreement(segmenter: Predicts, predictions: Sequence[Prediction]) -> list[Prediction]:
-    """The same predictions, of one picture, with their `check`, which makes their `ambiguity` surer.
+    """Return the same predictions, of one image, with their `check`, which makes their `ambiguity` surer.
 
-    Asks again about the picture a little larger, smaller, shifted and darker, and about the sentence with or
+    Asks again about the image a little larger, smaller, shifted and darker, and about the sentence with or
     without its article: agreement is the mean overlap of the old answer with these six. Then about the
     sentence without each of its words. The overlap is Σ min / Σ max of the probabilities.
     """
@@ -95,7 +95,7 @@ def check_agreement(segmenter: Predicts, predictions: Sequence[Prediction]) -> l
 
 
 def _as_seen(prediction: Prediction) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture, no larger than what the network sees of it, as all changes go over every pixel."""
+    """Return the image, no larger than what the network sees of it, as all changes go over every pixel."""
     picture, letterbox = prediction.picture, prediction.letterbox
     rows, columns = (CELL * side for side in prediction.grid[letterbox.cells].shape)
     # only the default letterbox, which fills whole cells, takes the smaller picture to the same place
@@ -105,13 +105,13 @@ def _as_seen(prediction: Prediction) -> UInt8[np.ndarray, "height width 3"]:
 
 
 def rephrase(sentence: str) -> str:
-    """The sentence without the article it begins with, or with "the" when it begins with none."""
+    """Return the sentence without the article it begins with, or with "the" when it begins with none."""
     first, _, rest = sentence.strip().partition(" ")
     return rest.strip() if first.casefold() in ARTICLES and rest.strip() else f"the {sentence.strip()}"
 
 
 def shorten(sentence: str) -> list[str]:
-    """The sentence without each of its words that is no article; none of them when it has but one word."""
+    """Return the sentence without each of its words that is no article; nothing for a single such word."""
     words = sentence.split()
     places = [place for place, word in enumerate(words) if is_telling(word)] if len(words) > 1 else []
     return [" ".join((*words[:place], *words[place + 1 :])) for place in places]
@@ -120,7 +120,7 @@ def shorten(sentence: str) -> list[str]:
 def apply(
     change: Change, picture: UInt8[np.ndarray, "height width 3"]
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The changed picture, of the same size; what comes in at the border repeats it."""
+    """Return the changed image, of the same size; what comes in at the border repeats it."""
     height, width = picture.shape[:2]
     matrix = change.matrix(height, width)
     method = cv2.INTER_AREA if change.scale < 1 else cv2.INTER_LINEAR
@@ -133,7 +133,7 @@ def overlap_undone(
     before: Float32[np.ndarray, "rows columns"],
     after: Float32[np.ndarray, "rows columns"],
 ) -> float:
-    """Overlap of an answer with that to the changed picture, where both show the same."""
+    """Return the overlap of an answer with that to the changed image, where both show the same."""
     rows, columns = before.shape
     matrix = change.matrix(rows, columns)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -143,6 +143,6 @@ def overlap_undone(
 
 
 def overlap(one: Float32[np.ndarray, "rows columns"], other: Float32[np.ndarray, "rows columns"]) -> float:
-    """Σ min / Σ max of two maps of probabilities: 1 for the same, 0 for maps that share nothing."""
+    """Return Σ min / Σ max of two probability maps: 1 for the same, 0 for maps that share nothing."""
     shared = np.minimum(one, other).sum(dtype=np.float64)
     return float((shared + _NONE) / (np.maximum(one, other).sum(dtype=np.float64) + _NONE))

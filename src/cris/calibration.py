@@ -1,4 +1,4 @@
-"""From the score that a model's probabilities imply to the chance that its mask is good."""
+"""Calibration from the score that a model's probabilities imply to the chance that its mask is good."""
 
 import math
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ class Calibration:
     """
 
     low: float = 1.0
-    """How fast scores rise where they are low; above 0."""
+    """Slope where scores are low; above 0."""
     high: float = 1.0
-    """How fast scores rise where they are high; above 0."""
+    """Slope where scores are high; above 0."""
     offset: float = 0.0
-    """Log-odds that are added."""
+    """Constant added to the log-odds."""
 
     def __post_init__(self) -> None:
-        """Refuses what would not rise."""
+        """Raise InputError for a calibration that would not rise."""
         is_finite = all(map(math.isfinite, (self.low, self.high, self.offset)))
         if not (is_finite and self.low > 0 and self.high > 0):
             raise InputError(f"a calibration needs a finite offset, and low and high above 0, got {self}")
 
     def __call__(self, raw: float) -> float:
-        """The calibrated score of a raw one, both from 0 to 1."""
+        """Return the calibrated score of a raw one, both from 0 to 1."""
         if self == IDENTITY or not 0 < raw < 1:
             return raw
         log_odds = self.low * math.log(raw) - self.high * math.log1p(-raw) + self.offset
@@ -36,4 +36,4 @@ class Calibration:
 
 
 IDENTITY = Calibration()
-"""The raw score as it is."""
+"""Calibration that leaves the raw score as it is."""

@@ -1,13 +1,13 @@
-"""The front matter of a model card: what can be said of a model in a line."""
+"""Front matter of a model card: one-line facts about a model."""
 
 from pathlib import Path
 
 SUMMARY = "summary"
 """Field with a sentence on what the model was trained on and how good it is."""
 DOMAIN = "domain"
-"""Field of a model that knows one kind of images only: which, `RENDERED_SCENES` for example."""
+"""Field with the kind of images that a model is limited to, `RENDERED_SCENES` for example."""
 RENDERED_SCENES = "rendered scenes"
-"""The domain of cris-scenes."""
+"""Domain of cris-scenes."""
 
 
 def read_front_matter(folder: Path) -> dict[str, str]:

@@ -26,19 +26,19 @@ from cris.model.tokenizer import Tokenizer
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "README.md"
 TRAIN_STATE = "train_state.pt"
 Dtype = Literal["float32", "float16", "int8"]
-"""How weights are stored; they are loaded as float32."""
+"""Storage type of the weights; they are loaded as float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """What a checkpoint folder holds."""
+    """Contents of a checkpoint folder."""
 
     model: Cris
-    """In evaluation mode, as float32, on the CPU."""
+    """Model in evaluation mode, as float32, on the CPU."""
     tokenizer: Tokenizer
     inference: InferenceConfig
     card: str
-    """The model card, as Markdown."""
+    """Model card, as Markdown."""
 
 
 def save_checkpoint(
@@ -52,7 +52,7 @@ def save_checkpoint(
     train_state: Mapping[str, object] | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Writes a checkpoint that is either whole or not there, also when the machine stops halfway.
+    """Write a checkpoint atomically, also when the machine stops halfway.
 
     `train_state` is what a run needs to go on; it is stored beside the weights with `torch.save`. With the
     dtype int8 the embedding and the linear layers of the text encoder have 8 bits a weight, all others 16.
@@ -75,7 +75,7 @@ def save_checkpoint(
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
-    """Reads a checkpoint folder; InputError names the file that is missing, damaged or foreign."""
+    """Read a checkpoint folder; raise InputError that names a file that is missing, damaged or foreign."""
     folder = whole_folder(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} must be a checkpoint folder, but there is no folder of that name")

@@ -1,4 +1,4 @@
-"""config.json: how the configuration of a model is stored, read back, and migrated."""
+"""Reader, writer and migrations of config.json, the configuration of a model."""
 
 import dataclasses
 import json
@@ -14,26 +14,26 @@ from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 
 CONFIG = "config.json"
-"""The file's name in the folder of a checkpoint or of an export."""
+"""File name in the folder of a checkpoint or of an export."""
 SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredConfig:
-    """What config.json says of a model."""
+    """Contents of config.json."""
 
     model: CrisConfig
     inference: InferenceConfig
 
 
 def write_config(path: Path, config: StoredConfig) -> None:
-    """Writes the config.json that `read_config` reads."""
+    """Write the config.json that `read_config` reads."""
     content = {"schema_version": SCHEMA_VERSION} | to_json(config)
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8", newline="\n")
 
 
 def read_config(path: Path) -> StoredConfig:
-    """What a config.json holds, older versions migrated; InputError names what is missing or foreign."""
+    """Return a config.json's contents, migrated; raise InputError that names what is missing or foreign."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
@@ -62,7 +62,7 @@ def to_json(config: Any) -> dict[str, Any]:
 
 
 def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 added the calibration of scores; before it there was none."""
+    """Add the identity calibration of scores, which version 2 introduced."""
     inference = content.get("inference")
     if not isinstance(inference, dict):
         return content
@@ -70,7 +70,7 @@ def _with_identity_calibration(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
-    """Version 3 added kinds of encoders, alignment and the peak's threshold; before it all was CLIP."""
+    """Add the kinds of encoders, alignment and the peak's threshold of version 3; before it all was CLIP."""
     model, inference = content.get("model"), content.get("inference")
     if not isinstance(model, dict) or not isinstance(inference, dict):
         return content
@@ -89,7 +89,7 @@ MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _with_identity_calibration,
     2: _with_kinds_of_encoders,
 }
-"""Version of config.json → what turns its content into the next version's."""
+"""Version of config.json → function that migrates its content to the next version."""
 
 
 def parsed(kind: Any, value: object, name: str = "") -> Any:
@@ -120,7 +120,7 @@ def parsed(kind: Any, value: object, name: str = "") -> Any:
 
 
 def _parsed_kind(kinds: UnionType, value: object, name: str) -> Any:
-    """The one of several dataclasses that `value` says it is."""
+    """Return `value` as the one of several dataclasses that it says it is."""
     given = dict(value) if isinstance(value, dict) else {}
     found, known = given.pop("kind", None), {each.kind: each for each in get_args(kinds)}
     if found not in known:

@@ -1,4 +1,4 @@
-"""Predictions as other tools take them: supervision, COCO, YOLO, Label Studio."""
+"""Conversions of predictions for other tools: supervision, COCO, YOLO, Label Studio."""
 
 import hashlib
 import io
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import supervision
 
 _RUN_BITS = (3, 4, 8, 16)
-"""Label Studio's sizes of a run's length, of which each run names the one it has."""
+"""Label Studio's bit widths for the length of a run; each run names the one it uses."""
 
 
 def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray, "corners 2"]]:
-    """The outer outline of each part of a mask: corners x, y at pixel centres; holes are left out.
+    """Return the outer outline of each part of a mask: corners x, y at pixel centres; holes are left out.
 
     A part of one or two pixels has so many corners.
     """
@@ -30,12 +30,12 @@ def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray
 
 
 def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections":
-    """What was found in one picture as `supervision.Detections`, without predictions that found nothing.
+    """Return one image's predictions as `supervision.Detections`, without those that found nothing.
 
     The class id is the sentence's place in `predictions`, `data["class_name"]` the sentence itself.
 
     Raises:
-        InputError: supervision is not installed, or the predictions are of pictures of different sizes.
+        InputError: supervision is not installed, or the predictions are of images of different sizes.
     """
     try:
         import supervision
@@ -55,10 +55,10 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
 
 
 def to_coco(pictures: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
-    """A COCO document of pictures, each its file name and what was found in it; a category a sentence.
+    """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
     `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and a
-    picture without predictions is left out, as nothing tells its size.
+    image without predictions is left out, as nothing tells its size.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -82,7 +82,7 @@ def to_coco(pictures: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, A
 
 
 def coco_fields(prediction: Prediction) -> dict[str, Any]:
-    """What a COCO annotation says of a mask: `bbox` (left, top, width, height), `area`, `segmentation`…
+    """Return the COCO annotation of a mask: `bbox` (left, top, width, height), `area`, `segmentation`…
 
     All in pixels; run lengths, as they are exact. `bbox` is all 0 when nothing is found.
     """
@@ -97,9 +97,9 @@ def coco_fields(prediction: Prediction) -> dict[str, Any]:
 
 
 def to_yolo(predictions: Sequence[Prediction]) -> str:
-    """Return the labels of one picture as YOLO's segmentation has them: a line for each part of a mask.
+    """Return the labels of one image as YOLO's segmentation has them: a line for each part of a mask.
 
-    A line is the sentence's place in `predictions`, then the corners' x and y as shares of the picture.
+    A line is the sentence's place in `predictions`, then the corners' x and y as shares of the image.
     Parts of fewer than three corners are left out, as they have no area.
     """
     _check_alike(predictions)
@@ -121,11 +121,11 @@ def to_png(image: Image.Image) -> bytes:
 
 
 def to_label_studio(image: str, predictions: Sequence[Prediction], *, model: str = "cris") -> dict[str, Any]:
-    """A Label Studio task with masks to correct: import a JSON list of such tasks into a project.
+    """Return a Label Studio task with masks to correct: import a JSON list of such tasks into a project.
 
     Args:
-        image: URL of the picture, as Label Studio sees it.
-        predictions: of that picture; those that found nothing are left out.
+        image: URL of the image, as Label Studio sees it.
+        predictions: of that image; those that found nothing are left out.
         model: what Label Studio shows as the version of the model.
 
     The project needs `<Image name="image" value="$image"/>` and `<BrushLabels name="tag" toName="image"/>`
@@ -166,7 +166,7 @@ def _region(prediction: Prediction, image: str) -> dict[str, Any]:
 
 
 def label_studio_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
-    """The mask as Label Studio stores brushes: bytes of @thi.ng/rle-pack over its RGBA pixels, row by row.
+    """Return the mask as Label Studio's brush: @thi.ng/rle-pack's bytes of its RGBA pixels, row by row.
 
     32 bits say how many values there are, 5 how wide one is, four times 4 how wide lengths may be; then each
     run has a 1, two bits for which of these widths its length has, its length less 1, and its value.

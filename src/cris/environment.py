@@ -1,4 +1,4 @@
-"""With which versions, on which device and when a result was computed."""
+"""Versions, device and date of a result's computation."""
 
 import platform
 import subprocess
@@ -11,7 +11,7 @@ from cris import __version__
 
 
 def environment(device: str) -> dict[str, str | None]:
-    """Return the versions of what computes, the device and the date, as text; None where there is none.
+    """Return the versions of the libraries that compute, the device and the date, as text; None without one.
 
     Args:
         device: cpu, cuda, cuda:1, mps.
@@ -48,7 +48,7 @@ def _version(package: str) -> str | None:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that this package runs from, with -dirty where it was changed."""
+    """Return the commit of the checkout that this package runs from, with -dirty where it was changed."""
     package = Path(__file__).resolve().parent
     checkout = package.parents[1]
     if not (checkout / ".git").exists() or package != checkout / "src" / "cris":

@@ -7,14 +7,14 @@ _PICTURE_BYTES, _SENTENCE_BYTES = 80, 120  # with number and suffix within the 2
 
 
 def slug(text: str, longest: int) -> str:
-    """The text's letters and digits in lower case, hyphens for all else; at most `longest` bytes of UTF-8."""
+    """Return a text's letters and digits in lower case, else hyphens; at most `longest` bytes of UTF-8."""
     plain = unicodedata.normalize("NFKC", text).casefold()
     spaced = "".join(sign if unicodedata.category(sign)[0] in "LMN" else " " for sign in plain)
     return "-".join(spaced.split()).encode()[:longest].decode(errors="ignore").strip("-") or "unnamed"
 
 
 def result_names(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    """A name for each picture's stem and sentence; of those that would be alike, later ones get a number."""
+    """Return a name for each image's stem and sentence; later ones that would be alike get a number."""
     taken: set[str] = set()
     names = []
     for stem, sentence in pairs:

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, and the sha256 of a file."""
+"""Atomic files and folders, and the SHA-256 of a file."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PARTIAL = ".partial-"
-"""How the name begins of what a killed process leaves of `atomic_files`."""
+"""Prefix of the names of what a killed process leaves of `atomic_files`."""
 
 
 @contextmanager

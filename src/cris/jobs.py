@@ -1,4 +1,4 @@
-"""What commands with --out write: results of a job that is known again, and never overwritten unasked."""
+"""Jobs of commands with --out: results of a known job, never overwritten unasked."""
 
 import hashlib
 import itertools
@@ -13,21 +13,21 @@ from cris.errors import InputError
 from cris.files import PARTIAL, atomic_files, sha256_of
 
 RECORD, PARQUET_RECORD = "results.json", "_results.json"
-"""What a job writes beside its other files: its results, its fingerprint, the names of its files.
+"""Record that a job writes beside its other files: its results, its fingerprint, the names of its files.
 
 The second beside Parquet files: what reads a folder of these passes over names that begin with _.
 """
 SCHEMA_VERSION = 1
-"""Of the record; goes up when a field changes its meaning or goes away."""
+"""Version of the record; goes up when a field changes its meaning or goes away."""
 _IN_WORDS = {"version": "version of cris", "data": "data set, split or limit"}
 
 
 @dataclass(frozen=True)
 class Job:
-    """What makes results; the same job makes the same."""
+    """Everything that makes results; the same job makes the same."""
 
     name: str
-    """The command's, as its record has it."""
+    """Name of the command, as its record has it."""
     depends_on: Mapping[str, object]
     """Everything but the name that decides the results, in plain JSON."""
 
@@ -38,7 +38,7 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 of the identity."""
+        """Return the SHA-256 of the identity."""
         return hashlib.sha256(json.dumps(self.identity, sort_keys=True).encode()).hexdigest()
 
     def difference(self, other: Mapping[str, object]) -> str:

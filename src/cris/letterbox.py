@@ -1,4 +1,4 @@
-"""Between a picture's own pixels and the network's square: inputs there, answers back."""
+"""Transforms between an image's own pixels and the network's square: inputs there, answers back."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +14,7 @@ from cris.errors import InputError
 Protocol = Literal["default", "released"]
 
 MEAN_RGB = (0.48145466, 0.4578275, 0.40821073)
-"""CLIP's mean colour, as shares of 255; also the colour around the picture."""
+"""CLIP's mean colour, as shares of 255; also the colour around the image."""
 STD_RGB = (0.26862954, 0.26130258, 0.27577711)
 """CLIP's standard deviation of each colour, as shares of 255."""
 CELL = 4
@@ -29,24 +29,24 @@ _LONGEST_WARPED = 32766
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Fits a picture into the network's square input, and brings the network's answer back to the picture.
+    """Fit of an image into the network's square input, and of the network's answer back to the image.
 
-    default: the picture covers whole cells of the answer, so that no cell mixes picture and padding; pixels
-    are averaged when it shrinks, and the answer is read at pixel centres, from the picture's own cells alone.
+    default: the image covers whole cells of the answer, so that no cell mixes image and padding; pixels
+    are averaged when it shrinks, and the answer is read at pixel centres, from the image's own cells alone.
     released: the released code's one affine warp, to the letter (no averaging, no half-pixel shift).
     """
 
     height: int
-    """Of the picture, in pixels."""
+    """Image height, in pixels."""
     width: int
-    """Of the picture, in pixels."""
+    """Image width, in pixels."""
     size: int
     """Side of the network's input, in pixels; divisible by 32."""
     protocol: Protocol = "default"
-    """Resampling: ours, or the released code's."""
+    """Resampling protocol: ours, or the released code's."""
 
     def __post_init__(self) -> None:
-        """Refuses sizes that cannot be."""
+        """Raise InputError for impossible sizes."""
         assert self.protocol in get_args(Protocol), self.protocol
         if self.size < 32 or self.size % 32:
             raise InputError(f"the input size must be a positive multiple of 32 pixels, got {self.size}")
@@ -59,7 +59,7 @@ class Letterbox:
             )
 
     def apply(self, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "size size 3"]:
-        """The picture in the network's square, CLIP's mean colour around it."""
+        """Return the image in the network's square, CLIP's mean colour around it."""
         self._check(image)
         if self.protocol == "released":
             return self._warp_in(image, cv2.INTER_CUBIC, border=_PADDING_RGB)
@@ -72,7 +72,7 @@ class Letterbox:
         )
 
     def apply_mask(self, mask: Bool[np.ndarray, "height width"]) -> Float32[np.ndarray, "size size"]:
-        """The share of each pixel of the network's square that the mask covers; 0 around the picture."""
+        """Return the share of each pixel of the network's square that the mask covers; 0 around the image."""
         self._check(mask)
         lit = mask.astype(np.uint8) * np.uint8(255)
         if self.protocol == "released":
@@ -83,7 +83,7 @@ class Letterbox:
         return square.astype(np.float32) / np.float32(255)
 
     def restore(self, grid: Float32[np.ndarray, "cells cells"]) -> Float32[np.ndarray, "height width"]:
-        """The network's answer, one value a cell, at the picture's own size.
+        """Return the network's answer, one value a cell, at the image's own size.
 
         Both protocols interpolate cubically, so values reach a little beyond those of the grid.
         """
@@ -98,7 +98,7 @@ class Letterbox:
 
     @property
     def cells(self) -> tuple[slice, slice]:
-        """Rows and columns of the grid of answers that lie on the picture, at least in part."""
+        """Return the rows and columns of the grid of answers that lie on the image, at least in part."""
         if self.protocol == "default":
             rows, columns = self._picture
             return slice(rows.start // CELL, rows.stop // CELL), slice(
@@ -113,7 +113,7 @@ class Letterbox:
 
     @property
     def _picture(self) -> tuple[slice, slice]:
-        """Rows and columns of the square that the picture covers, in whole cells."""
+        """Return the rows and columns of the square that the image covers, in whole cells."""
         scale = min(self.size / self.height, self.size / self.width)
         return self._span(scale * self.height), self._span(scale * self.width)
 
@@ -135,7 +135,7 @@ class Letterbox:
         )
 
     def _affine(self, *, is_inverse: bool = False) -> Float64[np.ndarray, "2 3"]:
-        """The released code's matrix, from the picture to the square or back."""
+        """Return the released code's matrix, from the image to the square or back."""
         scale = min(self.size / self.height, self.size / self.width)
         width, height = scale * self.width, scale * self.height
         left, top = (self.size - width) / 2, (self.size - height) / 2
@@ -152,19 +152,19 @@ class Letterbox:
 def normalise(
     images: UInt8[np.ndarray, "*batch height width 3"],
 ) -> Float32[np.ndarray, "*batch 3 height width"]:
-    """What the network reads: colours over 255, less their mean, over their standard deviation."""
+    """Return the network's input: colours over 255, less their mean, over their standard deviation."""
     scale, shift = normalisation()
     return np.ascontiguousarray(np.moveaxis(images * scale - shift, -1, -3))
 
 
 def normalisation() -> tuple[Float32[np.ndarray, "3"], Float32[np.ndarray, "3"]]:
-    """Scale and shift of each colour: what the network reads is levels · scale - shift."""
+    """Return scale and shift of each colour: the network's input is levels · scale - shift."""
     std = np.array(STD_RGB, dtype=np.float32)
     return np.float32(1) / (np.float32(255) * std), np.array(MEAN_RGB, dtype=np.float32) / std
 
 
 def ceiling(mask: Bool[np.ndarray, "height width"], size: int, protocol: Protocol) -> float:
-    """The IoU that a perfect network would reach: the true mask brought to the grid of answers and back.
+    """Return the IoU that a perfect network would reach: the true mask brought to the grid and back.
 
     A pixel is found where more than half of its area is covered, whatever a model's own threshold is.
     """
@@ -177,7 +177,7 @@ def ceiling(mask: Bool[np.ndarray, "height width"], size: int, protocol: Protoco
 
 @cache
 def _cubic_enlargement(cells: int, factor: int) -> Float32[np.ndarray, "pixels cells"]:
-    """Weight of each cell in each pixel; first and last pixel lie on first and last cell (align_corners)."""
+    """Return each cell's weight in each pixel; first and last pixel lie on such cells (align_corners)."""
     pixels = cells * factor
     places = np.arange(pixels) * (cells - 1) / (pixels - 1)
     first = np.floor(places).astype(int) - 1
@@ -189,7 +189,7 @@ def _cubic_enlargement(cells: int, factor: int) -> Float32[np.ndarray, "pixels c
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Keys' kernel with a = -0.75, as OpenCV and torch have it."""
+    """Return Keys' kernel with a = -0.75, as OpenCV and torch have it."""
     x = np.abs(distance)
     near = 1.25 * x**3 - 2.25 * x**2 + 1
     far = -0.75 * (x**3 - 5 * x**2 + 8 * x - 4)

@@ -1,4 +1,4 @@
-"""Folders that one process at a time writes to."""
+"""Locks on folders that one process at a time writes to."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +9,7 @@ import filelock
 from cris.errors import InputError
 
 LOCK = ".lock"
-"""The file in such a folder while a process writes there; the system lets go of it when that one dies."""
+"""Lock file in such a folder while a process writes there; the system releases it when that one dies."""
 
 
 @contextmanager

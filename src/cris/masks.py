@@ -12,7 +12,7 @@ from cris.errors import InputError
 
 
 class Rle(TypedDict):
-    """A mask as COCO stores it."""
+    """Mask in COCO's run-length encoding."""
 
     size: list[int]
     """Height and width, in pixels."""
@@ -21,13 +21,13 @@ class Rle(TypedDict):
 
 
 def encode_rle(mask: Bool[np.ndarray, "height width"]) -> Rle:
-    """The mask's run lengths, which pycocotools reads too."""
+    """Return the mask's run lengths, which pycocotools reads too."""
     encoded = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     return Rle(size=[int(side) for side in encoded["size"]], counts=encoded["counts"].decode("ascii"))
 
 
 def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
-    """The mask of COCO's run lengths, compressed or as a list of numbers.
+    """Return the mask of COCO's run lengths, compressed or as a list of numbers.
 
     Not by pycocotools, which leaves pixels beyond the last run uninitialised.
 
@@ -53,7 +53,7 @@ def decode_rle(rle: Mapping[str, Any]) -> Bool[np.ndarray, "height width"]:
 
 
 def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom of what is lit, in pixels, right and bottom excluded; None when nothing is."""
+    """Return left, top, right, bottom of a mask in pixels, the last two excluded; None when it is empty."""
     columns, rows = np.flatnonzero(mask.any(axis=0)), np.flatnonzero(mask.any(axis=1))
     if not len(rows):
         return None
@@ -61,7 +61,7 @@ def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] 
 
 
 def _runs(counts: bytes) -> Int64[np.ndarray, "runs"]:
-    """Reads COCO's text: groups of 5 bits, low ones first; the fourth run on is less the last but one."""
+    """Read COCO's text: groups of 5 bits, low ones first; the fourth run on is less the last but one."""
     groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     ends = np.flatnonzero((groups & 0x20) == 0) + 1
     if not len(groups) or groups.min() < 0 or groups.max() > 63 or not len(ends) or ends[-1] < len(groups):

@@ -1,4 +1,4 @@
-"""Names of files, as people and systems write the same one differently."""
+"""File names, compared across the spellings of people and systems."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ def comparable(name: str) -> str:
 
 
 class KnownNames:
-    r"""Finds a name among those known, be it written with \ or / and with composed letters or not."""
+    r"""Lookup of a name among known ones, be it written with \ or / and with composed letters or not."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = dict.fromkeys(names)

@@ -1,4 +1,4 @@
-"""Every page, and the Markdown and SVG that go with pages, are templates of the package, filled in here."""
+"""Templates of the package's pages, and of the Markdown and SVG that go with them."""
 
 from functools import cache
 

@@ -1,4 +1,4 @@
-"""Pictures of every kind people have, read as upright 8-bit RGB."""
+"""Images of every kind people have, read as upright 8-bit RGB."""
 
 import importlib.util
 import io
@@ -29,16 +29,16 @@ _UNREAD_SUFFIXES = {
     *(".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
     *(".svg", ".eps", ".psd", ".xcf", ".exr", ".hdr", ".tga", ".pcx", ".ico", ".icns", ".dds", ".dcm"),
 }
-"""Suffixes of pictures that `read_picture` cannot read."""
+"""Suffixes of images that `read_picture` cannot read."""
 _NAMES_SHOWN = 3
 _PIXELS_AT_ONCE = 2**22
 _DEPTHS = (8, 10, 12, 14, 16)
-"""Bits of a level, as cameras and sensors have them; files keep them in 16."""
+"""Bit depths of cameras and sensors; files keep them in 16."""
 _NEARLY_BLACK = 2**4
-"""Of 255: what is left of 12 bits when 16 are cut to their upper 8."""
+"""Level, of 255, that is left of 12 bits when 16 are cut to their upper 8."""
 _SIGNATURE_OF_PNG = b"\x89PNG\r\n\x1a\n"
 _TEXTS_OF_PNG = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
-"""Chunks of texts and of the colour profile."""
+"""PNG chunks of texts and of the colour profile."""
 _TURNS = {
     1: (False, 1, 1),
     2: (False, 1, -1),
@@ -49,7 +49,7 @@ _TURNS = {
     7: (True, -1, -1),
     8: (True, 1, -1),
 }
-"""EXIF orientation → are rows and columns swapped, then the steps along stored rows and columns."""
+"""EXIF orientation → true if rows and columns are swapped, then the steps along stored rows and columns."""
 
 
 def suffixes() -> set[str]:
@@ -59,7 +59,7 @@ def suffixes() -> set[str]:
 
 
 def warn_of_unread(names: Iterable[str]) -> None:
-    """Warn, once for all, of the files that are pictures by their suffix, but of a kind that is not read."""
+    """Warn, once for all, of the files that are images by their suffix, but of a kind that is not read."""
     unread = (_UNREAD_SUFFIXES | _HEIF_SUFFIXES) - suffixes()
     left_out = [name for name in names if Path(name).suffix.lower() in unread]
     if not left_out:
@@ -76,7 +76,7 @@ def warn_of_unread(names: Iterable[str]) -> None:
 def read_picture(
     source: PictureSource, *, max_pixels: int | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The whole picture, turned as its EXIF says; of animated files the first frame.
+    """Return the whole image, rotated as its EXIF says; of animated files the first frame.
 
     What is transparent is laid on white. 16-bit grey keeps the upper 8 of the 8, 10, 12, 14 or 16 bits that
     it uses, 16-bit colour its upper 8. Colour profiles are ignored, and so is EXIF that is damaged. An array
@@ -88,7 +88,7 @@ def read_picture(
             178 million, which is twice `PIL.Image.MAX_IMAGE_PIXELS`
 
     Raises:
-        InputError: not a picture, damaged in any way, too large, or an array of another kind.
+        InputError: not an image, damaged in any way, too large, or an array of another kind.
         MissingFileError: no such file, which is an InputError and a FileNotFoundError.
     """
     if isinstance(source, np.ndarray):
@@ -118,7 +118,7 @@ def read_picture(
 
 
 def open_picture(content: bytes, name: str) -> Image.Image:
-    """Open an encoded picture to see its size and format; nothing is decoded.
+    """Open an encoded image to see its size and format; nothing is decoded.
 
     Raises:
         InputError: it is none, a damaged one, or a too large one; `name` is what the error calls it.
@@ -140,7 +140,7 @@ def orientation_of(image: Image.Image) -> int:
 def turned(
     stored: UInt8[np.ndarray, "rows columns 3"], orientation: int
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """Return stored pixels as they are upright by their EXIF orientation."""
+    """Return stored pixels rotated upright by their EXIF orientation."""
     is_transposed, down, right = _TURNS[orientation]
     flipped = stored[::down, ::right]
     return np.ascontiguousarray(flipped.swapaxes(0, 1) if is_transposed else flipped)
@@ -167,7 +167,7 @@ def _despite_metadata(file: BinaryIO, work: Callable[[BinaryIO], Result]) -> Res
 
 
 def _without_metadata(data: bytes) -> bytes | None:
-    """A PNG without texts, profile and optional chunks that are damaged, all of which Pillow may refuse.
+    """Return a PNG without texts, profile and damaged optional chunks, all of which Pillow may refuse.
 
     None when it is no PNG, or has none of these.
     """
@@ -262,7 +262,7 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> UInt8[np.n
 
 
 def _spare_bits(image: Image.Image, bands: Sequence[tuple[int, int, int, int]], name: str) -> int:
-    """Return how many bits the levels of a grey picture use beyond 8: a 12-bit camera's use four."""
+    """Return how many bits the levels of a grey image use beyond 8: a 12-bit camera's use four."""
     ends = [(int(levels.min()), int(levels.max())) for levels in (np.asarray(image.crop(b)) for b in bands)]
     least, most = min(low for low, _ in ends), max(high for _, high in ends)
     if least < 0 or most > 0xFFFF:

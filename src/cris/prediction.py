@@ -1,4 +1,4 @@
-"""What the model found: a mask with its probability, score and box, ready to draw and to store."""
+"""Prediction of the model: a mask with its probability, score and box, ready to draw and to store."""
 
 import io
 from dataclasses import dataclass, replace
@@ -23,37 +23,37 @@ if TYPE_CHECKING:
 
 ImageForm = Literal["mask", "overlay", "cutout"]
 _SHOWN_PIXELS = 800
-"""Of a prediction's longer side in a notebook."""
+"""Longer side of a prediction in a notebook, in pixels."""
 _LIGHT_RGB = (255, 72, 118)
-"""The colour of what is found: rare in pictures, and bright on dark ground as on light."""
+"""Colour of what is found: rare in images, and bright on dark ground as on light."""
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, BT.601
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Prediction:
-    """The pixels that one sentence refers to in one picture."""
+    """Pixels that one sentence refers to in one image."""
 
     sentence: str
-    """As it was asked."""
+    """Sentence, as it was asked."""
     mask: Bool[np.ndarray, "height width"]
-    """True where the sentence means the pixel; at the picture's own size, after its EXIF turn."""
+    """Mask at the image's own size, after EXIF rotation: True where the sentence means the pixel."""
     score: float
-    """How sure the model is of the mask, from 0 to 1: once calibrated, the chance that its IoU is above 0.5.
+    """Confidence in the mask, from 0 to 1: once calibrated, the chance that its IoU is above 0.5.
 
     0 when no pixel is above the model's threshold; low, but kept, when a mask is empty for want of a peak.
     """
     picture: UInt8[np.ndarray, "height width 3"]
-    """What was segmented, in RGB; shared by all predictions of one picture."""
+    """Segmented image, in RGB; shared by all predictions of one image."""
     grid: Float32[np.ndarray, "cells cells"]
-    """Probabilities as the model gives them, one for each 4×4 pixels of its input."""
+    """Probabilities of the model, one for each 4×4 pixels of its input."""
     letterbox: Letterbox
-    """How the picture lies in the model's input."""
+    """Placement of the image in the model's input."""
     check: Check | None = None
-    """How the answer takes small changes; None until `cris.agreement` has asked."""
+    """Stability of the answer under small changes; None until `cris.agreement` has asked."""
     peak_threshold: float = 0.0
-    """The mask is empty unless a probability is above this, as `InferenceConfig` has it."""
+    """Probability that one must exceed, or the mask is empty, as `InferenceConfig` has it."""
     calibration: Calibration = IDENTITY
-    """What made the score of the raw one."""
+    """Calibration that made the score of the raw one."""
 
     def __repr__(self) -> str:
         """Return what matters in one line, without the arrays."""
@@ -97,18 +97,18 @@ class Prediction:
 
     @property
     def probability(self) -> Float32[np.ndarray, "height width"]:
-        """Of each pixel, at the picture's own size, in [0, 1]; computed at each call, so keep it."""
+        """Return the probability map at the image's own size, in [0, 1]; computed at each call: keep it."""
         values = self.letterbox.restore(self.grid)
         return np.clip(values, 0, 1, out=values)
 
     @property
     def has_peak(self) -> bool:
-        """Whether a probability is above the peak threshold: if not, the mask is empty at any threshold."""
+        """Return whether a probability exceeds the peak threshold: if none does, every mask is empty."""
         return bool(self.grid[self.letterbox.cells].max() > self.peak_threshold)
 
     @property
     def ambiguity(self) -> float:
-        """How likely the sentence fits several things, from 0 to 1; surer for an answer that was checked.
+        """Return the chance that the sentence fits several things, from 0 to 1; surer for a checked answer.
 
         From the answer and the sentence, without knowing what is meant: see docs/ambiguity.md.
         """
@@ -116,7 +116,7 @@ class Prediction:
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
-        """Left, top, right and bottom of the mask in pixels, the last two excluded; None when it is empty."""
+        """Return the mask's left, top, right, bottom in pixels, the last two excluded; None if empty."""
         return box_of(self.mask)
 
     def at_threshold(self, threshold: float) -> "Prediction":
@@ -130,15 +130,15 @@ class Prediction:
         return replace(self, mask=mask, score=self.calibration(raw))
 
     def at_least(self, min_score: float) -> "Prediction":
-        """This prediction, or, when its score is lower, one that finds nothing and keeps the score."""
+        """Return this prediction, or, when its score is lower, one that finds nothing and keeps the score."""
         return self if self.score >= min_score else replace(self, mask=np.zeros_like(self.mask))
 
     def to_rle(self) -> Rle:
-        """The mask in COCO's run-length encoding."""
+        """Return the mask in COCO's run-length encoding."""
         return encode_rle(self.mask)
 
     def to_dict(self) -> dict[str, Any]:
-        """The result for JSON: `sentence`, `score`, `box` ([left, top, right, bottom] or None) and `rle`.
+        """Return a dict for JSON: `sentence`, `score`, `box` ([left, top, right, bottom] or None), `rle`.
 
         `rle` holds `size` ([height, width], in pixels) and `counts`, as in COCO.
         """
@@ -151,11 +151,11 @@ class Prediction:
         }
 
     def overlay(self) -> Image.Image:
-        """The picture with what was found lit up and outlined, the rest dimmed."""
+        """Return the image with what was found lit up and outlined, the rest dimmed."""
         return lit_up(self.picture, self.mask)
 
     def cutout(self) -> Image.Image:
-        """Return the picture as RGBA, at its own size, with all but what was found transparent."""
+        """Return the image as RGBA, at its own size, with all but what was found transparent."""
         return cut_out(self.picture, self.mask)
 
     def image(self, form: ImageForm) -> Image.Image:
@@ -170,13 +170,13 @@ class Prediction:
         raise InputError(f"form must be mask, overlay or cutout, got {form!r}")
 
     def polygons(self) -> list[Int32[np.ndarray, "corners 2"]]:
-        """The outer outline of each part of the mask: corners x, y in pixels; holes are left out."""
+        """Return the outer outline of each part of the mask: corners x, y in pixels; holes are left out."""
         from cris.conversions import outlines_of
 
         return outlines_of(self.mask)
 
     def to_detections(self) -> "Detections":
-        """As `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
+        """Return `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
 
         Raises InputError when supervision is not installed.
         """
@@ -185,19 +185,19 @@ class Prediction:
         return to_detections([self])
 
     def to_coco(self) -> dict[str, Any]:
-        """A COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document."""
+        """Return a COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document."""
         from cris.conversions import coco_fields
 
         return coco_fields(self)
 
     def to_label_studio(self, image: str) -> dict[str, Any]:
-        """As a Label Studio task about the picture at this URL; see `cris.conversions.to_label_studio`."""
+        """Return a Label Studio task about the image at this URL; see `cris.conversions.to_label_studio`."""
         from cris.conversions import to_label_studio
 
         return to_label_studio(image, [self])
 
     def _repr_png_(self) -> bytes:
-        """What notebooks show: the overlay, at most 800 pixels wide and high."""
+        """Return the overlay, at most 800 pixels wide and high, for notebooks."""
         image = self.overlay()
         image.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
         buffer = io.BytesIO()
@@ -205,7 +205,7 @@ class Prediction:
         return buffer.getvalue()
 
     def save(self, path: str | Path) -> None:
-        """Writes the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.
+        """Write the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.
 
         Raises:
             InputError: the path does not end in .png.
@@ -223,7 +223,7 @@ class Prediction:
 def _found(
     grid: Float32[np.ndarray, "cells cells"], letterbox: Letterbox, threshold: float, peak_threshold: float
 ) -> tuple[Bool[np.ndarray, "height width"], float]:
-    """Return the mask at these thresholds, and the raw score of it before the peak is asked for."""
+    """Return the mask at these thresholds, and its raw score before the peak is considered."""
     mask = letterbox.restore(grid) > threshold
     raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
     if grid[letterbox.cells].max() <= peak_threshold:
@@ -234,7 +234,7 @@ def _found(
 def lit_up(
     picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
 ) -> Image.Image:
-    """The picture with the mask lit up and outlined, the rest dimmed."""
+    """Return the image with the mask lit up and outlined, the rest dimmed."""
     found = mask.astype(np.uint8)
     drawn = cv2.transform(picture, _dimmed())
     cv2.copyTo(cv2.transform(picture, _tinted()), found, drawn)
@@ -248,13 +248,13 @@ def lit_up(
 def cut_out(
     picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
 ) -> Image.Image:
-    """Return the picture as RGBA with all but the mask transparent, and black where it is."""
+    """Return the image as RGBA with all but the mask transparent, and black where it is."""
     alpha = mask.astype(np.uint8) * np.uint8(255)
     return Image.fromarray(np.dstack([picture * mask[..., None], alpha]))
 
 
 def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: float) -> float:
-    """The raw score: the IoU that the mask p > threshold has if the probabilities p are true.
+    """Return the raw score: the IoU that the mask p > threshold has if the probabilities p are true.
 
     Of each cell in the mask a share p is then right, and of each other cell a share p is missing: the
     intersection is Σ p over the mask, the union the mask and Σ p outside it. In [0, 1]; 0 for an empty mask.
@@ -266,10 +266,10 @@ def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: fl
 
 
 def _dimmed() -> np.ndarray:
-    """Colours → six tenths as bright, and half as colourful."""
+    """Return the colours six tenths as bright, and half as colourful."""
     return 0.6 * (0.5 * np.eye(3, 4) + 0.5 * np.array([[*_LUMA, 0]] * 3))
 
 
 def _tinted() -> np.ndarray:
-    """Colours → a little of the light on them, so that they stay what the sentence calls them."""
+    """Return the colours with a little light on them, so that they stay what the sentence calls them."""
     return np.column_stack([0.95 * np.eye(3), 0.12 * np.array(_LIGHT_RGB)])

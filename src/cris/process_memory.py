@@ -1,20 +1,20 @@
-"""How much memory this process holds, and has held at most."""
+"""Memory of this process, now and at its peak."""
 
 import resource
 import sys
 from pathlib import Path
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-"""Linux's own account of this process."""
+"""Files of Linux's own account of this process."""
 
 
 def resident_bytes() -> int:
-    """Return what is held now; where the system does not say, what was held at most."""
+    """Return the resident memory; where the system does not say, its peak."""
     return _line("VmRSS") or peak_bytes()
 
 
 def peak_bytes() -> int:
-    """Return what was held at most, since the last reset on Linux.
+    """Return the peak of the resident memory, since the last reset on Linux.
 
     `ru_maxrss` is for other systems: on Linux a process inherits it from the one that started it.
     """
@@ -23,7 +23,7 @@ def peak_bytes() -> int:
 
 
 def reset_peak() -> None:
-    """Begin to look for the peak anew; does nothing where the system cannot."""
+    """Reset the peak; do nothing where the system cannot."""
     if sys.platform == "linux":
         try:
             _CLEAR.write_text("5", encoding="ascii")

@@ -1,4 +1,4 @@
-"""The models and weights that have names, and what a name, path or hub address stands for."""
+"""Registered models and weights, and what a name, path or hub address stands for."""
 
 import difflib
 import re
@@ -12,36 +12,36 @@ from cris.weights import cache_folder, download, download_from_hub
 
 Kind = Literal["model", "clip"]
 DEFAULT_MODEL = "cris-photos"
-"""What is used where no model is named."""
+"""Model used where none is named."""
 SCENES_MODEL = "cris-scenes"
-"""What answers rendered scenes, in demonstrations and studies."""
+"""Model for rendered scenes, in demonstrations and studies."""
 MODELS = Path(__file__).parent / "models"
 RUN_CHECKPOINTS = "checkpoints"
-"""Where the folder of a training run has its models."""
+"""Folder of a training run with its models."""
 CHECKPOINT_FILES = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Remote:
-    """A file on a server."""
+    """File on a server."""
 
     url: str
     sha256: str
     size: int
-    """In bytes."""
+    """Size in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A model, or weights to start one from, that has a name."""
+    """Registered model, or weights to start one from."""
 
     name: str
     kind: Kind
-    """model: a checkpoint to predict with; clip: weights for the encoders of a model to be trained."""
+    """Kind of entry: model, a checkpoint to predict with; clip, weights for the encoders of a new model."""
     licence: str
     description: str
     remote: Remote | None = None
-    """None for a model that comes with the package."""
+    """File on a server; None for a model that comes with the package."""
 
 
 def _openai(name: str, sha256: str, size: int) -> Entry:
@@ -81,7 +81,7 @@ _HUB_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 
 
 def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
-    """The checkpoint folder (`kind` "model") or file of CLIP's weights that is meant, downloaded if need be.
+    """Return the checkpoint folder (`kind` "model") or file of CLIP's weights named, downloaded if need be.
 
     It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM). The folder of a
     training run stands for its best checkpoint.
@@ -126,7 +126,7 @@ def checkpoint_of_run(folder: Path) -> Path | None:
 
 
 def model_title(named: str) -> str:
-    """Return what to call a model in tables and pages: of a run's checkpoint the run, else the last part."""
+    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part."""
     path = Path(named)
     run = path.parent.parent.name
     if path.parent.name == RUN_CHECKPOINTS and run:
@@ -135,7 +135,7 @@ def model_title(named: str) -> str:
 
 
 def stored_at(entry: Entry) -> Path:
-    """Where it is, or will be when it has been downloaded."""
+    """Return the path of an entry, or the one it will have when it has been downloaded."""
     return cache_folder() / f"{entry.name}.pt" if entry.remote else MODELS / entry.name
 
 

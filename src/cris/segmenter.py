@@ -1,4 +1,4 @@
-"""The main job: a picture and a sentence in, the pixels it refers to out."""
+"""Segmenter: an image and a sentence in, the pixels it refers to out."""
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ Sentences = str | Sequence[str]
 
 
 class Segmenter:
-    """Finds the pixels that sentences refer to; one model on one device."""
+    """Finder of the pixels that sentences refer to; one model on one device."""
 
     def __init__(
         self,
@@ -42,15 +42,15 @@ class Segmenter:
         batch_size: int | None = None,
         is_strict: bool = False,
     ) -> None:
-        """Asks an engine, or a torch model as it is at each time: in training, too.
+        """Wrap an engine, or a torch model, which is asked as it is at each time: in training, too.
 
         Args:
             model: with the weights to use; it is moved to the device, and put into evaluation mode.
             tokenizer: the one the model was trained with.
-            inference: how pictures, sentences and answers are treated.
+            inference: how images, sentences and answers are treated.
             device: of a torch model: "cpu", "cuda", "cuda:1", "mps"…, or "auto" for the first of CUDA,
                 Apple's MPS and the CPU. An engine has its own.
-            batch_size: pictures, and sentences, that go through the model at a time: less takes less memory;
+            batch_size: images, and sentences, that go through the model at a time: less takes less memory;
                 None for what suits the engine.
             is_strict: whether a sentence that is too long is an error; else it is cut, with a warning.
 
@@ -78,9 +78,9 @@ class Segmenter:
         self.batch_size = batch_size or self.engine.batch_size
         self.is_strict = is_strict
         self.name: str | None = None
-        """What the model was opened as; None for one that was given finished."""
+        """Name that the model was opened by; None for one that was given finished."""
         self._opened: tuple[Callable[..., Segmenter], tuple[object, ...], dict[str, object]] | None = None
-        """What opens it again: a function with its arguments."""
+        """Function that opens the model again, with its arguments."""
 
     def __repr__(self) -> str:
         """Return model, device and engine in one line."""
@@ -88,7 +88,7 @@ class Segmenter:
         return f"{type(self).__name__}({name}, device {self.device}, {type(self.engine).__name__})"
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Have another process open the model anew, by its name and options.
+        """Make another process open the model anew, by its name and options.
 
         Raises TypeError for a model that was given finished, as nothing says where it came from.
         """
@@ -111,7 +111,7 @@ class Segmenter:
         batch_size: int | None = None,
         is_strict: bool = False,
     ) -> "Segmenter":
-        """A segmenter with a registered model, a checkpoint folder, or a folder that `cris export` wrote.
+        """Return a segmenter of a registered model, a checkpoint folder, or a folder from `cris export`.
 
         Args:
             name_or_folder: which model; the default knows photographs.
@@ -149,7 +149,7 @@ class Segmenter:
         arguments: tuple[object, ...],
         options: dict[str, object],
     ) -> None:
-        """Keep what the model was opened as, and how, for other processes to do the same."""
+        """Keep the name and options that the model was opened by, for other processes to do the same."""
         self.name = model_title(str(name))
         self._opened = opener, arguments, options
 
@@ -158,14 +158,14 @@ class Segmenter:
     @overload
     def predict(self, picture: PictureSource, sentences: Sequence[str]) -> list[Prediction]: ...
     def predict(self, picture: PictureSource, sentences: Sentences) -> Prediction | list[Prediction]:
-        """What one sentence refers to in a picture, or what each of a list does; the picture is encoded once.
+        """Return what one sentence refers to in an image, or each of a list; the image is encoded once.
 
         Args:
             picture: a path, a file's bytes, a Pillow image, or a uint8 RGB array (height, width, 3).
             sentences: one referring expression, or a sequence of them.
 
         Raises:
-            InputError: not a whole picture, a blank sentence, or what is no text.
+            InputError: not a whole image, a blank sentence, or what is no text.
             MemoryError: with advice.
         """
         return self.predict_batch([picture], [sentences])[0]
@@ -185,10 +185,10 @@ class Segmenter:
     def predict_batch(
         self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]:
-        """Like `predict` for many pictures: for each its sentence, or its list of them, in the same shape.
+        """Return predictions for many images: for each its sentence, or its list of them, in the same shape.
 
-        Pictures that were encoded before are not encoded again.
-        Raises InputError also when there are not as many entries in `sentences` as there are pictures.
+        Images that were encoded before are not encoded again.
+        Raises InputError also when there are not as many entries in `sentences` as there are images.
         """
         if isinstance(pictures, str | bytes | Path) or isinstance(sentences, str):
             raise InputError("pictures and sentences must be lists; for one picture use predict")
@@ -206,11 +206,11 @@ class Segmenter:
         return answers
 
     def encode(self, picture: PictureSource) -> "EncodedPicture":
-        """The picture, encoded once and for all sentences; raises like `predict`."""
+        """Return the image, encoded once and for all sentences; raises like `predict`."""
         return self._encode([picture])[0]
 
     def encode_batch(self, pictures: Sequence["PictureSource | EncodedPicture"]) -> list["EncodedPicture"]:
-        """Like `encode` for many pictures; those that were encoded before stay as they are."""
+        """Encode many images; those that were encoded before stay as they are."""
         new = [picture for picture in pictures if not isinstance(picture, EncodedPicture)]
         encoded = iter(
             [
@@ -274,7 +274,7 @@ class Segmenter:
         ]
 
     def _check(self, sentences: Sentences) -> None:
-        """Before any work: raises InputError for what is no sentence, and tells what will be cut."""
+        """Raise InputError, before any work, for what is no sentence, and warn of what will be cut."""
         if not isinstance(sentences, Sequence):
             raise InputError(f"expected a sentence or a list of them, got {sentences!r}")
         for sentence in [sentences] if isinstance(sentences, str) else sentences:
@@ -292,24 +292,24 @@ class Segmenter:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class EncodedPicture:
-    """A picture ready for any number of sentences."""
+    """Image ready for any number of sentences."""
 
     segmenter: Segmenter
-    """Who encoded it."""
+    """Segmenter that encoded it."""
     picture: UInt8[np.ndarray, "height width 3"]
-    """Upright, in RGB."""
+    """Image, upright, in RGB."""
     letterbox: Letterbox
-    """How it lies in the model's input."""
+    """Placement of the image in the model's input."""
     features: Features
-    """What the engine knows of it, on its device."""
+    """Features of the image, on the engine's device."""
 
     @property
     def nbytes(self) -> int:
-        """Memory that keeping it takes."""
+        """Return the memory that keeping it takes, in bytes."""
         return self.picture.nbytes + sum(int(feature.nbytes) for feature in self.features)
 
     def __repr__(self) -> str:
-        """Return the picture's size and who encoded it, without the arrays."""
+        """Return the image's size and its segmenter, without the arrays."""
         height, width = self.picture.shape[:2]
         return f"EncodedPicture({width}×{height} pixels, {self.segmenter!r})"
 
@@ -318,7 +318,7 @@ class EncodedPicture:
     @overload
     def predict(self, sentences: Sequence[str]) -> list[Prediction]: ...
     def predict(self, sentences: Sentences) -> Prediction | list[Prediction]:
-        """Like `Segmenter.predict`, without encoding the picture again."""
+        """Return predictions like `Segmenter.predict`, without encoding the image again."""
         self.segmenter._check(sentences)
         return self.segmenter._answer([self], [sentences])[0]
 
@@ -343,7 +343,7 @@ def _torch_engine(model: "Cris", device: str) -> Engine:
 
 @contextmanager
 def _memory_advice() -> Iterator[None]:
-    """Turns every library's way to run out of memory into one MemoryError that says what helps."""
+    """Turn every library's out-of-memory error into one MemoryError that says what helps."""
     try:
         yield
     except (MemoryError, RuntimeError, cv2.error) as error:

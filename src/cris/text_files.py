@@ -10,7 +10,7 @@ from typing import Any
 from cris.errors import InputError
 
 RowReader = Callable[[str, str], Iterator[tuple[str, Any]]]
-"""Takes a text and what its rows are called; gives each row's place, and its value or an InputError."""
+"""Reader of a text whose rows have that name: yields each row's place, and its value or an InputError."""
 
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 

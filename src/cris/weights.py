@@ -22,12 +22,12 @@ NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError)
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept: $CRIS_CACHE, or .cache/cris in the home folder."""
+    """Return the folder of downloads: $CRIS_CACHE, or .cache/cris in the home folder."""
     return Path(os.environ.get("CRIS_CACHE") or Path.home() / ".cache" / "cris")
 
 
 def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
-    """`path`, with the verified file of that address (`size` in bytes); downloaded when it is not there.
+    """Return `path`, with the verified file of that address (`size` in bytes); downloaded when it is missing.
 
     What an interrupted download leaves is kept beside it, and the next one goes on from there. Processes
     that want the same file wait for the first.
@@ -65,7 +65,7 @@ def _download(url: str, path: Path, sha256: str, size: int) -> None:
 
 
 def _receive_all(url: str, partial: Path, size: int) -> None:
-    """Fetches what `partial` lacks; goes on after a broken connection if that had brought something."""
+    """Fetch what `partial` lacks; go on after a broken connection if that had brought something."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
@@ -85,7 +85,7 @@ def _receive_all(url: str, partial: Path, size: int) -> None:
 
 
 def _receive(url: str, partial: Path, report: Callable[[int], None]) -> None:
-    """One request for the rest of the file, or for all of it when the server cannot give a part."""
+    """Request the rest of the file, or all of it when the server cannot give a part."""
     start = _size(partial)
     request = urllib.request.Request(url, headers={"Range": f"bytes={start}-"} if start else {})
     try:
@@ -108,7 +108,7 @@ def _receive(url: str, partial: Path, report: Callable[[int], None]) -> None:
 def download_from_hub(
     repository: str, revision: str, names: Sequence[str], *, kind: Literal["model", "dataset"] = "model"
 ) -> Path:
-    """The folder that has these files of a Hugging Face repository at that revision, downloaded if need be.
+    """Return the folder with these files of a Hugging Face repository's revision, downloaded if need be.
 
     Raises:
         ConnectionError: no connection; the message says which file to put where.

@@ -1,4 +1,4 @@
-"""The command line: each command is a file here, with a dataclass `Command` that has a `run() -> int`."""
+"""Command line: each command is a file here, with a dataclass `Command` that has a `run() -> int`."""
 
 import difflib
 import importlib
@@ -37,13 +37,13 @@ COMMANDS = {
     "batch": "Segment many pictures, on many processes or machines",
     "serve": "Serve a model over HTTP, with a page to try it",
 }
-"""Command → what it does; kept by hand, so that `cris --help` imports nothing."""
+"""Command → its purpose; kept by hand, so that `cris --help` imports nothing."""
 
 FAILURE, WRONG_USE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs `cris` with these arguments, by default the process's own; returns the exit code.
+    """Run `cris` with these arguments, by default the process's own; return the exit code.
 
     What a user can cause ends as one line on stderr; a bug with its traceback, a line that asks to report it,
     and exit code 70. CRIS_DEBUG=1 shows the traceback of every error.
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, within: str = "") -> int:
-    """Runs one of the commands in the folder `within` of this package, by default in the package itself."""
+    """Run one of the commands in the folder `within` of this package, by default in the package itself."""
     prog = f"cris {within}".rstrip()
     if not arguments or arguments[0] in ("-h", "--help"):
         (sys.stdout if arguments else sys.stderr).write(_help(prog, commands))
@@ -131,7 +131,7 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Makes SIGTERM unwind the stack, so that what is half-written is removed; exit code 143."""
+    """Make SIGTERM unwind the stack, so that what is half-written is removed; exit code 143."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may set handlers
         yield
         return
@@ -148,7 +148,7 @@ def _terminable() -> Iterator[None]:
 
 @contextmanager
 def _short_warnings() -> Iterator[None]:
-    """Our warnings are one line each; those of libraries are not for users."""
+    """Show our warnings as one line each, and hide those of libraries, which are not for users."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
         _say(f"warning: {' '.join(str(message).split())}")

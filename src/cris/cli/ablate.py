@@ -19,31 +19,31 @@ TABLE, FIGURE = "ablation.md", "figure.jpg"
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Trains and measures the seven rows of the paper's ablation: without and with its projector and decoder.
+    """Train and measure the seven rows of the paper's ablation: without and with its projector and decoder.
 
     DIR gets a folder for each row, with its run and its results; ablation.md, the table beside the paper's,
-    and figure.jpg, what the rows find in the same pictures. What follows -- goes to every cris train.
+    and figure.jpg, what the rows find in the same images. What follows -- goes to every cris train.
     """
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """What the rows are variations of, refcoco-rn50-fixed or scenes-tiny-fixed say; see cris train."""
+    """Recipe that the rows vary, refcoco-rn50-fixed or scenes-tiny-fixed say; see cris train."""
     data: Annotated[
         str, tyro.conf.arg(metavar="DIR|scenes", help_behavior_hint="(default: scenes for recipes of scenes)")
     ] = ""
-    """What to train and measure on: a data set (see cris data), or scenes; other recipes need it."""
+    """Data to train and measure on: a data set (see cris data), or scenes; other recipes need it."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the experiment."""
     split: str = "val"
-    """What to measure on; the paper's rows are of val."""
+    """Split to measure on; the paper's rows are of val."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
     """Measure on the first N samples only."""
     resume: bool = False
     """Go on with the experiment in DIR where it was interrupted."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()
-    """For cris train."""
+    """Options for cris train."""
 
     def run(self) -> int:
-        """Runs what is not done yet, then writes table and figure."""
+        """Run whatever is not done yet, then write table and figure."""
         from cris.cli.train import data_for
         from cris.cli.train import parse as parse_train
         from cris.evaluation.results import Evaluation
@@ -100,5 +100,5 @@ class Command:
 
 
 def parse(prog: str, arguments: Sequence[str]) -> Command:
-    """The command, with what follows -- kept for cris train."""
+    """Return the command, with what follows -- kept for cris train."""
     return split_options(Command, prog, arguments)

@@ -1,4 +1,4 @@
-"""`cris audit`: ranks annotations by how likely they are wrong."""
+"""`cris audit`: rank annotations by how likely they are wrong."""
 
 import json
 import sys
@@ -26,25 +26,25 @@ PAGE, RANKING, LIST, FOLDS = "index.html", "suspects.jsonl", "suspects.json", "f
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Ranks annotations by how likely they are wrong: those for which models clearly prefer another object.
+    """Rank annotations by how likely they are wrong: those for which models clearly prefer another object.
 
-    Pictures are dealt to folds, and each fold is judged by a model that was finetuned on the others. Writes
+    Images are dealt to folds, and each fold is judged by a model that was finetuned on the others. Write
     index.html, to go through the most suspicious ones with the keyboard and save the list of those to drop;
     suspects.jsonl, with all annotations in order; and suspects.json, the first tenth as such a list.
     """
 
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
-    """A data set (see cris data), or scenes, rendered on the fly."""
+    """Data set (see cris data), or scenes, rendered on the fly."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the results, and for the folds' training runs."""
     start: Annotated[str, tyro.conf.arg(name="from", metavar="MODEL")] = DEFAULT_MODEL
-    """Registered name or checkpoint folder to finetune; best one that has not learned from this data."""
+    """Model to finetune: registered name or checkpoint folder, best one not trained on this data."""
     split: str = "train"
     """Part of the data whose annotations are judged."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """Judge, and learn from, the first N samples only; a sample is a sentence about a picture."""
+    """Judge, and learn from, the first N samples only; a sample is a sentence about an image."""
     folds: int = 3
-    """Parts that the pictures are dealt to; as many models are trained."""
+    """Parts that the images are dealt to; as many models are trained."""
     steps: int = 100
     """Optimiser steps of each model, 32 sentences each; 0 trains none and judges everything by MODEL."""
     show: Annotated[int, tyro.conf.arg(metavar="N")] = 200
@@ -54,14 +54,14 @@ class Command:
     seed: int = 0
     """Seed of folds and training."""
     device: Literal["cpu", "cuda", "auto"] = "auto"
-    """Where to train and judge; auto takes the fastest that is there."""
+    """Device to train and judge on; auto takes the fastest that is there."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Trains, judges, ranks, writes."""
+        """Train, judge, rank and write."""
         from cris.evaluation.audit import TOP, precision_at_top, rank
         from cris.evaluation.audit_page import make_cards, render
         from cris.registry import resolve
@@ -119,7 +119,7 @@ class Command:
             raise UsageError(f"--steps and --show must be 0 or more, got {self.steps} and {self.show}")
 
     def _open(self) -> "tuple[Examples, Referring]":
-        """What is judged, and the same as what models learn from; a sample has the same place in both."""
+        """Return the data to judge, and the same as training data; a sample has the same place in both."""
         from cris.data.dataset import ReferringDataset, SceneDataset
         from cris.data.scenes import SceneKnobs
         from cris.evaluation.examples import SceneExamples
@@ -174,7 +174,7 @@ class Command:
 
 
 def _planted(whole: "Referring", count: int) -> list[bool]:
-    """Of each sample, whether its label is a planted wrong one."""
+    """Return for each sample whether its label is a planted wrong one."""
     from cris.data.dataset import SceneDataset
 
     assert isinstance(whole, SceneDataset)

@@ -1,4 +1,4 @@
-"""`cris batch`: masks of what sentences refer to, in more pictures than one process should do."""
+"""`cris batch`: masks of what sentences refer to, in more images than one process should do."""
 
 import warnings
 from dataclasses import asdict, dataclass
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Segments many pictures: folders, patterns, Parquet or WebDataset shards, local or in object stores.
+    """Segment many images: folders, patterns, Parquet or WebDataset shards, local or in object stores.
 
-    Writes Parquet files with a row for each picture and sentence, and _manifest.json; docs/bulk.md describes
-    both. A run with --resume makes no finished file again, and a picture that cannot be read costs its own
+    Write Parquet files with a row for each image and sentence, and _manifest.json; docs/bulk.md describes
+    both. A run with --resume makes no finished file again, and an image that cannot be read costs its own
     rows only, which say why.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IN")]
-    """Folder with its subfolders, pattern in quotes, or file: pictures, .parquet or .tar; or a URL such as
+    """Folder with its subfolders, pattern in quotes, or file: images, .parquet or .tar; or a URL such as
     s3://bucket/photos."""
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """Folder for the results, or a URL such as s3://bucket/results."""
     sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
-    """One sentence a line, asked of all pictures; or .jsonl or .csv with rows of picture and sentence."""
+    """One sentence a line, asked of all images; or .jsonl or .csv with rows of picture and sentence."""
     model: str = DEFAULT_MODEL
     """Registered name, checkpoint folder, or folder of cris export; `cris models` lists the names."""
     engine: Literal["local", "ray"] = "local"
-    """local: processes of this machine; ray: a Ray cluster."""
+    """Engine: local, processes of this machine; or ray, a Ray cluster."""
     processes: Annotated[
         int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: one a core, or one a GPU)")
     ] = None
@@ -49,7 +49,7 @@ class Command:
     cpus: float = 1.0
     """Cores of each Ray worker; less than 1 lets several share a core."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     threshold: Annotated[
         float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(default: the model's)")
     ] = None
@@ -61,14 +61,14 @@ class Command:
     ] = ""
     """Columns to add: mask, overlay, cutout (PNG files) and polygons, with commas between."""
     shard_rows: Annotated[int, tyro.conf.arg(metavar="N")] = SHARD_ROWS
-    """Rows of an output file, at least; it ends with the picture that reaches them."""
+    """Rows of an output file, at least; it ends with the image that reaches them."""
     resume: bool = False
     """Go on with a run of the same job that was interrupted."""
     overwrite: bool = False
     """Replace the results of another job, or of an earlier run, in OUT."""
 
     def run(self) -> int:
-        """Segments what is not there yet; 1 when no picture at all could be read."""
+        """Segment what is missing; return 1 when no image at all could be read."""
         if self.engine == "local" and self.address is not None:
             raise UsageError("--address names a Ray cluster: pass --engine ray with it")
         if self.engine == "ray" and self.processes is not None:
@@ -128,7 +128,7 @@ class _Engine(Protocol):
 
 
 def _check(checkpoint: Path, sentences: list[str]) -> None:
-    """Before any work: the model is whole; tells which sentences will be cut."""
+    """Check before any work that the model is whole, and warn of sentences that will be cut."""
     from cris.engines.opening import open_model
 
     opened = open_model(checkpoint, "cpu")

@@ -1,4 +1,4 @@
-"""`cris calibrate`: makes scores the chance of a good mask, and tells how far they can be believed."""
+"""`cris calibrate`: make scores the chance of a good mask, and measure how far they can be trusted."""
 
 import sys
 from dataclasses import asdict, dataclass
@@ -21,7 +21,7 @@ PLOT = "calibration.svg"
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Makes scores the chance that a mask is good (IoU above 0.5), and stores that in the model's folder.
+    """Make scores the chance that a mask is good (IoU above 0.5), and store that in the model's folder.
 
     With --check nothing is fitted or stored, and the scores are measured as they are: best on another split
     than the one they were fitted on.
@@ -30,11 +30,11 @@ class Command:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Checkpoint folder; with --check also a registered name."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
-    """A data set (see cris data), or scenes, rendered on the fly."""
+    """Data set (see cris data), or scenes, rendered on the fly."""
     split: str = "val"
-    """Part of the data; no figure that is published should come from it."""
+    """Split to use; no figure that is published should come from it."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """The first N samples only; a sample is a sentence about a picture."""
+    """Use the first N samples only; a sample is a sentence about an image."""
     check: bool = False
     """Only measure."""
     out: Annotated[
@@ -42,14 +42,14 @@ class Command:
     ] = None
     """Folder for results.json and calibration.svg."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Measures, fits, stores, tells."""
+        """Measure, fit, store and report."""
         import numpy as np
 
         from cris.evaluation.calibration import answers, fit, reliability, store_calibration

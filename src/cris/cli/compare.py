@@ -1,4 +1,4 @@
-"""`cris compare`: two evaluations sample by sample."""
+"""`cris compare`: two evaluations, sample by sample."""
 
 import sys
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Tells how two evaluations of the same samples differ, with paired 95 % intervals, and where most.
+    """Show how two evaluations of the same samples differ, with paired 95 % intervals, and where most.
 
     Differences are B less A, in shares of 1. An interval that holds 0 shows no difference.
     """
@@ -28,14 +28,14 @@ class Command:
     first: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="A")]
     """Folder that cris eval wrote with --out."""
     second: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="B")]
-    """Another one, of the same data, split and limit."""
+    """Folder of another evaluation, of the same data, split and limit."""
     most: Annotated[int, tyro.conf.arg(metavar="N")] = 20
     """Samples to list: those whose IoU changed most."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print one JSON object, and nothing else."""
 
     def run(self) -> int:
-        """Compares and prints."""
+        """Compare and print."""
         from cris.evaluation.compare import compare
 
         if self.most < 0:

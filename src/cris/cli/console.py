@@ -1,4 +1,4 @@
-"""What commands show people: lines, tables and progress."""
+"""Console output of commands: lines, tables and progress."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,13 +17,13 @@ _PIPE_WIDTH = 120  # columns where there is no terminal
 
 
 def show(what: RenderableType) -> None:
-    """Prints to stdout; strings are taken as they are, without rich's markup."""
+    """Print to stdout; strings are taken as they are, without rich's markup."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(Text(what) if isinstance(what, str) else what, soft_wrap=isinstance(what, str | Text))
 
 
 def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
-    """The items, with a bar on stderr while they go by; no bar where there is no terminal."""
+    """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -31,7 +31,7 @@ def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
 
 
 def figures_table(title: str, evaluation: "Evaluation") -> Table:
-    """An evaluation: a row for each kind of expression, then one for all."""
+    """Return the table of an evaluation: a row for each kind of expression, then one for all."""
     table = Table(title=Text(title), title_justify="left", show_footer=True)
     total, metrics = evaluation.total, [one for one in evaluation.headlines if not one.is_no_target]
     table.add_column("expression", "all")
@@ -44,7 +44,7 @@ def figures_table(title: str, evaluation: "Evaluation") -> Table:
 
 
 def in_words(evaluation: "Evaluation") -> str:
-    """What the table does not tell: the interval of the mean IoU, the misses by kind, no-target figures."""
+    """Return what the table leaves out: interval of the mean IoU, misses by kind, no-target figures."""
     total = evaluation.total
     lines = []
     if interval := evaluation.intervals.get("mean_iou"):

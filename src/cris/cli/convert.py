@@ -1,4 +1,4 @@
-"""`cris convert`: weights from elsewhere become a checkpoint folder."""
+"""`cris convert`: turn weights from elsewhere into a checkpoint folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from cris.model.tokenizer import Tokenizer
 
 Backbone = Literal["RN50", "RN101", "RN50x4", "RN50x16"]
-"""The keys of cris.model.BACKBONES, repeated because importing that takes torch."""
+"""Keys of cris.model.BACKBONES, repeated because importing that takes torch."""
 UNTRAINED = "Neck, decoder and projectors are random: it must be trained before it finds anything."
 
 
 @dataclass(frozen=True, kw_only=True)
 class Released:
-    """Makes a checkpoint folder of a file that the released CRIS code saved, such as best_model.pth.
+    """Make a checkpoint folder of a file that the released CRIS code saved, such as best_model.pth.
 
-    Sizes are read from the tensors' shapes; pictures are resampled as in the released code, so that its
+    Sizes are read from the tensors' shapes; images are resampled as in the released code, so that its
     figures come out. Nothing in the file is run.
     """
 
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """A checkpoint of the released code, from one process or from several."""
+    """Checkpoint of the released code, from one process or from several."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """The checkpoint folder to write."""
+    """Checkpoint folder to write."""
     sentence_length: int = 17
     """Tokens per sentence that it was trained with: 17 for RefCOCO and RefCOCO+, 22 for RefCOCOg."""
     overwrite: bool = False
     """Replace the checkpoint in DIR."""
 
     def run(self) -> int:
-        """Converts and says what was written."""
+        """Convert, and print what was written."""
         from cris.model.config import InferenceConfig
         from cris.model.convert import load_released
 
@@ -57,7 +57,7 @@ class Released:
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Makes a checkpoint folder to train from: CLIP's weights in the encoders, all after them random.
+    """Make a checkpoint folder to train from: CLIP's weights in the encoders, all after them random.
 
     It predicts noise until it is trained. Nothing in the file is run.
     """
@@ -65,14 +65,14 @@ class Clip:
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """OpenAI's archive, a state dict or safetensors; or a name from `cris models`, fetched when needed."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """The checkpoint folder to write."""
+    """Checkpoint folder to write."""
     model: Backbone = "RN50"
     """CLIP's image encoder, which decides the sizes."""
     overwrite: bool = False
     """Replace the checkpoint in DIR."""
 
     def run(self) -> int:
-        """Converts and says what was written, and that it must be trained."""
+        """Convert; print what was written, and that it must be trained."""
         import torch
 
         from cris.model import BACKBONES
@@ -97,7 +97,7 @@ class Clip:
 
 @dataclass(frozen=True, kw_only=True)
 class Imagenet:
-    """Makes a checkpoint folder to train from: an image encoder that was trained on ImageNet, all else as in
+    """Make a checkpoint folder to train from: an image encoder that was trained on ImageNet, all else as in
     cris-photos.
 
     The text encoder is that of a model that is there, all after the encoders random: it predicts noise until
@@ -107,14 +107,14 @@ class Imagenet:
     file: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
     """EfficientNet-Lite0, 1 or 2 in PyTorch's usual names, as a state dict or safetensors."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """The checkpoint folder to write."""
+    """Checkpoint folder to write."""
     text: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "cris-photos"
-    """The model whose tokenizer and text encoder are taken."""
+    """Model that the tokenizer and text encoder are taken from."""
     overwrite: bool = False
     """Replace the checkpoint in DIR."""
 
     def run(self) -> int:
-        """Converts and says what was written, and that it must be trained."""
+        """Convert; print what was written, and that it must be trained."""
         from dataclasses import replace
 
         import torch

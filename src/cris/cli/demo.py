@@ -1,4 +1,4 @@
-"""`cris demo`: shows what the embedded models can do, in numbers and in a gallery."""
+"""`cris demo`: the abilities of the embedded models, in numbers and in a gallery."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ MARK = '<meta name="generator" content="cris demo">'
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Segments a dozen photographs and a dozen rendered scenes, measures both, and writes a gallery.
+    """Segment a dozen photographs and a dozen rendered scenes, measure both, and write a gallery.
 
     Everything comes with the package: nothing is downloaded, and the gallery is one file for any browser.
     """
@@ -32,16 +32,16 @@ class Command:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("demo")
     """Folder for index.html; the page of an earlier demo is replaced."""
     model: str = DEFAULT_MODEL
-    """Registered name or folder of the model that answers the photographs."""
+    """Model that answers the photographs: registered name or folder."""
     scenes_model: str = SCENES_MODEL
-    """That of the model that answers the scenes, and is measured on them."""
+    """Model that answers the scenes, and is measured on them: registered name or folder."""
     limit: Annotated[int, tyro.conf.arg(metavar="N")] = 400
     """Measure scenes on the first N samples of their test split, of 2,000."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
 
     def run(self) -> int:
-        """Segments, measures, writes the page and prints its figures."""
+        """Segment, measure, write the page and print its figures."""
         from cris.data.scenes import Scenes
         from cris.demo.gallery import figures_of, photograph_cards, render, scene_cards
         from cris.evaluation.evaluate import evaluate

@@ -1,4 +1,4 @@
-"""Which errors are a user's to mend, and the one line that says how."""
+"""Errors that users can mend, and the one line that explains each."""
 
 import errno
 
@@ -12,13 +12,13 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), ("export",)),
     **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
 }
-"""Package that the base install does without → the extras that bring it, the smallest first."""
+"""Package that the base install lacks → the extras that bring it, the smallest first."""
 BASE: dict[str, str] = {
     **{name: name for name in ("torch", "numpy", "pycocotools", "tokenizers", "ftfy", "safetensors")},
     **{name: name for name in ("huggingface_hub", "filelock", "tyro", "jaxtyping", "rich")},
     **{"cv2": "opencv-python-headless", "PIL": "pillow"},
 }
-"""Package of the base install → what brings it."""
+"""Package of the base install → the requirement that brings it."""
 _TRAINING = ("ablate", "audit", "reproduce")
 """Commands that need what `cris train` needs; others have an extra of their own name, or none."""
 
@@ -28,7 +28,7 @@ class UsageError(InputError):
 
 
 def explain(error: Exception, command: str = "") -> str | None:
-    """One line for the user of that command; None for a bug, whose traceback we want to see."""
+    """Return one line for the user of that command; None for a bug, whose traceback we want to see."""
     match error:
         case OSError():
             line = _explain_os(error)
@@ -46,7 +46,7 @@ def explain(error: Exception, command: str = "") -> str | None:
 
 
 def _extra(package: str, command: str) -> str:
-    """The command's own where that brings the package, so that nothing is missing after it."""
+    """Return the command's own extra where that brings the package, so that nothing is missing after it."""
     own = "train" if command in _TRAINING else command
     return own if own in EXTRAS[package] else EXTRAS[package][0]
 

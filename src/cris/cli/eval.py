@@ -1,4 +1,4 @@
-"""`cris eval`: measures a model on a data set."""
+"""`cris eval`: measure a model on a data set."""
 
 import sys
 import warnings
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 
 ROWS = "rows.parquet"
 RELEASED_THRESHOLD = 0.35
-"""Of the released code, whatever the checkpoint says."""
+"""Threshold of the released code, whatever the checkpoint says."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Measures a model: mean and overall IoU, Pr@50 to Pr@90, intervals, the ceiling, and why it fails.
+    """Measure a model: mean and overall IoU, Pr@50 to Pr@90, intervals, the ceiling, and why it fails.
 
-    All figures are shares of 1, of whole masks at the pictures' own size. docs/evaluation.md defines them,
+    All figures are shares of 1, of whole masks at the images' own size. docs/evaluation.md defines them,
     docs/json.md tells the fields of the JSON.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Registered name or checkpoint folder."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
-    """What to measure on: a data set (see cris data), or scenes, rendered on the fly."""
+    """Data to measure on: a data set (see cris data), or scenes, rendered on the fly."""
     split: str = "test"
-    """Part of the data; scenes have train, val (1,000 samples) and test (2,000)."""
+    """Split to measure; scenes have train, val (1,000 samples) and test (2,000)."""
     limit: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
-    """Measure the first N samples only; a sample is a sentence about a picture."""
+    """Measure the first N samples only; a sample is a sentence about an image."""
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: nothing is written)")
     ] = None
@@ -50,7 +50,7 @@ class Command:
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the figures as one JSON object, and nothing else."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     processes: Annotated[
         int | None,
         tyro.conf.arg(metavar="N", help_behavior_hint="(default: one for each core, at most 4; on a GPU 1)"),
@@ -70,7 +70,7 @@ class Command:
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Measures, prints, and writes when asked to."""
+        """Measure, print, and write when asked to."""
         evaluation = self.measure()
         if self.as_json:
             sys.stdout.write(to_json(evaluation.to_dict()))
@@ -80,7 +80,7 @@ class Command:
         return 0
 
     def measure(self) -> "Evaluation":
-        """Measures, with progress on stderr, and writes when asked to."""
+        """Measure, with progress on stderr, and write when asked to."""
         from cris.evaluation.results import Evaluation
         from cris.evaluation.run import Run
 
@@ -103,7 +103,7 @@ class Command:
         return open_examples(self.data, split, self.limit)
 
     def _data_set(self) -> str | None:
-        """Which published data set the split is of, if it is of one."""
+        """Return the published data set that the split is of, if it is of one."""
         if self.data == "scenes":
             return self.data
         from cris.data.store.manifest import read_manifest
@@ -112,7 +112,7 @@ class Command:
         return data_set_of(Path(self.data), read_manifest(Path(self.data)), self.split)
 
     def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
-        """The model's folder, and how it is to be asked."""
+        """Return the model's folder, and its inference settings."""
         from cris.config_file import CONFIG, read_config
         from cris.registry import resolve
 
@@ -201,7 +201,7 @@ class Command:
         return evaluation
 
     def _check(self, out: Path, parts: "Parts", job: Job) -> None:
-        """Raises InputError where `out` holds what this job may not touch."""
+        """Raise InputError where `out` holds what this job may not touch."""
         earlier = parts.earlier()
         if self.overwrite:
             job.check_free(out, overwrite=True)
@@ -224,7 +224,7 @@ class Command:
             )
 
     def _rows(self, run: "Run", numbers: Sequence[int], parts: "Parts | None", left: int) -> "Iterator[Row]":
-        """The rows of these parts, which are `left` samples, as they get done and are kept."""
+        """Yield the rows of these parts, which are `left` samples, as they get done and are kept."""
         from cris.evaluation.run import run_parts
 
         def done() -> "Iterator[Row]":

@@ -1,4 +1,4 @@
-"""What commands share that run other commands: options passed on to `cris train`."""
+"""Options that commands which run other commands pass on to `cris train`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ _OURS = ("--data", "--out", "--resume", "--print-config", "--dry-run")
 
 
 def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]) -> Experiment:
-    """The command from what stands before --; what follows becomes its `options`, for `cris train`.
+    """Return the command from what stands before --; what follows becomes its `options`, for `cris train`.
 
     Raises:
         UsageError: an option is given there that the experiment decides.

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Writes a model as two graphs for another runtime, and checks their answers against the model's.
+    """Write a model as two graphs for another runtime, and check their answers against the model's.
 
-    One graph encodes pictures, one gives the logits of sentences about encoded pictures; both take any number
+    One graph encodes images, one gives the logits of sentences about encoded images; both take any number
     at a time. The folder also holds letterbox, threshold, score calibration and tokenizer, and is a MODEL for
     every command that asks one.
     """
@@ -39,20 +39,20 @@ class Command:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the export."""
     calibration: Annotated[str | None, tyro.conf.arg(metavar="photographs|scenes|DATA|PICTURES")] = None
-    """For int8, pictures like those to come: the photographs of this package, scenes, a folder that
-    `cris data` wrote, or pictures (a folder or a pattern in quotes) with --sentences. By default photographs,
+    """Calibration images for int8, like those to come: the photographs of this package, scenes, a folder that
+    `cris data` wrote, or images (a folder or a pattern in quotes) with --sentences. By default photographs,
     or scenes for a model whose card says that it knows these alone."""
     sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """A sentence a line, asked in turns of the pictures of --calibration."""
+    """Sentences, one a line, asked in turns of the images of --calibration."""
     limit: int = 200
-    """Most pictures to calibrate with."""
+    """Most images to calibrate with."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Exports and tells the files and how far the answers are from the model's."""
+        """Export, and print the files and how far the answers are from the model's."""
         from cris.checkpoint import load_checkpoint
         from cris.config_file import StoredConfig
         from cris.engines.exported import PRECISIONS
@@ -112,7 +112,7 @@ class Command:
         return 0
 
     def _pairs(self, calibration: str) -> Iterator[tuple["np.ndarray", str]]:
-        """Pictures with their sentences to calibrate with."""
+        """Yield images with their sentences to calibrate with."""
         if calibration == "photographs":
             from cris.export.samples import packaged_pairs
 

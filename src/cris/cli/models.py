@@ -1,4 +1,4 @@
-"""`cris models`: what can be named instead of a folder."""
+"""`cris models`: names that can be given instead of a folder."""
 
 import sys
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from cris.registry import ENTRIES, Entry, stored_at
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Lists the models to predict with, and CLIP's weights to train from; downloads nothing."""
+    """List the models to predict with, and CLIP's weights to train from; download nothing."""
 
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print a JSON list instead of a table."""
 
     def run(self) -> int:
-        """Prints the list."""
+        """Print the list."""
         models = [_described(entry) for entry in ENTRIES]
         if self.as_json:
             sys.stdout.write(to_json(models))
@@ -51,5 +51,5 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _size(folder: Path) -> int | None:
-    """Of all files in it, in bytes; None when it is not there."""
+    """Return the size of all its files, in bytes; None when it is not there."""
     return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else None

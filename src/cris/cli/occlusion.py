@@ -1,4 +1,4 @@
-"""`cris occlusion`: how masks suffer when part of the target is hidden."""
+"""`cris occlusion`: loss of mask quality when part of the target is hidden."""
 
 import sys
 from collections.abc import Iterator
@@ -23,38 +23,38 @@ PLOT = "occlusion.svg"
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Measures masks by what shows of the target.
+    """Measure masks by the visible share of the target.
 
-    The stress test pastes patches of other pictures over known shares of each target, and, to tell what the
+    The stress test pastes patches of other images over known shares of each target, and, to tell what the
     patches alone do, the same ones beside it. Scenes are also measured as they are, with targets that other
-    objects cover. All figures are shares of 1; intervals are 95 %, resampled by picture.
+    objects cover. All figures are shares of 1; intervals are 95 %, resampled by image.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Registered name or checkpoint folder."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
-    """A data set (see cris data), or scenes, rendered on the fly."""
+    """Data set (see cris data), or scenes, rendered on the fly."""
     split: str = "test"
-    """Part of the data."""
+    """Split to measure."""
     limit: Annotated[int, tyro.conf.arg(metavar="N")] = 300
-    """The first N samples for each share; a sample is a sentence about a picture."""
+    """Samples to measure for each share, the first N; a sample is a sentence about an image."""
     hide: Annotated[tuple[float, ...], tyro.conf.arg(metavar="SHARE")] = (0.1, 0.25, 0.5, 0.75)
     """Shares of the target that patches hide, above 0 and below 1."""
     seed: int = 0
-    """Another one gives other patches."""
+    """Seed; another one gives other patches."""
     out: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: nothing is written)")
     ] = None
     """Folder for results.json and occlusion.svg."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Measures, writes, tells."""
+        """Measure, write and report."""
         from cris.evaluation.occlusion import check_share
         from cris.evaluation.sources import open_examples
         from cris.registry import resolve

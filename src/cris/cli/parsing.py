@@ -1,4 +1,4 @@
-"""Parses a command's options with tyro; what is wrong of them is one line that says what was meant."""
+"""Parser of a command's options with tyro; a mistake becomes one line that says what was expected."""
 
 import difflib
 import io
@@ -36,7 +36,7 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("f", "force", "yes"), ("overwrite",)),
     **dict.fromkeys(("continue", "restart"), ("resume",)),
 }
-"""What other tools call an option → ours, of which a command has one or none."""
+"""Option as other tools call it → ours, of which a command has one or none."""
 _RULES = re.compile(r"[-─\s]*")
 _BOX = "│╭╮╰╯"
 
@@ -78,7 +78,7 @@ def _parse(command: Any, prog: str, arguments: Sequence[str], default: Any, conf
 
 
 def _options(command: Any, prog: str, default: Any, config: Sequence[Any]) -> list[str]:
-    """The names of all options, without their hyphens, as the help has them."""
+    """Return the names of all options, without their hyphens, as the help has them."""
     shown = io.StringIO()
     try:
         with redirect_stdout(shown):
@@ -98,7 +98,7 @@ def _no_such_option(given: str, prog: str, options: Sequence[str]) -> str:
 
 
 def in_one_line(box: str, prog: str) -> str | None:
-    """Return what a box of tyro's says in one line; None where it says that there is no such option."""
+    """Return the message of a box of tyro's in one line; None where it says that there is no such option."""
     sections = _sections(box)
     lines = sections[0] if sections else []
     text = " ".join(line.strip() for line in lines)
@@ -136,7 +136,7 @@ def _unrecognised(box: str) -> list[str]:
 
 
 def _sections(box: str) -> list[list[str]]:
-    """The lines between the rules of a box, without its frame and title."""
+    """Return the lines between the rules of a box, without its frame and title."""
     lines = [line.strip(_BOX).rstrip() for line in box.splitlines() if line.strip()]
     is_rule = [len(line.strip()) > 2 and bool(_RULES.fullmatch(line)) for line in lines]
     # the title is in the frame, or stands above a rule where the frame is of blanks

@@ -1,4 +1,4 @@
-"""Which pictures a command line means: one file, those in a folder, or those that fit a pattern."""
+"""Images that a command line names: one file, those in a folder, or those that fit a pattern."""
 
 import glob
 import warnings
@@ -9,9 +9,9 @@ from cris.picture import suffixes, warn_of_unread
 
 
 def find_pictures(named: str) -> list[Path]:
-    """The files, sorted by name.
+    """Return the files, sorted by name.
 
-    Of a folder those with a picture's suffix, without hidden files, subfolders and links that lead out of it.
+    Of a folder those with an image's suffix, without hidden files, subfolders and links that lead out of it.
     Raises InputError when there is none.
     """
     if "://" in named:
@@ -35,7 +35,7 @@ def find_pictures(named: str) -> list[Path]:
 
 
 def is_picture_file(named: str) -> bool:
-    """Whether there is a file of this name with a picture's suffix."""
+    """Return whether there is a file of this name with an image's suffix."""
     return Path(named).suffix.lower() in suffixes() and Path(named).is_file()
 
 

@@ -1,4 +1,4 @@
-"""`cris report`: makes a page of an evaluation's results."""
+"""`cris report`: a page of an evaluation's results."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ MARK = '<meta name="generator" content="cris report">'
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Draws a report: figures with intervals, plots, kinds of failure, and a gallery to sort and filter.
+    """Draw a report: figures with intervals, plots, kinds of failure, and a gallery to sort and filter.
 
     The folder opens in any browser without a server or a network: open its index.html. Needs the extra eval.
     """
@@ -29,16 +29,16 @@ class Command:
     results: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RESULTS")]
     """Folder that cris eval wrote with --out."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Folder to make: index.html, pictures and layers."""
+    """Folder to make: index.html, pictures/ and layers/."""
     data: Annotated[
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: where it was)")
     ] = None
-    """The data set that was measured on, should it have been moved."""
+    """Data set that was measured on, should it have been moved."""
     overwrite: bool = False
     """Replace a report on other results in DIR."""
 
     def run(self) -> int:
-        """Reads, draws, writes."""
+        """Read, draw and write."""
         from cris.cli.console import progress, show
         from cris.evaluation.report.page import write_report
         from cris.evaluation.report.selection import pictured

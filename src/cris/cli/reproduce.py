@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from cris.training.config import TrainConfig
 
 TABLES = {"table.md": False, "table.tex": True}
-"""File → whether it is LaTeX."""
+"""File → true if it is LaTeX."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Repeats a result of the paper: check the data, train, measure on every split, compare, write a card.
+    """Repeat a result of the paper: check the data, train, measure on every split, compare, write a card.
 
     OUT gets checked/, run/, results/ with a folder for each split, table.md and table.tex beside the paper's
     figures, and model/, the checkpoint with its card. Each stage is a command that is printed and goes on
@@ -32,12 +32,12 @@ class Command:
     """
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """data-backbone-family, refcoco-rn50-fixed say; see cris train."""
+    """Recipe: data-backbone-family, refcoco-rn50-fixed say; see cris train."""
     data: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="DIR|scenes", help_behavior_hint="(default: scenes for recipes of scenes)"),
     ] = ()
-    """The prepared data set (see cris data), several for their union, or scenes."""
+    """Prepared data set (see cris data), several for their union, or scenes."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder of the experiment."""
     scale: float = 1.0
@@ -45,10 +45,10 @@ class Command:
     resume: bool = False
     """Go on with the experiment in DIR where it was interrupted."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()
-    """For cris train."""
+    """Options for cris train."""
 
     def run(self) -> int:
-        """Runs what is not done yet, then writes tables and the card."""
+        """Run whatever is not done yet, then write tables and the card."""
         from cris.cli.train import data_for
         from cris.experiments.reproduction import describe
         from cris.experiments.stages import run_stage
@@ -69,7 +69,7 @@ class Command:
         return 0
 
     def _config(self, sources: Sequence[str]) -> "TrainConfig":
-        """What is trained, its length known."""
+        """Return the configuration to train, its length known."""
         from cris.cli.train import parse as parse_train
         from cris.experiments.reproduction import rehearsed
         from cris.training.config import resolved
@@ -84,7 +84,7 @@ class Command:
         return [["data", "check", source] for source in data if source != "scenes"]
 
     def _check_once(self, stage: list[str], manifest: "Manifest") -> None:
-        """A check reads everything; what it has found good need not be read again."""
+        """Check the data, which reads everything, unless an earlier check has found it good."""
         from cris.experiments.stages import run_stage
 
         done = self.out / "checked" / manifest.fingerprint
@@ -143,5 +143,5 @@ class Command:
 
 
 def parse(prog: str, arguments: Sequence[str]) -> Command:
-    """The command, with what follows -- kept for cris train."""
+    """Return the command, with what follows -- kept for cris train."""
     return split_options(Command, prog, arguments)

@@ -1,4 +1,4 @@
-"""Result folders that `cris eval` wrote, read again by the commands that look at them."""
+"""Result folders that `cris eval` wrote, for the commands that read them again."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """What `cris eval --out` left in a folder."""
+    """Contents of a folder that `cris eval --out` wrote."""
 
     folder: Path
     record: dict[str, Any]
-    """What _results.json holds."""
+    """Contents of _results.json."""
 
     def evaluation(self) -> "Evaluation":
-        """All rows, with their figures; raises InputError when they cannot be read."""
+        """Return all rows, with their figures; raise InputError when they cannot be read."""
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import read_rows
 
@@ -34,7 +34,7 @@ class Results:
         return Evaluation(rows)
 
     def examples(self, data: Path | None = None) -> "Examples":
-        """What was measured on; raises InputError when it is gone or has changed since."""
+        """Return the measured data; raise InputError when it is gone or has changed since."""
         from cris.evaluation.sources import SCENES, open_examples
 
         measured = self.record["data"]
@@ -53,7 +53,7 @@ class Results:
 
 
 def read_results(folder: Path) -> Results:
-    """The results in a folder.
+    """Return the results in a folder.
 
     Raises:
         InputError: there are none, they are another command's, unfinished, or of another version of cris.

@@ -1,4 +1,4 @@
-"""What commands that segment can write of an answer, and the limits that they ask it with."""
+"""Output forms of the commands that segment, and the limits of their thresholds."""
 
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from cris.prediction import ImageForm
 
 FILES: "dict[ImageForm, str]" = {"mask": ".mask.png", "overlay": ".overlay.png", "cutout": ".cutout.png"}
-"""Form that is an image → what its file's name ends with."""
+"""Form that is an image → the ending of its file's name."""
 FORMS = (*FILES, "polygons", "yolo")
 
 

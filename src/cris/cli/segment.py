@@ -1,4 +1,4 @@
-"""`cris segment`: masks of what sentences refer to, in one picture or in many."""
+"""`cris segment`: masks of what sentences refer to, in one image or in many."""
 
 import sys
 import warnings
@@ -26,27 +26,27 @@ if TYPE_CHECKING:
 OUT = "cris-out"
 """Folder of the results where none is named; with a number where it holds another job's."""
 CLASSES = "classes.txt"
-"""What the numbers of YOLO's labels stand for, a sentence a line."""
+"""File that explains the numbers of YOLO's labels, a sentence a line."""
 _MASK_BYTES = 2**28  # of all masks held at a time
 _SMALL_WORDS = {"a", "an", "the", "of", "in", "on", "with", "to", "at", "from", "and", "is", "by", "my"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Lights up what each sentence refers to, in one picture or in many.
+    """Light up what each sentence refers to, in one image or in many.
 
-    Writes NAME.mask.png (255 where the sentence means the pixel, 0 elsewhere, at the picture's own size) and
-    NAME.overlay.png for each picture and sentence, and results.json, whose fields docs/json.md describes.
+    Write NAME.mask.png (255 where the sentence means the pixel, 0 elsewhere, at the image's own size) and
+    NAME.overlay.png for each image and sentence, and results.json, whose fields docs/json.md describes.
     """
 
     picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
-    """A file, a folder, or a pattern in quotes such as "photos/*.jpg"."""
+    """Image: a file, a folder, or a pattern in quotes such as "photos/*.jpg"."""
     sentences: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
         tyro.conf.arg(metavar="SENTENCE…", help_behavior_hint="(one or more)"),
     ]
-    """What to find, each in quotes: "the man in red" "left dog"."""
+    """Sentences to look for, each in quotes: "the man in red" "left dog"."""
     model: str = DEFAULT_MODEL
     """Registered name, checkpoint folder or run's folder; `cris models` lists the names."""
     out: Annotated[
@@ -55,12 +55,12 @@ class Command:
     ] = None
     """Folder for the results."""
     save: Annotated[str, tyro.conf.arg(metavar="FORM,…")] = "mask,overlay"
-    """What to write: mask, overlay, cutout (PNG, the rest transparent), polygons (in results.json) and yolo
+    """Files to write: mask, overlay, cutout (PNG, the rest transparent), polygons (in results.json) and yolo
     (PICTURE.txt and classes.txt), with commas between."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else; without --out nothing is written."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     threshold: Annotated[
         float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(default: the model's)")
     ] = None
@@ -73,7 +73,7 @@ class Command:
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Segments everything; 1 when some pictures could not be read. To find nothing is no failure."""
+        """Segment everything; return 1 when some images could not be read. To find nothing is no failure."""
         if not self.sentences:
             raise UsageError('expected a sentence after the picture, such as "the man in red", got none')
         for sentence in self.sentences:
@@ -99,7 +99,7 @@ class Command:
         return 1 if record["failures"] else 0
 
     def _segment(self, pictures: list[Path]) -> tuple[dict[str, Any], Path | None]:
-        """Writes all results where they are wanted; returns what results.json says, and their folder."""
+        """Write all results; return what results.json says, and their folder."""
         from cris.segmenter import Segmenter
 
         checkpoint = resolve(self.model)
@@ -132,7 +132,7 @@ class Command:
         return record, out
 
     def _files(self, pictures: list[Path], names: list[str]) -> list[str]:
-        """The names of all files of the job but its record."""
+        """Return the names of all files of the job but its record."""
         forms = saved_forms(self.save)
         files = [f"{name}{FILES[form]}" for name in names for form in FILES if form in forms]
         if "yolo" in forms:
@@ -153,7 +153,7 @@ class Command:
         first: "EncodedPicture | None",
         folder: Path | None,
     ) -> dict[str, Any]:
-        """Segments every picture, writes to the folder if there is one, and returns what was found."""
+        """Segment every image, write to the folder if there is one, and return what was found."""
         names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
         entries, failures = [], []
         for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):
@@ -206,7 +206,7 @@ class Command:
         return results
 
     def _predict(self, encoded: "EncodedPicture") -> Iterator["Prediction"]:
-        """All sentences, a few at a time when masks are large."""
+        """Return the predictions of all sentences, asked a few at a time when masks are large."""
         step = max(1, _MASK_BYTES // (encoded.picture.shape[0] * encoded.picture.shape[1]))
         for start in range(0, len(self.sentences), step):
             for found in encoded.predict(self.sentences[start : start + step]):
@@ -215,7 +215,7 @@ class Command:
 
 
 def _hint_at_quotes(sentences: tuple[str, ...]) -> None:
-    """Tells who typed several words without quotes that each of them is asked by itself."""
+    """Warn that several words without quotes are each asked by itself."""
     small = [each for each in sentences if each.casefold() in _SMALL_WORDS]
     if len(sentences) > 1 and small and all(len(each.split()) == 1 for each in sentences):
         warnings.warn(

@@ -20,10 +20,10 @@ _MEGA = 2**20
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Serves a model over HTTP, with a page to try it at /.
+    """Serve a model over HTTP, with a page to try it at /.
 
-    `POST /v1/segment` takes a picture and sentences, and `/openapi.json` describes it (see docs/http.md).
-    Logs are JSON lines on stderr, without pictures and sentences. SIGTERM ends it once all is answered.
+    `POST /v1/segment` takes an image and sentences, and `/openapi.json` describes it (see docs/http.md).
+    Logs are JSON lines on stderr, without images and sentences. SIGTERM ends it once all is answered.
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = DEFAULT_MODEL
@@ -33,19 +33,19 @@ class Command:
     port: int = 8000
     """Port to listen on; 0 takes a free one."""
     device: str = "auto"
-    """cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
     engine: Literal["torch", "onnx", "openvino"] | None = None
-    """What runs the model; the last two need the extra export. By default torch, or a folder's own."""
+    """Engine that runs the model; the last two need the extra export. By default torch, or a folder's own."""
     precision: Literal["fp32", "bf16", "int8"] | None = None
     """fp32, bf16 (torch, openvino) or int8 (onnx, openvino). By default fp32, or a folder's own."""
     batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Sentences that go through the model together, of whoever waits; 1 asks one after the other."""
     cache: Annotated[int, tyro.conf.arg(metavar="MIB")] = 256
-    """Memory for encoded pictures, in MiB; 0 keeps none."""
+    """Memory for encoded images, in MiB; 0 keeps none."""
     max_body: Annotated[int, tyro.conf.arg(metavar="MIB")] = 20
     """Largest request, in MiB."""
     max_pixels: Annotated[int, tyro.conf.arg(metavar="N")] = 40_000_000
-    """Largest picture, in pixels."""
+    """Largest image, in pixels."""
     max_sentences: Annotated[int, tyro.conf.arg(metavar="N")] = 32
     """Most sentences in a request."""
     max_waiting: Annotated[int, tyro.conf.arg(metavar="N")] = 256
@@ -58,7 +58,7 @@ class Command:
     """Leave out the page."""
 
     def run(self) -> int:
-        """Serves until it is told to stop."""
+        """Serve until told to stop."""
         self._check()
         key = self._key()
         resolve(self.model)  # at once, as the worker that loads it takes seconds to start

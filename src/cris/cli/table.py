@@ -13,7 +13,7 @@ from cris.cli.results import read_results
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Prints a table of evaluations, a line for each model, as Markdown or LaTeX, in percent.
+    """Print a table of evaluations, a line for each model, as Markdown or LaTeX, in percent.
 
     Where a model has the paper's image encoder and was measured on a split of RefCOCO, RefCOCO+ or RefCOCOg,
     the paper's line stands above.
@@ -22,12 +22,12 @@ class Command:
     runs: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[NAME=]RESULTS")] = ()
     """Folders that cris eval wrote with --out; a NAME stands in the table for the model's own."""
     figure: Annotated[str, tyro.conf.arg(metavar="NAME")] = "mean_iou"
-    """What to show, by its name in the JSON of cris eval; the paper's figures are mean IoU."""
+    """Figure to show, by its name in the JSON of cris eval; the paper's figures are mean IoU."""
     latex: bool = False
     """Print a LaTeX tabular, for the package booktabs, in place of Markdown."""
 
     def run(self) -> int:
-        """Reads and prints."""
+        """Read and print."""
         if not self.runs:
             raise UsageError("expected folders that cris eval wrote with --out, got none")
         from cris.evaluation.table import Run, make_sheet

@@ -1,4 +1,4 @@
-"""`cris train`: trains a model by a recipe."""
+"""`cris train`: train a model by a recipe."""
 
 import difflib
 import json
@@ -22,7 +22,7 @@ from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune, 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Trains a model by a recipe; what is left out is as the recipe has it.
+    """Train a model by a recipe; what is left out is as the recipe has it.
 
     The run's folder gets config.json, metrics.jsonl and checkpoints/: last, best and the newest step-N. Every
     command takes the folder as a model, the best checkpoint, and each of these as another. SIGTERM and SIGINT
@@ -30,12 +30,12 @@ class Command:
     """
 
     recipe: tyro.conf.Positional[str]
-    """data-backbone-family, cris-scenes or finetune, first of all; `cris train` alone lists them."""
+    """Recipe, first of all: data-backbone-family, cris-scenes or finetune; `cris train` alone lists them."""
     data: Annotated[
         tuple[str, ...],
         tyro.conf.arg(metavar="DIR|scenes", help_behavior_hint="(default: scenes for recipes of scenes)"),
     ] = ()
-    """What to train on: a data set (see cris data) with splits train and val, several for their union, or
+    """Data to train on: a data set (see cris data) with splits train and val, several for their union, or
     scenes, made on the fly. All recipes but those of scenes need it."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the run."""
@@ -47,11 +47,11 @@ class Command:
     print_config: bool = False
     """Print all that the run would be made of, as JSON for --config, and stop."""
     dry_run: bool = False
-    """Measure few pictures, tell what time and memory the run needs, and stop; 1 where it does not fit."""
+    """Measure few images, tell what time and memory the run needs, and stop; 1 where it does not fit."""
     config: Annotated[TrainConfig, tyro.conf.arg(name="")]
 
     def run(self) -> int:
-        """Trains, telling how it goes."""
+        """Train, and report progress."""
         if self.print_config:
             sys.stdout.write(json.dumps(to_json(self.config), indent=2) + "\n")
             return 0
@@ -84,7 +84,7 @@ class Command:
         return 128 + outcome.stopped_by if outcome.stopped_by else 0
 
     def _dry_run(self) -> int:
-        """Tells what the run needs; weights to begin with are not needed, and data only where it is named."""
+        """Report what the run needs; initial weights are not needed, and data only where it is named."""
         from cris.training.dry_run import dry_run
 
         if learns_scenes(self.config.recipe):
@@ -100,7 +100,7 @@ class Command:
 
 
 def data_for(named: Sequence[str], recipe: str) -> tuple[str, ...]:
-    """Return what a recipe is trained on: what was named, or scenes for a recipe of these.
+    """Return the data of a recipe: what was named, or scenes for a recipe of these.
 
     Raises:
         UsageError: nothing was named for a recipe that says of its data by its name.
@@ -113,7 +113,7 @@ def data_for(named: Sequence[str], recipe: str) -> tuple[str, ...]:
 
 
 def parse(prog: str, arguments: Sequence[str]) -> Command:
-    """The command with the recipe's own values as defaults.
+    """Return the command with the recipe's own values as defaults.
 
     Raises:
         UsageError: there is no such recipe, or it needs a model to begin with, or a number makes no sense.
@@ -145,7 +145,7 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
 
 
 def _value_of(option: str, words: Sequence[str]) -> str:
-    """What an option is given; empty when it is not there."""
+    """Return the value that an option is given; empty when it is not there."""
     for place, word in enumerate(words):
         if word.startswith(f"{option}="):
             return word.partition("=")[2]
@@ -165,7 +165,7 @@ def _recipe(name: str, start: str, *, is_help: bool) -> TrainConfig:
 
 
 def _config_of(start: str, *, is_help: bool) -> StoredConfig:
-    """The sizes of the model to finetune; for the help those of the default model where there is none."""
+    """Return the sizes of the model to finetune; for the help, of the default model where there is none."""
     try:
         if not start:
             raise UsageError("finetune needs a model to begin with: pass --from MODEL")
@@ -186,7 +186,7 @@ def _config_of(start: str, *, is_help: bool) -> StoredConfig:
 
 
 def _all_names() -> str:
-    """In one line that can be read."""
+    """Return the names of all recipes in one line that can be read."""
     data, families = " | ".join(WORDS), " | ".join(FAMILIES)
     own = f"cris-photos, cris-scenes, scenes-tiny-({families}), {FINETUNE}"
     return f"({data})-(rn50 | rn101)-({families}), {own}"

@@ -1,1 +1,1 @@
-"""Shows what the embedded models can and cannot do: a gallery in one HTML file."""
+"""Gallery in one HTML file of what the embedded models can and cannot do."""

@@ -1,4 +1,4 @@
-"""The gallery: one HTML file that needs nothing but itself."""
+"""Gallery: one HTML file that needs nothing but itself."""
 
 import base64
 import io
@@ -19,49 +19,49 @@ from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
 SHARED_RGB, EXTRA_RGB, MISSED_RGB = (56, 201, 140), (240, 84, 84), (84, 140, 255)
-"""What is found and true, found but not true, true but not found."""
+"""Colours of found and true, found but not true, true but not found."""
 
 
 ABSENT = "absent"
-"""Kind of a sentence that means nothing in its picture."""
+"""Kind of a sentence that means nothing in its image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """One picture of the gallery with one sentence and its answer; pictures are data URIs."""
+    """One image of the gallery with one sentence and its answer; images are data URIs."""
 
     sentence: str
     kind: str | None
     score: float
     iou: float | None
-    """None where nothing is meant."""
+    """IoU; None where nothing is meant."""
     is_empty: bool
-    """Whether nothing was found."""
+    """True if nothing was found."""
     credit: str | None
-    """Where the picture is from; None for a scene."""
+    """Source of the image; None for a scene."""
     width: int
-    """In pixels, as the height."""
+    """Image width in pixels."""
     height: int
     picture: str
     found: str
     mask: str
     compare: str
-    """The mask against the true one."""
+    """Image of the mask against the true one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFigures:
-    """How good the answers of some cards are."""
+    """Quality of the answers of some cards."""
 
     count: int
-    """Sentences that mean something."""
+    """Number of sentences that mean something."""
     mean_iou: float
     good: int
-    """Of these, answers with an IoU above 0.5."""
+    """Number of these answered with an IoU above 0.5."""
     absent: int
-    """Sentences that mean nothing."""
+    """Number of sentences that mean nothing."""
     absent_empty: int
-    """Of these, answers that found nothing."""
+    """Number of these whose answers found nothing."""
 
 
 def make_card(

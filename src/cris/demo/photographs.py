@@ -1,4 +1,4 @@
-"""The photographs that come with the package, with sentences about them and what these mean."""
+"""Photographs that come with the package, with sentences about them and what these mean."""
 
 import json
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ INDEX = "photographs.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A sentence about a photograph, and what it means."""
+    """Sentence about a photograph, and what it means."""
 
     sentence: str
     rle: Rle | None
-    """None when nothing in the photograph is meant."""
+    """Mask in run lengths; None when nothing in the photograph is meant."""
 
     @property
     def mask(self) -> Bool[np.ndarray, "height width"] | None:
-        """The annotated mask; None when nothing is meant."""
+        """Return the annotated mask; None when nothing is meant."""
         return None if self.rle is None else decode_rle(self.rle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Photograph:
-    """A photograph of COCO 2017 and where it is from."""
+    """Photograph of COCO 2017 and its origin."""
 
     id: int
-    """In COCO."""
+    """Image id in COCO."""
     licence: str
     source: str
     """Address of the image, as COCO has it."""
@@ -44,7 +44,7 @@ class Photograph:
 
     @property
     def path(self) -> Path:
-        """The JPEG file."""
+        """Return the path of the JPEG file."""
         return FOLDER / f"{self.id:012}.jpg"
 
 

@@ -1,4 +1,4 @@
-"""The scenes that the gallery shows."""
+"""Scenes that the gallery shows."""
 
 from collections import Counter
 from itertools import islice
@@ -11,7 +11,7 @@ SCENE_SIDE = 320  # pixels: larger than the model reads, so that the gallery loo
 
 
 def gallery_scenes() -> list[SceneSample]:
-    """A dozen of the test split, chosen by kind alone: the first of each, then the second of each."""
+    """Return a dozen scenes of the test split, chosen by kind alone: the first of each, then the second."""
     seen: Counter[str] = Counter()
     places = []
     for index, sample in enumerate(islice(Scenes("test"), SCENES_LOOKED_AT)):

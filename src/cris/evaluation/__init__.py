@@ -1,1 +1,1 @@
-"""How good a model is, and why it fails."""
+"""Measures of how good a model is, and why it fails."""

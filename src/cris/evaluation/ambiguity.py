@@ -1,4 +1,4 @@
-"""How well ambiguous sentences are told from others on Scenes, and the weights that tell them."""
+"""Detection of ambiguous sentences on Scenes, and the fit of its weights."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,31 +19,31 @@ _RIDGE = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One scene, one sentence about it, and what the answer says of the sentence."""
+    """One scene, one sentence about it, and the evidence in the answer."""
 
     kind: str
     evidence: Evidence
-    """With the check."""
+    """Evidence, with the check."""
 
     @property
     def check(self) -> Check:
-        """Of the answer."""
+        """Return the check of the answer."""
         assert self.evidence.check is not None
         return self.evidence.check
 
     @property
     def is_ambiguous(self) -> bool:
-        """Whether the sentence fits several objects."""
+        """Return whether the sentence fits several objects."""
         return self.kind == "ambiguous"
 
     @property
     def alone(self) -> Evidence:
-        """What is known without asking again."""
+        """Return the evidence that is known without asking again."""
         return replace(self.evidence, check=None)
 
 
 def judge_scenes(segmenter: Segmenter, split: str, count: int) -> Iterator[Judged]:
-    """The first `count` scenes with their own sentences, then as many with ambiguous ones.
+    """Yield the first `count` scenes with their own sentences, then as many with ambiguous ones.
 
     Raises:
         InputError: there are not as many scenes.
@@ -60,7 +60,7 @@ def judge_scenes(segmenter: Segmenter, split: str, count: int) -> Iterator[Judge
 
 
 def fit_weights(judged: list[Judged], *, is_checked: bool) -> Weights:
-    """The weights under which what is ambiguous is likeliest; unless checked, they leave checks out."""
+    """Return the maximum-likelihood weights for ambiguity; unless checked, they leave checks out."""
     inputs = np.array([(one.evidence if is_checked else one.alone).inputs() for one in judged])
     targets = np.array([one.is_ambiguous for one in judged], dtype=np.float64)
     if not is_checked:
@@ -70,7 +70,7 @@ def fit_weights(judged: list[Judged], *, is_checked: bool) -> Weights:
 
 
 def aurocs(judged: list[Judged]) -> dict[str, float | None]:
-    """Chance that an ambiguous sentence gets the higher value: of each part of the evidence, and of all."""
+    """Return the chance that an ambiguous sentence ranks higher: by each part of the evidence, and by all."""
     parts: dict[str, list[float]] = {
         "rival": [one.evidence.rival for one in judged],
         "few words": [-float(one.evidence.words) for one in judged],
@@ -84,7 +84,7 @@ def aurocs(judged: list[Judged]) -> dict[str, float | None]:
 
 
 def aurocs_by_kind(judged: list[Judged]) -> dict[str, float | None]:
-    """Kind of unambiguous sentence → chance that an ambiguous sentence has a higher ambiguity, checked."""
+    """Return unambiguous kind → chance that an ambiguous sentence has a higher ambiguity, checked."""
     kinds = sorted({one.kind for one in judged if not one.is_ambiguous})
     return {kind: _against(judged, kind) for kind in kinds}
 

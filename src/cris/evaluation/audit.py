@@ -1,7 +1,7 @@
-"""Which annotations are likely wrong: those for which a model clearly prefers another object.
+"""Annotations that are likely wrong: those for which a model clearly prefers another object.
 
 The idea of confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty
-in dataset labels"), with a picture's objects as the classes of a sentence.
+in dataset labels"), with an image's objects as the classes of a sentence.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,24 +20,24 @@ from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
 TOP = 0.1
-"""Share of the ranking that precision is told of."""
+"""Share of the ranking that precision is reported for."""
 _SAME = 0.5
 """IoU from which another annotation is taken for the same thing once more."""
 _TEMPERATURE = 2.0
-"""What log-odds are divided by: networks are surer of themselves than they should be."""
+"""Divisor of log-odds: networks are surer of themselves than they should be."""
 _CERTAIN = 1e-4
-"""Probabilities are kept this far from 0 and 1."""
+"""Distance that probabilities keep from 0 and 1."""
 Preferred = Literal["object", "elsewhere", "nothing"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspect:
-    """One annotation, and what a model that never saw its picture makes of the sentence."""
+    """One annotation, and the reading of its sentence by a model that never saw its image."""
 
     sample: int
     """Place in the split, from 0."""
     place: int
-    """Of the picture among the examples."""
+    """Place of the image among the examples."""
     picture: str
     picture_id: int
     ref_id: int
@@ -45,28 +45,28 @@ class Suspect:
     suspicion: float
     """Chance, 0 to 1, that the sentence means something else than what is annotated."""
     annotated: tuple[int, ...]
-    """Which of the picture's objects the annotation means."""
+    """Objects of the image that the annotation means."""
     prefers: Preferred
-    """What the model would rather mean: another object, something that is not annotated, or nothing else."""
+    """Model's preference: another object, something that is not annotated, or nothing else."""
     preferred: int | None
-    """Which object; None unless it is one."""
+    """Preferred object; None unless it is one."""
     score: float
-    """The model's own."""
+    """Model's own score."""
     rle: Rle
-    """What the model finds."""
+    """Mask that the model finds."""
 
     @property
     def drop_id(self) -> str:
-        """What a list for `cris data … --drop` calls the sentence."""
+        """Return the sentence's name in a list for `cris data … --drop`."""
         return f"{SAID_PREFIX}{self.ref_id}:{self.sentence}"
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON lines."""
+        """Return the suspect for JSON lines."""
         return asdict(self)
 
 
 def judge(segmenter: Segmenter, examples: Iterable[tuple[int, Example]]) -> Iterator[Suspect]:
-    """Every annotation of these pictures, given with their places, in their order."""
+    """Judge every annotation of these images, given with their places, in their order."""
     remaining = iter(examples)
     while batch := list(islice(remaining, segmenter.batch_size)):
         found = segmenter.predict_batch(
@@ -79,12 +79,12 @@ def judge(segmenter: Segmenter, examples: Iterable[tuple[int, Example]]) -> Iter
 
 
 def rank(suspects: Iterable[Suspect]) -> list[Suspect]:
-    """The most suspicious first; of equals the earlier."""
+    """Return the suspects, most suspicious first; of equals the earlier first."""
     return sorted(suspects, key=lambda one: (-one.suspicion, one.sample))
 
 
 def precision_at_top(ranked: Sequence[Suspect], is_wrong: Sequence[bool], share: float = TOP) -> float:
-    """Share of wrong annotations among the first of a ranking; `is_wrong` is by sample."""
+    """Return the share of wrong annotations among the first of a ranking; `is_wrong` is by sample."""
     count = max(1, round(share * len(ranked)))
     return sum(is_wrong[one.sample] for one in ranked[:count]) / count
 
@@ -123,13 +123,13 @@ def _suspect(place: int, example: Example, truth: Truth, prediction: Prediction)
 def _evidence(
     probability: Float32[np.ndarray, "height width"], mask: Bool[np.ndarray, "height width"]
 ) -> float:
-    """Mean log-odds of the mask's pixels: large and small things count alike."""
+    """Return the mean log-odds of the mask's pixels: large and small things count alike."""
     inside = np.clip(probability[mask].astype(np.float64), _CERTAIN, 1 - _CERTAIN)
     return float((np.log(inside) - np.log1p(-inside)).mean())
 
 
 def _chance_of_others(own: float, others: Sequence[float]) -> float:
-    """1 - softmax of the annotation's evidence among all."""
+    """Return 1 - softmax of the annotation's evidence among all."""
     evidence = np.array([own, *others])
     weights = np.exp((evidence - evidence.max()) / _TEMPERATURE)
     return float(weights[1:].sum() / weights.sum())
@@ -142,6 +142,6 @@ def _is_same(one: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "hei
 def _beside_objects(
     found: Bool[np.ndarray, "height width"], example: Example
 ) -> Bool[np.ndarray, "height width"] | None:
-    """What is found where nothing is annotated, when that is most of it."""
+    """Return the mask found where nothing is annotated, when that is most of it."""
     beside = found & ~example.mask(range(len(example.objects)))
     return beside if 2 * np.count_nonzero(beside) > np.count_nonzero(found) else None

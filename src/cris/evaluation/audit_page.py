@@ -1,4 +1,4 @@
-"""The page on which a person goes through suspects with the keyboard; one file, without a network."""
+"""Page on which a person goes through suspects with the keyboard; one file, without a network."""
 
 import base64
 import io
@@ -16,28 +16,28 @@ from cris.pages import fill
 from cris.prediction import lit_up
 
 _SIDE = 360
-"""Of the longer side of a picture on the page, in pixels."""
+"""Longer side of an image on the page, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """A suspect as the page shows it; pictures are data URIs."""
+    """Suspect as the page shows it; images are data URIs."""
 
     suspect: Suspect
     annotated: str
     annotated_name: str
-    """Categories of what is annotated."""
+    """Categories of the annotated objects."""
     preferred: str
     preferred_name: str
 
 
 def make_cards(suspects: Sequence[Suspect], examples: Examples) -> list[Card]:
-    """Reads the pictures once more, and draws both readings of each sentence."""
+    """Read the images once more, and draw both readings of each sentence."""
     return [_card(suspect, examples[suspect.place]) for suspect in suspects]
 
 
 def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
-    """The page; what the data set says of itself is escaped."""
+    """Return the page; what the data set says of itself is escaped."""
     return fill(
         "evaluation/audit.html",
         cards=cards,

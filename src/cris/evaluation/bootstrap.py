@@ -1,4 +1,4 @@
-"""Bootstrap intervals: how far figures would move with other pictures of the same kind."""
+"""Bootstrap intervals: the spread of figures over other images of the same kind."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a figure lies in 95 % of resamples."""
+    """Range of a figure in 95 % of resamples."""
 
     low: float
     high: float
@@ -31,7 +31,7 @@ class Interval:
         return cls(float(low), float(high))
 
     def to_list(self) -> list[float]:
-        """For JSON."""
+        """Return the ends of the interval, for JSON."""
         return [self.low, self.high]
 
 
@@ -47,7 +47,7 @@ class Resamples:
 
 
 def intervals(rows: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> dict[str, Interval]:
-    """Return the interval of each metric that has one; none when there are fewer than two pictures."""
+    """Return the interval of each metric that has one; none when there are fewer than two images."""
     chosen = resampled_metrics(metrics)
     resamples = resample(rows, [parts_of(rows, metric, ratio) for metric, ratio in chosen])
     if resamples is None:
@@ -60,7 +60,7 @@ def intervals(rows: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> dict[
 
 
 def mean_interval(rows: Sequence[Row], values: Sequence[float]) -> Interval | None:
-    """Return that of the mean of a value for each row; None when there are fewer than two pictures."""
+    """Return the interval of a value's mean over rows; None when there are fewer than two images."""
     resamples = resample(rows, [[(value, 1.0) for value in values]])
     return None if resamples is None else Interval.of(resamples.figure(mean(), 0))
 
@@ -80,12 +80,12 @@ def parts_of(rows: Sequence[Row], metric: Metric, ratio: Ratio) -> list[tuple[fl
 
 
 def resample(rows: Sequence[Row], parts: Sequence[Sequence[tuple[float, float]]]) -> Resamples | None:
-    """Draw rows again and again and add up; None when there are fewer than two pictures.
+    """Draw rows again and again and add up; None when there are fewer than two images.
 
-    Sentences about one picture are not independent, so whole pictures are drawn (cluster bootstrap).
+    Sentences about one image are not independent, so whole images are drawn (cluster bootstrap).
 
     Args:
-        rows: whose pictures are drawn; any order gives the same
+        rows: whose images are drawn; any order gives the same
         parts: of each ratio, the numerator and denominator of each row
     """
     order = sorted(range(len(rows)), key=lambda place: rows[place].sample)
@@ -101,7 +101,7 @@ def resample(rows: Sequence[Row], parts: Sequence[Sequence[tuple[float, float]]]
 
 
 def _draws(pictures: int) -> Iterator[Int64[np.ndarray, "pictures"]]:
-    """How often each picture is drawn, in each resample."""
+    """Yield the number of times that each image is drawn, for each resample."""
     random = np.random.default_rng(SEED)
     for _ in range(RESAMPLES):
         yield np.bincount(random.integers(pictures, size=pictures), minlength=pictures)

@@ -12,7 +12,7 @@ from cris.evaluation.metrics import METRICS, Metric, Summary, summarise
 from cris.evaluation.rows import Row
 
 WORD_EDGES = (1, 2, 3, 4, 5, 6, 8, 11)
-"""Fewest words of each class of sentences."""
+"""Lower edges of the classes of sentences, in words."""
 MOST_DISTRACTORS = 5
 NO_CATEGORY = "none or several"
 
@@ -24,12 +24,12 @@ class Group:
     name: str
     summary: Summary
     interval: Interval | None
-    """Of the mean IoU; None when there are fewer than two pictures."""
+    """Interval of the mean IoU; None when there are fewer than two images."""
     failures: dict[str, int]
-    """Kind of failure → how many samples."""
+    """Kind of failure → number of samples."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the group for JSON."""
         interval = None if self.interval is None else self.interval.to_list()
         return {
             **self.summary.to_dict(),
@@ -59,13 +59,13 @@ def breakdown(rows: Sequence[Row], by: str, metrics: Sequence[Metric] = METRICS)
 
 
 def count_failures(rows: Sequence[Row]) -> dict[str, int]:
-    """Kind of failure → how many samples, the most frequent first."""
+    """Return kind of failure → number of samples, the most frequent first."""
     counts = Counter(row.failure for row in rows if row.failure is not None)
     return {str(name): times for name, times in sorted(counts.items(), key=lambda one: (-one[1], one[0]))}
 
 
 def _class(value: float, edges: Sequence[float]) -> int:
-    """The last class whose lower edge the value reaches."""
+    """Return the last class whose lower edge the value reaches."""
     return max(place for place, edge in enumerate(edges) if value >= edge or place == 0)
 
 
@@ -90,4 +90,4 @@ BREAKDOWNS: dict[str, tuple[Callable[[Row], str], tuple[str, ...]]] = {
     "area": (_area, _AREAS),
     "distractors": (lambda row: _DISTRACTORS[min(row.distractors, MOST_DISTRACTORS)], _DISTRACTORS),
 }
-"""What samples are grouped by → the group of a row, and the groups' order where they have one."""
+"""Grouping → the group of a row, and the groups' order where they have one."""

@@ -1,4 +1,4 @@
-"""Whether eight in ten masks with a score of 0.8 are good: the fit, the error, risk against coverage."""
+"""Calibration of scores: the fit, the error, risk against coverage."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,33 +18,33 @@ from cris.evaluation.threshold import store_inference
 from cris.segmenter import Segmenter
 
 BINS = 10
-"""Of equal width, from 0 to 1, in which scores and outcomes are compared."""
+"""Number of bins of equal width, from 0 to 1, in which scores and outcomes are compared."""
 FEWEST = 20
 """Good masks, and bad ones, below which a fit would follow chance."""
 _RIDGE = 1e-2
 """Pull towards the raw score, in samples: the fit stays finite where scores separate."""
 _LEAST = 0.05
-"""Of low and high, so that scores rise everywhere."""
+"""Smallest `low` and `high`, so that scores rise everywhere."""
 _EDGE = 1e-6
-"""Raw scores are kept this far from 0 and 1, whose log-odds have no end."""
+"""Distance that raw scores keep from 0 and 1, whose log-odds have no end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """The samples whose scores lie between two limits."""
+    """Samples whose scores lie between two limits."""
 
     low: float
     high: float
     count: int
     mean_score: float
-    """What the score promised."""
+    """Mean score: the promise."""
     good: float
-    """Share of masks that were good: what came."""
+    """Share of masks that were good: the outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """What happens when only answers with at least this score are given."""
+    """Outcome when only answers with at least this score are given."""
 
     min_score: float
     coverage: float
@@ -55,26 +55,26 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """How far a score can be believed."""
+    """Reliability of a score."""
 
     count: int
     ece: float
     """Expected calibration error: mean distance of promise and outcome over the bins, weighted by samples."""
     bins: tuple[Bin, ...]
     risk_coverage: tuple[Point, ...]
-    """From the surest answers on; at most 100 points."""
+    """Points from the surest answers on; at most 100."""
     area: float
     """Mean risk over all coverages, 0 at best."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the reliability for JSON."""
         return asdict(self)
 
 
 def answers(
     segmenter: Segmenter, examples: Iterable[Example], *, is_raw: bool
 ) -> tuple[Float64[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
-    """Of each sentence the score, without its calibration where raw, and whether the mask is good."""
+    """Return for each sentence its score, without calibration where raw, and whether the mask is good."""
     if is_raw:
         inference = replace(segmenter.inference, calibration=IDENTITY)
         segmenter = Segmenter(
@@ -86,7 +86,7 @@ def answers(
 
 
 def store_calibration(checkpoint: Path, calibration: Calibration) -> None:
-    """Writes the calibration into a checkpoint's config.json, whole or not at all.
+    """Write the calibration into a checkpoint's config.json, atomically.
 
     Raises:
         InputError: the folder holds no checkpoint.
@@ -95,7 +95,7 @@ def store_calibration(checkpoint: Path, calibration: Calibration) -> None:
 
 
 def fit(raw: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Calibration:
-    """The calibration under which the outcomes are likeliest (beta calibration).
+    """Return the maximum-likelihood calibration for the outcomes (beta calibration).
 
     Samples with a raw score of 0, where nothing was found, have no part in it.
 
@@ -135,13 +135,13 @@ def _fit_beside(
     held: Float64[np.ndarray, "samples"],
     targets: Float64[np.ndarray, "samples"],
 ) -> tuple[float, float]:
-    """Slope and offset beside a part of the log-odds that is held."""
+    """Return slope and offset beside a part of the log-odds that is held."""
     slope, offset = fit_line(inputs, targets, np.array([1.0, 0.0]), _RIDGE, held).tolist()
     return slope, offset
 
 
 def reliability(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> Reliability:
-    """The figures of n samples, one entry each; raises InputError when there is none."""
+    """Return the reliability of n samples, one entry each; raise InputError when there is none."""
     if not len(scores):
         raise InputError("there is nothing to measure: expected one sample or more, got none")
     bins = _bins(scores, is_good)
@@ -159,7 +159,7 @@ def reliability(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]
 
 
 def risk_coverage(scores: Float64[np.ndarray, "n"], is_good: Bool[np.ndarray, "n"]) -> list[Point]:
-    """A point for each different score, from the highest on; equal scores are answered together."""
+    """Return a point for each different score, from the highest on; equal scores are answered together."""
     order = np.argsort(-scores, kind="stable")
     ranked = scores[order]
     answered = np.arange(1, len(ranked) + 1)

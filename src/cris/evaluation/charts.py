@@ -1,4 +1,4 @@
-"""Plots of what makes answers fail, as SVG: calibration, occlusion, ambiguity."""
+"""Plots of the causes of failure, as SVG: calibration, occlusion, ambiguity."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ _COLOURS = (ACCENT, INK, SOFT)
 
 
 def draw_calibration(measured: Reliability) -> str:
-    """Left: how often masks are good at each score; right: risk against coverage."""
+    """Draw how often masks are good at each score (left), and risk against coverage (right)."""
     with mpl.rc_context(STYLE):
         figure, _ = new_figure()
         figure.clear()
@@ -37,7 +37,7 @@ def draw_calibration(measured: Reliability) -> str:
 
 
 def draw_levels(levels: Mapping[str, Sequence[Level]]) -> str:
-    """Mean IoU over the visible share of the target, a line with intervals for each name."""
+    """Draw mean IoU over the visible share of the target, a line with intervals for each name."""
     with mpl.rc_context(STYLE):
         figure, axes = new_figure()
         for (name, several), colour in zip(levels.items(), _COLOURS, strict=False):
@@ -60,7 +60,7 @@ def draw_levels(levels: Mapping[str, Sequence[Level]]) -> str:
 
 
 def draw_separation(clear: Float64[np.ndarray, "n"], ambiguous: Float64[np.ndarray, "m"]) -> str:
-    """How many sentences of each sort have which ambiguity."""
+    """Draw how many sentences of each sort have which ambiguity."""
     with mpl.rc_context(STYLE):
         figure, axes = new_figure()
         limits = np.linspace(0, 1, 21).tolist()

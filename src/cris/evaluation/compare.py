@@ -1,4 +1,4 @@
-"""Two evaluations of the same samples, sample by sample."""
+"""Comparison of two evaluations of the same samples, sample by sample."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,21 @@ from cris.evaluation.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """How a figure moved from the first evaluation to the second."""
+    """Change of a figure from the first evaluation to the second."""
 
     metric: Metric
     first: float
     second: float
     interval: Interval | None
-    """Of second - first, resampled by picture; None when there are fewer than two pictures."""
+    """Interval of second - first, resampled by image; None when there are fewer than two images."""
 
     @property
     def change(self) -> float:
-        """Second less first."""
+        """Return the second less the first."""
         return self.second - self.first
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the difference for JSON."""
         interval = None if self.interval is None else self.interval.to_list()
         return {"first": self.first, "second": self.second, "change": self.change, "interval": interval}
 
@@ -39,11 +39,11 @@ class Comparison:
     differences: Sequence[Difference]
 
     def most_changed(self, count: int) -> list[tuple[Row, Row]]:
-        """The pairs whose IoU moved most, in either direction."""
+        """Return the pairs whose IoU moved most, in either direction."""
         return sorted(self.pairs, key=lambda pair: (-abs(pair[1].iou - pair[0].iou), pair[0].sample))[:count]
 
     def to_dict(self, most: int) -> dict[str, Any]:
-        """For JSON: the count, the differences, and the samples that changed most."""
+        """Return for JSON the count, the differences, and the samples that changed most."""
         return {
             "count": len(self.pairs),
             "better": sum(second.iou > first.iou for first, second in self.pairs),
@@ -56,7 +56,7 @@ class Comparison:
 def compare(first: Sequence[Row], second: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> Comparison:
     """Compare rows, which must be of the same samples, by the metrics that have an interval.
 
-    Intervals are of the paired difference: both evaluations are resampled alike, so what makes a picture
+    Intervals are of the paired difference: both evaluations are resampled alike, so what makes an image
     easy or hard for both cancels out.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Cross-fitting: every picture is judged by a model that was trained on the others."""
+"""Cross-fitting: every image is judged by a model that was trained on the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ _LEARNING_RATE = 5e-5
 
 
 class Part:
-    """Some samples of a data set, as a data set of its own; samples of one picture must stand together."""
+    """Subset of a data set, as a data set of its own; samples of one image must stand together."""
 
     def __init__(self, whole: Referring, places: Int64[np.ndarray, "part"]) -> None:
         self.whole = whole
@@ -32,33 +32,33 @@ class Part:
         )
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         return len(self.places)
 
     def __getitem__(self, place: int) -> Sample:
-        """The sample at that place."""
+        """Return the sample at that place."""
         return self.whole[int(self.places[place])]
 
     def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Samples of one picture, which is read once (see `Referring`)."""
+        """Return samples of one image, which is read once (see `Referring`)."""
         return self.whole.view([int(self.places[sample]) for sample in samples], longest)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FoldTraining:
-    """How the model of each fold comes about."""
+    """Training of each fold's model."""
 
     start: Start
-    """The model to begin with; it should not have learned from what is judged."""
+    """Initial model; it should not have learned from what is judged."""
     steps: int
-    """Optimiser steps; 0 judges by the model to begin with."""
+    """Optimiser steps; 0 judges by the initial model."""
     seed: int
     device: Literal["cpu", "cuda", "auto"]
 
     def config(self, index: SampleIndex, fold: int, fingerprint: str) -> TrainConfig:
-        """The finetune recipe, shortened and gentle, without looks at a validation split.
+        """Return the finetune recipe, shortened and gentle, without validation.
 
-        A step takes as many sentences as the recipe's, but of no more to a picture than most pictures have:
+        A step takes as many sentences as the recipe's, but of no more to an image than most images have:
         more would be the same ones again. At the recipe's own rate a good model learns the wrong labels, too.
         """
         checkpoint = self.start.checkpoint
@@ -83,10 +83,10 @@ class FoldTraining:
 
 
 def deal_folds(pictures: Int64[np.ndarray, "samples"], folds: int, seed: int) -> Int64[np.ndarray, "samples"]:
-    """The fold of each sample, which is that of its picture; folds differ by one picture at most.
+    """Return the fold of each sample, which is that of its image; folds differ by one image at most.
 
     Raises:
-        InputError: there are fewer pictures than folds, or fewer than two folds.
+        InputError: there are fewer images than folds, or fewer than two folds.
     """
     known, owner = np.unique(pictures, return_inverse=True)
     if not 2 <= folds <= len(known):
@@ -104,7 +104,7 @@ def fit_fold(
     fingerprint: str,
     out: Path,
 ) -> tuple[Segmenter, Outcome]:
-    """A model trained on these samples; `out` keeps the run, so that an interrupted one goes on.
+    """Return a model trained on these samples; `out` keeps the run, so that an interrupted one goes on.
 
     Raises:
         InputError: `out` holds another run.
@@ -123,5 +123,5 @@ def fit_fold(
 
 
 def _counted(numbers: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
-    """The same groups, counted from 0 without gaps in their order."""
+    """Return the same groups, counted from 0 without gaps in their order."""
     return np.cumsum(np.diff(numbers, prepend=numbers[:1]) != 0)

@@ -1,4 +1,4 @@
-"""Measures a segmenter on examples: one row for each sentence, each picture encoded once."""
+"""Evaluation of a segmenter on examples: one row for each sentence, each image encoded once."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -18,12 +18,12 @@ Ambiguity = Callable[[Prediction], float]
 def evaluate(
     segmenter: Segmenter, examples: Iterable[Example], ambiguity: Ambiguity | None = None
 ) -> Iterator[Row]:
-    """The rows of all examples in their order, as they get done; each picture is encoded once.
+    """Yield the rows of all examples in their order, as they get done; each image is encoded once.
 
     Args:
         segmenter: the model to measure
-        examples: pictures with what is asked of them
-        ambiguity: what rows hold as such; left out, they hold None
+        examples: images with what is asked of them
+        ambiguity: value of the rows' ambiguity; left out, they hold None
     """
     remaining = iter(examples)
     while batch := list(islice(remaining, segmenter.batch_size)):

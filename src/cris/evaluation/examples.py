@@ -1,4 +1,4 @@
-"""What an evaluation goes through: pictures, each with its objects and all that is said of them."""
+"""Data of an evaluation: images, each with its objects and all that is said of them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from cris.errors import InputError
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Thing:
-    """One annotated object of a picture."""
+    """One annotated object of an image."""
 
     category: str
     mask: Bool[np.ndarray, "height width"]
@@ -30,16 +30,16 @@ class Truth:
     ref_id: int
     sentence: str
     kind: str
-    """What the sentence relies on, "ordinal" for example."""
+    """Kind of the sentence, by what it relies on, "ordinal" for example."""
     targets: tuple[int, ...]
-    """Which of the picture's objects are meant: none, one or several."""
+    """Objects of the image that are meant: none, one or several."""
     visible: float | None = None
-    """Share of the target that nothing hides, where that is known."""
+    """Visible share of the target, where that is known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Example:
-    """One picture with all that is asked of it, so that it is encoded once."""
+    """One image with all that is asked of it, so that it is encoded once."""
 
     name: str
     picture_id: int
@@ -48,17 +48,17 @@ class Example:
     truths: tuple[Truth, ...]
 
     def mask(self, targets: Sequence[int]) -> Bool[np.ndarray, "height width"]:
-        """Everything that these objects cover; empty without any."""
+        """Return the union of these objects' masks; empty without any."""
         empty = np.zeros(self.image.shape[:2], dtype=bool)
         return reduce(np.logical_or, (self.objects[target].mask for target in targets), empty)
 
     def category(self, targets: Sequence[int]) -> str | None:
-        """That of these objects; None when there is none, or more than one."""
+        """Return the category of these objects; None when there is none, or more than one."""
         categories = {self.objects[target].category for target in targets}
         return categories.pop() if len(categories) == 1 else None
 
     def distractors(self, targets: Sequence[int]) -> int:
-        """Visible objects besides these that have their category."""
+        """Return the number of visible objects besides these that have their category."""
         category = self.category(targets)
         return sum(
             thing.category == category and place not in targets and bool(thing.mask.any())
@@ -67,35 +67,35 @@ class Example:
 
 
 class Examples(Protocol):
-    """The pictures of a split; it can be sent to other processes."""
+    """Images of a split; they can be sent to other processes."""
 
     split: str
 
     @property
     def sentences(self) -> int:
-        """How many samples there are: pairs of picture and sentence."""
+        """Return the number of samples: pairs of image and sentence."""
         ...
 
     @property
     def identity(self) -> object:
-        """What the samples are, in plain JSON: others have another identity."""
+        """Return an identity of the samples, in plain JSON: other samples have another."""
         ...
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         ...
 
     def __iter__(self) -> Iterator[Example]:
-        """All pictures, one after the other."""
+        """Iterate over all images."""
         ...
 
     def __getitem__(self, place: int) -> Example:
-        """The picture at that place; raises IndexError past the last."""
+        """Return the image at that place; raise IndexError past the last."""
         ...
 
 
 class SceneExamples:
-    """The first `limit` scenes of a split (all by default), one sentence each."""
+    """First `limit` scenes of a split (all by default), one sentence each."""
 
     def __init__(self, split: str, limit: int | None = None, *, knobs: SceneKnobs = STANDARD) -> None:
         check_limit(limit)
@@ -105,31 +105,31 @@ class SceneExamples:
 
     @property
     def sentences(self) -> int:
-        """As many as pictures."""
+        """Return the number of samples, one for each image."""
         return len(self)
 
     @property
     def identity(self) -> object:
-        """Version, split, knobs and number of the scenes."""
+        """Return version, split, knobs and number of the scenes."""
         return ["scenes", SCENES_VERSION, self.split, repr(self.scenes.knobs), len(self)]
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         return min(self.limit or len(self.scenes), len(self.scenes))
 
     def __iter__(self) -> Iterator[Example]:
-        """Renders one scene after the other."""
+        """Render one scene after the other."""
         return (self[place] for place in range(len(self)))
 
     def __getitem__(self, place: int) -> Example:
-        """Renders a scene."""
+        """Render a scene."""
         if not 0 <= place < len(self):
             raise IndexError(f"place must be within {len(self)} scenes, got {place}")
         return _example(self.scenes[place], f"{self.split}/{place}", place)
 
 
 def check_limit(limit: int | None) -> None:
-    """Raises InputError for a limit that leaves nothing."""
+    """Raise InputError for a limit that leaves nothing."""
     if limit is not None and limit < 1:
         raise InputError(f"limit must be at least 1 sample, got {limit}")
 

@@ -1,4 +1,4 @@
-"""What went wrong with a miss: which objects explain the mask found best (see docs/evaluation.md)."""
+"""Kinds of failure: which objects explain the mask found best (see docs/evaluation.md)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ MEANINGS: dict[Failure, str] = {
     "hallucinated": "Nothing is meant, something was found.",
     "merged": "Several objects together explain the mask better than any one of them.",
 }
-"""What each kind of failure means, for people."""
+"""Kind of failure → its meaning, for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """How a mask found relates to what was meant and to the other objects."""
+    """Relation of a mask to what was meant and to the other objects."""
 
     failure: Failure | None
-    """None when the answer is right: IoU of 0.5 or more, or rightly nothing."""
+    """Kind of failure; None when the answer is right: IoU of 0.5 or more, or rightly nothing."""
     best_other_iou: float
     """Highest IoU with an object that is not meant; 0 without one."""
 
@@ -40,7 +40,7 @@ def explain(
     true: Bool[np.ndarray, "height width"],
     others: Sequence[Bool[np.ndarray, "height width"]],
 ) -> Explanation:
-    """Compares a mask with what was meant (empty where nothing was) and with the objects that were not."""
+    """Compare a mask with what was meant (empty where nothing was) and with the objects that were not."""
     overlaps = [iou(*intersection_and_union(found, other)) for other in others]
     best_other = max(overlaps, default=0.0)
     return Explanation(_failure(found, true, others, best_other), best_other)

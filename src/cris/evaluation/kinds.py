@@ -1,9 +1,9 @@
-"""What a sentence that people wrote relies on, by rule: English words, the first rule that fits."""
+"""Kinds of sentences that people wrote, by rule: English words, the first rule that fits."""
 
 import re
 
 KINDS_BY_RULE = ("negation", "ordinal", "relational", "spatial", "attribute", "plain")
-"""In the order in which the rules are tried; "plain" is all that no rule takes."""
+"""Kinds in the order in which their rules are tried; "plain" is all that no rule takes."""
 
 _COLOURS = (
     "red green blue yellow orange purple violet pink brown black white grey gray silver gold golden "
@@ -62,10 +62,10 @@ _RULES = (
 
 
 def kind_of(sentence: str) -> str:
-    """One of KINDS_BY_RULE: of several things that a sentence relies on, the one that is harder to follow."""
+    """Return one of KINDS_BY_RULE: of several that a sentence relies on, the one that is harder to follow."""
     return next((kind for kind, rule in _RULES if rule.search(sentence)), KINDS_BY_RULE[-1])
 
 
 def count_words(sentence: str) -> int:
-    """Runs of letters and digits, apostrophes and hyphens within them."""
+    """Return the number of runs of letters and digits, apostrophes and hyphens within them."""
     return len(re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", sentence))

@@ -14,7 +14,7 @@ def fit_line(
     ridge: float,
     held: Float64[np.ndarray, "samples"] | float = 0.0,
 ) -> Float64[np.ndarray, "features"]:
-    """The weights w under which targets, chances from 0 to 1, are likeliest: logistic(inputs · w).
+    """Return the maximum-likelihood weights w for targets, chances from 0 to 1: logistic(inputs · w).
 
     Args:
         inputs: a column for each feature; a constant has one of its own.

@@ -1,4 +1,4 @@
-"""The table of metrics: what each reads of a row, how rows make one figure, and how it is shown."""
+"""Table of metrics: what each reads of a row, how rows make one figure, and how it is shown."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from cris.errors import InputError
 from cris.evaluation.rows import Overlap
 
 GOOD_IOU = 0.5
-"""A mask is good when its IoU is above this: what the score is asked to tell."""
+"""IoU above which a mask is good: what the score is asked to tell."""
 _EPSILON = 1e-6  # in pixels; the released code's
 Pixels = TypeVar("Pixels", float, np.ndarray)
 
@@ -25,11 +25,11 @@ class Ratio:
     """
 
     parts: Callable[[Any], tuple[float, float]]
-    """A row's figure → its numerator and denominator; (0, 0) leaves the row out."""
+    """Function from a row's figure to its numerator and denominator; (0, 0) leaves the row out."""
     epsilon: float = 0.0
-    """Added to the summed denominators."""
+    """Term added to the summed denominators."""
     if_nothing: float | None = None
-    """The figure where the denominators add up to 0."""
+    """Figure where the denominators add up to 0."""
 
     def __call__(self, figures: Iterable[Any]) -> float | None:
         """Return the figure of some rows."""
@@ -47,7 +47,7 @@ class Ratio:
 
 
 Aggregate = Ratio | Callable[[Sequence[Any]], float | None]
-"""Figures of rows → one figure, None where it means nothing; only a `Ratio` can have an interval."""
+"""Function from rows' figures to one, None where it means nothing; only a `Ratio` can have an interval."""
 
 
 def mean() -> Ratio:
@@ -67,7 +67,7 @@ def ratio_of_sums(*, epsilon: float = 0.0, if_nothing: float | None = None) -> R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One figure of an evaluation; all that shows figures reads it from here.
+    """Metric of an evaluation; all that shows figures reads it from here.
 
     ```python
     long = Metric(
@@ -82,24 +82,24 @@ class Metric:
     """
 
     name: str
-    """In JSON, and as `cris table --figure` takes it."""
+    """Name in JSON and for `cris table --figure`."""
     title: str
-    """In tables and pages."""
+    """Title in tables and pages."""
     meaning: str
-    """A short sentence, for people."""
+    """Meaning in a short sentence, for people."""
     figure: Callable[[Any], Any]
-    """`Row` → what it adds; in METRICS, of what a `Row` shares with every `Overlap`."""
+    """Function from a `Row` to its part; in METRICS, it reads what a `Row` shares with every `Overlap`."""
     aggregate: Aggregate
     has_interval: bool = True
-    """Whether an evaluation tells a `Ratio`'s interval, and a comparison its difference."""
+    """True if an evaluation reports a `Ratio`'s interval, and a comparison its difference."""
     is_headline: bool = True
-    """Whether tables and pages show it unasked."""
+    """True if tables and pages show it unasked."""
     is_no_target: bool = False
-    """Whether it is shown only where some sentences mean nothing in their image."""
+    """True if it is shown only where some sentences mean nothing in their image."""
     is_share: bool = True
-    """Whether it is a share of 1, which tables beside the paper give in percent."""
+    """True if it is a share of 1, which tables beside the paper give in percent."""
     digits: int = 3
-    """Shown after the point."""
+    """Number of digits shown after the point."""
 
     def __call__(self, rows: Iterable[Overlap]) -> float | None:
         """Return the figure of some rows; None where it means nothing."""
@@ -112,10 +112,10 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The figures of some samples: `summary["mean_iou"]`."""
+    """Figures of some samples: `summary["mean_iou"]`."""
 
     count: int
-    """Samples: pairs of image and sentence."""
+    """Number of samples: pairs of image and sentence."""
     figures: Mapping[str, float | None]
     """Name of each metric → figure; None where it means nothing."""
 

@@ -1,4 +1,4 @@
-"""How masks suffer when part of the target is hidden: measured where it is, and by hiding it."""
+"""Loss of mask quality when part of the target is hidden: measured where it is, and by hiding it."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -19,35 +19,35 @@ from cris.evaluation.rows import Row
 VISIBLE_EDGES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Limits of the classes of visible shares."""
 _LONGEST = 2.0
-"""Length of an occluder over its width, at most."""
+"""Largest ratio of an occluder's length to its width."""
 _TRIES = 50
-"""Places looked at for an occluder beside the target."""
+"""Number of places looked at for an occluder beside the target."""
 Place = Literal["on", "beside"]
 NAMES = {"on": "patch on the target", "beside": "patch beside it", "scenes": "covered by other objects"}
-"""What is measured, in words."""
+"""Measured cases, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """Samples whose targets show about as much of themselves."""
+    """Samples with about the same visible share of the target."""
 
     low: float
-    """Visible share of the target from which they are in it, 0 to 1."""
+    """Visible share of the target from which samples belong to it, 0 to 1."""
     high: float
     count: int
     mean_iou: float
     interval: tuple[float, float] | None
-    """95 %, resampled by picture; None when there are fewer than two pictures."""
+    """95 % interval, resampled by image; None when there are fewer than two images."""
     pr50: float
     """Share of samples whose IoU is above 0.5."""
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the level for JSON."""
         return asdict(self)
 
 
 def by_visible_share(rows: Sequence[Row], edges: Sequence[float] = VISIBLE_EDGES) -> list[Level]:
-    """Mean IoU of each class of visible shares that has samples; rows without one are left out."""
+    """Return the level of each class of visible shares that has samples; rows without one are left out."""
     levels = []
     for low, high in pairwise(edges):
         is_last = high == edges[-1]
@@ -62,7 +62,7 @@ def by_visible_share(rows: Sequence[Row], edges: Sequence[float] = VISIBLE_EDGES
 
 
 def level(rows: Sequence[Row], low: float, high: float) -> Level:
-    """What these rows, one or more, amount to."""
+    """Return the figures of these rows, one or more."""
     ious = np.array([row.iou for row in rows])
     interval = mean_interval(rows, ious.tolist())
     return Level(
@@ -76,11 +76,11 @@ def level(rows: Sequence[Row], low: float, high: float) -> Level:
 
 
 def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) -> Iterator[Example]:
-    """Every sentence with a target, its picture covered in part by pixels of another picture.
+    """Yield every sentence with a target, its image covered in part by pixels of another image.
 
     on: a patch hides that share of the target; what is left of it is what the sentence then means.
     beside: the same patch lies where it touches no target, which tells what the patch alone does. A sentence
-        whose picture has no such place is left out.
+        whose image has no such place is left out.
 
     The same seed gives the same patches, whatever the order.
 
@@ -115,20 +115,20 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
 
 
 def check_share(share: float) -> None:
-    """Raises InputError for a share that would hide nothing or all."""
+    """Raise InputError for a share that would hide nothing or all."""
     if not 0 < share < 1:
         raise InputError(f"the share to hide must be above 0 and below 1, got {share}")
 
 
 def covered_scenes(split: str, low: float, high: float, limit: int) -> Examples:
-    """Scenes whose targets other objects cover, so that this range of shares shows."""
+    """Yield scenes whose targets other objects cover, so that this range of shares shows."""
     return SceneExamples(split, limit, knobs=SceneKnobs(occluded=(low, high)))
 
 
 def draw_patch(
     target: Bool[np.ndarray, "height width"], share: float, random: np.random.Generator
 ) -> Bool[np.ndarray, "height width"]:
-    """An ellipse round one of the target's pixels, as large as it takes to hide that share of the target.
+    """Return an ellipse round one of the target's pixels, large enough to hide that share of the target.
 
     Of its N pixels round(share · N), at least one and not all, and as many more as lie just as far away.
     """
@@ -146,7 +146,7 @@ def move_off(
     target: Bool[np.ndarray, "height width"],
     random: np.random.Generator,
 ) -> Bool[np.ndarray, "height width"] | None:
-    """The patch elsewhere in the picture, off the target; None when no place is found."""
+    """Return the patch elsewhere in the image, off the target; None when no place is found."""
     rows, columns = np.nonzero(patch)
     height, width = patch.shape
     for _ in range(_TRIES):
@@ -164,7 +164,7 @@ def paste(
     donor: UInt8[np.ndarray, "donor_height donor_width 3"],
     patch: Bool[np.ndarray, "height width"],
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The image with the donor's pixels, stretched to its size, where the patch lies."""
+    """Return the image with the donor's pixels, stretched to its size, where the patch lies."""
     height, width = patch.shape
     stretched = cv2.resize(np.ascontiguousarray(donor), (width, height), interpolation=cv2.INTER_AREA)
     return np.where(patch[..., None], stretched, image)
@@ -173,7 +173,7 @@ def paste(
 def _elliptical(
     shape: tuple[int, int], centre: tuple[int, int], angle: float, length: float
 ) -> Float64[np.ndarray, "height width"]:
-    """Of each pixel its distance from the centre, sideways `length` times what it is along the angle."""
+    """Return each pixel's distance from the centre, sideways `length` times what it is along the angle."""
     down, right = np.indices(shape, dtype=np.float64)
     down, right = down - centre[0], right - centre[1]
     along = right * math.cos(angle) + down * math.sin(angle)

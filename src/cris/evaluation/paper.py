@@ -1,4 +1,4 @@
-"""What CRIS (CVPR 2022) reports, and which data set of its family a stored one is."""
+"""Figures that CRIS (CVPR 2022) reports, and the published data set that a stored one is."""
 
 import re
 from collections.abc import Mapping
@@ -71,5 +71,5 @@ def family_name(text: str) -> str | None:
 
 
 def backbone_of(config: CrisConfig) -> str | None:
-    """The name of a model's image encoder, as CLIP calls it; None for one of other sizes."""
+    """Return the name of a model's image encoder, as CLIP calls it; None for one of other sizes."""
     return next((name for name, known in BACKBONES.items() if known.image == config.image), None)

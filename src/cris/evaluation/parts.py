@@ -14,14 +14,14 @@ _JOB = "job.json"
 
 
 class Parts:
-    """The parts in an output folder of one job, which is known by its identity; plain JSON."""
+    """Parts in an output folder of one job, which is known by its identity; plain JSON."""
 
     def __init__(self, out: Path, identity: dict[str, object]) -> None:
         self.folder = out / FOLDER
         self.identity = identity
 
     def earlier(self) -> dict[str, object] | None:
-        """The identity of the job that left parts here; None when there are none."""
+        """Return the identity of the job that left parts here; None when there are none."""
         try:
             found = json.loads((self.folder / _JOB).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -29,11 +29,11 @@ class Parts:
         return found if isinstance(found, dict) else {}
 
     def done(self) -> set[int]:
-        """Numbers of the parts that are there."""
+        """Return the numbers of the parts that are there."""
         return {int(path.stem) for path in self.folder.glob("*.parquet") if path.stem.isdecimal()}
 
     def save(self, number: int, rows: Iterable[Row]) -> None:
-        """Keeps a part; it is there whole or not at all."""
+        """Keep a part, atomically."""
         if not self.folder.exists():
             self.folder.mkdir(parents=True)
             with atomic_file(self.folder / _JOB) as partial:
@@ -42,9 +42,9 @@ class Parts:
             write_rows(partial, rows)
 
     def read(self, number: int) -> list[Row]:
-        """The rows of a part; raises InputError when it is damaged."""
+        """Return the rows of a part; raise InputError when it is damaged."""
         return read_rows(self.folder / f"{number}.parquet")
 
     def remove(self) -> None:
-        """Removes all parts."""
+        """Remove all parts."""
         shutil.rmtree(self.folder, ignore_errors=True)

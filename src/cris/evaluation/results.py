@@ -1,4 +1,4 @@
-"""All rows of an evaluation, and what they amount to."""
+"""Rows of an evaluation, and what they amount to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,42 +17,42 @@ class Evaluation:
 
     rows: Sequence[Row]
     metrics: Sequence[Metric] = METRICS
-    """What is told of them: `[*METRICS, mine]` for one more."""
+    """Metrics to report of them: `[*METRICS, mine]` for one more."""
 
     @cached_property
     def total(self) -> Summary:
-        """Over all rows."""
+        """Return the figures over all rows."""
         return summarise(self.rows, self.metrics)
 
     @property
     def headlines(self) -> list[Metric]:
-        """Metrics that are shown unasked."""
+        """Return the metrics that are shown unasked."""
         return headlines(self.total.figures, self.metrics)
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
-        """Figure → its 95 % interval."""
+        """Return figure → its 95 % interval."""
         return intervals(self.rows, self.metrics)
 
     @cached_property
     def kinds(self) -> dict[str, Summary]:
-        """Kind of expression → its figures; sorted by kind."""
+        """Return kind of expression → its figures; sorted by kind."""
         names = sorted({row.kind for row in self.rows})
         groups = {name: [row for row in self.rows if row.kind == name] for name in names}
         return {name: summarise(group, self.metrics) for name, group in groups.items()}
 
     @cached_property
     def breakdowns(self) -> dict[str, list[Group]]:
-        """What samples are grouped by → the groups."""
+        """Return grouping → the groups."""
         return {by: breakdown(self.rows, by, self.metrics) for by in BREAKDOWNS}
 
     @cached_property
     def failures(self) -> dict[str, int]:
-        """Kind of failure → how many samples, the most frequent first."""
+        """Return kind of failure → number of samples, the most frequent first."""
         return count_failures(self.rows)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: the total's figures, `intervals`, `failures`, `kinds` and `breakdowns`."""
+        """Return for JSON the total's figures, `intervals`, `failures`, `kinds` and `breakdowns`."""
         groups = {
             by: {group.name: group.to_dict() for group in groups} for by, groups in self.breakdowns.items()
         }

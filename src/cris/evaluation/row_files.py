@@ -12,7 +12,7 @@ from cris.evaluation.rows import Row
 from cris.masks import Rle
 
 ROWS_VERSION = 1
-"""Goes up when a column changes its meaning or goes away."""
+"""Version of the rows; goes up when a column changes its meaning or goes away."""
 _VERSION_KEY = b"cris_rows_version"
 SCHEMA = pa.schema(
     [
@@ -48,14 +48,14 @@ assert sorted(_NAMES) == sorted(field.name for field in fields(Row))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Writes rows, sorted by their place in the split, to a Parquet file."""
+    """Write rows, sorted by their place in the split, to a Parquet file."""
     ordered = sorted(rows, key=lambda row: row.sample)
     columns = {name: [getattr(row, name) for row in ordered] for name in _NAMES}
     pq.write_table(pa.Table.from_pydict(columns, SCHEMA), path, compression="zstd")
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a file, or of a results folder's `rows.parquet`, in the order of the split.
+    """Return the rows of a file, or of a results folder's `rows.parquet`, in the order of the split.
 
     Raises:
         InputError: there is none, it is damaged, or another version of cris wrote it.

@@ -1,4 +1,4 @@
-"""An evaluation in parts, by one process or several, with the same rows to the last bit."""
+"""Evaluation in parts, by one process or several, with the same rows to the last bit."""
 
 import multiprocessing
 import os
@@ -25,26 +25,26 @@ from cris.evaluation.rows import Row
 from cris.segmenter import Segmenter
 
 PART_PICTURES = 32
-"""Pictures of a part: fixed, and a multiple of all batch sizes, so that batches never depend on how parts are
+"""Images of a part: fixed, and a multiple of all batch sizes, so that batches never depend on how parts are
 dealt. A part is what is lost when an evaluation is interrupted."""
 MOST_PROCESSES = 4
-"""Processes on a CPU that are used unasked: each holds the model, and the machine has other work."""
+"""Most processes on a CPU that are used unasked: each holds the model, and the machine has other work."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What is measured, with what; it can be sent to other processes."""
+    """Measurement of a model on a data set; it can be sent to other processes."""
 
     checkpoint: Path
     examples: Examples
     threshold: float | None = None
-    """In place of the checkpoint's own."""
+    """Threshold in place of the checkpoint's own."""
     device: str = "auto"
-    """As for a `Segmenter`."""
+    """Device, as for a `Segmenter`."""
 
     @property
     def parts(self) -> int:
-        """How many parts the examples make."""
+        """Return the number of parts that the examples make."""
         return -(-len(self.examples) // PART_PICTURES)
 
     def kind_of_device(self) -> str:
@@ -60,7 +60,7 @@ class Run:
         return choose_device(self.device).type
 
     def segmenter(self, device: str) -> Segmenter:
-        """The model to measure; it remembers nothing, as what was asked before would change last bits."""
+        """Return the model to measure; it caches nothing, as earlier requests would change last bits."""
         if is_exported(self.checkpoint):
             found = Segmenter.from_pretrained(self.checkpoint, device)
         else:
@@ -76,7 +76,7 @@ class Run:
         return found
 
     def rows(self, segmenter: Segmenter, part: int) -> list[Row]:
-        """The rows of a part; sentences that are cut are cut silently."""
+        """Return the rows of a part; sentences that are cut are cut silently."""
         places = range(part * PART_PICTURES, min((part + 1) * PART_PICTURES, len(self.examples)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -87,7 +87,7 @@ class Run:
 def run_parts(
     run: Run, parts: Sequence[int], processes: int | None = None
 ) -> Iterator[tuple[int, list[Row]]]:
-    """Number and rows of each of the parts, as they get done.
+    """Yield number and rows of each of the parts, as they get done.
 
     On a CPU every process computes with one thread: how many there are changes the last bits of a sum.
 
@@ -132,11 +132,11 @@ def _by_processes(run: Run, parts: Sequence[int], processes: int) -> Iterator[tu
 
 
 _work: tuple[Run, str]
-"""In a process of a pool: what it measures, and the device it does so on."""
+"""Measurement and device of this process, in a pool."""
 
 
 def _start(run: Run, started: "Synchronized[int]") -> None:
-    """Makes this process one of a pool's; several GPUs are dealt in turn."""
+    """Make this process one of a pool's; several GPUs are dealt in turn."""
     global _work
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to end
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -156,7 +156,7 @@ def _start(run: Run, started: "Synchronized[int]") -> None:
 
 @cache
 def _segmenter() -> Segmenter:
-    """Loaded with the first part, as errors of a pool's start would not be told."""
+    """Load the model with the first part, as errors of a pool's start would not be told."""
     run, device = _work
     return run.segmenter(device)
 
@@ -166,7 +166,7 @@ def _rows(part: int) -> list[Row]:
 
 
 def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work for ever."""
+    """End this process with its parent, as it would wait for work for ever when that is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -174,7 +174,7 @@ def _end_with_parent() -> None:
 
 
 def _use_one_thread() -> None:
-    """Has torch, and the engines of exported models, compute with one thread from now on."""
+    """Have torch, and the engines of exported models, compute with one thread from now on."""
     os.environ["OMP_NUM_THREADS"] = "1"  # what engines read when a model is opened, and torch when imported
     if "torch" in sys.modules:  # exported models do without it
         sys.modules["torch"].set_num_threads(1)

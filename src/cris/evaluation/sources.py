@@ -1,13 +1,13 @@
-"""From what a user names to the pictures of a split."""
+"""Opener of a split's images, from what a user names."""
 
 from cris.evaluation.examples import Examples, SceneExamples
 
 SCENES = "scenes"
-"""What stands for rendered scenes where a folder could be named."""
+"""Name of rendered scenes, accepted in place of a folder."""
 
 
 def open_examples(data: str, split: str, limit: int | None = None) -> Examples:
-    """The first `limit` samples of a split (all by default) of a data set's folder, or of scenes.
+    """Return the first `limit` samples of a split (all by default) of a data set's folder, or of scenes.
 
     Raises:
         InputError: the folder is no data set, or there is no such split, or nothing in it.

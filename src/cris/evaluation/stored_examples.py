@@ -1,4 +1,4 @@
-"""The pictures of a stored data set, as an evaluation goes through them."""
+"""Images of a stored data set, in the form that an evaluation goes through."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from cris.masks import decode_rle
 
 
 class StoredExamples:
-    """The first `limit` samples of a split (all by default), picture by picture.
+    """First `limit` samples of a split (all by default), image by image.
 
     Raises:
         InputError: the folder is no data set, or has no such split, or no sentences in it.
@@ -37,24 +37,24 @@ class StoredExamples:
 
     @property
     def identity(self) -> object:
-        """The contents of the data set's files, the split and how much of it."""
+        """Return the contents of the data set's files, the split and how much of it."""
         shards = [shard.sha256 for shard in self.dataset.stored.manifest.files]
         return ["stored", shards, self.split, self.sentences]
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         return len(self._pictures)
 
     def __iter__(self) -> Iterator[Example]:
-        """Reads one picture after the other."""
+        """Read one image after the other."""
         return (self[place] for place in range(len(self)))
 
     def __getitem__(self, place: int) -> Example:
-        """Reads a picture.
+        """Read an image.
 
         Raises:
             IndexError: there are not as many.
-            InputError: the picture or a mask is damaged, or what a sentence means has no mask.
+            InputError: the image or a mask is damaged, or what a sentence means has no mask.
         """
         if not 0 <= place < len(self):
             raise IndexError(f"place must be within {len(self)} pictures, got {place}")

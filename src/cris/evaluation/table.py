@@ -1,4 +1,4 @@
-"""Many evaluations beside the paper's figures, as Markdown or LaTeX."""
+"""Table of many evaluations beside the paper's figures, as Markdown or LaTeX."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from cris.evaluation.paper import MEAN_IOU, TITLES, family_name
 from cris.registry import model_title
 
 Column = tuple[str, str]
-"""Data set and split; the data set is a key of TITLES, or what its folder is called."""
+"""Data set and split; the data set is a key of TITLES, or the name of its folder."""
 _IN_PART, _NOT_PUBLISHED = "†", "‡"
 _PAPER_COLUMNS = list(MEAN_IOU["RN50"])
 
@@ -22,16 +22,16 @@ class Run:
     """One evaluation on its way into a table."""
 
     record: Mapping[str, Any]
-    """What `cris eval` recorded."""
+    """Record of `cris eval`."""
     name: str | None = None
-    """What to call its model; None: as the record has it."""
+    """Name for its model; None: as the record has it."""
     folder: str = ""
-    """Of the results; what tells models of one name apart."""
+    """Folder of the results; tells models of one name apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A model, and what it reaches on each data set and split."""
+    """Model, and its figure on each data set and split."""
 
     name: str
     cells: Mapping[Column, str]
@@ -46,14 +46,14 @@ class Sheet:
     remarks: Sequence[str]
 
     def markdown(self) -> str:
-        """A table of Markdown."""
+        """Return a table in Markdown."""
         headers = ["", *(f"{_title(data)} {split}" for data, split in self.columns)]
         rows = [headers, ["---", *("---:" for _ in self.columns)], *map(self._cells, self.lines)]
         lines = ["| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows]
         return "\n".join([*lines, "", *map(_markdown, self.remarks)]) + "\n"
 
     def latex(self) -> str:
-        """A tabular of LaTeX, for the package booktabs."""
+        """Return a tabular in LaTeX, for the package booktabs."""
         headers = ["", *(f"{_title(data)} {split}" for data, split in self.columns)]
         lines = [" & ".join(map(_latex, self._cells(line))) + r" \\" for line in self.lines]
         return "\n".join(
@@ -125,7 +125,7 @@ def make_sheet(runs: Iterable[Run], figure: str = "mean_iou", metrics: Sequence[
 
 
 def _column(record: Mapping[str, Any]) -> Column:
-    """The published data set, or the folder's name, marked where it speaks of one that it is not."""
+    """Return the published data set, or the folder's name, marked where it speaks of one that it is not."""
     folder = Path(record["data"]).name
     if record["data_set"]:
         return record["data_set"], record["split"]

@@ -1,4 +1,4 @@
-"""The thresholds that turn probabilities into masks: chosen on validation, kept in the checkpoint."""
+"""Thresholds that turn probabilities into masks: chosen on validation, kept in the checkpoint."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from cris.prediction import Prediction, expected_iou
 from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
-"""Probabilities that are tried."""
+"""Probability thresholds that are tried."""
 PEAK_CANDIDATES = tuple((np.arange(0, 100, 2) / 100).tolist())
-"""Highest probabilities of a mask that are tried as the least that one must have."""
+"""Peak thresholds that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """How good masks are at each threshold."""
+    """Quality of masks at each threshold."""
 
     mean_ious: dict[float, float]
     """Threshold → mean IoU."""
@@ -37,17 +37,17 @@ class Choice:
 
     @property
     def best(self) -> float:
-        """The threshold with the highest mean IoU; the lowest of equals."""
+        """Return the threshold with the highest mean IoU; the lowest of equals."""
         return max(self.mean_ious, key=lambda threshold: self.mean_ious[threshold])
 
     @property
     def best_peak(self) -> float:
-        """The peak threshold with the highest gIoU, the lowest of equals; 0 where nothing is absent."""
+        """Return the peak threshold with the highest gIoU, lowest of equals; 0 where nothing is absent."""
         return max(self.peaks, key=lambda peak: self.peaks[peak], default=0.0)
 
 
 def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choice:
-    """Tries all candidates on examples, which must be of a validation split for figures to be fair.
+    """Try all candidates on examples, which must be of a validation split for figures to be fair.
 
     Raises:
         InputError: there are no examples.
@@ -93,7 +93,7 @@ def pixels_above(
     true: Bool[np.ndarray, "height width"],
     candidates: Sequence[float],
 ) -> tuple[Int64[np.ndarray, "candidates"], Int64[np.ndarray, "candidates"]]:
-    """Intersections and unions of the masks at rising thresholds, each pixel looked at once."""
+    """Return intersections and unions of the masks at rising thresholds, each pixel looked at once."""
     thresholds = np.array(candidates, dtype=np.float32)  # as masks compare: in the probability's precision
     passed = np.searchsorted(thresholds, probability)  # candidates below the probability
     inside = np.bincount(passed[true], minlength=len(thresholds) + 1)
@@ -104,7 +104,7 @@ def pixels_above(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtThresholds:
-    """What one answer comes to at each of several thresholds, as `evaluate` has it at the model's."""
+    """Figures of one answer at several thresholds, as `evaluate` has them at the model's."""
 
     intersections: Int64[np.ndarray, "thresholds"]
     unions: Int64[np.ndarray, "thresholds"]
@@ -138,7 +138,7 @@ def store_thresholds(checkpoint: Path, choice: Choice) -> None:
 
 
 def store_inference(checkpoint: Path, change: Callable[[InferenceConfig], InferenceConfig]) -> None:
-    """Changes how a checkpoint is to be asked, whole or not at all.
+    """Change a checkpoint's inference settings, atomically.
 
     Raises:
         InputError: the folder holds no checkpoint.

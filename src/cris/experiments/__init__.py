@@ -1,1 +1,1 @@
-"""The paper's experiments: commands of `cris` run one after the other, each of which can go on by itself."""
+"""Experiments of the paper: `cris` commands run one after the other, each of which can be resumed."""

@@ -1,4 +1,4 @@
-"""The paper's ablation (CRIS, table 3): the projector and the decoder, left out one by one."""
+"""Ablation of the paper (CRIS, table 3): the projector and the decoder, left out one by one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ DRAWN: Mapping[str, str] = {
 
 
 def options(base: TrainConfig, row: TrainConfig) -> list[str]:
-    """What turns `cris train` with the recipe of `base` into a run of `row`."""
+    """Return the options that turn `cris train` with the recipe of `base` into a run of `row`."""
     ours, theirs = flat(row), flat(base)
     changed = [name for name in ours if ours[name] != theirs[name] and name != "recipe"]
     return [word for name in changed for word in (f"--{name.replace('_', '-')}", str(ours[name]))]
@@ -54,11 +54,11 @@ class Measured:
     row: str
     total: Summary
     interval: Interval | None
-    """95 % of the mean IoU; None with a single picture."""
+    """95 % interval of the mean IoU; None with a single image."""
 
 
 def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> str:
-    """The rows beside the paper's, as Markdown."""
+    """Return the rows beside the paper's, as Markdown."""
     first, *others = headlines(rows[0].total.figures)
     lines = [
         f"# Ablation: {recipe} on {data}, {split}",
@@ -83,7 +83,7 @@ def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> st
 
 
 def figure(examples: Examples, folders: Mapping[str, Path]) -> Image.Image:
-    """What the rows of `DRAWN` find, beside what is meant: the first sample of each kind of sentence.
+    """Return a figure of what the rows of `DRAWN` find beside what is meant: the first sample of each kind.
 
     Args:
         examples: what was measured on.

@@ -1,4 +1,4 @@
-"""From prepared data to a model card: how much of a recipe to run, what to measure, what the card says."""
+"""Steps from prepared data to a model card: share of a recipe to run, splits to measure, text of the card."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,25 +18,25 @@ from cris.pages import fill
 from cris.training.config import TrainConfig
 
 LEAST_SAMPLES = 8
-"""Of each split that a rehearsal measures."""
+"""Least samples of each split that a rehearsal measures."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """What a model card tells of a reproduction."""
+    """Facts of a reproduction for its model card."""
 
     config: TrainConfig
-    """All that was trained, its length known."""
+    """Configuration that was trained, its length known."""
     scale: float
     """Share of the recipe's steps and samples; less than 1 is a rehearsal."""
     data: Mapping[str, Manifest]
     """Name → data set that was learned from."""
     records: Sequence[Mapping[str, Any]]
-    """What `cris eval` recorded, a split each."""
+    """Records of `cris eval`, one for each split."""
     table: str
-    """The same beside the paper's figures, as Markdown."""
+    """Table of the same figures beside the paper's, as Markdown."""
     commands: Sequence[str]
-    """What was run, in order."""
+    """Commands that were run, in order."""
 
 
 def describe(source: str) -> Manifest:
@@ -65,7 +65,7 @@ def describe(source: str) -> Manifest:
 
 
 def measured_splits(manifest: Manifest) -> dict[str, int]:
-    """Splits to measure on → how many sentences each has: not train, nor what a review found wrong."""
+    """Return splits to measure on → sentences in each: not train, nor what a review found wrong."""
     return {
         name: counts.sentences
         for name, counts in manifest.splits.items()
@@ -74,12 +74,12 @@ def measured_splits(manifest: Manifest) -> dict[str, int]:
 
 
 def rehearsed(count: int, scale: float, least: int) -> int:
-    """That share of steps or samples, but not less than `least` of them."""
+    """Return that share of steps or samples, but not less than `least` of them."""
     return min(count, max(least, round(scale * count)))
 
 
 def write_model(source: Path, target: Path, card: Card) -> None:
-    """Puts a checkpoint into the folder `target`, with its card."""
+    """Put a checkpoint into the folder `target`, with its card."""
     checkpoint = load_checkpoint(source)
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6
     text = fill(

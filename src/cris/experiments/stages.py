@@ -1,4 +1,4 @@
-"""An experiment is a list of `cris` commands; this runs one of them and waits."""
+"""Runner of an experiment's `cris` commands, one at a time, waiting for each."""
 
 import shlex
 import signal
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def run_stage(arguments: Sequence[str]) -> None:
-    """Runs `cris` with these arguments in a process of its own, and tells the command that a user would type.
+    """Run `cris` with these arguments in a process of its own, and print the command as a user would type it.
 
     A process of its own gives back all its memory, and starts the other processes of its training itself.
     What ends this one ends it too: SIGTERM and SIGINT are passed on, and what it saves then is waited for.

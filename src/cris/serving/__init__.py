@@ -1,1 +1,1 @@
-"""The HTTP server and its web page: pictures and sentences in over the network, masks out."""
+"""HTTP server and its web page: images and sentences in over the network, masks out."""

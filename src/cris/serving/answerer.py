@@ -1,4 +1,4 @@
-"""Answers requests with the model: those that came together, together, each as if it had come alone."""
+"""Answers to requests that came together, computed together, each as if it had come alone."""
 
 import base64
 import time
@@ -19,26 +19,26 @@ from cris.segmenter import EncodedPicture, Segmenter
 from cris.serving.messages import Answer, Ask, Drawing, Refusal, Reply
 
 PREVIEW_SIDE = 1600
-"""Longest side of a picture as the page shows it, in pixels."""
+"""Longest side of an image as the page shows it, in pixels."""
 
 
 class FeatureCache:
-    """Encoded pictures by the digest of their bytes, as many as fit."""
+    """Encoded images by the digest of their bytes, as many as fit."""
 
     def __init__(self, limit: int) -> None:
-        """Of at most `limit` bytes."""
+        """Start an empty cache of at most `limit` bytes."""
         self.limit = limit
         self.nbytes = 0
         self._kept: OrderedDict[bytes, EncodedPicture] = OrderedDict()
 
     def get(self, digest: bytes) -> EncodedPicture | None:
-        """The picture, if it is there; it is then the last to go."""
+        """Return the image, if it is there; it is then the last to go."""
         if digest in self._kept:
             self._kept.move_to_end(digest)
         return self._kept.get(digest)
 
     def put(self, digest: bytes, picture: EncodedPicture) -> None:
-        """Keeps it, unless it is larger than the whole cache."""
+        """Keep the image, unless it is larger than the whole cache."""
         if picture.nbytes > self.limit or digest in self._kept:
             return
         self._kept[digest] = picture
@@ -49,17 +49,17 @@ class FeatureCache:
 
 
 class Answerer:
-    """Answers the requests of a batch together, each as if it had come alone."""
+    """Model that answers the requests of a batch together, each as if it had come alone."""
 
     def __init__(self, segmenter: Segmenter, cache: FeatureCache, pixels: int) -> None:
-        """Pictures of more than `pixels` are refused."""
+        """Refuse images of more than `pixels`."""
         self.segmenter = segmenter
         self.cache = cache
         self.pixels = pixels
         self._readers = ThreadPoolExecutor(thread_name_prefix="reader")
 
     def reply(self, asks: Sequence[Ask]) -> Reply:
-        """An answer, or the reason for none, to each."""
+        """Return an answer, or the reason for none, to each."""
         start = time.perf_counter()
         answers = self._answers(asks)
         return Reply(answers=answers, seconds=time.perf_counter() - start, cache_bytes=self.cache.nbytes)
@@ -88,7 +88,7 @@ class Answerer:
         return [answers[place] for place in range(len(asks))]
 
     def _read(self, content: bytes) -> np.ndarray | Refusal:
-        """The picture's pixels; its size is read first, so that a bomb is never unpacked."""
+        """Return the image's pixels; its size is read first, so that a bomb is never unpacked."""
         try:
             return read_picture(content, max_pixels=self.pixels)
         except Exception as error:
@@ -97,7 +97,7 @@ class Answerer:
     def _predict(
         self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]
     ) -> Sequence[list[Prediction] | Refusal]:
-        """The predictions of each; where one spoils the batch, each is asked alone."""
+        """Return the predictions of each; where one spoils the batch, each is asked alone."""
         try:
             encoded = self._encoded(asked)
             return self.segmenter.predict_batch(encoded, [ask.sentences for ask, _ in asked])
@@ -107,7 +107,7 @@ class Answerer:
             return [_refusal(error, "sentence")]
 
     def _encoded(self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]) -> list[EncodedPicture]:
-        """Each picture encoded once, though several may ask of it; new ones are kept."""
+        """Return each image encoded once, though several may ask of it; new ones are kept."""
         pictures = {ask.digest: picture for ask, picture in asked}
         encoded = dict(zip(pictures, self.segmenter.encode_batch(list(pictures.values())), strict=True))
         for digest, picture in encoded.items():
@@ -116,7 +116,7 @@ class Answerer:
 
 
 def _refusal(error: Exception, kind: Literal["picture", "sentence"]) -> Refusal:
-    """Refuse a request for what was wrong with its picture or sentence, or for a bug."""
+    """Return the refusal of a request for what was wrong with its image or sentence, or for a bug."""
     match error:
         case InputError():
             return Refusal(kind=kind, detail=str(error))

@@ -1,4 +1,4 @@
-"""The application: routes of the HTTP interface, and the page."""
+"""Application: routes of the HTTP interface, and the page."""
 
 import asyncio
 from http import HTTPStatus
@@ -44,12 +44,12 @@ _KEY_SCHEMES: dict[str, dict[str, str]] = {
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     "basic": {"type": "http", "scheme": "basic", "description": "The key as the password of any user"},
 }
-"""The ways in which a request can bring the key, any of them."""
+"""Security schemes by which a request can bring the key, any of them."""
 _SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
 def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
-    """The HTTP interface to a model, behind its guard; `add_page` puts the page beside it."""
+    """Return the HTTP interface to a model, behind its guard; `add_page` puts the page beside it."""
     app = FastAPI(
         title="cris",
         version=__version__,
@@ -69,7 +69,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
         openapi_extra={"requestBody": _SEGMENT_BODY},
     )
     async def segment(request: Request) -> Response:
-        """What each sentence refers to in the picture."""
+        """Return what each sentence refers to in the image."""
         ask = await read_ask(request, batcher.limits, batcher.settings.model)
         answered = await _unless_gone(request, batcher, ask)
         if answered is None:
@@ -78,7 +78,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
 
     @app.get("/v1/models", response_model=ModelList, responses=_problems(401, 503))
     async def models() -> JSONResponse:
-        """The models that are served: one."""
+        """Return the models that are served: one."""
         ready = batcher.ready
         if ready is None:
             raise unavailable("the model is being loaded again")
@@ -93,12 +93,12 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
 
     @app.get("/healthz", response_model=Status)
     async def healthz() -> JSONResponse:
-        """Whether the server lives; it may be without its model for a while."""
+        """Return whether the server lives; it may be without its model for a while."""
         return JSONResponse({"status": "ok"})
 
     @app.get("/readyz", response_model=Status, responses=_problems(503))
     async def readyz() -> JSONResponse:
-        """Whether the model is there to answer."""
+        """Return whether the model is there to answer."""
         if batcher.ready is None:
             raise unavailable("the model is being loaded again")
         return JSONResponse({"status": "ok"})
@@ -109,7 +109,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
         responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **_problems(401)},
     )
     async def metrics() -> Response:
-        """Counters, for Prometheus."""
+        """Return counters, for Prometheus."""
         return Response(batcher.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     _refuse_other_methods(app)
@@ -119,7 +119,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
 
 
 def _refuse_other_methods(app: FastAPI) -> None:
-    """Has our paths answer other methods with 405, also where a page at / would take them for its own."""
+    """Answer other methods on our paths with 405, also where a page at / would take them for its own."""
     allowed: dict[str, set[str]] = {}
     for route in app.routes:
         if isinstance(route, APIRoute):
@@ -137,7 +137,7 @@ def _refuse_other_methods(app: FastAPI) -> None:
 
 
 def _describe_key(app: FastAPI) -> None:
-    """Has the OpenAPI document say how to bring the key, so that clients made from it do."""
+    """Add to the OpenAPI document how to bring the key, so that clients made from it do."""
     describe = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -153,7 +153,7 @@ def _describe_key(app: FastAPI) -> None:
 
 
 async def _unless_gone(request: Request, batcher: Batcher, ask: Ask) -> Answered | None:
-    """The answer; None, and nothing more is computed, when the client leaves before it is there."""
+    """Return the answer; None, computing nothing more, when the client leaves before it is there."""
     answer = asyncio.ensure_future(batcher.ask(ask))
     gone = asyncio.ensure_future(_disconnected(request))
     try:
@@ -193,7 +193,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 
 async def http_error(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals, and Gradio's, in the form of ours."""
+    """Return Starlette's own refusals, and Gradio's, in the form of ours."""
     assert isinstance(error, starlette.exceptions.HTTPException)
     hint = "GET /openapi.json describes what there is"
     name = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")

@@ -1,4 +1,4 @@
-"""Gathers requests that wait at the same time into batches, and keeps a worker alive to answer them."""
+"""Batches of requests that wait at the same time, and a worker kept alive to answer them."""
 
 import asyncio
 import contextlib
@@ -17,20 +17,20 @@ from cris.serving.process import Worker, WorkerError
 from cris.serving.worker import WorkerSettings
 
 _LONGEST_PAUSE = 30.0
-"""Seconds between attempts to start a worker, at most; the first comes at once."""
+"""Longest pause between attempts to start a worker, in seconds; the first comes at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer, and what it took."""
+    """Answer with its timings."""
 
     answer: Answer
     queue_seconds: float
-    """In line."""
+    """Seconds in line."""
     batch_seconds: float
-    """In the model, with all that was asked together with it."""
+    """Seconds in the model, with all that was asked together with it."""
     batch_requests: int
-    """Asked together, this one included."""
+    """Number of requests asked together, this one included."""
 
 
 @dataclass(slots=True, eq=False)
@@ -38,7 +38,7 @@ class _Waiter:
     ask: Ask
     answered: asyncio.Future[Answered]
     is_suspect: bool = False
-    """Whether a worker died that had it, and others: it is asked once more, alone."""
+    """True if a worker died that had it, and others: it is asked once more, alone."""
     since: float = field(default_factory=time.perf_counter)
 
 
@@ -50,19 +50,19 @@ class Batcher:
     """
 
     def __init__(self, settings: WorkerSettings, limits: Limits, metrics: Metrics) -> None:
-        """Starts nothing yet: it is a context."""
+        """Prepare the batcher, a context; nothing is started yet."""
         self.settings = settings
         self.limits = limits
         self.metrics = metrics
         self.worker: Worker | None = None
-        """None while there is none that can answer."""
+        """Worker; None while there is none that can answer."""
         self._waiting: deque[_Waiter] = deque()
         self._has_work = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         metrics.waiting.set_function(lambda: len(self._waiting))
 
     async def __aenter__(self) -> "Batcher":
-        """Loads the model. Raises InputError when it cannot be loaded."""
+        """Load the model; raise InputError when it cannot be loaded."""
         try:
             self._set_worker(await Worker.start(self.settings))
         except WorkerError as error:
@@ -73,7 +73,7 @@ class Batcher:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Ends the worker; who still waits is refused."""
+        """End the worker; refuse whoever still waits."""
         assert self._keeper is not None
         self._keeper.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -84,18 +84,18 @@ class Batcher:
 
     @property
     def ready(self) -> Ready | None:
-        """What the worker said of its model; None while there is none that can answer."""
+        """Return what the worker said of its model; None while there is none that can answer."""
         return self.worker.ready if self.worker else None
 
     @property
     def worker_pid(self) -> int | None:
-        """Of the process that has the model."""
+        """Return the id of the process that has the model."""
         return self.worker.pid if self.worker else None
 
     async def ask(self, ask: Ask) -> Answered:
-        """The answer to one request; cancelled, it leaves the line.
+        """Return the answer to one request; cancelled, it leaves the line.
 
-        Raises RefusalError: the line is full, the worker died, time is up, a picture or a sentence is bad.
+        Raises RefusalError: the line is full, the worker died, time is up, an image or a sentence is bad.
         """
         if self.worker is None:
             raise unavailable("the model is being loaded again")
@@ -120,7 +120,7 @@ class Batcher:
                 self._waiting.remove(waiter)
 
     async def _keep(self) -> None:
-        """Serves with one worker after the other."""
+        """Serve with one worker after the other."""
         pause = 0.0
         while True:
             try:
@@ -142,7 +142,7 @@ class Batcher:
                 pause = min(_LONGEST_PAUSE, 2 * pause + 0.5)
 
     async def _serve(self, worker: Worker) -> None:
-        """Answers batches. Raises WorkerError."""
+        """Answer batches; raise WorkerError."""
         while True:
             self._has_work.clear()
             if not self._waiting:
@@ -154,7 +154,7 @@ class Batcher:
             await self._answer(worker, self._next_batch())
 
     def _next_batch(self) -> list[_Waiter]:
-        """The first in line, and those behind it as long as there are not too many sentences.
+        """Return the first in line, and those behind it as long as there are not too many sentences.
 
         Suspects, who are the first in line, go alone.
         """
@@ -204,7 +204,7 @@ class Batcher:
             )
 
     def _ask_again_alone(self, batch: list[_Waiter]) -> None:
-        """One of them may have killed the worker: only that one will do so again."""
+        """Put the batch back in line, each alone: if one killed the worker, only that one will again."""
         for waiter in reversed(batch):
             if not waiter.answered.done():
                 waiter.is_suspect = True
@@ -221,7 +221,7 @@ class Batcher:
 
 
 def unavailable(detail: str, *, error: str = "unavailable") -> RefusalError:
-    """What is no fault of the request, and passes."""
+    """Return the refusal for what is no fault of the request, and passes."""
     return RefusalError(503, error, detail, "ask again", retry_after=1)
 
 

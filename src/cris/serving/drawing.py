@@ -1,4 +1,4 @@
-"""How the page shows what was found: masks in colours over the picture, a table, and files to keep."""
+"""Drawings of what was found for the page: masks in colours over the image, a table, and files to keep."""
 
 import html
 import io
@@ -20,28 +20,28 @@ from cris.prediction import Prediction, cut_out
 from cris.serving.messages import Answer
 
 _NAME_BYTES = 80
-"""Longest part of a name in a zip."""
+"""Longest part of a name in a zip, in bytes."""
 COLOURS_RGB = (
     *((255, 72, 118), (64, 156, 255), (255, 176, 32), (56, 201, 140)),
     *((176, 112, 255), (20, 200, 220), (255, 120, 40), (150, 210, 40)),
 )
-"""Of the sentences in order, then again from the first."""
+"""Colours of the sentences in order, then again from the first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Findings:
-    """What was found in one picture; drawn again and again as sliders move, without the model."""
+    """Findings in one image; drawn again and again as sliders move, without the model."""
 
     picture: bytes
-    """As a JPEG, at most as large as a screen."""
+    """Image as a JPEG, at most as large as a screen."""
     answer: Answer
-    """Without its preview, which the JPEG stands for."""
+    """Answer without its preview, which the JPEG stands for."""
     name: str = "picture"
-    """Of the picture's file."""
+    """Name of the image's file."""
 
     @classmethod
     def of(cls, answer: Answer, name: str = "picture") -> "Findings":
-        """What is worth keeping of an answer: some hundred kilobytes."""
+        """Return what is worth keeping of an answer: some hundred kilobytes."""
         assert answer.drawing is not None
         buffer = io.BytesIO()
         Image.fromarray(answer.drawing.preview).save(buffer, "JPEG", quality=95, subsampling=0)
@@ -49,7 +49,7 @@ class Findings:
         return cls(picture=buffer.getvalue(), answer=replace(answer, drawing=drawing), name=name)
 
     def draw(self, threshold: float, opacity: float) -> bytes:
-        """A PNG of the picture with its masks; opacity 0 leaves their outlines, 1 hides what is below."""
+        """Return a PNG of the image with its masks; opacity 0 leaves outlines, 1 hides what is below."""
         picture = self._preview()
         buffer = io.BytesIO()
         masks = self.masks(threshold, *picture.shape[:2])
@@ -57,14 +57,14 @@ class Findings:
         return buffer.getvalue()
 
     def masks(self, threshold: float, height: int, width: int) -> list[Bool[np.ndarray, "height width"]]:
-        """Of each sentence, at this size in pixels."""
+        """Return the mask of each sentence, at this size in pixels."""
         drawing = self.answer.drawing
         assert drawing is not None
         letterbox = replace(drawing.letterbox, height=height, width=width)
         return [letterbox.restore(grid) > threshold for grid in drawing.grids]
 
     def coco(self, threshold: float) -> bytes:
-        """The masks at the picture's own size as a COCO JSON, a category for each sentence.
+        """Return the masks at the image's own size as a COCO JSON, a category for each sentence.
 
         Sentences that find nothing have no annotation.
         """
@@ -87,7 +87,7 @@ class Findings:
         return json.dumps({"info": info, **to_coco([(self.name, predictions)])}).encode()
 
     def archive(self, threshold: float) -> bytes:
-        """Return a zip of each sentence's mask, at the picture's own size, and cut-out, at the preview's.
+        """Return a zip of each sentence's mask, at the image's own size, and cut-out, at the preview's.
 
         Sentences that find nothing have none.
         """
@@ -111,7 +111,7 @@ class Findings:
         return np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
 
     def table(self, threshold: float) -> str:
-        """HTML: a row for each sentence, with its colour."""
+        """Return HTML: a row for each sentence, with its colour."""
         masks = self.masks(threshold, self.answer.height, self.answer.width)
         rows = "".join(
             _row(colour_of(number), result, float(mask.mean()))
@@ -129,7 +129,7 @@ def overlay(
     masks: Sequence[Bool[np.ndarray, "height width"]],
     opacity: float,
 ) -> UInt8[np.ndarray, "height width 3"]:
-    """The picture with each mask tinted in its colour and outlined."""
+    """Return the image with each mask tinted in its colour and outlined."""
     drawn = picture.copy()
     width = max(1, round(min(picture.shape[:2]) / 200))  # of the lines, in pixels
     for number, mask in enumerate(masks):
@@ -142,7 +142,7 @@ def overlay(
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
-    """Of a sentence, counted from 0."""
+    """Return the colour of a sentence, counted from 0."""
     return COLOURS_RGB[number % len(COLOURS_RGB)]
 
 

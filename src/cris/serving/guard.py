@@ -1,4 +1,4 @@
-"""What every request passes, the page's too: the key, the limits, the log and the counters."""
+"""Checks on every request, the page's too: the key, the limits, the log and the counters."""
 
 import asyncio
 import base64
@@ -18,11 +18,11 @@ from cris.serving.logs import log
 from cris.serving.metrics import Metrics
 
 OPEN_PATHS = ("/healthz", "/readyz")
-"""Asked by load balancers, which have no key."""
+"""Paths asked by load balancers, which have no key."""
 ROUTES = ("/v1/segment", "/v1/models", "/metrics", "/openapi.json", *OPEN_PATHS)
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LINGER_SECONDS = 2.0
-"""A refused body is read on for so long: were the connection cut at once, its sender would not see why."""
+"""Seconds to read on a refused body: were the connection cut at once, its sender would not see why."""
 SAFETY_HEADERS = {
     "content-security-policy": "; ".join(
         [
@@ -42,29 +42,29 @@ SAFETY_HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
 }
-"""Of every answer: whatever gets into a page, it loads nothing from elsewhere and sends nothing there."""
+"""Headers of every answer: whatever gets into a page, it can neither load from elsewhere nor send there."""
 _SAFETY = [(name.encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
 _LONGEST_ID = 128
 """Characters of a request's id that are taken over."""
 GONE = 499
-"""In the log, for a client that left before its answer; as nginx counts them."""
+"""Status in the log for a client that left before its answer; as nginx counts them."""
 
 
 class Guard:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, *, limits: Limits, metrics: Metrics, key: str | None) -> None:
-        """With a key, all but OPEN_PATHS wants it."""
+        """Require the key, if there is one, of all paths but OPEN_PATHS."""
         self.app = app
         self.limits = limits
         self.metrics = metrics
         self.key = key
         self.held_bytes = 0
-        """Of all bodies under way."""
+        """Bytes of all bodies under way."""
         metrics.held_bytes.set_function(lambda: self.held_bytes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serves one request."""
+        """Serve one request."""
         if scope["type"] == "http":
             await _Passage(self, scope, receive, send).run()
         elif scope["type"] == "lifespan":
@@ -73,7 +73,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     def check(self, scope: Scope) -> None:
-        """Raises RefusalError for what can be seen in the headers."""
+        """Raise RefusalError for what can be seen in the headers."""
         headers = Headers(scope=scope)
         if self.key is not None and scope["path"] not in OPEN_PATHS and not self._has_key(headers):
             refusal = RefusalError(
@@ -93,7 +93,7 @@ class Guard:
             raise self.too_large()
 
     def too_large(self) -> RefusalError:
-        """For a body over the limit."""
+        """Return the refusal of a body over the limit."""
         return RefusalError(
             413,
             "body_too_large",
@@ -131,7 +131,7 @@ class _Passage:
         self.status: int | None = None
 
     async def run(self) -> None:
-        """Passes it to the application, or refuses it."""
+        """Pass it to the application, or refuse it."""
         try:
             await self._pass()
         finally:
@@ -155,7 +155,7 @@ class _Passage:
             await self._refuse(self.refusal)
 
     async def _receive(self) -> Message:
-        """The next piece of the body, as long as it keeps the limits."""
+        """Return the next piece of the body, as long as it keeps the limits."""
         if self.is_body_complete or self.refusal is not None:
             return await self.inner_receive()
         limits = self.guard.limits
@@ -185,7 +185,7 @@ class _Passage:
         return message
 
     async def _send(self, message: Message) -> None:
-        """A piece of the answer, which the client must take in time."""
+        """Send a piece of the answer, which the client must take in time."""
         if self.refusal is not None and self.status is None:
             return  # whatever the application makes of the refusal, ours is sent
         if message["type"] == "http.response.start":
@@ -232,7 +232,7 @@ class _Passage:
 
 
 def _request_id(given: str) -> str:
-    """What the client calls its request, where that can stand in a log; else a name of our own."""
+    """Return the client's name for its request, where that can stand in a log; else a name of our own."""
     is_fit = 0 < len(given) <= _LONGEST_ID and given.isascii() and given.isprintable() and " " not in given
     return given if is_fit else uuid.uuid4().hex
 
@@ -242,7 +242,7 @@ def _digest(key: str) -> bytes:
 
 
 def _password(credentials: str) -> str:
-    """Of HTTP's basic authentication; empty when this is none."""
+    """Return the password of HTTP's basic authentication; empty when this is none."""
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
     except (binascii.Error, ValueError):

@@ -1,4 +1,4 @@
-"""From a request's body, JSON or form, to what the worker is asked."""
+"""Parser of a request's body, JSON or form, to what the worker is asked."""
 
 import asyncio
 import base64
@@ -17,12 +17,12 @@ from cris.serving.schemas import SegmentRequest
 
 _FORM_FIELDS = ("image", "sentence", "sentences", "model", "include", "threshold", "min_score")
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
-"""From that of URLs."""
+"""Translation from the URL-safe base64 alphabet to the standard one."""
 _SMALL_FIELDS = 3 + len(get_args(Extra))  # beside the sentences
 
 
 async def read_ask(request: Request, limits: Limits, model: str) -> Ask:
-    """What is asked of the model. Raises RefusalError for what cannot be asked."""
+    """Return what is asked of the model; raise RefusalError for what cannot be asked."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     match kind:
         case "application/json":
@@ -49,7 +49,7 @@ def make_ask(
     min_score: float = 0.0,
     is_for_drawing: bool = False,
 ) -> Ask:
-    """Checked against the limits. Raises RefusalError."""
+    """Return the request, checked against the limits; raise RefusalError."""
     if len(sentences) > limits.sentences:
         raise _bad_request(
             f"expected at most {limits.sentences} sentences, got {len(sentences)}", "ask for them in turns"
@@ -160,7 +160,7 @@ async def _from_form(request: Request, limits: Limits, model: str) -> Ask:
 
 
 def _share(name: str, texts: list[str]) -> float | None:
-    """A number from 0 to 1 that a form gives once, if at all."""
+    """Return a number from 0 to 1 that a form gives once, if at all."""
     if not texts:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, on stderr, without pictures or sentences."""
+"""Structured logs: one JSON object a line, on stderr, without images or sentences."""
 
 import json
 import logging
@@ -9,10 +9,10 @@ LOG = logging.getLogger("cris.serving")
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one line of JSON; what is passed as `extra={"fields": {…}}` stands beside the message."""
+    """Formatter of a record as one line of JSON; `extra={"fields": {…}}` stands beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, in ASCII."""
+        """Return the line, in ASCII."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         entry: dict[str, Any] = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",
@@ -26,14 +26,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def log(event: str, level: int = logging.INFO, *, traceback: bool | str = False, **fields: object) -> None:
-    """Writes an event with its fields, and with the traceback of the error being handled, or this one."""
+    """Write an event with its fields, and with the traceback of the error being handled, or this one."""
     if isinstance(traceback, str):
         fields["traceback"] = traceback
     LOG.log(level, event, extra={"fields": fields}, exc_info=traceback is True)
 
 
 def configure() -> None:
-    """Sends everything that the server and its libraries log to stderr as JSON."""
+    """Send everything that the server and its libraries log to stderr as JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)

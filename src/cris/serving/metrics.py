@@ -1,4 +1,4 @@
-"""What the server counts, in Prometheus' form."""
+"""Counters of the server, in Prometheus' form."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -7,10 +7,10 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
-    """The counters of one server."""
+    """Counters of one server."""
 
     def __init__(self) -> None:
-        """All at zero, in a registry of their own."""
+        """Start all counters at zero, in a registry of their own."""
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "cris_requests", "Requests answered", ["route", "status"], registry=self.registry
@@ -48,5 +48,5 @@ class Metrics:
         self.is_ready = Gauge("cris_ready", "Whether the model is there", registry=self.registry)
 
     def text(self) -> bytes:
-        """All of them, as a scraper reads them."""
+        """Return all of them, as a scraper reads them."""
         return generate_latest(self.registry)

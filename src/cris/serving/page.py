@@ -1,4 +1,4 @@
-"""The page at /: a picture and sentences in, masks over the picture out. Made with Gradio."""
+"""Page at /: an image and sentences in, masks over the image out. Made with Gradio."""
 
 import asyncio
 import html
@@ -32,9 +32,9 @@ import gradio as gr
 from gradio.processing_utils import save_bytes_to_cache
 
 KEPT_SECONDS = 600
-"""Uploads and results are deleted after so long, and when the server ends."""
+"""Seconds after which uploads and results are deleted, also when the server ends."""
 SESSIONS = 256
-"""Whose results are kept at a time, in memory."""
+"""Number of sessions whose results are kept at a time, in memory."""
 OPACITY = 0.5
 _SHORTCUT = """<script>
 document.addEventListener("keydown", event => {
@@ -46,14 +46,14 @@ document.addEventListener("keydown", event => {
   }
 }, true);
 </script>"""
-"""Of the page's head: Ctrl+Enter, or ⌘+Enter, finds."""
+"""Part of the page's head: Ctrl+Enter, or ⌘+Enter, finds."""
 SCENES = {
     1: ("the big lightning bolt", "the blue ring", "the pink heart"),
     20: ("the large red circle", "the pink arrow", "the cyan circle"),
 }
-"""Examples for the model of scenes: index in the test split of Scenes → what to find."""
+"""Examples for the model of scenes: index in the test split of Scenes → sentences to ask."""
 PHOTOGRAPHS = 4
-"""Examples for all other models: the first of the package's photographs."""
+"""Number of examples for all other models: the first of the package's photographs."""
 
 _LEAD = """<h1>From a sentence to <em>its pixels</em></h1><p class="lead">Give it a picture, say what to find,
 and it lights up the pixels you mean. Several sentences, one a line, get a colour each.</p>"""
@@ -65,7 +65,7 @@ _FOOT = f"""<p class="soft">cris {__version__}. Pictures stay on this server and
 
 
 def add_page(app: FastAPI, batcher: Batcher, folder: Path) -> None:
-    """Puts the page at /, beside the routes that `app` has.
+    """Put the page at /, beside the routes that `app` has.
 
     Uploads and results are files in `folder`, which is the caller's to remove.
     """
@@ -93,7 +93,7 @@ def add_page(app: FastAPI, batcher: Batcher, folder: Path) -> None:
 
 
 def build(batcher: Batcher, folder: Path) -> gr.Blocks:
-    """The page and what it does."""
+    """Build the page and its behaviour."""
     ready = batcher.ready
     assert ready is not None
     with gr.Blocks(
@@ -227,7 +227,7 @@ async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
 def _draw(
     folder: Path, findings: Findings | None, threshold: float, opacity: float
 ) -> tuple[str | None, str, gr.DownloadButton, gr.DownloadButton, gr.DownloadButton]:
-    """The picture with its masks, the table, and what was found as files."""
+    """Return the image with its masks, the table, and what was found as files."""
     if findings is None:
         nothing = gr.DownloadButton(value=None, interactive=False)
         return None, _EMPTY, nothing, nothing, nothing
@@ -272,7 +272,7 @@ def _examples(folder: Path, model: str) -> list[list[str]]:
 
 
 def _theme() -> gr.themes.Base:
-    """Of fonts that every system has: none is fetched."""
+    """Return a theme of fonts that every system has: none is fetched."""
     return gr.themes.Base(
         primary_hue="pink",
         neutral_hue="zinc",

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol, with an end to its patience."""
+"""Timeout for slow clients in uvicorn's HTTP protocol."""
 
 import asyncio
 
@@ -6,23 +6,23 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 class PatientProtocol(H11Protocol):
-    """Closes a connection that does not say what it wants in time.
+    """Protocol that closes a connection whose request's headers are not complete in time.
 
     uvicorn closes one that idles after an answer, and waits for ever for the first request's headers.
     """
 
     SECONDS = 10.0
-    """From the connection, or from a further request's first byte, to the end of the headers."""
+    """Seconds from the connection, or from a further request's first byte, to the end of the headers."""
 
     _due: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Starts waiting."""
+        """Start waiting."""
         super().connection_made(transport)
         self._expect()
 
     def data_received(self, data: bytes) -> None:
-        """Goes on waiting as long as no request has begun."""
+        """Go on waiting as long as no request has begun."""
         super().data_received(data)
         if not self._is_between_requests():
             self._forget()
@@ -30,7 +30,7 @@ class PatientProtocol(H11Protocol):
             self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stops waiting."""
+        """Stop waiting."""
         super().connection_lost(exc)
         self._forget()
 

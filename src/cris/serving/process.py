@@ -1,4 +1,4 @@
-"""The server's end of a worker process."""
+"""Server's end of a worker process."""
 
 import asyncio
 import contextlib
@@ -19,16 +19,16 @@ _PARTING_SECONDS = 5.0
 
 
 class WorkerError(Exception):
-    """The process ended, or was ended, before it answered."""
+    """Error when the process ended, or was ended, before it answered."""
 
 
 class Worker:
-    """A running process, talked to from threads: the end of the process ends what they wait for."""
+    """Running process, talked to from threads: the end of the process ends what they wait for."""
 
     def __init__(self, settings: WorkerSettings) -> None:
-        """Starts the process; `start` also waits for its model."""
+        """Start the process; `start` also waits for its model."""
         self.ready: Ready | None = None
-        """What it said of its model, once that is loaded."""
+        """Report of its model, once that is loaded."""
         self._process = subprocess.Popen(
             command(settings), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
@@ -36,11 +36,11 @@ class Worker:
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="worker")
         self._is_asked = False
         self.gone = asyncio.ensure_future(self._in_thread(self._process.wait))
-        """Done as soon as the process has ended, with its exit code."""
+        """Future that is done as soon as the process has ended, with its exit code."""
 
     @classmethod
     async def start(cls, settings: WorkerSettings) -> "Worker":
-        """A worker, once its model is loaded.
+        """Return a worker, once its model is loaded.
 
         Raises:
             InputError: the model cannot be loaded.
@@ -66,11 +66,11 @@ class Worker:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """Return the id of the process."""
         return self._process.pid
 
     async def ask(self, asks: Sequence[Ask]) -> Reply:
-        """The answers to a batch. Raises WorkerError; after that, and when cancelled, it must be killed."""
+        """Return the answers to a batch; after a WorkerError, and when cancelled, it must be killed."""
         self._is_asked = True
         reply = await self._in_thread(lambda: self._exchange(packed(list(asks))))
         self._is_asked = False
@@ -78,7 +78,7 @@ class Worker:
         return reply
 
     async def end(self) -> None:
-        """Lets it stop, and kills it when it does not, or when somebody still waits for its answer."""
+        """Let it stop, and kill it when it does not, or when somebody still waits for its answer."""
         if not self._is_asked:
             assert self._process.stdin is not None
             with contextlib.suppress(BrokenPipeError):
@@ -87,7 +87,7 @@ class Worker:
         await self.kill()
 
     async def kill(self) -> None:
-        """Stops it, whatever it is doing."""
+        """Stop it, whatever it is doing."""
         self._process.kill()
         await asyncio.shield(self.gone)
         await self._in_thread(self._close)  # not here: a thread may be about to see that the pipes ended
@@ -117,7 +117,7 @@ class Worker:
         return unpacked(content)
 
     def _log_stderr(self) -> None:
-        """Log what its libraries print, line by line; libtiff does so of damaged pictures."""
+        """Log what its libraries print, line by line; libtiff does so of damaged images."""
         assert self._process.stderr is not None
         with self._process.stderr as stderr:
             for line in stderr:

@@ -1,4 +1,4 @@
-"""What `POST /v1/segment` and its neighbours take and give; the OpenAPI document is made from it."""
+"""Requests and answers of `POST /v1/segment` and its neighbours; the OpenAPI document is made from it."""
 
 from typing import Annotated, Any, get_args
 
@@ -8,7 +8,7 @@ from cris.serving.messages import Extra
 
 
 class SegmentRequest(BaseModel):
-    """One picture, and what to find in it."""
+    """One image, and the sentences to find in it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -42,14 +42,14 @@ class SegmentRequest(BaseModel):
 
 
 class Rle(BaseModel):
-    """A mask in COCO's run-length encoding."""
+    """Mask in COCO's run-length encoding."""
 
     size: Annotated[list[int], Field(min_length=2, max_length=2, description="Height and width, in pixels")]
     counts: Annotated[str, Field(description="Runs down the columns, unlit first, in COCO's compressed text")]
 
 
 class Result(BaseModel):
-    """What one sentence refers to."""
+    """Pixels that one sentence refers to."""
 
     sentence: str
     score: Annotated[float, Field(ge=0, le=1, description="How sure the model is; 0 when it finds nothing")]
@@ -74,7 +74,7 @@ class Result(BaseModel):
 
 
 class Timings(BaseModel):
-    """Where the time went."""
+    """Time that each part took."""
 
     queue_ms: Annotated[float, Field(description="In line for the model")]
     batch_ms: Annotated[float, Field(description="In the model, with what was asked together with it")]
@@ -83,7 +83,7 @@ class Timings(BaseModel):
 
 
 class SegmentResponse(BaseModel):
-    """What was found, a result for each sentence in order."""
+    """Results, one for each sentence in order."""
 
     model: Annotated[str, Field(description="As /v1/models names it")]
     width: Annotated[int, Field(description="Of the picture after its EXIF turn, in pixels, as the height")]
@@ -93,7 +93,7 @@ class SegmentResponse(BaseModel):
 
 
 class Model(BaseModel):
-    """A model that is served."""
+    """Model that is served."""
 
     name: str
     sentence_length: Annotated[int, Field(description="Tokens a sentence, start and end included")]
@@ -109,13 +109,13 @@ class ModelList(BaseModel):
 
 
 class Status(BaseModel):
-    """Of the server, for load balancers."""
+    """State of the server, for load balancers."""
 
     status: str
 
 
 class Problem(BaseModel):
-    """Why a request has no answer."""
+    """Reason for which a request has no answer."""
 
     error: Annotated[str, Field(description="A name for programs")]
     detail: Annotated[str, Field(description="What was expected and what came")]
@@ -123,7 +123,7 @@ class Problem(BaseModel):
 
 
 def multipart_schema() -> dict[str, Any]:
-    """The same request as a form, whose fields may be repeated."""
+    """Return the same request as a form, whose fields may be repeated."""
     text = {"type": "string"}
     extra = {"enum": list(get_args(Extra)), "type": "string"}
     share = {"type": "number", "minimum": 0, "maximum": 1}

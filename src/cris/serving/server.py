@@ -1,4 +1,4 @@
-"""Runs the application until it is told to stop."""
+"""Server that runs the application until it is told to stop."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ from cris.serving.worker import WorkerSettings
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that accepts connections; port 0 is any free one. Raises InputError when it cannot be had."""
+    """Return a socket that accepts connections; port 0 is any free one. Raise InputError if there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listening = socket.create_server((host, port), family=family, backlog=2048)
@@ -44,7 +44,7 @@ async def serve(
     has_page: bool,
     announce: Callable[[str], None],
 ) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what is under way.
+    """Serve until SIGTERM or SIGINT, then answer what is under way.
 
     Args:
         settings: of the worker that has the model.

@@ -1,4 +1,4 @@
-"""The process that has the model: a crash here, by a picture or by want of memory, leaves the server up."""
+"""Process that has the model: a crash here, by an image or by want of memory, leaves the server up."""
 
 import json
 import os
@@ -20,24 +20,24 @@ from cris.serving.messages import HEADER, Failed, Ready, packed, unpacked
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings:
-    """What a worker is started with."""
+    """Settings that a worker is started with."""
 
     model: str
     """Registered name or checkpoint folder."""
     device: str = "auto"
     engine: EngineName | None = None
     precision: Precision | None = None
-    """Both as `Segmenter.from_pretrained` takes them."""
+    """Precision; it and the engine as `Segmenter.from_pretrained` takes them."""
     batch_size: int = 8
-    """Sentences, and pictures, that go through the model at a time."""
+    """Sentences, and images, that go through the model at a time."""
     cache_bytes: int = 2**28
-    """Of the pictures' features to keep; the least recently asked go first."""
+    """Bytes of features to keep; the least recently asked go first."""
     pixels: int = 40_000_000
-    """The most that a picture may have."""
+    """Most pixels that an image may have."""
 
 
 def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
-    """Loads the model, then answers until `asks` ends; the exit code."""
+    """Load the model, then answer until `asks` ends; return the exit code."""
 
     def say(message: object) -> None:
         replies.write(packed(message))
@@ -77,7 +77,7 @@ def run(settings: WorkerSettings, asks: IO[bytes], replies: IO[bytes]) -> int:
 
 
 def command(settings: WorkerSettings) -> list[str]:
-    """What starts a worker; `-P` keeps a folder named cris, where the server was started, from being it."""
+    """Return the command of a worker; `-P` keeps a folder named cris at the server's start from being it."""
     return [sys.executable, "-P", "-m", "cris.serving.worker", json.dumps(asdict(settings))]
 
 

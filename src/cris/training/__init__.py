@@ -1,1 +1,1 @@
-"""Training of a model; never imported at inference."""
+"""Model training; never imported at inference."""

@@ -1,4 +1,4 @@
-"""What to change when memory does not suffice."""
+"""Advice for runs that do not fit into memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from cris.training.config import TrainConfig
 
 @contextmanager
 def memory_advice(config: TrainConfig) -> Iterator[None]:
-    """Turns every way to run out of memory into a MemoryError that says what helps."""
+    """Turn every library's out-of-memory error into a MemoryError that says what helps."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
@@ -20,7 +20,7 @@ def memory_advice(config: TrainConfig) -> Iterator[None]:
 
 
 def out_of_memory(config: TrainConfig, parts: int | None, *, reason: str = "out of memory") -> MemoryError:
-    """Return the error that says what helps; `parts` are those that a step would better be taken in."""
+    """Return a MemoryError that says what helps; `parts` is the accumulation to suggest for a step."""
     sampling = config.sampling
     ways = [] if parts is None else [f"--accumulation {parts} (the same result in smaller parts)"]
     if not (config.gradient_checkpointing or config.compile):

@@ -1,4 +1,4 @@
-"""The moving average of the weights, which is what gets measured and saved."""
+"""Exponential moving average of the weights, which is what gets measured and saved."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from cris.model.cris import Cris
 
 
 class MovingAverage:
-    """Follows a model; without memory (decay 0) it is the model as it was when last asked for."""
+    """Moving average of a model's weights; with decay 0, the model as it was at the last request."""
 
     def __init__(self, model: Cris, decay: float) -> None:
         self.model = model
@@ -19,29 +19,29 @@ class MovingAverage:
             self._move(1.0)
 
     def update(self, step: int) -> None:
-        """Moves towards the model; less memory at first, so that the beginning is soon forgotten."""
+        """Move towards the model; with less memory at first, so that the beginning is soon forgotten."""
         if self.decay:
             self._move(1 - min(self.decay, (1 + step) / (10 + step)))
 
     def current(self) -> Cris:
-        """The averaged model."""
+        """Return the averaged model."""
         if not self.decay:
             self._move(1.0)
         assert self.average is not None
         return self.average
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run must keep; nothing when there is no memory."""
+        """Return the state that a run must keep; empty at decay 0."""
         return self.current().state_dict() if self.decay else {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restore a state that `state_dict` returned."""
         if self.decay:
             self.current().load_state_dict(state)
 
     @torch.no_grad()
     def _move(self, share: float) -> None:
-        """A share of the way, BatchNorm's statistics included; the first time all of it."""
+        """Move a share of the way, BatchNorm's statistics included; all of it the first time."""
         if self.average is None:
             fresh = build_cris(self.model.config).eval().requires_grad_(requires_grad=False)
             self.average = fresh.to(next(self.model.parameters()).device)

@@ -1,4 +1,4 @@
-"""What a training run is made of: one frozen configuration decides all of it."""
+"""Configuration of a training run: one frozen dataclass decides everything."""
 
 import json
 from dataclasses import asdict, dataclass, field, replace
@@ -16,24 +16,24 @@ from cris.model.config import CrisConfig, InferenceConfig
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """Which samples a step sees, and what is done to them before."""
+    """Choice and augmentation of the samples in a step."""
 
     rule: Rule = "k sentences per picture"
-    """What an epoch holds: of each object one sentence, all sentences, or of each picture k."""
+    """Content of an epoch: one sentence of each object, all sentences, or k sentences of each image."""
     pictures: int = 12
-    """Groups per optimiser step, over all processes: pictures, or single sentences under the other rules."""
+    """Groups per optimiser step, over all processes: images, or single sentences under the other rules."""
     sentences: int = 1
-    """Sentences per picture, which share one encoding of it; every picture of a batch has as many."""
+    """Sentences per image, which share one encoding of it; the same number for every image of a batch."""
     flip_probability: float = 0.0
-    """Chance that a picture is mirrored, left and right swapped in its sentences."""
+    """Chance that an image is mirrored, with left and right swapped in its sentences."""
     smallest_crop: float = 1.0
     """Least share of each side that a crop keeps; 1 crops nothing. Targets stay whole."""
     colour_jitter: float = 0.0
     """Largest share by which brightness, contrast and saturation change."""
     collage_share: float = 0.0
-    """Share of the pictures that are collages of cut-outs from the training split."""
+    """Share of the images that are collages of cut-outs from the training split."""
     repeat_threshold: float = 0.0
-    """Share of the pictures below which a category is rare: pictures of rare ones are repeated, by the square
+    """Share of the images below which a category is rare: images of rare ones are repeated, by the square
     root of how much rarer they are (LVIS). 0 repeats none."""
     workers: int = 0
     """Processes that prepare batches, beside each process that trains."""
@@ -41,20 +41,20 @@ class SamplingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectivesConfig:
-    """What the loss is a sum of.
+    """Terms of the loss and their weights.
 
     Every term is a mean over sentences (of a mean over the counted cells), so that a batch split over
     processes, or accumulated, has the same gradient.
     """
 
     target: Target = "area"
-    """How a mask comes to the grid of answers: one pixel of each cell (as released), or its covered share."""
+    """True mask on the grid of answers: one pixel of each cell (as released), or its covered share."""
     padding: Literal["counted", "ignored"] = "ignored"
-    """Whether cells beside the picture, in the letterbox's padding, count (as released) or not."""
+    """Treatment of cells beside the image, in the letterbox's padding: counted (as released) or ignored."""
     dice_weight: float = 0.0
     """Weight of the Dice loss beside the text-to-pixel contrastive loss, which has 1."""
     masked_regions: float = 0.0
-    """Share of the picture's patches that are hidden in a second pass (MaskRIS)."""
+    """Share of the image's patches that are hidden in a second pass (MaskRIS)."""
     masked_patch: int = 32
     """Side of such a patch, in pixels of the network's input."""
     masked_words: float = 0.0
@@ -65,10 +65,10 @@ class ObjectivesConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """How weights move."""
+    """Optimiser and learning rates."""
 
     name: Literal["adam", "adamw"] = "adamw"
-    """The algorithm."""
+    """Optimiser algorithm."""
     learning_rate: float = 1e-3
     """Highest learning rate of everything but the backbone."""
     backbone_factor: float = 1.0
@@ -76,13 +76,13 @@ class OptimizerConfig:
     full_backbone_share: float = 0.0
     """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
     frozen_image_blocks: int = 0
-    """Blocks of the image encoder, counted from the image on, that do not learn."""
+    """Blocks of the image encoder, counted from the input, whose weights are frozen."""
     freeze_text: bool = False
-    """Whether the text encoder does not learn."""
+    """Freeze the text encoder."""
     positions: Literal["backbone", "head"] = "backbone"
-    """What CLIP's two positional embeddings learn with (as released: with the head)."""
+    """Part whose learning rate CLIP's two positional embeddings take (as released: the head)."""
     betas: tuple[float, float] = (0.9, 0.999)
-    """Memory of the gradient's mean and of its square's."""
+    """Decay rates of the running means of the gradient and of its square."""
     weight_decay: float = 0.0
     """Decay of weights with two or more dimensions; biases and norms have none."""
     gradient_clip: float = 0.0
@@ -91,85 +91,85 @@ class OptimizerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
-    """How the learning rate changes over the run, in shares of its whole length."""
+    """Learning rate schedule, in shares of the run's whole length."""
 
     warmup_steps: int = 0
     """Steps over which the learning rate rises from 0; 0 when a run goes on with another's weights."""
     decay: Literal["cosine", "milestones"] = "cosine"
-    """Falls to 0 along half a cosine, or by `milestone_factor` at each milestone."""
+    """Decay of the learning rate: to 0 along half a cosine, or by `milestone_factor` at each milestone."""
     decay_share: float = 1.0
     """Share of the run, at its end, over which the cosine falls."""
     milestones: tuple[float, ...] = ()
     """Shares of the run after which the learning rate falls."""
     milestone_factor: float = 0.1
-    """What the learning rate is multiplied with at each milestone."""
+    """Factor that the learning rate is multiplied by at each milestone."""
     begin_share: float = 0.0
-    """Where in the schedule the run begins: 0.5 skips its first half, with the warm-up."""
+    """Point of the schedule at which the run begins: 0.5 skips its first half, with the warm-up."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationConfig:
-    """How the model is looked at while it trains."""
+    """Validation during training."""
 
     data: str | None = None
-    """Where the samples are: a folder of `cris data`, or scenes; None: in the data that is learned from."""
+    """Source of the samples: a folder of `cris data`, or scenes; None: the training data."""
     split: str = "val"
-    """Part of that data."""
+    """Split of that data."""
     every: int | None = None
     """Steps between validations; None: once an epoch."""
     sentences: Literal["first", "all"] = "all"
-    """Of each object its first sentence (as released), or all."""
+    """Sentences per object: the first (as released), or all."""
     samples: int | None = None
-    """Samples looked at, the first of the split; None: all."""
+    """Samples to measure, the first of the split; None: all."""
     choose_threshold: bool = True
-    """Whether the threshold with the best mean IoU is stored with the weights, or the recipe's own."""
+    """Store the threshold with the best mean IoU beside the weights, in place of the recipe's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """A whole training run."""
+    """Configuration of a whole training run."""
 
     recipe: Annotated[str, tyro.conf.Suppress]
-    """Name of the recipe that this is."""
+    """Name of the recipe that this configuration comes from."""
     data: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
-    """Fingerprints of what the run learns from."""
+    """Fingerprints of the training data."""
     start: Annotated[str, tyro.conf.arg(name="from", metavar="MODEL")] = ""
-    """Weights to begin with, of the recipe's sizes: registered name, checkpoint folder, a run's folder, or a
+    """Initial weights, of the recipe's sizes: registered name, checkpoint folder, a run's folder, or a
     file of CLIP's; empty: fresh ones."""
     start_sha256: Annotated[str, tyro.conf.Suppress] = ""
-    """Of those weights."""
+    """SHA-256 of the initial weights."""
     steps: int | None = None
     """Optimiser steps of the whole run, which the learning rates follow; None: as many as `epochs` take."""
     epochs: float | None = None
     """Passes over the data, where `steps` is None."""
     max_steps: int | None = None
-    """Stop here at the latest, with the schedule of the whole run: resumed with more it is the same run. More
+    """Latest step to stop at, on the whole run's schedule: resumed with more it is the same run. More
     than the recipe's steps lengthen it."""
     seed: int = 0
     """Seed of weights, data and dropout."""
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
-    """Numbers that are computed with; weights stay fp32 (fp64 under fp64, which is for comparisons)."""
+    """Number format to compute in; weights stay fp32 (fp64 under fp64, which is for comparisons)."""
     accumulation: int = 1
-    """Parts that a step's batch is taken in, one after the other: less memory, the same gradient."""
+    """Parts that a step's batch is split into, taken one after the other: less memory, the same gradient."""
     ema_decay: float = 0.0
-    """Memory of the moving average of the weights, which is what gets measured and saved; 0: none."""
+    """Decay of the moving average of the weights, which is what gets measured and saved; 0: no average."""
     freeze_norms: bool = False
-    """Whether BatchNorm keeps its statistics instead of taking those of each batch."""
+    """Keep BatchNorm's statistics instead of taking those of each batch."""
     freeze_encoder_norms: bool = False
-    """Whether BatchNorm keeps its statistics in the image encoder."""
+    """Keep BatchNorm's statistics in the image encoder."""
     gradient_checkpointing: bool = False
-    """Whether features are computed again in the backward pass: less memory, more time, the same result."""
+    """Compute features again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True
-    """Whether features lie in memory pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten
+    """Keep features in memory pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten
     times as coarsely, to about 1e-6."""
     compile: bool = False
-    """Whether torch.compile makes kernels for the model: a minute or more at the start, faster after."""
+    """Compile the model with torch.compile: a minute or more at the start, faster after."""
     skip_losses: int = 0
-    """Steps with a loss that is not a finite number which are passed over; the next one ends the run."""
+    """Steps with a loss that is not a finite number that may be skipped; the next one ends the run."""
     device: Literal["cpu", "cuda", "auto"] = "auto"
-    """Where to train."""
+    """Device to train on."""
     processes: int = 1
-    """Processes on this machine, a GPU each; on CPU one for each core is fastest. torchrun and SLURM say
+    """Processes on this machine, one per GPU; on CPU one per core is fastest. torchrun and SLURM set it
     themselves."""
     checkpoint_every: int = 200
     """Steps between checkpoints."""
@@ -178,7 +178,7 @@ class TrainConfig:
     log_every: int = 10
     """Steps between lines of metrics."""
     trackers: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = ()
-    """Where metrics go besides metrics.jsonl."""
+    """Loggers of the metrics besides metrics.jsonl."""
     model: CrisConfig
     inference: InferenceConfig
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
@@ -189,19 +189,19 @@ class TrainConfig:
 
     @property
     def length(self) -> int:
-        """Steps of the whole run, once they are known."""
+        """Return the steps of the whole run, once they are known."""
         assert self.steps is not None
         return self.steps
 
     @property
     def validate_every(self) -> int:
-        """Steps between validations, once they are known."""
+        """Return the steps between validations, once they are known."""
         assert self.validation.every is not None
         return self.validation.every
 
     @property
     def last_step(self) -> int:
-        """Where this run stops."""
+        """Return the step at which this run stops."""
         return self.length if self.max_steps is None else min(self.max_steps, self.length)
 
 
@@ -226,7 +226,7 @@ def read_config_file(path: Path) -> TrainConfig:
 
 
 def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
-    """The same with everything decided that depends on how much data there is.
+    """Return the configuration with everything decided that depends on the amount of data.
 
     Raises:
         InputError: neither steps nor epochs are given.
@@ -250,11 +250,11 @@ FREE_TO_CHANGE = (
     *("max_steps", "device", "processes", "checkpoint_every", "keep", "log_every", "trackers", "skip_losses"),
     *("start", "gradient_checkpointing", "sampling.workers", "validation.every", "validation.samples"),
 )
-"""Fields that may be others when a run goes on: stopped later, elsewhere, or told of at other times."""
+"""Fields that may differ when a run is resumed: when and where it stops, and how often it reports."""
 
 
 def flat(config: TrainConfig) -> dict[str, Any]:
-    """Dotted name → value of every field."""
+    """Return dotted name → value of every field."""
 
     def walk(fields: dict[str, Any], prefix: str) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -269,12 +269,12 @@ def flat(config: TrainConfig) -> dict[str, Any]:
 
 
 def fingerprint(config: TrainConfig) -> str:
-    """What a run must still be for its checkpoint to be continued, as JSON."""
+    """Return as JSON what a run must still be for its checkpoint to be continued."""
     return json.dumps({name: value for name, value in flat(config).items() if _decides(name)})
 
 
 def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
-    """InputError names the fields in which a stored fingerprint differs from the configuration's."""
+    """Raise InputError that names the fields in which a stored fingerprint and the configuration differ."""
     theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
     ours = json.loads(fingerprint(config))
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
@@ -286,5 +286,5 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
 
 
 def _decides(name: str) -> bool:
-    """Whether a field decides what is learned; scores are calibrated afterwards."""
+    """Return whether a field decides what is learned; scores are calibrated afterwards."""
     return name not in FREE_TO_CHANGE and not name.startswith("inference.calibration.")

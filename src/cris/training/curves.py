@@ -1,4 +1,4 @@
-"""Curves as SVG: drawings that a page can hold and a file can be, on light ground and dark."""
+"""Curves as SVG, for pages and files, on a light and on a dark background."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from itertools import cycle
 from cris.pages import fill
 
 MOST_POINTS = 300
-"""Of a curve; more are averaged in groups."""
+"""Largest number of points of a curve; more are averaged in groups."""
 Points = Sequence[tuple[float, float]]
 """Pairs of step and value, steps rising."""
 
@@ -20,19 +20,19 @@ _COLOURS = ("#d6336c", "#1c7ed6", "#e8890c", "#2b8a3e", "#7048e8", "#868e96")
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """From values to places, straight or by their logarithm."""
+    """Axis that maps values to positions, linearly or by their logarithm."""
 
     low: float
     high: float
     is_log: bool = False
 
     def share(self, value: float) -> float:
-        """0 at the low end, 1 at the high one."""
+        """Return the position of a value: 0 at the low end, 1 at the high end."""
         low, high, value = (math.log(v) if self.is_log else v for v in (self.low, self.high, value))
         return (value - low) / (high - low)
 
     def ticks(self) -> list[float]:
-        """Round values, about five."""
+        """Return about five round values."""
         if self.is_log:
             first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
             return [10.0**power for power in range(first, last + 1)]
@@ -42,7 +42,7 @@ class _Axis:
 
 
 def draw_curves(title: str, curves: Mapping[str, Points], *, is_log: bool = False) -> str:
-    """An SVG of named curves over the steps of a run, a legend of their last values included.
+    """Return an SVG of named curves over the steps of a run, with a legend of their last values.
 
     Args:
         title: read out where the drawing cannot be seen.
@@ -85,7 +85,7 @@ def draw_curves(title: str, curves: Mapping[str, Points], *, is_log: bool = Fals
 
 
 def averaged(points: Points) -> list[tuple[float, float]]:
-    """At most MOST_POINTS of them, each the mean of as many neighbours; the last point stays as it is."""
+    """Return at most MOST_POINTS points, each the mean of as many neighbours; the last one stays as it is."""
     size = -(-len(points) // MOST_POINTS)
     groups = [points[start : start + size] for start in range(0, len(points), size)] if points else []
     means = [(sum(s for s, _ in g) / len(g), sum(v for _, v in g) / len(g)) for g in groups]
@@ -102,6 +102,6 @@ def _axis(values: Sequence[float], *, is_log: bool = False) -> _Axis:
 
 
 def _round_step(least: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is as large."""
+    """Return the smallest number that is at least as large and 1, 2 or 5 times a power of ten."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))

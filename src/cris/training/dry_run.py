@@ -1,4 +1,4 @@
-"""What a run would take, measured with few pictures and told for the whole batch."""
+"""Estimate of a run's time and memory, measured with few images and extrapolated to the whole batch."""
 
 import os
 import time
@@ -25,7 +25,7 @@ from cris.training.step import Learner
 
 _USABLE = 0.9  # of a device's memory: allocators leave gaps
 _CPU_GB = 2.8
-"""Most that a dry run itself takes of a machine's memory, if it can; half of it on small machines."""
+"""Most memory in GB that a dry run itself takes where it can; half of the machine's on small machines."""
 _SECONDS = 15.0
 """Longest pass that is measured."""
 _WORDS = 0.75
@@ -34,50 +34,50 @@ _WORDS = 0.75
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """What a run needs, as far as a few pictures tell."""
+    """Estimated needs of a run, extrapolated from a few images."""
 
     steps: int | None
-    """Of the whole recipe; None where they depend on data that was not named."""
+    """Steps of the whole recipe; None where they depend on data that was not named."""
     seconds: float
-    """Of a step."""
+    """Seconds per step."""
     static: float
-    """What a process holds however many pictures it takes, in GB."""
+    """Memory of a process in GB that does not depend on the number of images."""
     each: float
-    """What each picture adds, in GB."""
+    """Memory per image, in GB."""
     gradients: float
-    """In GB; they take the place of features in the backward pass."""
+    """Memory of the gradients in GB, which take the place of features in the backward pass."""
     available: float
-    """Of the device, or of this process's share of the machine, in GB."""
+    """Available memory in GB, of the device or of this process's share of the machine."""
     pictures: int
-    """That one process takes at a time."""
+    """Images that one process takes at a time."""
     measured: int
-    """The most that were measured at a time."""
+    """Largest number of images that were measured at a time."""
     is_accumulating: bool
-    """Whether a step takes its batch in parts, between which gradients stay."""
+    """True if a step takes its batch in parts, between which gradients stay."""
     is_compiled: bool
-    """Whether the run would be compiled, which is not measured."""
+    """True if the run would be compiled, which is not measured."""
     is_bf16: bool
-    """Whether bf16 stood in for fp16, which takes as much memory but which few CPUs compute."""
+    """True if bf16 stood in for fp16, which takes as much memory but which few CPUs compute."""
     is_first: bool
-    """Whether this is the process that speaks for all."""
+    """True if this is the process that reports for all."""
 
     @property
     def hours(self) -> float | None:
-        """Of the whole recipe, without validation."""
+        """Return the hours of the whole recipe, without validation."""
         return None if self.steps is None else self.steps * self.seconds / 3600
 
     @property
     def memory(self) -> float:
-        """Most that a process will hold, in GB."""
+        """Return the most memory that a process will hold, in GB."""
         return self.memory_with(self.pictures, is_accumulating=self.is_accumulating)
 
     @property
     def fitting(self) -> int:
-        """Pictures that one process can take at a time."""
+        """Return the number of images that one process can take at a time."""
         return max(0, int((_USABLE * self.available - self.static) / max(self.each, 1e-6)))
 
     def memory_with(self, pictures: int, *, is_accumulating: bool) -> float:
-        """Return what a process holds at most, in GB, when it takes so many pictures at a time."""
+        """Return the most memory that a process holds, in GB, when it takes this many images at a time."""
         features = self.each * pictures
         # gradients come as features go, and stay until the last part of a step
         return self.static + (features + self.gradients if is_accumulating else max(features, self.gradients))
@@ -94,7 +94,7 @@ class Estimate:
         raise out_of_memory(config, next(fitting, None), reason=reason)
 
     def __str__(self) -> str:
-        """For people."""
+        """Return the estimate as text for people."""
         if self.hours is None:
             length = "how many steps there are follows from the data: name it with --data"
         else:
@@ -110,15 +110,15 @@ class Estimate:
 
 
 def dry_run(config: TrainConfig, sources: Sequence[str]) -> Estimate:
-    """Measures passes over few pictures with fresh weights; nothing is written, no weights are needed.
+    """Measure passes over few images with fresh weights; nothing is written, no weights are needed.
 
     Args:
         config: all of the run but its data.
-        sources: data sets, or scenes; without any, random pictures stand in for them.
+        sources: data sets, or scenes; without any, random images stand in for them.
 
     Raises:
         InputError: the data cannot be read, or a batch does not divide evenly over the processes.
-        MemoryError: one picture alone is too much; with advice.
+        MemoryError: one image alone is too much; with advice.
     """
     here, machines = world_of(config)
     part = config.sampling.pictures // (here * machines * config.accumulation)
@@ -166,21 +166,21 @@ def dry_run(config: TrainConfig, sources: Sequence[str]) -> Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class _Measured:
-    """What passes over few pictures told."""
+    """Measured time and memory of passes over few images."""
 
     pictures: int
-    """Of the largest pass."""
+    """Images in the largest pass."""
     static: float
     """Memory without features, in GB."""
     each: float
-    """Of a picture's features, in GB."""
+    """Memory of one image's features, in GB."""
     first_seconds: float
-    """Of a pass over one picture."""
+    """Seconds of a pass over one image."""
     last_seconds: float
-    """Of the largest pass."""
+    """Seconds of the largest pass."""
 
     def seconds(self, pictures: int) -> float:
-        """Of a pass over so many."""
+        """Return the seconds of a pass over this many images."""
         if self.pictures == 1:
             return self.first_seconds * pictures
         slope = max(0.0, self.last_seconds - self.first_seconds) / (self.pictures - 1)
@@ -190,12 +190,12 @@ class _Measured:
 def _measure(
     config: TrainConfig, material: Material | None, learner: Learner, part: int, limit: float
 ) -> _Measured:
-    """One picture, twice, as the first pass also prepares; then as many as time and memory allow."""
+    """Measure one image twice, as the first pass also prepares; then as many as time and memory allow."""
     device = learner.fabric.device
     batch_of = _batches(config, material)
 
     def take(pictures: int) -> tuple[float, float, float]:
-        """Seconds, memory before and at most."""
+        """Return the seconds of a pass, and the memory before it and at most."""
         _reset_peak(device)
         before, started = _memory(device), time.monotonic()
         batch = batch_of(pictures)
@@ -229,7 +229,7 @@ def _measure(
 
 
 def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], Batch]:
-    """What makes a batch of so many pictures: of the data, or random ones."""
+    """Return a function that makes a batch of a given number of images: of the data, or random ones."""
 
     def of_data(pictures: int) -> Batch:
         assert material is not None
@@ -240,7 +240,7 @@ def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], 
 
 
 def stand_in_batch(config: TrainConfig, pictures: int) -> Batch:
-    """Return random pictures with random sentences, of the sizes that the configuration gives them."""
+    """Return random images with random sentences, of the sizes that the configuration gives them."""
     inference, text = config.inference, config.model.text
     size, count = inference.input_size, pictures * config.sampling.sentences
     words = max(1, round(_WORDS * (inference.sentence_length - 2)))
@@ -261,7 +261,7 @@ def stand_in_batch(config: TrainConfig, pictures: int) -> Batch:
 
 
 def _steps(config: TrainConfig, material: Material | None) -> int | None:
-    """Of the whole run; of a data set that was not named, by its published size where that decides."""
+    """Return the steps of the whole run; a data set that was not named counts by its published size."""
     if material is not None:
         return resolved(config, build_stream(config, material).groups_per_epoch).length
     if config.steps is None and config.epochs is not None:
@@ -273,7 +273,7 @@ def _steps(config: TrainConfig, material: Material | None) -> int | None:
 
 
 def _tokenizer(config: TrainConfig) -> Tokenizer:
-    """That of the model to begin with, where it is a folder that is here; else by the vocabulary's size."""
+    """Return the initial model's tokenizer where its folder is here, else one by the vocabulary's size."""
     own = None
     if config.start and not names_clip(config.start) and not config.start.startswith("hf:"):
         folder = resolve(config.start)
@@ -283,7 +283,7 @@ def _tokenizer(config: TrainConfig) -> Tokenizer:
 
 @contextmanager
 def _threads(processes: int) -> Iterator[None]:
-    """Leaves each of the processes its share of the cores, as the run will."""
+    """Leave each of the processes its share of the cores, as the run will."""
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, before // processes))
     try:
@@ -300,12 +300,12 @@ def _reset_peak(device: torch.device) -> None:
 
 
 def _memory(device: torch.device) -> float:
-    """What is held now, in GB."""
+    """Return the memory that is held now, in GB."""
     return (torch.cuda.memory_allocated(device) if device.type == "cuda" else resident_bytes()) / 1e9
 
 
 def _device_memory(device: torch.device) -> float:
-    """In GB; on the CPU what this process's control group may take, where that is less."""
+    """Return the device's memory in GB; on the CPU, its control group's limit where that is less."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory / 1e9
     whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,4 +1,4 @@
-"""Which numbers make sense in a run's configuration, told before anything is built."""
+"""Limits of the numbers in a run's configuration, checked before anything is built."""
 
 import math
 from collections.abc import Callable
@@ -46,11 +46,11 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     ),
     ("a multiple of 32", lambda value: value > 0 and value % 32 == 0, ("inference.input_size",)),
 )
-"""What a number must be, and of which fields; None, where it is allowed, is always right."""
+"""Limits of numbers: wording, check and fields. None, where it is allowed, always passes."""
 
 
 def check_limits(config: TrainConfig) -> None:
-    """InputError names the first option whose number makes no sense."""
+    """Raise InputError that names the first option whose number is out of its limits."""
     values = flat(config)
     for expected, is_right, names in LIMITS:
         for name in names:

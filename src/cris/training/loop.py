@@ -24,27 +24,27 @@ from cris.training.watch import Watch
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How far a run came."""
+    """Outcome of a run so far."""
 
     step: int
     """Optimiser steps done since the run began."""
     best: float | None
     """Best mean IoU on the validation split so far; None before the first look."""
     stopped_by: int
-    """Number of the signal that ended it early; 0 when it ran to its end."""
+    """Number of the signal that ended the run early; 0 when it ran to its end."""
     is_first: bool
-    """Whether this is the process that speaks for all."""
+    """True if this is the process that reports for all."""
     damaged: frozenset[str] = frozenset()
     """Images that could not be decoded and were passed over, by any process."""
 
 
 def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Outcome:
-    """Begins the run in `out`, or goes on with it when it has saved before.
+    """Begin the run in `out`, or resume it when it has saved before.
 
     Args:
         config: all of the run but its data.
         model: as it is before the first step.
-        material: pictures, sentences and the tokenizer to read them with.
+        material: images, sentences and the tokenizer to read them with.
         out: the run's folder, see docs/training.md.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What training makes small: contrastive and Dice losses (CRIS, section 3.3), consistency under masking."""
+"""Training losses: contrastive and Dice (CRIS, section 3.3), and consistency under masking."""
 
 import torch
 import torch.nn.functional as F
@@ -16,14 +16,14 @@ def text_to_pixel_loss(
     target: Target = "nearest",
     counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy between each cell's score and the mask, averaged over cells, then over samples.
+    """Return the binary cross-entropy between cells' scores and mask, averaged over cells, then samples.
 
     Args:
         logits: the products of sentence and pixels.
         mask: 1 where the sentence means the pixel, 0 elsewhere; at any size.
         target: how the mask comes to the grid of the logits: "nearest" takes one pixel of each cell (as
             released), "area" the share of the cell that is covered.
-        counted: cells that count, such as those on the picture; None: all of them (as released).
+        counted: cells that count, such as those on the image; None: all of them (as released).
     """
     truth = grid_target(mask, logits.shape[-2:], target).to(logits.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none")
@@ -36,7 +36,7 @@ def dice_loss(
     target: Target = "nearest",
     counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
 ) -> Float[Tensor, ""]:
-    """1 - 2·|A∩B| / (|A|+|B|) of probabilities and mask (V-Net, 2016), averaged over samples."""
+    """Return 1 - 2·|A∩B| / (|A|+|B|) of probabilities and mask (V-Net, 2016), averaged over samples."""
     truth = grid_target(mask, logits.shape[-2:], target).to(logits.dtype)
     probability = logits.sigmoid()
     if counted is not None:
@@ -52,7 +52,7 @@ def consistency_loss(
     logits: Float[Tensor, "batch 1 h4 w4"],
     counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
 ) -> Float[Tensor, ""]:
-    """Binary cross-entropy of the masked view's scores against the whole view's answer (MaskRIS, 2024).
+    """Return the cross-entropy of the masked view's scores against the whole view's answer (MaskRIS, 2024).
 
     The whole view teaches and does not learn: no gradient goes to `logits`.
     """
@@ -64,14 +64,14 @@ def consistency_loss(
 def grid_target(
     mask: Float[Tensor, "batch 1 height width"], size: tuple[int, ...], target: Target
 ) -> Float[Tensor, "batch 1 h4 w4"]:
-    """Brings masks to the grid of the logits."""
+    """Reduce masks to the grid of the logits."""
     return mask if mask.shape[-2:] == torch.Size(size) else F.interpolate(mask, size, mode=target)
 
 
 def mean_over_cells(
     losses: Float[Tensor, "batch 1 h4 w4"], counted: Bool[Tensor, "batch 1 h4 w4"] | None
 ) -> Float[Tensor, ""]:
-    """Mean over each sample's counted cells, then over samples.
+    """Return the mean over each sample's counted cells, then over samples.
 
     A mean over all cells of the batch would weigh a sample by what else is in its batch, and processes that
     share a batch would then average to something else than one process.
@@ -82,13 +82,13 @@ def mean_over_cells(
 
 
 class Objective:
-    """All that a run makes small, in named terms whose sum is its loss."""
+    """Loss of a run, as named terms that add up to it."""
 
     def __init__(self, config: ObjectivesConfig) -> None:
         self.config = config
 
     def __call__(self, logits: Float[Tensor, "sentences 1 h4 w4"], batch: Batch) -> dict[str, Tensor]:
-        """Against the true masks: `contrastive`, and `dice` where it has a weight."""
+        """Return the terms against the true masks: `contrastive`, and `dice` where it has a weight."""
         config, counted = self.config, self._counted(batch)
         terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, counted)}
         if config.dice_weight:
@@ -102,7 +102,7 @@ class Objective:
         logits: Float[Tensor, "sentences 1 h4 w4"],
         batch: Batch,
     ) -> dict[str, Tensor]:
-        """Of the answers to `mask_batch`'s view of the batch with those to the whole one: `consistency`."""
+        """Return the term `consistency`: answers to `mask_batch`'s view against those to the whole batch."""
         loss = consistency_loss(masked_logits, logits, self._counted(batch))
         return {"consistency": self.config.consistency_weight * loss}
 

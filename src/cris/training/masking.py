@@ -1,4 +1,4 @@
-"""Hides parts of pictures and sentences, as MaskRIS (2024) does, so that a model leans on no single cue."""
+"""Masking of images and sentences, as in MaskRIS (2024), so that a model leans on no single cue."""
 
 from dataclasses import replace
 from math import ceil
@@ -12,11 +12,11 @@ from cris.letterbox import MEAN_RGB
 from cris.training.config import ObjectivesConfig
 
 HIDDEN_COLOUR = tuple(round(255 * mean) for mean in MEAN_RGB)
-"""As around the picture: next to 0 once normalised."""
+"""Colour of hidden patches, that of the letterbox's padding: next to 0 once normalised."""
 
 
 def mask_batch(batch: Batch, config: ObjectivesConfig, hidden_word: int, generator: torch.Generator) -> Batch:
-    """The batch with some of each picture's patches and some of each sentence's words hidden.
+    """Return the batch with some of each image's patches and some of each sentence's words hidden.
 
     Args:
         batch: stays as it is; the answer shares with it what does not change.
@@ -39,7 +39,7 @@ def mask_batch(batch: Batch, config: ObjectivesConfig, hidden_word: int, generat
 def hidden_patches(
     pictures: int, grid: tuple[int, int], share: float, generator: torch.Generator
 ) -> Bool[Tensor, "pictures rows columns"]:
-    """Which patches to hide: of each picture the same number, `share` of all, rounded down."""
+    """Return which patches to hide: of each image the same number, `share` of all, rounded down."""
     rows, columns = grid
     patches = rows * columns
     ranks = torch.rand(pictures, patches, generator=generator).argsort(dim=1).argsort(dim=1)
@@ -51,7 +51,7 @@ def hide_patches(
     hidden: Bool[Tensor, "pictures rows columns"],
     patch: int,
 ) -> UInt8[Tensor, "pictures 3 height width"]:
-    """The pictures with these squares, of `patch` pixels a side, in the mean colour; the last may be cut."""
+    """Return the images with these squares of `patch` pixels in the mean colour; the last may be cut."""
     height, width = images.shape[-2:]
     pixels = hidden.repeat_interleave(patch, dim=1)[:, :height].repeat_interleave(patch, dim=2)[:, :, :width]
     colour = torch.tensor(HIDDEN_COLOUR, dtype=torch.uint8, device=images.device)[:, None, None]
@@ -61,7 +61,7 @@ def hide_patches(
 def hide_words(
     tokens: Int[Tensor, "sentences tokens"], chosen: Bool[Tensor, "sentences tokens"], hidden_word: int
 ) -> Int[Tensor, "sentences tokens"]:
-    """The sentences with the chosen words hidden: never the start, the end (the largest id) or what follows.
+    """Return the sentences with the chosen words hidden: never start, end (the largest id) or what follows.
 
     A sentence of which no word would be left stays whole: there would be nothing to be consistent with.
     """

@@ -1,4 +1,4 @@
-"""What a run is given: samples to learn from and to be measured on, a tokenizer, weights to begin with."""
+"""Inputs of a run: training and validation samples, tokenizer, initial weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from cris.training.config import SamplingConfig, TrainConfig
 from cris.training.recipes import scenes_tokenizer
 
 SCENES = "scenes"
-"""What stands for rendered scenes where a folder could be named."""
+"""Name of rendered scenes, accepted in place of a data set's folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +42,13 @@ class Material:
     validation: Referring
     tokenizer: Tokenizer
     fingerprints: tuple[str, ...]
-    """What the samples are, one for each data set, and one for collages where there are some."""
+    """Fingerprints of the samples, one for each data set, and one for collages where there are some."""
     repeats: Int64[np.ndarray, "pictures"] | None = None
-    """How often each picture comes in an epoch; None: once."""
+    """Number of times that each image comes in an epoch; None: once."""
 
 
 def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
-    """Opens data sets: a folder of `cris data`, several for their union, or scenes.
+    """Open data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
         InputError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
@@ -112,7 +112,7 @@ def _fingerprint(source: str) -> str:
 
 
 def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, processes: int = 1) -> Loader:
-    """Batches of one process; each is a part of a step's batch when steps accumulate."""
+    """Return the batches of one process; each is a part of a step's batch when steps accumulate."""
     sampling = config.sampling
     return Loader(
         material.training,
@@ -131,7 +131,7 @@ def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, proc
 
 
 def build_stream(config: TrainConfig, material: Material) -> Stream:
-    """Which samples come in what order."""
+    """Return the stream that decides which samples come in which order."""
     sampling = config.sampling
     index = material.training.index
     return Stream(
@@ -158,21 +158,21 @@ def _transforms(sampling: SamplingConfig) -> list[Transform]:
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """Weights to begin with: a checkpoint, or a file of CLIP's."""
+    """Initial weights: a checkpoint, or a file of CLIP's."""
 
     path: Path
     checkpoint: Checkpoint | None
-    """None when the file holds CLIP's weights."""
+    """Checkpoint; None when the file holds CLIP's weights."""
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 of the weights."""
+        """Return the SHA-256 of the weights."""
         file = whole_folder(self.path) / WEIGHTS if self.checkpoint else self.path
         return sha256_of(file)
 
 
 def find_start(name: str) -> Start:
-    """A registered name of a model or of CLIP's weights, a checkpoint folder, the folder of a run, or a file.
+    """Return the weights named: a registered model or CLIP weights, a checkpoint or run folder, or a file.
 
     Raises:
         InputError: there is no such thing, or it is damaged.
@@ -184,7 +184,7 @@ def find_start(name: str) -> Start:
 
 
 def build_model(config: TrainConfig, start: Start | None) -> Cris:
-    """The model as it is before its first step; fresh weights follow from the seed.
+    """Return the model as it is before its first step; fresh weights follow from the seed.
 
     Raises:
         InputError: the weights to begin with have other sizes.
@@ -207,7 +207,7 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
 
 
 def choose_tokenizer(config: TrainConfig, own: Tokenizer | None) -> Tokenizer:
-    """Return the model's own; without one CLIP's, whole or reduced, by the size of the vocabulary.
+    """Return the model's own tokenizer; without one CLIP's, whole or reduced, by the size of the vocabulary.
 
     Raises:
         InputError: it has not as many tokens as the model's vocabulary.

@@ -1,4 +1,4 @@
-"""What BatchNorm does in training, on one process and on many.
+"""BatchNorm in training, on one process and on many.
 
 On several GPUs the statistics are those of the whole batch (SyncBatchNorm). On several CPU processes, where
 torch has none, each normalises with the statistics of its own part, and the running statistics are the mean
@@ -17,17 +17,17 @@ from cris.training.processes import summed
 
 
 class LoneBatchNorm1d(nn.BatchNorm1d):
-    """BatchNorm that takes a batch of one for what it is: no statistics."""
+    """BatchNorm that normalises a batch of one with its running statistics."""
 
     def forward(self, x: Float[Tensor, "batch channels"]) -> Float[Tensor, "batch channels"]:
-        """Normalises with the batch's statistics, or the running ones when there are none."""
+        """Normalise with the batch's statistics, or with the running ones for a batch of one."""
         if self.training and len(x) == 1:
             return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
         return super().forward(x)
 
 
 def prepare_norms(model: Cris, fabric: Fabric, *, is_frozen: bool, is_encoder_frozen: bool = False) -> None:
-    """Makes the model's norms behave as above, or keep their statistics: all, or the image encoder's."""
+    """Prepare the model's norms as described above, or freeze statistics: all, or the image encoder's."""
     if is_frozen or is_encoder_frozen:
         for module in norms(model if is_frozen else model.image_encoder):
             module.eval()
@@ -42,18 +42,18 @@ def prepare_norms(model: Cris, fabric: Fabric, *, is_frozen: bool, is_encoder_fr
 
 
 def is_synchronised(fabric: Fabric) -> bool:
-    """Whether the processes share the statistics of each batch."""
+    """Return whether the processes share the statistics of each batch."""
     return fabric.world_size > 1 and fabric.device.type == "cuda"
 
 
 def norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    """All that keep running statistics."""
+    """Return all modules that keep running statistics."""
     return [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
 
 @torch.no_grad()
 def average_statistics(model: nn.Module, fabric: Fabric) -> None:
-    """Sets running statistics to their mean over the processes, so that all have the same."""
+    """Set running statistics to their mean over the processes, so that all have the same."""
     statistics = [buffer for name, buffer in model.named_buffers() if "running_" in name]
     mean = summed(fabric, torch.cat([each.flatten() for each in statistics])) / fabric.world_size
     sizes = [each.numel() for each in statistics]

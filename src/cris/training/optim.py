@@ -1,4 +1,4 @@
-"""Which weights learn how fast, at every step of a run."""
+"""Optimiser, parameter groups and learning rates."""
 
 import math
 from typing import Any, Literal
@@ -15,14 +15,14 @@ POSITIONS = ("text_encoder.positions", "image_encoder.attention_pool.positions")
 
 
 def part_of(name: str, config: OptimizerConfig) -> Part:
-    """Which part a weight learns with, by its name."""
+    """Return the part that a weight learns with, by its name."""
     if name in POSITIONS:
         return config.positions
     return "backbone" if name.startswith(("image_encoder.", "text_encoder.")) else "head"
 
 
 def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
-    """Have the parts of the encoders that the configuration names keep their weights."""
+    """Freeze the parts of the encoders that the configuration names."""
     if config.freeze_text:
         model.text_encoder.requires_grad_(requires_grad=False)
     for block in list(model.image_encoder.blocks)[: config.frozen_image_blocks]:
@@ -44,7 +44,7 @@ def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any
 
 
 def build_optimizer(model: Cris, config: TrainConfig) -> torch.optim.Optimizer:
-    """Adam, or AdamW with decoupled decay."""
+    """Return Adam, or AdamW with decoupled decay."""
     kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer.name]
     optimizer: torch.optim.Optimizer = kind(
         parameter_groups(model, config.optimizer),
@@ -57,7 +57,7 @@ def build_optimizer(model: Cris, config: TrainConfig) -> torch.optim.Optimizer:
 
 
 def learning_rate(config: TrainConfig, step: int, part: Part) -> float:
-    """The learning rate of a part at a step, counted from 0."""
+    """Return the learning rate of a part at a step, counted from 0."""
     optimizer, schedule = config.optimizer, config.schedule
     share = schedule.begin_share + (1 - schedule.begin_share) * step / config.length
     rate = optimizer.learning_rate * _decayed(config, share)

@@ -1,4 +1,4 @@
-"""One process or many: who they are, and the few numbers that they tell each other."""
+"""Launch of Fabric processes; all-reduce helpers."""
 
 import os
 from typing import Any
@@ -17,14 +17,14 @@ from cris.training.config import TrainConfig
 
 
 class _DoublePrecision(DoublePrecision):
-    """In float64, the answers too."""
+    """Double precision, outputs included."""
 
     def convert_output(self, data: Any) -> Any:
         return data
 
 
 def precision_of(name: str, device: str) -> Precision:
-    """What computes in these numbers on "cuda" or "cpu"; float16 brings a scaler of the loss."""
+    """Return the precision plugin for "cuda" or "cpu"; float16 brings a scaler of the loss."""
     if name == "fp64":
         return _DoublePrecision()
     if name == "fp32":
@@ -33,7 +33,7 @@ def precision_of(name: str, device: str) -> Precision:
 
 
 def launch(config: TrainConfig) -> Fabric:
-    """The fabric of this run, in each of its processes, which it starts unless torchrun or SLURM have.
+    """Return the Fabric of this run, in each of its processes, which it starts unless torchrun or SLURM have.
 
     Raises:
         InputError: a batch does not divide evenly over the processes, or the device is not there.
@@ -72,7 +72,7 @@ def world_of(config: TrainConfig) -> tuple[int, int]:
 
 
 def _started_outside() -> tuple[int, int] | None:
-    """Processes on this machine and number of machines, when torchrun or SLURM started this one."""
+    """Return processes on this machine and number of machines if torchrun or SLURM started this one."""
     told = os.environ
     if "TORCHELASTIC_RUN_ID" in told:
         here = int(told["LOCAL_WORLD_SIZE"])
@@ -84,7 +84,7 @@ def _started_outside() -> tuple[int, int] | None:
 
 
 def summed(fabric: Fabric, values: Tensor) -> Tensor:
-    """The sum over all processes."""
+    """Return the sum over all processes."""
     if fabric.world_size == 1:
         return values
     total = fabric.all_reduce(values.to(fabric.device), reduce_op="sum")
@@ -93,7 +93,7 @@ def summed(fabric: Fabric, values: Tensor) -> Tensor:
 
 
 def greatest(fabric: Fabric, value: int) -> int:
-    """The greatest that any process has."""
+    """Return the largest value of any process."""
     if fabric.world_size == 1:
         return value
     most = fabric.all_reduce(torch.tensor(float(value), device=fabric.device), reduce_op="max")
@@ -102,7 +102,7 @@ def greatest(fabric: Fabric, value: int) -> int:
 
 
 def gathered(fabric: Fabric, part: Any) -> list[Any]:
-    """What each process has, in their order."""
+    """Return the values of all processes, in their order."""
     if fabric.world_size == 1:
         return [part]
     parts: list[Any] = [None] * fabric.world_size
@@ -111,7 +111,7 @@ def gathered(fabric: Fabric, part: Any) -> list[Any]:
 
 
 def seed_step(config: TrainConfig, step: int, process: int) -> torch.Generator:
-    """Seeds all that is drawn in a step by its number, so that a resumed run draws the same.
+    """Seed everything that is drawn in a step by its number, so that a resumed run draws the same.
 
     torch's generators serve dropout; the one returned, on the CPU, serves what the loop draws itself.
     """

@@ -1,4 +1,4 @@
-"""What someone sees while a run goes on: a bar in a terminal, plain lines anywhere else."""
+"""Progress of a run on stdout: a bar in a terminal, plain lines anywhere else."""
 
 import sys
 import time
@@ -17,10 +17,10 @@ _PIPE_WIDTH = 200  # columns where there is no terminal
 
 
 class RunProgress:
-    """Tells how far a run is, how fast, what its loss is and how long it still takes; on stdout."""
+    """Progress display on stdout: step, speed, loss and time left."""
 
     def __init__(self, total: int, step: int = 0) -> None:
-        """Of `total` steps, `step` were done before; the time left follows from the others."""
+        """Start at `step` of `total` steps; the time left follows from steps done from here on."""
         self.total = total
         self.first = step
         self.started = time.monotonic()
@@ -34,7 +34,7 @@ class RunProgress:
         self.task = self.bar.add_task("", total=total, completed=step, left="–", figures="")
 
     def __enter__(self) -> "RunProgress":
-        """Shows the bar."""
+        """Show the bar."""
         self.bar.start()
         self.started = time.monotonic()
         return self
@@ -42,30 +42,30 @@ class RunProgress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Leaves the bar as it is."""
+        """Leave the bar as it is."""
         self.bar.stop()
 
     def step(self, step: int) -> None:
-        """So many steps are done; costs next to nothing."""
+        """Count this many steps as done; costs next to nothing."""
         self.bar.update(self.task, completed=step)
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Shows figures of the training at this step: the bar's, or a line."""
+        """Show training figures at this step: in the bar, or as a line."""
         left, figures = self.time_left(step), describe(values)
         if self.bar.disable:
             self.say(f"step {step}/{self.total}  {figures}  {left} left")
         self.bar.update(self.task, completed=step, left=left, figures=figures)
 
     def validation(self, step: int, figures: Mapping[str, float | None]) -> None:
-        """Adds a line of figures on the validation split, above the bar."""
+        """Add a line of figures on the validation split, above the bar."""
         self.say(f"step {step}/{self.total}  validation  {describe(figures)}")
 
     def say(self, line: str) -> None:
-        """Adds a line."""
+        """Add a line."""
         self.console.print(Text(line), soft_wrap=True)
 
     def time_left(self, step: int) -> str:
-        """As hours, minutes and seconds, at the pace of this process; a dash before there is one."""
+        """Return hours, minutes and seconds at the pace of this process; a dash before there is a pace."""
         done = step - self.first
         if done < 1:
             return "–"
@@ -74,12 +74,12 @@ class RunProgress:
 
 
 def describe(values: Mapping[str, float | None]) -> str:
-    """Figures in a line, four digits each; one whose value is not known is left out."""
+    """Return figures in one line, four digits each; unknown values are left out."""
     return "  ".join(
         f"{name.replace('_', ' ')} {value:.4g}" for name, value in values.items() if value is not None
     )
 
 
 def peak_memory(device: torch.device) -> float:
-    """Most memory that this process has held, in GB: on its GPU, or of its own where it trains on the CPU."""
+    """Return the peak memory of this process in GB: on its GPU, or its own where it trains on the CPU."""
     return (torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_bytes()) / 1e9

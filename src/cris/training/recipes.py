@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 
 WORDS = {"refcoco": 17, "refcoco+": 17, "refcocog-umd": 22, "refcocog-google": 22, "refcoco-union": 22}
-"""Data set → tokens of a sentence, start and end included."""
+"""Data set → tokens per sentence, start and end included."""
 EPOCHS = 50
 SENTENCES = 4
-"""Of each picture, in the modern recipes."""
+"""Sentences per image in the modern recipes."""
 
 
 def released(data: str, backbone: str) -> TrainConfig:
-    """What the released code does, to the letter: `docs/training.md` has the table."""
+    """Return the configuration of the released code, to the letter; table in `docs/training.md`."""
     return TrainConfig(
         recipe=f"{data}-{backbone}-released",
         start=backbone.upper(),
@@ -68,12 +68,12 @@ def released(data: str, backbone: str) -> TrainConfig:
 
 
 def fixed(data: str, backbone: str) -> TrainConfig:
-    """The same budget with the defects mended; each is one option that can be set back."""
+    """Return the same budget with the defects mended; each fix is one option that can be set back."""
     return mended(released(data, backbone), f"{data}-{backbone}-fixed")
 
 
 def mended(config: TrainConfig, recipe: str) -> TrainConfig:
-    """A released recipe without its defects."""
+    """Return a released recipe without its defects."""
     return replace(
         config,
         recipe=recipe,
@@ -84,9 +84,10 @@ def mended(config: TrainConfig, recipe: str) -> TrainConfig:
 
 
 def modern(data: str, backbone: str) -> TrainConfig:
-    """What has published gains: Dice, masking, averaged weights, flips, shared encodings, a cosine, bfloat16.
+    """Return a recipe with the gains published since.
 
-    As many sentences as the others see: a picture has several objects, and gives several sentences at once.
+    Dice, masking, averaged weights, flips, shared encodings, a cosine, bfloat16. It takes as many sentences
+    as the others: an image has several objects, and gives several sentences at once.
     """
     start = fixed(data, backbone)
     return replace(
@@ -126,12 +127,12 @@ FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
 
 
 def scenes_tokenizer() -> Tokenizer:
-    """CLIP's tokenizer reduced to what scenes are told of with."""
+    """Return CLIP's tokenizer reduced to the vocabulary of scenes."""
     return Tokenizer().reduced(sorted(vocabulary()))
 
 
 def cris_scenes() -> TrainConfig:
-    """The embedded model: a small CRIS trained from scratch on rendered scenes."""
+    """Return the recipe of the embedded model: a small CRIS trained from scratch on rendered scenes."""
     return TrainConfig(
         recipe="cris-scenes",
         steps=5600,
@@ -165,7 +166,7 @@ FROZEN_BLOCKS = 17
 
 
 def cris_photos() -> TrainConfig:
-    """The default model: encoders that know photographs and English, the rest trained on photographs."""
+    """Return the default model's recipe: pretrained encoders, and the rest trained on photographs."""
     return TrainConfig(
         recipe="cris-photos",
         start="cris-photos",
@@ -207,13 +208,13 @@ def cris_photos() -> TrainConfig:
 
 
 TINY_SENTENCES = 48_000
-"""That each of the small recipes learns from, whatever their family."""
+"""Sentences that each of the small recipes learns from, whatever its family."""
 FROM_SCRATCH = 10.0
-"""Times the full recipes' learning rates, which are for CLIP's weights; these begin with fresh ones."""
+"""Factor on the full recipes' learning rates, which are for CLIP's weights; these begin with fresh ones."""
 
 
 def scenes_tiny(family: Family) -> TrainConfig:
-    """A very small model, to compare the families on scenes: as many sentences, rates scaled alike.
+    """Return a very small model, to compare the families on scenes: as many sentences, rates scaled alike.
 
     Batches are of 16 sentences, as 64 would leave a short run too few steps. The modern one takes the same
     rate for encoders and head, as there is nothing of CLIP's to keep.
@@ -251,12 +252,12 @@ def scenes_tiny(family: Family) -> TrainConfig:
 
 
 def learns_scenes(recipe: str) -> bool:
-    """Return whether a recipe is of rendered scenes, so that no data need be named."""
+    """Return whether a recipe trains on rendered scenes, so that no data need be named."""
     return recipe == "cris-scenes" or recipe.startswith("scenes-tiny-")
 
 
 def finetune(start: "StoredConfig") -> TrainConfig:
-    """Goes on with a trained model on data of your own; its sizes, tokens and input stay."""
+    """Return the recipe that trains a model further on new data; its sizes, tokens and input stay."""
     config = TrainConfig(
         recipe="finetune",
         steps=1000,
@@ -286,7 +287,7 @@ def finetune(start: "StoredConfig") -> TrainConfig:
 
 
 def ablation_rows(config: TrainConfig) -> dict[str, TrainConfig]:
-    """The paper's seven rows as variations of a recipe: without and with its projector and its decoder."""
+    """Return the paper's seven rows as variations of a recipe: without and with its projector and decoder."""
     rows: dict[str, tuple[Literal["contrastive", "classifier"], int]] = {
         "neither": ("classifier", 0),
         "contrastive": ("contrastive", 0),
@@ -318,5 +319,5 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     "cris-scenes": cris_scenes,
     **{f"scenes-tiny-{family}": partial(scenes_tiny, family) for family in FAMILIES},
 }
-"""All that need no model to begin with but CLIP, by name; `finetune` needs one."""
+"""All recipes that need no initial model but CLIP, by name; `finetune` needs one."""
 FINETUNE = "finetune"

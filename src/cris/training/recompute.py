@@ -12,7 +12,7 @@ from cris.training.norms import norms
 
 
 def recompute_features(model: Cris) -> None:
-    """Has the model's blocks keep their inputs only; gradients and running statistics stay the same."""
+    """Make the model's blocks keep only their inputs; gradients and running statistics stay the same."""
     for part in _blocks(model):
         part.forward = partial(
             checkpoint, part.forward, use_reentrant=False, context_fn=partial(_passes, part)
@@ -28,13 +28,13 @@ def _blocks(model: Cris) -> Iterator[nn.Module]:
 
 
 def _passes(part: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """What surrounds the first pass and the second."""
+    """Return the contexts around the first pass and the second."""
     return nullcontext(), _statistics_kept(part)
 
 
 @contextmanager
 def _statistics_kept(part: nn.Module) -> Iterator[None]:
-    """The second pass sees the same batch again, which must not count twice in the running statistics."""
+    """Keep the running statistics in the second pass, so that the same batch does not count twice."""
     inside = norms(part)
     before = [(norm.momentum, int(norm.num_batches_tracked or 0)) for norm in inside]
     for norm in inside:

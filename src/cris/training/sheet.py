@@ -1,4 +1,4 @@
-"""One picture of example masks: what a model finds, or several do, beside what is meant."""
+"""Figure of example masks: the answers of one model or several beside the true mask."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cris.evaluation.metrics import intersection_and_union, iou
 from cris.prediction import lit_up
 
 COLUMNS = 2
-"""Examples of a single model beside each other; those of several stand alone."""
+"""Number of columns for a single model's examples; those of several models stand alone."""
 _SIDE, _GAP, _TEXT = 208, 8, 15  # pixels: a panel's side, what is between, the height of letters
 _CAPTION = 2 * (_TEXT + 5)  # pixels; two lines
 _GROUND, _INK, _SOFT = "#ffffff", "#1d1b26", "#6a6678"
@@ -24,13 +24,13 @@ class Shown:
     image: UInt8[np.ndarray, "height width 3"]
     sentence: str
     truth: Bool[np.ndarray, "height width"]
-    """What is meant."""
+    """True mask."""
     found: Mapping[str, Bool[np.ndarray, "height width"]]
-    """What to call it → what is found."""
+    """Title → predicted mask."""
 
 
 def draw_sheet(examples: Sequence[Shown]) -> Image.Image:
-    """A block for each example: the picture, what is meant, what is found; the sentence and IoUs below.
+    """Draw a block for each example: image, true mask, predicted masks; the sentence and IoUs below.
 
     All examples have as many masks found.
     """
@@ -70,7 +70,7 @@ def _draw(sheet: Image.Image, example: Shown, left: int, top: int) -> None:
 
 
 def _shortened(text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, or as much of it as fits into so many pixels."""
+    """Return the text, or as much of it as fits into this many pixels."""
     if font.getlength(text) <= width:
         return text
     while font.getlength(f"{text}…") > width:

@@ -1,22 +1,22 @@
-"""Being told to stop: finish the step, save, leave."""
+"""Graceful stop on a signal: finish the step, save, exit."""
 
 import signal
 from types import FrameType
 
 
 class StopSignal:
-    """Remembers SIGTERM or SIGINT until the loop has come to a place where it can stop."""
+    """Handler that remembers SIGTERM or SIGINT until the loop reaches a place where it can stop."""
 
     def __init__(self) -> None:
         self.number = 0
 
     def __enter__(self) -> "StopSignal":
-        """Takes the signals over."""
+        """Install the handlers."""
         self.before = {name: signal.signal(name, self._remember) for name in (signal.SIGTERM, signal.SIGINT)}
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Hands them back."""
+        """Restore the earlier handlers."""
         for name, handler in self.before.items():
             signal.signal(name, handler)
 

@@ -1,4 +1,4 @@
-"""The folder of a run: what is saved, where, and how it goes on after anything that stopped it."""
+"""Folder of a run: saved state, its layout, and resuming after any interruption."""
 
 import errno
 import json
@@ -26,22 +26,22 @@ _STEP = re.compile(r"step-(\d+)")
 
 
 def last_checkpoint(out: Path) -> Path:
-    """Where the run in `out` saves."""
+    """Return the folder in which the run in `out` saves."""
     return out / RUN_CHECKPOINTS / "last"
 
 
 def holds_run(out: Path) -> bool:
-    """Whether a run in `out` has saved, even if its last save was cut short."""
+    """Return whether a run in `out` has saved, even if its last save was cut short."""
     return whole_folder(last_checkpoint(out)).exists()
 
 
 def best_checkpoint(out: Path) -> Path:
-    """Where the run in `out` keeps the model that validated best."""
+    """Return the folder in which the run in `out` keeps the model that validated best."""
     return out / RUN_CHECKPOINTS / "best"
 
 
 class RunFolder:
-    """`config.json` and `checkpoints/` of a run; only one process writes."""
+    """Folder with `config.json` and `checkpoints/` of a run; only one process writes."""
 
     def __init__(self, out: Path, config: TrainConfig, tokenizer: Tokenizer, device: str) -> None:
         self.out = out
@@ -50,7 +50,7 @@ class RunFolder:
         self.environment = environment(device)
 
     def read_state(self) -> dict[str, Any] | None:
-        """What the run saved last; None when it is a new one.
+        """Return the last saved state of the run; None when it is a new one.
 
         Raises:
             InputError: the folder holds another run, or what it holds is damaged.
@@ -70,7 +70,7 @@ class RunFolder:
         return state  # type: ignore[no-any-return]
 
     def write_config(self) -> None:
-        """Puts the whole configuration, and what it runs on, where people look for it."""
+        """Write the whole configuration and the environment to the top of the folder."""
         self.out.mkdir(parents=True, exist_ok=True)
         content = to_json(self.config) | {"environment": self.environment}
         with atomic_file(self.out / "config.json") as partial:
@@ -86,7 +86,7 @@ class RunFolder:
         is_best: bool,
         best: float | None,
     ) -> None:
-        """Replaces `last` at one stroke; links it as `step-N`, and as `best` where it is.
+        """Replace `last` atomically; link it as `step-N`, and as `best` where it is.
 
         Raises:
             OSError: the disk is full, say; what was saved before is still whole.
@@ -121,7 +121,7 @@ class RunFolder:
             ) from error
 
     def _forget(self) -> None:
-        """Removes all but the newest checkpoints of past steps."""
+        """Remove all but the newest checkpoints of past steps."""
         steps = {
             int(match[1]): folder
             for folder in last_checkpoint(self.out).parent.iterdir()
@@ -132,7 +132,7 @@ class RunFolder:
 
 
 def _link(source: Path, target: Path, names: tuple[str, ...]) -> None:
-    """Another name for a checkpoint that takes no space where the file system can; whole or not there.
+    """Link a checkpoint under another name, without taking space where the file system can; atomically.
 
     Files of a checkpoint are never changed, only replaced, so both stay what they are.
     """

@@ -1,4 +1,4 @@
-"""One optimiser step: batches in, gradients, weights moved."""
+"""Single optimiser step: batches in, gradients, weights moved."""
 
 import math
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from cris.training.recompute import recompute_features
 
 
 class Learner:
-    """A model and everything that changes with it from step to step."""
+    """Model and everything that changes with it from step to step."""
 
     def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric) -> None:
-        """Prepares the model, which is then the one that learns, and its optimiser.
+        """Prepare the model, which is then the one that learns, and its optimiser.
 
         Raises:
             InputError: the configuration asks for two things that exclude each other.
@@ -52,7 +52,7 @@ class Learner:
         self.skipped = 0
 
     def take(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One step on the parts of a batch that this process has; returns its figures.
+        """Take one step on the parts of a batch that this process has; return its figures.
 
         Raises:
             InputError: the loss is no finite number, oftener than may be passed over.
@@ -82,7 +82,7 @@ class Learner:
         return {**terms, "gradient_norm": norm.item(), **rates}
 
     def set_learning_rates(self) -> dict[str, float]:
-        """As the schedule has them at this step; returned by part."""
+        """Set the learning rates of the schedule at this step; return them by part."""
         rates = {}
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, self.step, group["part"])
@@ -90,7 +90,7 @@ class Learner:
         return rates
 
     def gradients(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """Fills the gradients; returns the loss and its terms, over all processes.
+        """Fill the gradients; return the loss and its terms, over all processes.
 
         Each part counts by its sentences, so that parts and processes of unequal size amount to one batch.
         """
@@ -111,7 +111,7 @@ class Learner:
         return {"loss": told.sum().item(), **dict(zip(totals, told.tolist(), strict=True))}
 
     def _terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
-        """The loss in its named terms."""
+        """Return the loss in its named terms."""
         device = self.fabric.device
         masked = None
         if self.config.objectives.consistency_weight:
@@ -126,20 +126,20 @@ class Learner:
         return terms
 
     def _answer(self, batch: Batch) -> Tensor:
-        """The logits."""
+        """Return the logits."""
         images = batch.inputs().contiguous(memory_format=self.layout)
         logits: Tensor = self.runner(images, batch.tokens, batch.image_index)
         return logits
 
     def _cut(self, batch: Batch) -> Batch:
-        """Without the columns that are padding in every sentence; compiled, one size is faster than many."""
+        """Drop columns that are padding in every sentence, unless compiled: then one size is faster."""
         if self.config.compile:
             return batch
         longest = int(batch.tokens.argmax(dim=1).max()) + 1
         return replace(batch, tokens=batch.tokens[:, :longest])
 
     def _pass_over(self, batches: Sequence[Batch], before: list[Tensor]) -> None:
-        """Leaves the step out, statistics too, or ends the run."""
+        """Skip the step, statistics too, or end the run."""
         if self.skipped == self.config.skip_losses:
             samples = [batch.samples.tolist() for batch in batches]
             raise InputError(
@@ -154,7 +154,7 @@ class Learner:
         self.step += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """All that decides the steps to come; what is drawn follows from the seed and the step."""
+        """Return everything that decides later steps; random draws follow from the seed and the step."""
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -165,7 +165,7 @@ class Learner:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from there."""
+        """Restore a state that `state_dict` returned."""
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])

@@ -1,4 +1,4 @@
-"""What a run came to, as summary.md and summary.html: figures, curves, the newest sheet of masks."""
+"""Summary of a run as summary.md and summary.html: figures, curves, the newest sheet of masks."""
 
 import base64
 import json
@@ -28,25 +28,25 @@ Line = Mapping[str, float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Everything that both files tell."""
+    """Contents of both files."""
 
     title: str
     facts: Sequence[tuple[str, str]]
-    """What is worth knowing first: name and value."""
+    """Most important facts: name and value."""
     curves: Mapping[str, tuple[str, str]]
     """File name → title and SVG."""
     columns: Sequence[str]
-    """Of the validation table, after the step."""
+    """Columns of the validation table, after the step."""
     rows: Sequence[tuple[int, bool, Sequence[str]]]
-    """Step, whether it is the best, and a cell for each column."""
+    """Rows of the validation table: step, true if it is the best, and a cell for each column."""
     sheet: Path | None
-    """The newest one."""
+    """Newest sheet of masks."""
     config: Sequence[tuple[str, str]]
     """Dotted name and value of every option."""
 
 
 def write_summary(out: Path) -> None:
-    """Writes summary.md, summary.html and curves/ from `metrics.jsonl`, `config.json` and the sheets.
+    """Write summary.md, summary.html and curves/ from `metrics.jsonl`, `config.json` and the sheets.
 
     Raises:
         InputError: the folder is not a run's, or nothing is measured yet.
@@ -67,7 +67,7 @@ def write_summary(out: Path) -> None:
 
 
 def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -> Summary:
-    """From a run's configuration and the lines of its metrics."""
+    """Return the summary of a run's configuration and the lines of its metrics."""
     options = list(flat({name: value for name, value in config.items() if name != "environment"}))
     validations = [line for line in lines if line.get("validation_mean_iou") is not None]
     best = max(validations, key=lambda line: line["validation_mean_iou"] or 0, default=None)
@@ -98,7 +98,7 @@ def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name and value of every option, in their order."""
+    """Return dotted name and value of every option, in their order."""
     for name, value in config.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}.")
@@ -141,7 +141,7 @@ def _points(lines: Sequence[Line], name: str) -> Points:
 
 
 def _spoken(name: str) -> str:
-    """ "validation_mean_iou" → "mean IoU", "learning_rate_head" → "head"."""
+    """Turn "validation_mean_iou" into "mean IoU", "learning_rate_head" into "head"."""
     name = name.removeprefix(_VALIDATION).removeprefix("learning_rate_")
     titles = {metric.name: metric.title for metric in METRICS}
     return titles.get(name, name.replace("_", " "))

@@ -1,4 +1,4 @@
-"""Where a run's figures go: always `metrics.jsonl`, and the boards that were asked for."""
+"""Records of a run's figures: always `metrics.jsonl`, and the loggers that were asked for."""
 
 import contextlib
 import hashlib
@@ -15,28 +15,28 @@ from cris.errors import InputError
 from cris.files import atomic_file
 
 TrackerName = Literal["tensorboard", "trackio", "wandb"]
-"""A board beside the run's own files; each needs the extra `track`."""
+"""Experiment logger beside the run's own files; each needs the extra `track`."""
 METRICS_FILE, SHEETS = "metrics.jsonl", "sheets"
-"""In the run's folder."""
+"""File of metrics and folder of sheets, in the run's folder."""
 PROJECT = "cris"
-"""What runs are listed under on a board."""
+"""Project name under which loggers list runs."""
 
 
 class Board(Protocol):
-    """Something that shows figures and pictures of a run while it goes on."""
+    """Experiment logger that shows figures and images of a run while it goes on."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds figures."""
+        """Add figures."""
 
     def show(self, step: int, sheet: Image.Image) -> None:
-        """Adds a picture."""
+        """Add an image."""
 
     def close(self) -> None:
-        """Hands over what is still waiting."""
+        """Flush whatever is still pending."""
 
 
 class Tracker:
-    """Keeps a run's figures in its folder, one JSON object a line, and tells the boards.
+    """Writer of a run's figures to its folder, one JSON object a line, and to the loggers.
 
     Only one process of a run makes one.
     """
@@ -49,17 +49,17 @@ class Tracker:
         *,
         step: int = 0,
     ) -> None:
-        """Begins, or goes on from `step`: lines from beyond it are of work that was lost, and go.
+        """Begin, or resume from `step`: lines beyond it are of work that was lost, and are removed.
 
         Args:
             out: the run's folder.
-            config: the whole configuration, for the boards; plain values, lists and dictionaries.
-            trackers: which boards to tell.
+            config: the whole configuration, for the loggers; plain values, lists and dictionaries.
+            trackers: names of the loggers to use.
             step: optimiser steps that the run goes on from; 0 for a new one.
 
         Raises:
-            InputError: a name that is no board, or a board that needs an account.
-            ModuleNotFoundError: the board's package is not installed.
+            InputError: a name that is no logger, or a logger that needs an account.
+            ModuleNotFoundError: the logger's package is not installed.
         """
         unknown = [name for name in trackers if name not in get_args(TrackerName)]
         if unknown:
@@ -72,13 +72,13 @@ class Tracker:
         self._lines = (out / METRICS_FILE).open("a", encoding="utf-8")
 
     def metrics(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds a line of figures of the training at this step."""
+        """Add a line of training figures at this step."""
         self._write(step, values)
 
     def validation(
         self, step: int, figures: Mapping[str, float | None], sheet: Image.Image | None = None
     ) -> None:
-        """Adds a line of figures on the validation split, each named `validation_…`, and the sheet of masks.
+        """Add a line of figures on the validation split, each named `validation_…`, and the sheet of masks.
 
         The sheet becomes `sheets/step-N.jpg` in the run's folder.
         """
@@ -92,7 +92,7 @@ class Tracker:
                 board.show(step, sheet)
 
     def close(self) -> None:
-        """Closes the file and the boards."""
+        """Close the file and the loggers."""
         self._lines.close()
         for board in self.boards:
             board.close()
@@ -107,12 +107,12 @@ class Tracker:
 
 
 def sheet_file(out: Path, step: int) -> Path:
-    """Where the sheet of a validation is; names sort by step."""
+    """Return the path of a validation's sheet; names sort by step."""
     return out / SHEETS / f"step-{step:08d}.jpg"
 
 
 def read_metrics(file: Path) -> list[dict[str, float | None]]:
-    """The lines of a `metrics.jsonl`; one that was cut off while it was written is left out."""
+    """Return the lines of a `metrics.jsonl`; one that was cut off while it was written is left out."""
     lines = []
     for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
         with contextlib.suppress(json.JSONDecodeError):
@@ -122,7 +122,7 @@ def read_metrics(file: Path) -> list[dict[str, float | None]]:
 
 
 def _cut(file: Path, step: int) -> None:
-    """Leaves the lines up to a step; the file is whole at every moment."""
+    """Drop the lines beyond a step, atomically."""
     if not file.exists():
         return
     kept = [line for line in read_metrics(file) if (line["step"] or 0) <= step]
@@ -131,13 +131,13 @@ def _cut(file: Path, step: int) -> None:
 
 
 def _identity(out: Path) -> str:
-    """The same for a run that goes on, another for a run of the same name elsewhere."""
+    """Return an id that a resumed run keeps, and that differs for a run of the same name elsewhere."""
     place = out.resolve()
     return f"{place.name}-{hashlib.sha256(str(place).encode()).hexdigest()[:8]}"
 
 
 class _TensorBoard:
-    """Files in `tensorboard/` of the run's folder; `tensorboard --logdir DIR` shows them."""
+    """Logger that writes `tensorboard/` in the run's folder; `tensorboard --logdir DIR` shows it."""
 
     def __init__(self, out: Path, config: dict[str, Any], step: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -160,7 +160,7 @@ class _TensorBoard:
 
 
 class _Trackio:
-    """The board that runs on one's own machine; `trackio show --project cris` shows it."""
+    """Logger to the board on one's own machine; `trackio show --project cris` shows it."""
 
     def __init__(self, out: Path, config: dict[str, Any], step: int) -> None:
         import trackio
@@ -181,7 +181,7 @@ class _Trackio:
 
 
 class _Wandb:
-    """Weights & Biases: an account, or WANDB_MODE=offline and `wandb sync` later."""
+    """Logger to Weights & Biases: an account, or WANDB_MODE=offline and `wandb sync` later."""
 
     def __init__(self, out: Path, config: dict[str, Any], step: int) -> None:
         import wandb

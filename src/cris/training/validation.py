@@ -1,4 +1,4 @@
-"""How good the model is on samples it does not learn from; each counts once on any number of processes."""
+"""Validation on samples that are not trained on; each counts once on any number of processes."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,30 +23,30 @@ from cris.training.processes import gathered
 from cris.training.sheet import Shown
 
 SHOWN = 8
-"""Samples drawn on the sheet of example masks: of different pictures, as long as there are."""
+"""Number of samples drawn on the sheet of example masks: of different images as far as possible."""
 Mask = Bool[np.ndarray, "height width"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
-    """Figures of one look at the model, those of `cris eval` at the threshold."""
+    """Figures of one validation, those of `cris eval` at the threshold."""
 
     summary: Summary
     threshold: float
-    """With the best mean IoU of those that could be chosen."""
+    """Threshold with the best mean IoU among the candidates."""
     shown: list[Shown]
-    """To be drawn, at the threshold: the first of each picture, then others."""
+    """Examples to draw, at the threshold: the first of each image, then others."""
     damaged: tuple[DamagedImageError, ...] = ()
     """Errors of this process's images that cannot be decoded, and are left out of the figures."""
 
     @property
     def mean_iou(self) -> float:
-        """What the best checkpoint of a run is chosen by."""
+        """Return the mean IoU, which chooses the best checkpoint of a run."""
         return self.summary.known("mean_iou")
 
 
 def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.ndarray, "places"]:
-    """Which samples are looked at."""
+    """Return the places of the samples to measure."""
     places = np.arange(len(samples))
     if config.sentences == "first":
         places = np.flatnonzero(np.diff(samples.index.entry, prepend=-1))
@@ -56,10 +56,10 @@ def validation_places(samples: Referring, config: ValidationConfig) -> Int64[np.
 def validate(
     fabric: Fabric, segmenter: Segmenter, samples: Referring, config: ValidationConfig
 ) -> Validation:
-    """Measures on this process's pictures, and brings all processes' figures together.
+    """Measure this process's images, and combine the figures of all processes.
 
     Raises:
-        InputError: none of the pictures can be decoded.
+        InputError: none of the images can be decoded.
     """
     inference = segmenter.inference
     thresholds = CANDIDATES if config.choose_threshold else (inference.threshold,)
@@ -117,9 +117,9 @@ def _shown(prediction: Prediction, mask: Mask, threshold: float) -> Shown:
 def _answers(
     segmenter: Segmenter, samples: Referring, pictures: Iterator[list[int]], damaged: list[DamagedImageError]
 ) -> Iterator[tuple[Prediction, Mask, bool]]:
-    """What the model finds, what it should have, and whether it is the first of its picture.
+    """Yield the prediction, the true mask, and whether it is the first of its image.
 
-    Errors of pictures that cannot be decoded are appended to `damaged`.
+    Errors of images that cannot be decoded are appended to `damaged`.
     """
     while chunk := list(islice(pictures, segmenter.batch_size)):
         views = list(_views(samples, chunk, damaged))
@@ -142,7 +142,7 @@ def _views(
 def _figures(
     prediction: Prediction, mask: Mask, thresholds: Sequence[float], inference: InferenceConfig
 ) -> Float64[np.ndarray, "figures"]:
-    """Intersections, unions and scores at each threshold, the true area, and the ceiling."""
+    """Return intersections, unions and scores at each threshold, the true area, and the ceiling."""
     at = measure_at(prediction, mask, thresholds)
     best = ceiling(mask, inference.input_size, inference.protocol)
     true_area = np.count_nonzero(mask)

@@ -1,4 +1,4 @@
-"""Tells of a run while it goes on: to the person, to metrics.jsonl, to the boards that were asked for."""
+"""Progress bar, metrics file and experiment loggers."""
 
 import dataclasses
 import time
@@ -16,10 +16,10 @@ from cris.training.validation import Validation
 
 
 class Watch:
-    """In the first process of a run; the others keep still."""
+    """Reporter in the first process of a run; silent in the others."""
 
     def __init__(self, fabric: Fabric, config: TrainConfig, out: Path, step: int) -> None:
-        """Begins, or goes on from a step."""
+        """Begin, or resume from a step."""
         self.config, self.out = config, out
         self.device, self.processes = fabric.device, fabric.world_size
         self.is_first = fabric.is_global_zero
@@ -29,7 +29,7 @@ class Watch:
         self._restart()
 
     def __enter__(self) -> "Watch":
-        """Shows how far the run is."""
+        """Show the progress of the run."""
         if self.is_first:
             self.progress.__enter__()
         self._restart()
@@ -38,13 +38,13 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes what is open, whatever ended the run."""
+        """Close everything that is open, whatever ended the run."""
         if self.is_first:
             self.progress.__exit__(kind, error, trace)
             self.tracker.close()
 
     def step(self, step: int, figures: dict[str, float], sentences: int) -> None:
-        """A step is done, on so many sentences in this process."""
+        """Report a finished step on this many sentences in this process."""
         self._sentences += sentences * self.processes
         if not self.is_first:
             return
@@ -57,7 +57,7 @@ class Watch:
             self._restart()
 
     def validation(self, step: int, validation: Validation) -> None:
-        """The model was looked at."""
+        """Report a validation."""
         if self.is_first:
             figures = {**validation.summary.to_dict(), "threshold": validation.threshold}
             self.tracker.validation(step, figures, draw_sheet(validation.shown))
@@ -66,5 +66,5 @@ class Watch:
         self._restart()
 
     def _restart(self) -> None:
-        """Speed is that of steps alone."""
+        """Restart the clock, so that the speed is that of steps alone."""
         self._since, self._sentences = time.monotonic(), 0

@@ -10,4 +10,4 @@ COMMANDS = {
     "stats": "Count and draw what is in a data set",
     "export": "Write a data set as Parquet or WebDataset",
 }
-"""Command → what it does; kept by hand, so that `cris data --help` imports nothing."""
+"""Command → its purpose; kept by hand, so that `cris data --help` imports nothing."""

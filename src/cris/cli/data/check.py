@@ -1,4 +1,4 @@
-"""`cris data check`: reads everything of a data set again."""
+"""`cris data check`: read everything of a data set again."""
 
 import sys
 from collections import defaultdict
@@ -17,19 +17,19 @@ _SHOWN = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Reads everything of a data set again: files, pictures, masks, sentences, splits.
+    """Read everything of a data set again: files, images, masks, sentences, splits.
 
     Ends with 1 when something is broken. What is only doubtful, such as one sentence on two objects, is told
     and ends with 0.
     """
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """The data set."""
+    """Data set to check."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print every finding as one JSON object, and nothing else."""
 
     def run(self) -> int:
-        """Checks and tells."""
+        """Check, and print the findings."""
         from cris.cli.console import progress
         from cris.data.inspection.check import check_dataset
         from cris.data.inspection.findings import ERROR

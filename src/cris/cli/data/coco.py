@@ -1,4 +1,4 @@
-"""`cris data coco`: your own pictures, as a data set."""
+"""`cris data coco`: your own images, as a data set."""
 
 import warnings
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from cris.cli.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Converts pictures that are annotated as COCO's instances, with your sentences or with made ones.
+    """Convert images that are annotated as COCO's instances, with your sentences or with made ones.
 
     Without --sentences, sentences are made that each mean just one object: "left chair", "the largest boat".
     docs/own-pictures.md goes all the way.
@@ -22,7 +22,7 @@ class Command:
     instances: Annotated[Path, tyro.conf.arg(metavar="FILE")]
     """COCO instances JSON: images, annotations with polygons or run lengths, categories."""
     images: Annotated[Path, tyro.conf.arg(metavar="DIR|ZIP")]
-    """The pictures, by their file_name; a zip is read in place."""
+    """Folder or zip of the images, by their file_name; a zip is read in place."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -34,28 +34,28 @@ class Command:
         0.1,
         0.1,
     )
-    """Shares of the pictures that go to train, val and test; they add up to 1."""
+    """Shares of the images that go to train, val and test; they add up to 1."""
     seed: int = 0
-    """Decides which picture goes to which split, and which made sentences are taken."""
+    """Seed that decides which image goes to which split, and which made sentences are taken."""
     plural: bool = False
     """Make sentences that mean several objects, too: "both horses"."""
     no_target: bool = False
-    """Make sentences that mean nothing in their picture, too, one a picture at most."""
+    """Make sentences that mean nothing in their image, too, one per image at most."""
     for_training: bool = False
     """Make many varied sentences to train on: more words and phrasings, clothes, plurals, absent things."""
     sentences_per_object: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Made sentences of one object, at most; 5, or 12 with --for-training."""
+    """Most made sentences of one object; 5, or 12 with --for-training."""
     skip_missing: bool = False
-    """Go on without pictures that are not there."""
+    """Go on without images that are not there."""
     skip_invalid: bool = False
-    """Leave out rows and pictures that are not as they must be, and count them."""
+    """Leave out rows and images that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
     def run(self) -> int:
-        """Reads, checks, writes, tells how much."""
+        """Read, check, write and print how much."""
         if self.sentences is not None and (self.plural or self.no_target or self.for_training):
             raise UsageError(
                 "--plural, --no-target and --for-training are of made sentences: "

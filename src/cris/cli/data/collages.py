@@ -9,7 +9,7 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Pastes objects of photographs into others, with sentences about the result, as training does.
+    """Paste objects of photographs into others, with sentences about the result, as training does.
 
     The same data set and options give the same collages. To train on them, pass
     --sampling.collage-share to cris train: it makes as many as it needs, and stores none.
@@ -22,18 +22,18 @@ class Command:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     split: str = "train"
-    """Split whose photographs are used, and that the collages are of."""
+    """Split that the photographs are taken from, and that the collages belong to."""
     sentences: int = 8
-    """The most for a collage."""
+    """Most sentences of a collage."""
     seed: int = 0
-    """Another one gives other collages."""
+    """Seed; another one gives other collages."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
     def run(self) -> int:
-        """Makes, writes, tells how much."""
+        """Make, write and print how much."""
         from cris.cli.console import progress
         from cris.cli.data.told import command, tell
         from cris.data.sources.collages import CollageSet

@@ -1,4 +1,4 @@
-"""What `cris data refer` and `cris data hub` do alike: choose, write, tell."""
+"""Common steps of `cris data refer` and `cris data hub`: select, write, report."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ Wrong = Literal["mark", "drop"]
 
 
 def selection_of(drop: Path | None, reviewed: Sequence[Path], wrong: Wrong) -> "Selection":
-    """What the options --drop, --reviewed and --wrong say."""
+    """Return the selection that the options --drop, --reviewed and --wrong make."""
     from cris.data.annotations.selection import Selection, read_drop_list, read_review
 
     return Selection(
@@ -35,7 +35,7 @@ def write_conversion(
     is_resuming: bool,
     overwrite: bool,
 ) -> "Manifest":
-    """Writes the data set and tells what is in it; `files` and `options` are what decides its rows."""
+    """Write the data set and report its contents; `files` and `options` are what decides its rows."""
     from cris.cli.console import progress
     from cris.cli.data.told import command, tell
     from cris.data.store.manifest import SourceInfo
@@ -72,7 +72,7 @@ def _counted(conversion: "Conversion") -> "dict[str, LeftOut]":
 
 
 def files_in(folders: Sequence[Path]) -> list[Path]:
-    """The files that are named, and those right in folders that are."""
+    """Return the files that are named, and those right in folders that are."""
     return [
         file
         for path in folders

@@ -1,4 +1,4 @@
-"""`cris data export`: a data set as others read it."""
+"""`cris data export`: a data set in other formats."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ from cris.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Writes a data set as others read it, and as cris reads it again."""
+    """Write a data set as others read it, and as cris reads it again."""
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """The data set."""
+    """Data set to export."""
     format: Literal["parquet", "webdataset", "datasets", "coco", "refer"]
-    """parquet: the same columns, a file for each shard; webdataset: tars of a picture's file and a JSON with
+    """parquet: the same columns, a file for each shard; webdataset: tars of an image's file and a JSON with
     the rest; datasets: Parquet by split for datasets.load_dataset; coco: instances and sentences by split, as
     cris data coco takes them; refer: refs(cris).p and instances.json, as RefCOCO is published. The last two
     with images.zip."""
@@ -26,7 +26,7 @@ class Command:
     """Replace what another export left in the folder."""
 
     def run(self) -> int:
-        """Exports, and says how much."""
+        """Export, and print how much."""
         from cris.cli.console import progress, show
         from cris.data.store.export import export
         from cris.data.store.reading import StoredDataset

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Converts a re-release of RefCOCO, RefCOCO+ or RefCOCOg.
+    """Convert a re-release of RefCOCO, RefCOCO+ or RefCOCOg.
 
     Parquet as lmms-lab/RefCOCO, jxu124/refcoco and moondream/refcoco-m have it, or MDETR's
     finetune_refcoco_train.json and its kin. Columns are checked first.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """A folder, a file, or hf://OWNER/NAME@REVISION, a data set on the hub at a revision that never moves."""
+    """Folder, file, or hf://OWNER/NAME@REVISION, a data set on the hub at a revision that never moves."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR|ZIP")] = None
-    """COCO's training pictures of 2014, for releases without pictures; a zip is read in place."""
+    """COCO's training images of 2014, for releases without images; a zip is read in place."""
     instances: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """COCO's instances_train2014.json, for releases without masks (MDETR's)."""
     drop: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -35,16 +35,16 @@ class Command:
     wrong: Wrong = "mark"
     """mark moves wrong sentences to splits of their own (val-doubtful); drop leaves them out."""
     skip_missing: bool = False
-    """Go on without pictures that are not there."""
+    """Go on without images that are not there."""
     skip_invalid: bool = False
-    """Leave out rows and pictures that are not as they must be, and count them."""
+    """Leave out rows and images that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
     def run(self) -> int:
-        """Reads, checks, writes, tells how much."""
+        """Read, check, write and print how much."""
         from cris.data.annotations.invalid import InvalidRows
         from cris.data.sources.hub import convert_hub, source_files
         from cris.data.sources.hub.fetch import locate
@@ -77,7 +77,7 @@ class Command:
 
 
 def _show_columns(error: "ColumnError") -> None:
-    """The columns side by side."""
+    """Print the columns side by side."""
     from rich.table import Table
     from rich.text import Text
 

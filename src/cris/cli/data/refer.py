@@ -10,25 +10,25 @@ from cris.cli.data.converting import Wrong, files_in, selection_of, write_conver
 from cris.cli.errors import UsageError
 
 DataSet = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google"]
-"""The keys of cris.data.sources.downloads.DATA_SETS, repeated because importing that takes a while."""
+"""Keys of cris.data.sources.downloads.DATA_SETS, repeated because importing that takes a while."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Converts RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO, and compares its sizes with the published ones.
+    """Convert RefCOCO, RefCOCO+, RefCOCOg or gRefCOCO, and compare its sizes with the published ones.
 
     Of pickles only plain values are read: nothing in them is run. docs/getting-data.md tells where the files
     are to be had.
     """
 
     refs: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """refs(unc).p, refs(umd).p, refs(google).p or grefs(unc).json."""
+    """Referring annotations: refs(unc).p, refs(umd).p, refs(google).p or grefs(unc).json."""
     instances: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """instances.json that lies beside it."""
+    """Path of instances.json, which lies beside it."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR|ZIP")] = None
-    """COCO's training pictures of 2014; a zip is read in place."""
+    """COCO's training images of 2014; a zip is read in place."""
     download: DataSet | None = None
-    """Fetch the annotations (about 50 MB) in place of --refs and --instances; without --images the pictures
+    """Fetch the annotations (about 50 MB) in place of --refs and --instances; without --images the images
     too (13.5 GB). What was interrupted goes on, and hashes are checked."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
@@ -39,16 +39,16 @@ class Command:
     wrong: Wrong = "mark"
     """mark moves wrong sentences to splits of their own (val-doubtful); drop leaves them out."""
     skip_missing: bool = False
-    """Go on without pictures that are not there."""
+    """Go on without images that are not there."""
     skip_invalid: bool = False
-    """Leave out rows and pictures that are not as they must be, and count them."""
+    """Leave out rows and images that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
     def run(self) -> int:
-        """Reads, checks, writes, tells how much."""
+        """Read, check, write and print how much."""
         refs, instances, images = self._sources()
         from cris.data.annotations.invalid import InvalidRows
         from cris.data.sources.refer import convert_refer

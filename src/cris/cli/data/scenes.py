@@ -9,23 +9,23 @@ import tyro
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Renders scenes: pictures of shapes with sentences and exact masks. Nothing is downloaded.
+    """Render scenes: images of shapes with sentences and exact masks. Nothing is downloaded.
 
-    The same options give the same pictures for ever.
+    The same options give the same images for ever.
     """
 
     count: Annotated[int, tyro.conf.arg(metavar="N")]
-    """Pictures of each split."""
+    """Images of each split."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     split: tuple[Literal["train", "val", "test"], ...] = ("train",)
     """Splits to make, one or several; val has 1,000 scenes and test 2,000."""
     sentences: int = 8
-    """The most for a picture."""
+    """Most sentences of an image."""
     size: int = 160
-    """Side of the pictures, in pixels."""
+    """Side of the images, in pixels."""
     seed: int = 0
-    """Another one gives other scenes."""
+    """Seed; another one gives other scenes."""
     ambiguous: float = 0.0
     """Share of sentences that fit several objects, of which one is meant; 0 to 1."""
     mislabelled: float = 0.0
@@ -40,7 +40,7 @@ class Command:
     """Replace the data set in DIR."""
 
     def run(self) -> int:
-        """Renders, writes, tells how much."""
+        """Render, write and print how much."""
         from cris.cli.console import progress
         from cris.cli.data.told import command, tell
         from cris.data.scenes import SceneKnobs

@@ -1,4 +1,4 @@
-"""`cris data stats`: what is in a data set, as figures and as a page."""
+"""`cris data stats`: contents of a data set, as figures and as a page."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,21 +15,21 @@ _SAMPLES = 24  # on the contact sheet
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Counts and draws what is in a data set, and prints the figures.
+    """Count and draw what is in a data set, and print the figures.
 
     Sentence lengths, words, categories, mask areas, centres, distractors, and the ceiling: the mean IoU that
     a perfect network would reach at several input sizes.
     """
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
-    """The data set."""
+    """Data set to count."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for index.html, with plots and a contact sheet, and results.json."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
-        """Counts, prints, draws."""
+        """Count, print and draw."""
         from cris.cli.console import progress, show
         from cris.cli.data.told import split_table
         from cris.data.inspection.stats import count

@@ -1,4 +1,4 @@
-"""What commands that make data sets say: to the manifest, and to people."""
+"""Reports of commands that make data sets: to the manifest, and to people."""
 
 import shlex
 import sys
@@ -13,12 +13,12 @@ from cris.data.store.manifest import Manifest
 
 
 def command() -> str:
-    """The command line of this process, as a shell takes it."""
+    """Return the command line of this process, as a shell takes it."""
     return shlex.join(["cris", *sys.argv[1:]])
 
 
 def tell(out: Path, manifest: Manifest) -> None:
-    """Prints what the data set holds: its remarks, a row for each split, and what was left out."""
+    """Print what the data set holds: its remarks, a row for each split, and what was left out."""
     for remark in manifest.source.remarks:
         show(remark)
     size = sum(shard.bytes for shard in manifest.files)
@@ -33,7 +33,7 @@ def tell(out: Path, manifest: Manifest) -> None:
 
 
 def split_table(title: str, manifest: Manifest) -> Table:
-    """How much there is in each split."""
+    """Return a table of how much there is in each split."""
     table = Table(title=Text(title), title_justify="left")
     table.add_column("split")
     for header in ("pictures", "referred objects", "entries", "sentences"):

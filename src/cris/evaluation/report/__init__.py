@@ -1,1 +1,1 @@
-"""A report on an evaluation: one folder that opens in any browser, without a server or a network."""
+"""Report on an evaluation: one folder that opens in any browser, without a server or a network."""

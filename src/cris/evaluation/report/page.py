@@ -1,4 +1,4 @@
-"""The page of a report: figures, plots, failures, and a table and gallery to sort and filter."""
+"""Page of a report: figures, plots, failures, and a table and gallery to sort and filter."""
 
 import base64
 import hashlib
@@ -24,40 +24,40 @@ COLUMNS = (
     *("sample", "picture", "picture_id", "sentence", "kind", "category", "words", "distractors"),
     *("area", "iou", "score", "ambiguity", "failure", "best_other_iou", "is_drawn"),
 )
-"""What the page's table knows of each row, in this order."""
+"""Columns of the page's table, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """A figure at the top, as it is shown."""
+    """Figure at the top, as it is shown."""
 
     name: str
     meaning: str
     value: str
     interval: str
-    """Empty when there is none."""
+    """Interval; empty when there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What the report is about, in words."""
+    """Subject of the report, in words."""
 
     model: str
     data: str
     split: str
     facts: tuple[str, ...]
-    """Short ones for the line below the title: threshold, protocol, …"""
+    """Short facts for the line below the title: threshold, protocol, …"""
     fingerprint: str
-    """Of the results, so that a report knows what it is on."""
+    """Fingerprint of the results, so that a report knows what it is on."""
 
 
 def write_report(
     folder: Path, subject: Subject, evaluation: Evaluation, examples: Examples
 ) -> Iterator[None]:
-    """Writes index.html, pictures and layers; yields once for each sample that is drawn.
+    """Write index.html, pictures/ and layers/; yield once for each sample that is drawn.
 
     Raises:
-        InputError: a picture cannot be read any more.
+        InputError: an image cannot be read any more.
     """
     drawn = set()
     for sample in draw_pictures(folder, examples, evaluation.rows, pictured(evaluation.rows)):
@@ -67,7 +67,7 @@ def write_report(
 
 
 def render(subject: Subject, evaluation: Evaluation, drawn: set[int]) -> str:
-    """The page; what users wrote is escaped, and scripts other than ours are forbidden."""
+    """Return the page; what users wrote is escaped, and scripts other than ours are forbidden."""
     script = _text("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return fill(
@@ -129,7 +129,7 @@ def _table_row(row: Row, drawn: set[int]) -> list[Any]:
 
 
 def _embedded(svg: str) -> str:
-    """An SVG as an element of a page."""
+    """Return an SVG as an element of a page."""
     return svg[svg.index("<svg") :]
 
 

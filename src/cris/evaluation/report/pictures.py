@@ -1,4 +1,4 @@
-"""The pictures of a report: small, and one layer for each sample that tells truth from answer."""
+"""Images of a report: small, and one layer for each sample that tells truth from answer."""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,20 +14,20 @@ from cris.evaluation.rows import Row
 from cris.masks import decode_rle
 
 SHARED_RGB, EXTRA_RGB, MISSED_RGB = (46, 204, 133), (240, 84, 84), (84, 140, 255)
-"""What is found and true, found but not true, true but not found."""
+"""Colours of found and true, found but not true, true but not found."""
 OPACITY = 150
-"""Of these colours, of 255."""
+"""Opacity of these colours, of 255."""
 SIDE = 400
-"""Of the longer side of a picture, in pixels."""
+"""Longer side of an image, in pixels."""
 MOST_BYTES = 24_000_000
-"""Of all pictures: a report of 5,000 samples stays below 30 MB. Samples that come later have none."""
+"""Most bytes of all images: a report of 5,000 samples stays below 30 MB. Later samples have none."""
 _QUALITY = 62  # of WebP
 
 
 def draw_pictures(
     folder: Path, examples: Examples, rows: Sequence[Row], wanted: Iterable[Row]
 ) -> Iterator[int]:
-    """Writes `pictures/ID.webp` and `layers/SAMPLE.png`, and gives the numbers of the samples that have both.
+    """Write `pictures/ID.webp` and `layers/SAMPLE.png`; yield the numbers of the samples that have both.
 
     Args:
         folder: of the report
@@ -58,7 +58,7 @@ def draw_pictures(
 
 
 def thumbnail(image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int]) -> bytes:
-    """The picture at that width and height, as WebP."""
+    """Return the image at that width and height, as WebP."""
     buffer = io.BytesIO()
     Image.fromarray(image).resize(size, Image.Resampling.LANCZOS, reducing_gap=2).save(
         buffer, "WEBP", quality=_QUALITY
@@ -69,7 +69,7 @@ def thumbnail(image: UInt8[np.ndarray, "height width 3"], size: tuple[int, int])
 def layer(
     found: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "height width"], size: tuple[int, int]
 ) -> bytes:
-    """What lies over the picture: colours where either mask is, clear elsewhere; a PNG of a palette."""
+    """Return the layer over the image: colours where either mask is, clear elsewhere; a PNG of a palette."""
     index = Image.fromarray((found + 2 * true.astype(np.uint8)).astype(np.uint8))
     palette = [channel for colour in ((0, 0, 0), EXTRA_RGB, MISSED_RGB, SHARED_RGB) for channel in colour]
     drawn = index.resize(size, Image.Resampling.NEAREST)

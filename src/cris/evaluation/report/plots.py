@@ -1,4 +1,4 @@
-"""The plots of a report, as SVG."""
+"""Plots of a report, as SVG."""
 
 import io
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from cris.evaluation.results import Evaluation
 
 INK, ACCENT, SOFT = "#7d7a8c", "#d6336c", "#b9b5c6"  # read on white as on black
 WIDTH = 4.4
-"""Of a plot, in inches."""
+"""Width of a plot, in inches."""
 MOST_GROUPS = 16
 _BINS = np.linspace(0, 1, 21).tolist()
 STYLE: Any = {
@@ -37,11 +37,11 @@ TITLES = {
     "distractors": "Other objects of the same category",
     "category": "Category",
 }
-"""What samples are grouped by → heading."""
+"""Grouping → heading."""
 
 
 def plots(evaluation: Evaluation) -> dict[str, str]:
-    """Name → SVG: the IoUs, precision at every IoU, IoU by score, and a plot for each way to group."""
+    """Return name → SVG: the IoUs, precision at every IoU, IoU by score, and a plot for each way to group."""
     with mpl.rc_context(STYLE):
         found = {"iou": _ious(evaluation), "precision": _precision(evaluation), "score": _score(evaluation)}
         return found | {by: _groups(groups) for by, groups in evaluation.breakdowns.items()}
@@ -74,7 +74,7 @@ def _precision(evaluation: Evaluation) -> str:
 
 
 def _score(evaluation: Evaluation) -> str:
-    """Mean IoU of tenths of the samples, by score."""
+    """Draw the mean IoU of tenths of the samples, by score."""
     figure, axes = new_figure()
     ordered = sorted(evaluation.rows, key=lambda row: (row.score, row.sample))
     for part in np.array_split(np.arange(len(ordered)), min(10, len(ordered))):
@@ -105,13 +105,13 @@ def _groups(groups: Sequence[Group]) -> str:
 
 
 def new_figure(height: float = 3.0) -> tuple[Figure, Axes]:
-    """An empty plot of that height in inches; drawn under STYLE."""
+    """Return an empty plot of that height in inches; drawn under STYLE."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.add_subplot()
 
 
 def to_svg(figure: Figure) -> str:
-    """The plot on no ground, the same for the same figures."""
+    """Return the plot as SVG without a background, the same for the same figures."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return buffer.getvalue().decode("utf-8")

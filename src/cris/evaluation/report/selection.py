@@ -1,4 +1,4 @@
-"""Which samples of a report get a picture, when there are too many for all of them."""
+"""Choice of the samples that get an image, when a report has too many for all of them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from cris.evaluation.metrics import GOOD_IOU
 from cris.evaluation.rows import Failure, Row
 
 PICTURES_EACH = 80
-"""Most samples that a view has pictures of."""
+"""Most samples of a view that have images."""
 Column = Literal["sample", "iou", "score", "ambiguity"]
 
 
@@ -22,15 +22,15 @@ class View:
 
     name: str
     meaning: str
-    """For people, in a sentence."""
+    """Meaning in a sentence, for people."""
     sort: Column
     is_descending: bool
     is_in: Callable[[Row], bool]
     filters: dict[str, str]
-    """What the page narrows its table to, so that it shows the same samples."""
+    """Filters that narrow the page's table to the same samples."""
 
     def samples(self, rows: Sequence[Row]) -> list[Row]:
-        """The samples of the view, in its order."""
+        """Return the samples of the view, in its order."""
         inside = sorted(filter(self.is_in, rows), key=lambda row: row.sample)
         if self.sort == "sample":  # spread evenly
             chosen = np.linspace(0, len(inside) - 1, min(PICTURES_EACH, len(inside))).round().astype(int)
@@ -43,7 +43,7 @@ class View:
 
 
 def views(rows: Sequence[Row]) -> list[View]:
-    """The views that these rows have samples for."""
+    """Return the views that these rows have samples for."""
     found = [
         _view("all", "Samples spread evenly over the split.", "sample"),
         _view("worst", "Misses, the lowest IoU first.", "iou", is_in=_is_miss, filters={"failure": "any"}),
@@ -76,7 +76,7 @@ def views(rows: Sequence[Row]) -> list[View]:
 
 
 def pictured(rows: Sequence[Row]) -> list[Row]:
-    """The samples that get a picture, the first of every view before the second of any."""
+    """Return the samples that get an image, the first of every view before the second of any."""
     columns = [view.samples(rows)[:PICTURES_EACH] for view in views(rows)]
     mixed = [row for line in zip_longest(*columns) for row in line if row is not None]
     return list({row.sample: row for row in mixed}.values())
@@ -97,7 +97,7 @@ def _view(
 
 
 def _is_miss(row: Row) -> bool:
-    """Not by its IoU, which is 0 where rightly nothing was found, too."""
+    """Return whether the answer fails; not by its IoU, which is 0 where rightly nothing was found, too."""
     return row.failure is not None
 
 
