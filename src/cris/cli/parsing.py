@@ -114,10 +114,7 @@ def in_one_line(box: str, prog: str) -> str | None:
     if found := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)\.$", text):
         value, name, listed = found.groups()
         allowed = [each for each in re.findall(r"'([^']*)'", listed) if each != "None"]
-        longer = sorted(each for each in allowed if each.startswith(value))
-        close = longer or difflib.get_close_matches(value, allowed, n=1)
-        hint = f"; did you mean {' or '.join(close)}?" if close else ""
-        return f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}"
+        return not_one_of(name, value, allowed)
     if found := re.match(r"Missing value for argument '(.*)'", text):
         return f"{found[1]} needs a value: {help_hint}"
     if found := re.match(r"Expected one of \{(.*)\}", text):
@@ -127,6 +124,14 @@ def in_one_line(box: str, prog: str) -> str | None:
         names = [line.strip() for line in lines[1:] if len(line) - len(line.lstrip()) == depth]
         return f"expected {' and '.join(names)}, got nothing: {help_hint}"
     return text or f"wrong use: {help_hint}"
+
+
+def not_one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    """Return the message for an option's value that is none of those allowed, with what was likely meant."""
+    longer = sorted(each for each in allowed if each.startswith(value))
+    close = longer or difflib.get_close_matches(value, allowed, n=1)
+    hint = f"; did you mean {' or '.join(close)}?" if close else ""
+    return f"{name} must be one of {', '.join(allowed)}, got {value!r}{hint}"
 
 
 def _unrecognised(box: str) -> list[str]:
