@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 
 import torch
@@ -26,8 +27,10 @@ from cris.training.step import Learner
 _USABLE = 0.9  # of a device's memory: allocators leave gaps
 _CPU_GB = 2.8
 """Most memory in GB that a dry run itself takes where it can; half of the machine's on small machines."""
-_SECONDS = 15.0
+_SECONDS = 10.0
 """Longest pass that is measured."""
+_PASSES = 3
+"""Passes over the most images that are measured."""
 _WORDS = 0.75
 """Share of the longest sentence that stand-ins for sentences have."""
 
@@ -192,13 +195,15 @@ def _measure(
 ) -> _Measured:
     """Measure one image twice, as the first pass also prepares; then as many as time and memory allow."""
     device = learner.fabric.device
-    batch_of = _batches(config, material)
+    batches_of = _batches(config, material)
 
     def take(pictures: int) -> tuple[float, float, float]:
         """Return the seconds of a pass, and the memory before it and at most."""
+        batches = batches_of(pictures)
+        next(batches)  # the first one also waits for what is made once a run
         _reset_peak(device)
         before, started = _memory(device), time.monotonic()
-        batch = batch_of(pictures)
+        batch = next(batches)
         loaded = time.monotonic()
         learner.gradients([batch])  # its figures wait for the GPU
         ended = time.monotonic()
@@ -215,28 +220,27 @@ def _measure(
             return _Measured(
                 pictures=1, static=static, each=each, first_seconds=seconds, last_seconds=seconds
             )
-        _, _, first_peak = take(most)
-        last, _, last_peak = take(most)
-    largest = max(first_peak, last_peak)
+        passes = [take(most) for _ in range(_PASSES)]
+    largest = max(peak for _, _, peak in passes)
     each = max((largest - peak) / (most - 1), 1e-6)
     return _Measured(
         pictures=most,
         static=largest - each * most,
         each=each,
         first_seconds=seconds,
-        last_seconds=last,
+        last_seconds=min(seconds for seconds, _, _ in passes),  # the first ones also prepare
     )
 
 
-def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], Batch]:
-    """Return a function that makes a batch of a given number of images: of the data, or random ones."""
+def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], Iterator[Batch]]:
+    """Return a function that makes batches of a given number of images: of the data, or random ones."""
 
-    def of_data(pictures: int) -> Batch:
+    def of_data(pictures: int) -> Iterator[Batch]:
         assert material is not None
         sampling = replace(config.sampling, pictures=pictures, workers=0)
-        return next(iter(build_loader(replace(config, sampling=sampling, accumulation=1), material)))
+        return iter(build_loader(replace(config, sampling=sampling, accumulation=1), material))
 
-    return of_data if material is not None else lambda pictures: stand_in_batch(config, pictures)
+    return of_data if material is not None else lambda pictures: repeat(stand_in_batch(config, pictures))
 
 
 def stand_in_batch(config: TrainConfig, pictures: int) -> Batch:
