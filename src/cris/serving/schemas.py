@@ -14,7 +14,7 @@ class SegmentRequest(BaseModel):
 
     image: Annotated[
         str,
-        Field(description="A picture file in base64, or a data: URL", json_schema_extra={"format": "byte"}),
+        Field(description="Image file in base64, or a data: URL", json_schema_extra={"format": "byte"}),
     ]
     sentences: Annotated[
         list[str],
@@ -27,17 +27,23 @@ class SegmentRequest(BaseModel):
         ),
     ]
     model: Annotated[
-        str | None, Field(description="As /v1/models names it; by default the one that is served")
+        str | None,
+        Field(description="Model, by its name in /v1/models; by default the one served"),
     ] = None
     include: Annotated[
-        list[Extra], Field(description="What results hold beside sentence, score, box and rle")
+        list[Extra], Field(description="Further fields of each result, beside sentence, score, box and rle")
     ] = []
     threshold: Annotated[
         float | None,
-        Field(ge=0, le=1, description="A pixel is found when its probability is above this; the model's own"),
+        Field(
+            ge=0,
+            le=1,
+            description="Probability above which a pixel is in the mask; by default the model's",
+        ),
     ] = None
     min_score: Annotated[
-        float, Field(ge=0, le=1, description="Answers with a lower score find nothing, and keep the score")
+        float,
+        Field(ge=0, le=1, description="Score below which masks become empty; the score stays"),
     ] = 0.0
 
 
@@ -45,14 +51,14 @@ class Rle(BaseModel):
     """Mask in COCO's run-length encoding."""
 
     size: Annotated[list[int], Field(min_length=2, max_length=2, description="Height and width, in pixels")]
-    counts: Annotated[str, Field(description="Runs down the columns, unlit first, in COCO's compressed text")]
+    counts: Annotated[str, Field(description="Run lengths by column, background first, in COCO's text")]
 
 
 class Result(BaseModel):
     """Pixels that one sentence refers to."""
 
     sentence: str
-    score: Annotated[float, Field(ge=0, le=1, description="How sure the model is; 0 when it finds nothing")]
+    score: Annotated[float, Field(ge=0, le=1, description="Confidence in the mask; 0 when the mask is empty")]
     box: Annotated[
         list[int] | None,
         Field(
@@ -62,32 +68,32 @@ class Result(BaseModel):
     rle: Rle
     polygons: Annotated[
         list[list[int]] | None,
-        Field(description="Outer outlines, [x, y, x, y …] in pixels; a part of one pixel is one point"),
+        Field(description="Outer polygons, [x, y, x, y …] in pixels; a part of one pixel is one point"),
     ] = None
-    png: Annotated[str | None, Field(description="The mask as a PNG of 0 and 255, in base64")] = None
+    png: Annotated[str | None, Field(description="Mask as a PNG of 0 and 255, in base64")] = None
     cutout: Annotated[
-        str | None, Field(description="The picture as a PNG with the rest transparent, in base64")
+        str | None, Field(description="Image as a PNG, transparent outside the mask, in base64")
     ] = None
     ambiguity: Annotated[
-        float | None, Field(ge=0, le=1, description="How much the sentence fits several things")
+        float | None, Field(ge=0, le=1, description="Degree to which the sentence fits several things")
     ] = None
 
 
 class Timings(BaseModel):
     """Time that each part took."""
 
-    queue_ms: Annotated[float, Field(description="In line for the model")]
-    batch_ms: Annotated[float, Field(description="In the model, with what was asked together with it")]
-    batch_requests: Annotated[int, Field(description="Requests asked together, this one included")]
-    is_cached: Annotated[bool, Field(description="Whether the picture was encoded already")]
+    queue_ms: Annotated[float, Field(description="Milliseconds in the queue")]
+    batch_ms: Annotated[float, Field(description="Milliseconds in the model, with the batch")]
+    batch_requests: Annotated[int, Field(description="Requests in the batch, this one included")]
+    is_cached: Annotated[bool, Field(description="True if the image was encoded before")]
 
 
 class SegmentResponse(BaseModel):
     """Results, one for each sentence in order."""
 
-    model: Annotated[str, Field(description="As /v1/models names it")]
-    width: Annotated[int, Field(description="Of the picture after its EXIF turn, in pixels, as the height")]
-    height: int
+    model: Annotated[str, Field(description="Name of the model, as /v1/models lists it")]
+    width: Annotated[int, Field(description="Width of the image after EXIF rotation, in pixels")]
+    height: Annotated[int, Field(description="Height of the image after EXIF rotation, in pixels")]
     results: list[Result]
     timings: Timings | None = None
 
@@ -96,9 +102,9 @@ class Model(BaseModel):
     """Model that is served."""
 
     name: str
-    sentence_length: Annotated[int, Field(description="Tokens a sentence, start and end included")]
+    sentence_length: Annotated[int, Field(description="Most tokens of a sentence, start and end included")]
     input_size: Annotated[int, Field(description="Side of its square input, in pixels")]
-    threshold: Annotated[float, Field(description="A pixel is found when its probability is above this")]
+    threshold: Annotated[float, Field(description="Probability above which a pixel belongs to the mask")]
     device: str
 
 
@@ -117,9 +123,9 @@ class Status(BaseModel):
 class Problem(BaseModel):
     """Reason for which a request has no answer."""
 
-    error: Annotated[str, Field(description="A name for programs")]
-    detail: Annotated[str, Field(description="What was expected and what came")]
-    hint: Annotated[str, Field(description="What to do")]
+    error: Annotated[str, Field(description="Error code for programs")]
+    detail: Annotated[str, Field(description="Expected and actual value")]
+    hint: Annotated[str, Field(description="Suggested remedy")]
 
 
 def multipart_schema() -> dict[str, Any]:
