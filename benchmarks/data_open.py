@@ -80,14 +80,14 @@ def pictures(start: int) -> Iterator[PictureRecord]:
 
 
 def drop_from_cache(folder: Path) -> None:
-    """Makes the next reader read from the disk."""
+    """Make the next reader read from the disk."""
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def main() -> None:
-    """Writes, opens five times, prints."""
+    """Write, open five times, print."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "data"
         write_dataset(folder, pictures, SourceInfo(kind="benchmark"), command="data_open.py")

@@ -37,7 +37,7 @@ INFERENCE = InferenceConfig(threshold=0.5)
 
 @dataclass(frozen=True)
 class Work:
-    """What is measured."""
+    """Options of the benchmark."""
 
     pictures: int
     sentences: int
@@ -97,7 +97,7 @@ def plainly(network: Cris, examples: list[Example]) -> float:
 
 
 def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
-    """The whole evaluation, by the plain loop or ours, which leaves its mean IoU in the folder."""
+    """Run the whole evaluation, by the plain loop or ours, and leave its mean IoU in the folder."""
     examples, network = list(work.examples()), model()
     segmenter = (
         Segmenter(TorchEngine(prepare(network), "cpu"), Tokenizer(), INFERENCE) if path == "cris" else None
@@ -114,7 +114,7 @@ def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Prints the line for the docs, and how far the two mean IoUs are apart."""
+    """Print the line for the docs, and how far the two mean IoUs are apart."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--sentences", type=int, default=500, help="over all pictures")

@@ -35,7 +35,7 @@ class Options:
     model: str = "cris-scenes"
     """Registered name or checkpoint folder."""
     share: float = 1.0
-    """Of the samples."""
+    """Share of the samples that is measured."""
     steps: int = 100
     """Optimiser steps of each of the two models that audit labels."""
 
@@ -66,7 +66,7 @@ def tell_ambiguity(options: Options) -> None:
 
 
 def tell_calibration(options: Options, folder: Path) -> None:
-    """The calibration that the model has, on test."""
+    """Measure the calibration that the model has, on test."""
     found = run(
         folder / "calibration",
         ["calibrate", options.model, "scenes", "--check", "--split", "test"],
@@ -99,7 +99,7 @@ def tell_occlusion(options: Options, folder: Path) -> None:
 
 
 def tell_labels(options: Options, folder: Path) -> None:
-    """How many planted wrong labels are found, by the model alone and cross-fitted."""
+    """Return the number of planted wrong labels found, by the model alone and cross-fitted."""
     count = some(LABELS, options)
     say(f"\n## Wrong labels: {count} scenes of train, 10 % planted\n")
     rows = []
@@ -114,7 +114,7 @@ def tell_labels(options: Options, folder: Path) -> None:
 
 
 def run(out: Path, *arguments: list[str]) -> dict[str, Any]:
-    """What a command writes as results.json."""
+    """Run a command and return its results.json."""
     code = cris([*(each for part in arguments for each in part), "--out", str(out)])
     if code:
         raise SystemExit(code)
@@ -122,12 +122,12 @@ def run(out: Path, *arguments: list[str]) -> dict[str, Any]:
 
 
 def keep(folder: Path, name: str) -> None:
-    """Puts a plot where the docs look for it."""
+    """Put a plot where the docs look for it."""
     (PLOTS / name).write_bytes((folder / name).read_bytes())
 
 
 def some(count: int, options: Options) -> int:
-    """That share of it."""
+    """Return this share of the data."""
     return max(20, round(options.share * count))
 
 
@@ -140,7 +140,7 @@ def table(headers: tuple[str, ...], rows: Any) -> None:
 
 
 def shown(value: object) -> str:
-    """A cell."""
+    """Return a cell of the table."""
     if isinstance(value, list):
         return " to ".join(map(shown, value))
     return f"{value:.3f}" if isinstance(value, float) else str(value)

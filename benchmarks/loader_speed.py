@@ -53,7 +53,7 @@ class PlainTokenizer:
         self.cache: dict[str, list[int]] = {}
 
     def __call__(self, sentence: str) -> torch.Tensor:
-        """A row of LENGTH ids."""
+        """Return a row of LENGTH ids."""
         text = html.unescape(html.unescape(ftfy.fix_text(sentence)))
         text = re.sub(r"\s+", " ", text).strip().lower()
         ids = [one for word in self.pattern.findall(text) for one in self.word(word)][: LENGTH - 2]
@@ -118,7 +118,7 @@ def prepare_plain(folder: Path) -> Callable[[], object]:
 
 
 def prepare_ours(folder: Path, sentences: int) -> Callable[[], object]:
-    """The loader, without worker processes, so that one core does all."""
+    """Return the loader without worker processes, so that one core does all."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     dataset = ReferringDataset(folder, "train")
@@ -138,7 +138,7 @@ def prepare_ours(folder: Path, sentences: int) -> Callable[[], object]:
 
 
 def main() -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_real(REAL, Path(scratch) / "real")

@@ -24,7 +24,7 @@ CALIBRATION = 12
 
 
 def random_checkpoint(folder: Path, name: str) -> Path:
-    """A checkpoint of the paper's sizes at 416×416, or a tiny one at 64×64; made when it is not there."""
+    """Return a checkpoint of the paper's sizes at 416×416, or a tiny one at 64×64, made if missing."""
     checkpoint = folder / name
     if not checkpoint.exists():
         tokenizer, config, inference = Tokenizer(), BACKBONES.get(name), InferenceConfig()
@@ -38,7 +38,7 @@ def random_checkpoint(folder: Path, name: str) -> Path:
 
 
 def random_model(folder: Path, name: str, engine: EngineName, precision: Precision) -> Path:
-    """What an engine opens: the checkpoint, or an export of it, made when it is not there."""
+    """Return the path that an engine opens: the checkpoint, or its export, made if missing."""
     assert engine in get_args(EngineName)
     checkpoint = random_checkpoint(folder, name)
     if engine == "torch":

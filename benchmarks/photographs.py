@@ -64,7 +64,7 @@ class Photo:
     crowded: frozenset[str]
     """Nouns with regions of many."""
     is_complete: bool
-    """Whether all categories are annotated."""
+    """True if all categories are annotated."""
 
     def share(self, noun: str) -> float:
         """Return the share of the image that the category covers."""

@@ -66,7 +66,7 @@ def seconds_of_command(model: str, runs: int) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--turns", type=int, default=12)

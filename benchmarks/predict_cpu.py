@@ -33,7 +33,7 @@ BARS: dict[Precision, dict[int, float]] = {"fp32": {1: 0.75, 8: 0.50}, "int8": {
 
 
 def prepare_plain(checkpoint: Path, sentences: int) -> Callable[[], object]:
-    """The straightforward path, which encodes the picture again for each sentence."""
+    """Prepare the straightforward path, which encodes the picture again for each sentence."""
     import torch
 
     from cris.checkpoint import load_checkpoint
@@ -53,7 +53,7 @@ def prepare_plain(checkpoint: Path, sentences: int) -> Callable[[], object]:
 def prepare_engine(
     model: Path, engine: EngineName, precision: Precision, sentences: int, at_a_time: int | None
 ) -> Callable[[], object]:
-    """An engine: the picture encoded once, other words in each call, so that none is remembered."""
+    """Prepare an engine: the picture encoded once, other words in each call, so that none is remembered."""
     opened = open_model(model, "cpu", engine=engine, precision=precision)
     config = StoredConfig(model=opened.engine.config, inference=opened.inference)
     samples = noise_samples(sentences, config)
@@ -73,7 +73,7 @@ def prepare_engine(
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     import torch
 
     from benchmarks.models import NAMES, random_checkpoint, random_model

@@ -29,7 +29,7 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 
 
 def straightforward(checkpoint: Checkpoint, device: str) -> Predict:
-    """The released way: eager, fp16 by autocast, one convolution group for each sample."""
+    """Prepare the released way: eager, fp16 by autocast, one convolution group for each sample."""
     model = checkpoint.model.to(device)
     lower = torch.float16 if device.startswith("cuda") else torch.bfloat16
 
@@ -41,7 +41,7 @@ def straightforward(checkpoint: Checkpoint, device: str) -> Predict:
 
 
 def ours(checkpoint: Checkpoint, device: str, *, is_compiled: bool) -> Predict:
-    """The prepared model in bfloat16."""
+    """Prepare our model in bfloat16."""
     model = to_bfloat16(prepare(checkpoint.model))
     model.to(device=device, memory_format=torch.channels_last)
     forward: Predict = torch.compile(model) if is_compiled else model
@@ -50,7 +50,7 @@ def ours(checkpoint: Checkpoint, device: str, *, is_compiled: bool) -> Predict:
 
 @torch.inference_mode()
 def pictures_per_second(run: Predict, images: Tensor, tokens: Tensor, seconds: float) -> float:
-    """The median over five stretches, after three calls that do not count."""
+    """Return the median over five stretches, after three calls that do not count."""
     synchronise = torch.cuda.synchronize if images.is_cuda else lambda: None
     for _ in range(3):
         run(images, tokens)
@@ -67,7 +67,7 @@ def pictures_per_second(run: Predict, images: Tensor, tokens: Tensor, seconds: f
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the table for the docs; 1 without the device."""
+    """Print the table for the docs; return 1 without the device."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=10.0, help="for each path and batch")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 64])

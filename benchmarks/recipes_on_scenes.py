@@ -26,7 +26,7 @@ class Options:
     seeds: tuple[int, ...] = (0, 1, 2)
     """One run of each family for each."""
     split: str = "test"
-    """What to measure on."""
+    """Scenes to measure on."""
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def measured(options: Options, family: str, seed: int) -> dict[str, float]:
-    """What a run reaches, trained and measured unless it has been before."""
+    """Return the figures of a run, trained and measured unless it was before."""
     run = options.out / f"{family}-{seed}"
     results = run / "eval"
     if not (results / RECORD).exists():

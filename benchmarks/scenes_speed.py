@@ -1,4 +1,4 @@
-"""How many samples of Scenes one core makes a second: python benchmarks/scenes_speed.py."""
+"""Samples of Scenes per second and core: python benchmarks/scenes_speed.py."""
 
 import argparse
 import time
@@ -10,7 +10,7 @@ from cris.data.scenes import Scenes
 
 
 def per_second(make: Callable[[int], object], count: int) -> tuple[float, float]:
-    """Calls a second: by the clock, and by the processor time of this process."""
+    """Return calls per second: by the clock, and by the processor time of this process."""
     make(0)  # fills the tables that are made once
     clock, processor = time.perf_counter(), time.process_time()
     for index in range(count):

@@ -36,7 +36,7 @@ class Case:
     threshold: float
 
     def is_answered_by(self, content: dict[str, Any]) -> bool:
-        """Whether a server's answer is the direct one."""
+        """Return True if a server's answer is the direct one."""
         (result,) = content["results"]
         if result["sentence"] != self.sentence or abs(result["score"] - self.expected.score) > MARGIN:
             return False
@@ -48,14 +48,14 @@ class Case:
 
 @dataclass
 class Load:
-    """What came of the requests."""
+    """Outcome of the requests."""
 
     seconds: list[float] = field(default_factory=list)
-    """Of each request that was answered."""
+    """Seconds of each request that was answered."""
     wrong: int = 0
     """Answered otherwise than the direct call."""
     statuses: dict[int, int] = field(default_factory=dict)
-    """Of those not answered; 0 for a connection that broke."""
+    """Status → number of requests that were not answered; 0 for a connection that broke."""
     wall_seconds: float = 0.0
 
     @property
@@ -117,7 +117,7 @@ async def load(url: str, asked: Sequence[Case], *, seconds: float, clients: int)
 
 
 def main() -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     clients = int(sys.argv[2]) if len(sys.argv) > 2 else 64
     asked = cases()

@@ -18,7 +18,7 @@ CRIS = Path(sys.executable).parent / "cris"
 
 
 def main() -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as folder:
         sample = Scenes("test")[7]

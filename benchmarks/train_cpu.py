@@ -31,7 +31,7 @@ SENTENCES = 4
 
 
 def recipe(*, is_tiny: bool) -> TrainConfig:
-    """`fixed` on RefCOCO, as a CPU runs it: in float32, from fresh weights."""
+    """Return the config of `fixed` on RefCOCO as a CPU runs it: in float32, from fresh weights."""
     config = fixed("refcoco", "rn50")
     config = replace(
         config,
@@ -66,7 +66,7 @@ def random_batch(config: TrainConfig) -> Batch:
 
 
 def prepare(path: str, *, is_tiny: bool) -> Callable[[], object]:
-    """A step on one batch, the plain way or ours."""
+    """Prepare a step on one batch, the plain way or ours."""
     torch.manual_seed(0)
     config = recipe(is_tiny=is_tiny)
     model, batch = build_cris(config.model).train(), random_batch(config)
@@ -88,7 +88,7 @@ def prepare(path: str, *, is_tiny: bool) -> Callable[[], object]:
 
 
 def main(arguments: list[str]) -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     is_tiny = "--tiny" in arguments
     turns = next((int(each) for each in arguments if each.isdigit()), 7)
     engines = {path: partial(prepare, path, is_tiny=is_tiny) for path in ("plain", "cris")}

@@ -48,16 +48,16 @@ PEAK_TFLOPS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """What one path needed."""
+    """Needs of one path."""
 
     seconds: float
-    """Of a step, the median."""
+    """Median seconds of a step."""
     gigabytes: float
     """Most memory that it held on the device; of the process where that is a CPU."""
 
 
 def recipe(batch: int, device: str, *, is_tiny: bool) -> TrainConfig:
-    """`fixed` on RefCOCO, as a GPU runs it best."""
+    """Return the config of `fixed` on RefCOCO as a GPU runs it best."""
     config = fixed("refcoco", "rn50")
     config = replace(
         config,
@@ -74,7 +74,7 @@ def recipe(batch: int, device: str, *, is_tiny: bool) -> TrainConfig:
 
 
 def prepare(path: str, config: TrainConfig) -> Callable[[], object]:
-    """A step on one batch, the plain way or ours; both wait for the device."""
+    """Prepare a step on one batch, the plain way or ours; both wait for the device."""
     torch.manual_seed(0)
     device = torch.device(config.device)
     batch = random_batch(config).to(device)
@@ -100,7 +100,7 @@ def prepare(path: str, config: TrainConfig) -> Callable[[], object]:
 
 
 def measure(path: str, config: TrainConfig, steps: int) -> Measured | None:
-    """What the path needs, in this process; None when memory does not suffice."""
+    """Return the needs of the path, in this process; None when memory does not suffice."""
     try:
         work = prepare(path, config)
         for _ in range(WARM_UP):
@@ -117,7 +117,7 @@ def measure(path: str, config: TrainConfig, steps: int) -> Measured | None:
 
 
 def flops(config: TrainConfig) -> int:
-    """Of a step's forward and backward pass for one sentence on one picture, 2 for each multiply-add.
+    """Return the operations of a training step for one sentence on one image, 2 for each multiply-add.
 
     Counted on the straightforward path, on tensors without content: who saves arithmetic counts no less.
     """
@@ -138,7 +138,7 @@ def peak(device: str) -> float | None:
 
 
 def main() -> None:
-    """Prints the table for the docs."""
+    """Print the table for the docs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--steps", type=int, default=30, help="timed steps of each path")

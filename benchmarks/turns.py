@@ -15,10 +15,10 @@ Prepare = Callable[[], Callable[[], object]]
 
 @dataclass(frozen=True)
 class Measured:
-    """What one engine needed."""
+    """Needs of one engine."""
 
     seconds: list[float]
-    """Of each turn."""
+    """Seconds of each turn."""
     peak_bytes: int
     """Most memory resident in its process, the interpreter and libraries included; not its parent's."""
 
@@ -29,7 +29,7 @@ class Measured:
 
 
 def take_turns(engines: Mapping[str, Prepare], turns: int, uncounted: int = 1) -> dict[str, Measured]:
-    """Times every engine `turns` times, one after the other, after some turns that do not count."""
+    """Time every engine `turns` times, one after the other, after some turns that do not count."""
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     processes = []

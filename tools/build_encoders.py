@@ -58,13 +58,13 @@ FREQUENT = 24_000
 FIRST_WORD = 1996
 """Id of "the" in BERT's vocabulary, which goes on by frequency; before it are single characters."""
 PENALTY = 1.0
-"""Of the ridge regression; found on classes that were left out (see docs/photographs.md)."""
+"""Penalty of the ridge regression; found on classes that were left out (see docs/photographs.md)."""
 HELD_OUT, FOLDS = 100, 5
 """Classes left out at a time, to measure with, and how often."""
 
 
 def main() -> None:
-    """Fetches the packages, builds the checkpoint, and prints how well unseen classes are named."""
+    """Fetch the packages, build the checkpoint, and print how well unseen classes are named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument("--cache", type=Path, default=Path("build/packages"), help="where packages are kept")

@@ -19,7 +19,7 @@ VOCABULARY = 49408
 
 
 def main() -> None:
-    """Reads the merge table, checks that it is CLIP's, and writes the tokenizer."""
+    """Read the merge table, check that it is CLIP's, and write the tokenizer."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("merges", type=Path, help="bpe_simple_vocab_16e6.txt.gz")
     parser.add_argument("--out", type=Path, default=CLIP_TABLE)

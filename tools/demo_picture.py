@@ -15,7 +15,7 @@ from cris.registry import DEFAULT_MODEL
 COLUMNS, SHOWN = 4, 8
 """Photographs in a row, and in all: the first by id, each with its first sentence."""
 WIDTH, HEIGHT = 360, 300
-"""Of a photograph's place, in pixels."""
+"""Size of a photograph's place, in pixels."""
 GAP, TEXT_HEIGHT, RADIUS = 20, 92, 18  # pixels
 PAGE, CARD, GROUND, INK, SOFT = "#f6f4f0", "#ffffff", "#17161d", "#1d1b26", "#6a6678"
 

@@ -13,14 +13,14 @@ from tests.served import served
 SIZES = {"page-desktop": (1180, 1150), "page-phone": (390, 844)}
 """Name of the drawing → width and height in CSS pixels."""
 EXAMPLE = "chair at the bottom"
-"""Of the sentences of the second photograph that comes with the package."""
+"""Sentence of the second photograph that comes with the package."""
 QUALITY = 80
 PATIENCE = 120_000
 """Milliseconds that a step may take on a busy machine."""
 
 
 def main() -> None:
-    """Takes an example, and draws what it shows."""
+    """Take an example, and draw what it shows."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
     with served(model=DEFAULT_MODEL) as server, launched() as browser:
         for name, (width, height) in SIZES.items():

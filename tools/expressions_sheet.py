@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _tile(image: np.ndarray, mask: np.ndarray) -> Image.Image:
-    """The picture with what is meant outlined and tinted."""
+    """Return the picture with what is meant outlined and tinted."""
     drawn = image.copy()
     drawn[mask] = (0.65 * drawn[mask] + 0.35 * np.array([255, 0, 160])).astype(np.uint8)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
