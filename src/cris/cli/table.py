@@ -32,10 +32,11 @@ class Command:
             raise UsageError("expected folders that cris eval wrote with --out, got none")
         from cris.cli.parsing import not_one_of
         from cris.evaluation.metrics import METRICS
-        from cris.evaluation.table import Run, make_sheet
 
         if self.figure not in (names := [metric.name for metric in METRICS]):
             raise UsageError(not_one_of("--figure", self.figure, names))
+        from cris.evaluation.table import Run, make_sheet
+
         runs = []
         for run in self.runs:
             name, mark, folder = run.partition("=")
