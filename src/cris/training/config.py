@@ -53,6 +53,8 @@ class ObjectivesConfig:
     """Treatment of cells beside the image, in the letterbox's padding: counted (as released) or ignored."""
     dice_weight: float = 0.0
     """Weight of the Dice loss beside the text-to-pixel contrastive loss, which has 1."""
+    peak_weight: float = 0.0
+    """Weight of the cross-entropy of the highest cells' mean score against whether anything is meant."""
     masked_regions: float = 0.0
     """Share of the image's patches that are hidden in a second pass (MaskRIS)."""
     masked_patch: int = 32

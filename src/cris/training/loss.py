@@ -1,4 +1,4 @@
-"""Training losses: contrastive and Dice (CRIS, section 3.3), and consistency under masking."""
+"""Training losses: contrastive (CRIS, section 3.3), Dice, peak, and consistency under masking."""
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,9 @@ from torch import Tensor
 from cris.data.loading.loader import Batch
 from cris.data.loading.resample import Target
 from cris.training.config import ObjectivesConfig
+
+PEAK_CELLS = 16
+"""Highest cells whose mean score is the peak of a mask: as many as a thing of 16 by 16 pixels covers."""
 
 
 def text_to_pixel_loss(
@@ -45,6 +48,24 @@ def dice_loss(
     overlap = (probability * truth).sum(dim=1)
     # one cell in both: a sample without a target costs nothing only when nothing is found
     return (1 - (2 * overlap + 1) / (probability.sum(dim=1) + truth.sum(dim=1) + 1)).mean()
+
+
+def peak_loss(
+    logits: Float[Tensor, "batch 1 h4 w4"],
+    mask: Float[Tensor, "batch 1 height width"],
+    counted: Bool[Tensor, "batch 1 h4 w4"] | None = None,
+) -> Float[Tensor, ""]:
+    """Return the cross-entropy of each sample's peak against whether its mask has any pixel.
+
+    A few false cells are next to nothing in a mean over all cells, and make a mask of what is absent.
+    """
+    if counted is not None:
+        logits = logits.masked_fill(~counted, -torch.inf)
+    cells = logits.flatten(1)
+    peaks = cells.topk(min(PEAK_CELLS, cells.shape[1]), dim=1).values
+    # a picture of fewer cells than that has its peak among those it has
+    peak = peaks.nan_to_num(neginf=0.0).sum(dim=1) / peaks.isfinite().sum(dim=1)
+    return F.binary_cross_entropy_with_logits(peak, mask.flatten(1).amax(dim=1).to(peak.dtype))
 
 
 def consistency_loss(
@@ -88,12 +109,14 @@ class Objective:
         self.config = config
 
     def __call__(self, logits: Float[Tensor, "sentences 1 h4 w4"], batch: Batch) -> dict[str, Tensor]:
-        """Return the terms against the true masks: `contrastive`, and `dice` where it has a weight."""
+        """Return the terms against the true masks: `contrastive`, and `dice` and `peak` if weighted."""
         config, counted = self.config, self._counted(batch)
         terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, counted)}
         if config.dice_weight:
             dice = dice_loss(logits, batch.masks, config.target, counted)
             terms["dice"] = config.dice_weight * dice
+        if config.peak_weight:
+            terms["peak"] = config.peak_weight * peak_loss(logits, batch.masks, counted)
         return terms
 
     def consistency(

@@ -28,7 +28,7 @@ ALIKE_SHARE = 0.4
 """Probability that a cut-out's category is already there, so that a sentence has to tell them apart."""
 COMPLETE_SHARE = 0.6
 """Share of collages on completely annotated backgrounds, where there are others, too."""
-ABSENT_SHARE = 0.2
+ABSENT_SHARE = 0.25
 """Probability that a sentence means nothing, where anything is known to be absent."""
 _TRIES = 12
 """Attempts at finding a whole cut-out, and at a collage that something can be said about."""
