@@ -28,8 +28,9 @@ SMALL_LITE = replace(
     image=EfficientNetLiteConfig(width=0.25, depth=0.25),
     text=BertTextConfig(vocabulary=600, context_length=32, width=64, layers=2),
     neck=replace(SMALL.neck, alignment=True),
+    presence_heads=2,
 )
-"""With the encoders and the alignment of cris-photos."""
+"""With the encoders, the alignment and the presence head of cris-photos."""
 KINDS = {"clip": SMALL, "lite": SMALL_LITE}
 """A small model with each kind of encoders."""
 

@@ -15,7 +15,7 @@ from cris.model.config import CrisConfig, InferenceConfig
 
 CONFIG = "config.json"
 """File name in the folder of a checkpoint or of an export."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +85,21 @@ def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"model": model | parts, "inference": inference | {"peak_threshold": 0.0}}
 
 
+def _without_presence(content: dict[str, Any]) -> dict[str, Any]:
+    """Add the presence head and the guided filter of version 4, which earlier models did not have."""
+    model, inference = content.get("model"), content.get("inference")
+    if not isinstance(model, dict) or not isinstance(inference, dict):
+        return content
+    return content | {
+        "model": model | {"presence_heads": 0},
+        "inference": inference | {"guided_radius": 0, "presence_threshold": 0.0},
+    }
+
+
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _with_identity_calibration,
     2: _with_kinds_of_encoders,
+    3: _without_presence,
 }
 """Version of config.json → function that migrates its content to the next version."""
 

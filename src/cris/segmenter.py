@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 
 from cris.engines.engine import Engine, EngineName, Features, Precision
 from cris.errors import InputError
+from cris.guided_filter import GuidedFilter
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -228,14 +229,22 @@ class Segmenter:
             letterboxes = [Letterbox(len(array), len(array[0]), size, protocol) for array in arrays]
             squares = np.stack([box.apply(array) for box, array in zip(letterboxes, arrays, strict=True)])
             features = self.engine.encode_image(normalise(squares))
+            radius = self.inference.guided_radius
+            filters = [
+                GuidedFilter(box.cell_colours(square), radius) if radius else None
+                for box, square in zip(letterboxes, squares, strict=True)
+            ]
         return [
             EncodedPicture(
                 segmenter=self,
                 picture=array,
                 letterbox=letterbox,
                 features=known,
+                guided_filter=guided_filter,
             )
-            for array, letterbox, known in zip(arrays, letterboxes, features, strict=True)
+            for array, letterbox, known, guided_filter in zip(
+                arrays, letterboxes, features, filters, strict=True
+            )
         ]
 
     def _answer(
@@ -264,7 +273,9 @@ class Segmenter:
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
                         peak_threshold=self.inference.peak_threshold,
+                        presence_threshold=self.inference.presence_threshold,
                         calibration=self.inference.calibration,
+                        guided_filter=encoded[row].guided_filter,
                     )
                     for place, (row, sentence) in enumerate(zip(rows, texts, strict=True))
                 ]
@@ -302,11 +313,14 @@ class EncodedPicture:
     """Placement of the image in the model's input."""
     features: Features
     """Features of the image, on the engine's device."""
+    guided_filter: GuidedFilter | None = None
+    """Filter that fits masks to the image's edges, where the model has one."""
 
     @property
     def nbytes(self) -> int:
         """Return the memory that keeping it takes, in bytes."""
-        return self.picture.nbytes + sum(int(feature.nbytes) for feature in self.features)
+        kept = (*self.features, *([self.guided_filter] if self.guided_filter else []))
+        return self.picture.nbytes + sum(int(each.nbytes) for each in kept)
 
     def __repr__(self) -> str:
         """Return the image's size and its segmenter, without the arrays."""

@@ -59,7 +59,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(checkpoint.tokenizer.encode(sentences), TOKENIZER.encode(sentences))
     images, tokens = torch.randn(2, 3, 64, 64), TOKENIZER(sentences, 12)
     with torch.no_grad():
-        assert torch.equal(checkpoint.model(images, tokens), model(images, tokens))
+        assert torch.equal(checkpoint.model(images, tokens).logits, model(images, tokens).logits)
 
 
 @settings(max_examples=5)
@@ -365,12 +365,12 @@ def truncate(name: str) -> Callable[[Path], None]:
             "not a cris checkpoint",
         ),
         (
-            edit_config(lambda config: config.update(schema_version=4)),
-            "must have schema_version 1 to 3, got 4: update",
+            edit_config(lambda config: config.update(schema_version=5)),
+            "must have schema_version 1 to 4, got 5: update",
         ),
         (
             edit_config(lambda config: config.update(schema_version=0)),
-            "must have schema_version 1 to 3, got 0",
+            "must have schema_version 1 to 4, got 0",
         ),
         (edit_config(lambda config: config.update(schema_version=True)), "has no schema_version"),
         (
@@ -450,11 +450,26 @@ def test_every_option_is_in_the_config_file(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     written = {"model": asdict(CONFIG), "inference": asdict(INFERENCE)}
     written["model"]["image"]["kind"], written["model"]["text"]["kind"] = "clip_resnet", "clip_text"
-    assert config == {"schema_version": 3, **json.loads(json.dumps(written))}
+    assert config == {"schema_version": 4, **json.loads(json.dumps(written))}
+
+
+def to_version_3(config: dict[str, Any]) -> None:
+    """As it was before masks were fitted to the image's edges, and before presence."""
+    config["schema_version"] = 3
+    del config["inference"]["guided_radius"], config["inference"]["presence_threshold"]
+    del config["model"]["presence_heads"]
+
+
+def test_a_folder_of_version_3_tells_no_presence_and_loads_as_before(tmp_path: Path) -> None:
+    model = save(tmp_path / "model")
+    edit_config(to_version_3)(tmp_path / "model")
+    assert_holds(tmp_path / "model", model)
+    assert load_checkpoint(tmp_path / "model").inference == INFERENCE
 
 
 def to_version_2(config: dict[str, Any]) -> None:
     """As it was when all encoders were CLIP's."""
+    to_version_3(config)
     config["schema_version"] = 2
     for part, key in (("image", "kind"), ("text", "kind"), ("neck", "alignment")):
         del config["model"][part][key]

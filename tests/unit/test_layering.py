@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
 INFERENCE = (
     *("errors", "files", "jobs", "model", "segmenter", "picture", "letterbox", "prediction", "masks"),
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
+    "guided_filter",
 )
 NOT_INFERENCE = ("data", "training", "evaluation")
 FLOORS_OF_DATA = (

@@ -14,6 +14,7 @@ from cris import Prediction, Segmenter
 from cris.checkpoint import save_checkpoint
 from cris.engines.torch_engine import choose_device
 from cris.errors import InputError
+from cris.guided_filter import GuidedFilter
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from tests.small import SMALL, small_cris
@@ -161,6 +162,19 @@ def test_protocol_and_threshold_are_the_checkpoints(small):
     prediction = Segmenter(small.engine.model, TOKENIZER, released, "cpu").predict(PICTURES[0], "left dog")
     assert prediction.letterbox.protocol == "released"
     np.testing.assert_array_equal(prediction.mask, prediction.letterbox.restore(prediction.grid) > 0)
+
+
+def test_a_guided_filter_fits_the_probabilities_to_the_picture(small):
+    plain = small.predict(PICTURES[0], SENTENCES[0])
+    inference = dataclasses.replace(INFERENCE, guided_radius=2)
+    filtering = Segmenter(small.engine, TOKENIZER, inference)
+    filtered = filtering.predict(PICTURES[0], SENTENCES[0])
+    cells = plain.letterbox.cells
+    square = plain.letterbox.apply(np.asarray(plain.picture))
+    expected = GuidedFilter(plain.letterbox.cell_colours(square), 2)(plain.grid[cells].copy())
+    assert np.array_equal(filtered.grid[cells], expected)
+    assert not np.array_equal(filtered.grid[cells], plain.grid[cells])
+    assert filtering.encode(PICTURES[0]).nbytes > small.encode(PICTURES[0]).nbytes
 
 
 def test_prediction_carries_no_gradients_and_trains_nothing():

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
+from torch import Tensor
 
 from cris.config_file import StoredConfig
 from cris.engines.engine import Engine
 from cris.engines.exported import PICTURE_OUTPUTS
 from cris.export.quantise import Inputs
 from cris.export.samples import Sample
-from cris.letterbox import Letterbox
+from cris.guided_filter import GuidedFilter
+from cris.letterbox import Letterbox, normalisation
 from cris.model.cris import Cris
+from cris.model.output import ModelOutput
+from cris.prediction import Prediction
 
 _INDEX = np.zeros(1, dtype=np.int64)
 
@@ -44,7 +49,7 @@ def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> C
         known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
         pictures.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
-        masks.append(_mask(output.logits[0, 0].numpy(), config))
+        masks.append(_mask(output.map(Tensor.numpy), sample, config))
     return Calibration(config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks)
 
 
@@ -53,14 +58,27 @@ def mean_agreement(engine: Engine, calibration: Calibration) -> float:
     agreements = []
     for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
         output = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
-        found = _mask(output.logits[0, 0], calibration.config)
+        found = _mask(output, sample, calibration.config)
         union = (found | mask).sum()
         agreements.append((found & mask).sum() / union if union else 1.0)
     return float(np.mean(agreements))
 
 
-def _mask(logits: Float32[np.ndarray, "cells cells"], config: StoredConfig) -> Bool[np.ndarray, "size size"]:
+def _mask(output: ModelOutput, sample: Sample, config: StoredConfig) -> Bool[np.ndarray, "size size"]:
     """Return the mask that a segmenter finds in an image of the model's own input size."""
-    size = config.inference.input_size
-    whole = Letterbox(size, size, size, config.inference.protocol)
-    return whole.restore(0.5 + 0.5 * np.tanh(0.5 * logits)) > config.inference.threshold
+    inference = config.inference
+    scale, shift = normalisation()
+    levels = (np.moveaxis(sample.image[0], 0, -1) + shift) / scale
+    picture = levels.round().clip(0, 255).astype(np.uint8)
+    whole = Letterbox(inference.input_size, inference.input_size, inference.input_size, inference.protocol)
+    radius = inference.guided_radius
+    return Prediction.from_output(
+        output.map(itemgetter(0)),
+        sentence="",
+        picture=picture,
+        letterbox=whole,
+        threshold=inference.threshold,
+        peak_threshold=inference.peak_threshold,
+        presence_threshold=inference.presence_threshold,
+        guided_filter=GuidedFilter(whole.cell_colours(picture), radius) if radius else None,
+    ).mask

@@ -17,6 +17,7 @@ from cris.model.decoder import Decoder
 from cris.model.efficientnet_lite import EfficientNetLite
 from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck
+from cris.model.presence import PresenceHead
 from cris.model.projector import Projector
 
 
@@ -31,6 +32,7 @@ def build_cris(config: CrisConfig) -> Cris:
         neck=CrossModalNeck(config.neck, (c3, c4), joint_dim),
         decoder=Decoder(config.decoder, dim, config.text.width) if config.decoder.layers else None,
         projector=Projector(config.projector, dim, joint_dim),
+        presence=PresenceHead(config.presence_heads, dim, joint_dim) if config.presence_heads else None,
     )
 
 

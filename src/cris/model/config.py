@@ -178,6 +178,8 @@ class CrisConfig:
     neck: NeckConfig = field(default_factory=NeckConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
+    presence_heads: int = 0
+    """Attention heads of the second answer, whether anything is meant at all; 0 leaves it out."""
     padding: Literal["after_end", "zero_id"] = "after_end"
     """Tokens hidden from the decoder: all after the end, or (released) all with id 0, which is also "!"."""
 
@@ -194,8 +196,12 @@ class InferenceConfig:
     """Probability above which a pixel belongs to the mask."""
     peak_threshold: float = 0.0
     """Probability that a mask's maximum must exceed, else the mask is empty: absent objects then get none."""
+    guided_radius: int = 0
+    """Radius, in cells of 4 pixels, of the guided filter that fits masks to the image's edges; 0: none."""
     protocol: Literal["default", "released"] = "default"
     """Resampling of images and answers: ours, or exactly the released code's."""
+    presence_threshold: float = 0.0
+    """Probability of presence that must be exceeded, else the mask is empty; without the head it is 1."""
     calibration: Calibration = field(default_factory=Calibration)
     """Mapping of scores to the chance of a good mask; the default leaves them as they are."""
 

@@ -195,7 +195,10 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
     if start.checkpoint is None:
         return load_clip(start.path, config.model)
     model, weights = build_cris(config.model), start.checkpoint.model.state_dict()
+    new = model.presence is not None and start.checkpoint.model.presence is None
     for name, ours in model.state_dict().items():
+        if new and name.startswith("presence."):
+            weights[name] = ours  # a head that the start has not begins fresh
         theirs = weights.get(name)
         if theirs is None or theirs.shape != ours.shape:
             found = "none" if theirs is None else list(theirs.shape)

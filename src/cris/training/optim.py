@@ -25,6 +25,9 @@ def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
     """Freeze the parts of the encoders that the configuration names."""
     if config.freeze_text:
         model.text_encoder.requires_grad_(requires_grad=False)
+    if config.parts:
+        for name, part in model.named_children():
+            part.requires_grad_(requires_grad=name in config.parts)
     for block in list(model.image_encoder.blocks)[: config.frozen_image_blocks]:
         block.requires_grad_(requires_grad=False)
 

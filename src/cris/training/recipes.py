@@ -182,7 +182,7 @@ def cris_photos() -> TrainConfig:
             decoder=DecoderConfig(layers=2, ffn=512, dropout=0.0),
             projector=ProjectorConfig(hidden=64, dim=48),
         ),
-        inference=InferenceConfig(input_size=320, sentence_length=32, threshold=0.5),
+        inference=InferenceConfig(input_size=320, sentence_length=32, threshold=0.5, guided_radius=3),
         sampling=SamplingConfig(
             pictures=12,
             sentences=4,
@@ -265,7 +265,7 @@ def finetune(start: "StoredConfig") -> TrainConfig:
         checkpoint_every=100,
         model=start.model,
         # calibration and threshold of the peak are another model's
-        inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0),
+        inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0, presence_threshold=0.0),
         sampling=SamplingConfig(pictures=8, sentences=4),
         objectives=ObjectivesConfig(dice_weight=1.0),
         optimizer=OptimizerConfig(

@@ -12,6 +12,7 @@ from torch import Tensor
 from cris.data.loading.loader import Batch
 from cris.errors import InputError
 from cris.model.cris import Cris
+from cris.model.output import ModelOutput
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig
 from cris.training.loss import Objective
@@ -31,6 +32,8 @@ class Learner:
         Raises:
             InputError: the configuration asks for two things that exclude each other.
         """
+        if config.objectives.presence_weight and not config.model.presence_heads:
+            raise InputError("presence_weight needs a head that learns: pass --model.presence-heads 4")
         if config.compile and config.gradient_checkpointing:
             raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
@@ -119,17 +122,17 @@ class Learner:
             masked = mask_batch(batch, self.config.objectives, hidden_word, generator)
             masked = self._cut(masked).to(device)
         batch = self._cut(batch).to(device)
-        logits = self._answer(batch)
-        terms = self.objective(logits, batch)
+        output = self._answer(batch)
+        terms = self.objective(output, batch)
         if masked is not None:
-            terms |= self.objective.consistency(self._answer(masked), logits, batch)
+            terms |= self.objective.consistency(self._answer(masked).logits, output.logits, batch)
         return terms
 
-    def _answer(self, batch: Batch) -> Tensor:
-        """Return the logits."""
+    def _answer(self, batch: Batch) -> ModelOutput:
+        """Return the model's answers."""
         images = batch.inputs().contiguous(memory_format=self.layout)
-        logits: Tensor = self.runner(images, batch.tokens, batch.image_index)
-        return logits
+        output: ModelOutput = self.runner(images, batch.tokens, batch.image_index)
+        return output
 
     def _cut(self, batch: Batch) -> Batch:
         """Drop columns that are padding in every sentence, unless compiled: then one size is faster."""

@@ -36,7 +36,7 @@ def difference(one: torch.Tensor, other: torch.Tensor) -> float:
 def test_a_prepared_model_answers_as_the_plain_one(config):
     model = small_cris(config)
     images, index = torch.randn(2, 3, 64, 96), torch.tensor([1, 0, 1])
-    expected = model(images, TOKENS, index)
+    expected = model(images, TOKENS, index).logits
     assert difference(prepare(copy.deepcopy(model))(images, TOKENS, index), expected) < 1e-5
 
 
@@ -70,7 +70,7 @@ def test_a_paper_sized_model_keeps_its_logits_when_prepared(prove: Proof):
         model = build_cris(BACKBONES[name]).eval() if name in BACKBONES else small_cris()
         vocabulary = model.config.text.vocabulary
         images, tokens = torch.randn(1, 3, 416, 416), random_tokens([8], 17, vocabulary)
-        expected = model(images, tokens)
+        expected = model(images, tokens).logits
         found = difference(prepare(model)(images, tokens), expected)
         prove.figure(f"prepared {name}: relative difference of logits", f"{found:.1e}")
         assert found < 1e-5
@@ -90,7 +90,7 @@ def test_folded_statistics_are_those_of_batch_norm():
 @torch.inference_mode()
 def test_bfloat16_keeps_two_digits_and_positions_in_full():
     model, images = small_cris(), torch.randn(3, 3, 64, 64)
-    expected = model(images, TOKENS)
+    expected = model(images, TOKENS).logits
     smaller = to_bfloat16(prepare(model))
     assert smaller.decoder.pixel_positions.frequencies.dtype == torch.float32
     assert smaller.neck.middle.conv.weight.dtype == torch.bfloat16
