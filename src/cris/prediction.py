@@ -163,12 +163,14 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return a dict for JSON: `sentence`, `score`, `box` ([left, top, right, bottom] or None), `rle`.
 
-        `rle` holds `size` ([height, width], in pixels) and `counts`, as in COCO.
+        `rle` holds `size` ([height, width], in pixels) and `counts`, as in COCO. A model that tells presence
+        adds `present`.
         """
         box = self.box
         return {
             "sentence": self.sentence,
             "score": self.score,
+            **({} if self.present is None else {"present": self.present}),
             "box": None if box is None else list(box),
             "rle": dict(self.to_rle()),
         }

@@ -14,7 +14,7 @@ from cris.errors import InputError
 from cris.files import sha256_of
 from cris.names import KnownNames
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of shards and manifest; goes up when a column or field changes its meaning or goes away."""
 
 
