@@ -23,7 +23,7 @@ def prepare(model: Cris) -> Cris:
     model.projector = FoldedProjector(model.projector)  # type: ignore[assignment]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for block in (model.projector.first, model.projector.second):
-        # in memory as the product in `convolve_doubled` reads it, so that it need not be copied each time
+        # in memory as the product in `upsample_conv` reads it, so that it need not be copied each time
         block.conv.weight = _frozen(block.conv.weight.permute(2, 1, 3, 0).contiguous().permute(3, 1, 0, 2))
     return model
 
