@@ -19,8 +19,8 @@ from cris.files import atomic_folder, whole_folder
 from cris.model.build import build_cris
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
-from cris.model.fill import Source, fill
 from cris.model.int8 import SCALE, dequantize, quantize_rows
+from cris.model.state_dict import Source, load_tensors
 from cris.model.tokenizer import Tokenizer
 
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "README.md"
@@ -96,7 +96,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     except SafetensorError as error:
         raise InputError(f"{weights} is cut short or damaged ({error}): copy it again") from error
     tensors = dequantize(tensors, path=weights)
-    fill(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
+    load_tensors(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
     try:
         card = _file(folder, CARD).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
