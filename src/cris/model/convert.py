@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cris.errors import InputError
-from cris.model.archive import read_tensors
 from cris.model.build import build_cris
 from cris.model.config import (
     ClipResnetConfig,
@@ -21,6 +20,7 @@ from cris.model.config import (
     ProjectorConfig,
 )
 from cris.model.cris import Cris
+from cris.model.safe_load import read_tensors
 from cris.model.state_dict import Source, load_tensors
 
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from cris.errors import InputError
-from cris.model.archive import read_tensors
 from cris.model.bert_text import BertText
 from cris.model.config import LITE, BertTextConfig, EfficientNetLiteConfig
 from cris.model.efficientnet_lite import EfficientNetLite
+from cris.model.safe_load import read_tensors
 from cris.model.state_dict import Source, load_tensors
 from cris.model.tokenizer import Tokenizer
 
