@@ -131,12 +131,12 @@ def _open_exported(
 def _open_checkpoint(folder: Path, device: str, precision: Precision, *, is_compiled: bool) -> Opened:
     from cris.checkpoint import load_checkpoint
     from cris.engines.torch_engine import TorchEngine
-    from cris.model.prepare import prepare, to_bfloat16
+    from cris.model.fuse import fuse, to_bfloat16
 
     if precision == "int8":
         raise InputError("the engine torch runs in fp32 or bf16, got int8: use engine openvino or onnx")
     checkpoint = load_checkpoint(folder)
-    model = prepare(checkpoint.model)
+    model = fuse(checkpoint.model)
     return Opened(
         engine=TorchEngine(
             to_bfloat16(model) if precision == "bf16" else model,

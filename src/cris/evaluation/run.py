@@ -66,10 +66,10 @@ class Run:
         else:
             from cris.checkpoint import load_checkpoint
             from cris.engines.torch_engine import TorchEngine
-            from cris.model.prepare import prepare
+            from cris.model.fuse import fuse
 
             loaded = load_checkpoint(self.checkpoint)
-            engine = TorchEngine(prepare(loaded.model), device)
+            engine = TorchEngine(fuse(loaded.model), device)
             found = Segmenter(engine, loaded.tokenizer, loaded.inference)
         if self.threshold is not None:
             found.inference = replace(found.inference, threshold=self.threshold)

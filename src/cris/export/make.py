@@ -23,7 +23,7 @@ from cris.export.quantise import STEPS, Kept, quantise
 from cris.export.samples import Sample, noise_samples
 from cris.files import atomic_files
 from cris.jobs import is_unused
-from cris.model.prepare import prepare, to_bfloat16
+from cris.model.fuse import fuse, to_bfloat16
 from cris.registry import resolve
 
 GOOD_AGREEMENT = 0.99
@@ -96,7 +96,7 @@ def _export(
     config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
     asked = samples or noise_samples(max(BATCHES), config)
     expected = plain_outputs(checkpoint.model.eval(), asked)
-    model = prepare(checkpoint.model)
+    model = fuse(checkpoint.model)
     calibration = calibrate(model, config, samples) if precision == "int8" else None
     if precision == "bf16" and format == "pt2":
         to_bfloat16(model)

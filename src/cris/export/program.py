@@ -51,7 +51,7 @@ class SentenceProgram(nn.Module):
 
 
 def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedProgram]:
-    """Return the two programs of a prepared model, for any numbers of images and sentences.
+    """Return the two programs of a fused model, for any numbers of images and sentences.
 
     The image size and sentence length are those of the configuration.
     """

@@ -46,7 +46,7 @@ class ConvNormRelu(ConvNorm):
 
     def finish(self, total: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch out h w"]:
         """Normalise and rectify the sum of all parts."""
-        if self.conv.bias is not None:  # BatchNorm is folded (see `prepare`)
+        if self.conv.bias is not None:  # BatchNorm is fused into it (see `cris.model.fuse`)
             total = total + self.conv.bias[:, None, None]
         return self._relu(self.norm(total))
 

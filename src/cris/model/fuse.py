@@ -1,4 +1,4 @@
-"""Preparation of a model for inference: the same answers within rounding, in less time."""
+"""Fusing of layers for inference: the same answers within rounding, in less time."""
 
 import torch
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from cris.model.cris import Cris
 from cris.model.projector import Projector, add_shifted
 
 
-def prepare(model: Cris) -> Cris:
+def fuse(model: Cris) -> Cris:
     """Turn the model, in place, into one that only predicts; it cannot be trained or saved afterwards.
 
     BatchNorm is folded into the convolutions, and the projector's 1x1 convolution into the kernel made from
@@ -20,7 +20,7 @@ def prepare(model: Cris) -> Cris:
     for module in model.modules():
         if isinstance(module, ConvNorm):
             _fold_norm(module)
-    model.projector = FoldedProjector(model.projector)  # type: ignore[assignment]
+    model.projector = FusedProjector(model.projector)  # type: ignore[assignment]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for block in (model.projector.first, model.projector.second):
         # in memory as the product in `upsample_conv` reads it, so that it need not be copied each time
@@ -29,7 +29,7 @@ def prepare(model: Cris) -> Cris:
 
 
 def to_bfloat16(model: Cris) -> Cris:
-    """Convert a prepared model, in place, to bfloat16: two decimal digits of precision, half the memory."""
+    """Convert a fused model, in place, to bfloat16: two decimal digits of precision, half the memory."""
     for tensor in model.parameters():
         tensor.data = tensor.data.to(torch.bfloat16)
     for name, buffer in model.named_buffers():
@@ -38,7 +38,7 @@ def to_bfloat16(model: Cris) -> Cris:
     return model
 
 
-class FoldedProjector(nn.Module):
+class FusedProjector(nn.Module):
     """Projector with its 1x1 convolution folded into the kernel that it makes from the sentence."""
 
     def __init__(self, projector: Projector) -> None:
