@@ -9,7 +9,7 @@ import torch
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.config_file import StoredConfig
 from cris.engines.engine import EngineName, Precision
-from cris.engines.exported import is_exported
+from cris.engines.export_folder import is_exported
 from cris.export import export_model
 from cris.export.samples import noise_samples
 from cris.model import BACKBONES, InferenceConfig, build_cris

@@ -128,10 +128,10 @@ class Segmenter:
             InputError: no such model, the folder holds none that can be read, or it is of another engine or
                 precision; otherwise as above.
         """
-        from cris.engines.opening import open_model
+        from cris.engines.load import load_model
 
         with _memory_advice():
-            opened = open_model(
+            opened = load_model(
                 name_or_folder, device, engine=engine, precision=precision, is_compiled=is_compiled
             )
         found = cls(

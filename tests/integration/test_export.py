@@ -15,8 +15,8 @@ from cris import Segmenter, __version__
 from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.data.scenes import Scenes
 from cris.demo.photographs import photographs
-from cris.engines.exported import PRECISIONS, Format, read_exported
-from cris.engines.opening import open_graphs
+from cris.engines.export_folder import PRECISIONS, Format, read_exported
+from cris.engines.load import load_graphs
 from cris.errors import InputError
 from cris.export import OnnxSegmenter, export_model
 from cris.export.check import LIMITS
@@ -67,7 +67,7 @@ def lite_exports(lite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[F
 def assert_answers_alike(folder: Path, model: Path, pictures: int, sentences: int) -> None:
     """An exported folder gives the logits of the checkpoint."""
     exported = read_exported(folder)
-    engine = open_graphs(folder, exported.format, "fp32", exported.config.model)
+    engine = load_graphs(folder, exported.format, "fp32", exported.config.model)
     samples = noise_samples(max(pictures, sentences), exported.config)
     images = np.concatenate([sample.image for sample in samples[:pictures]])
     tokens = np.concatenate([sample.tokens for sample in samples[:sentences]])

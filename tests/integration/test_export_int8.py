@@ -9,8 +9,8 @@ from cris import Segmenter
 from cris.checkpoint import load_checkpoint
 from cris.config_file import StoredConfig
 from cris.data.scenes import Scenes
-from cris.engines.exported import ENGINES, Format
-from cris.engines.opening import open_graphs
+from cris.engines.export_folder import ENGINES, Format
+from cris.engines.load import load_graphs
 from cris.export import export_model
 from cris.export.samples import as_samples
 from cris.registry import resolve
@@ -34,7 +34,7 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     export_model(checkpoint, tmp_path, format=format, precision="int8", samples=samples)
     assert ENGINES[format] == format
     plain = Segmenter.from_pretrained("cris-scenes", "cpu")
-    smaller = Segmenter(open_graphs(tmp_path, format, "int8", config.model), plain.tokenizer, plain.inference)
+    smaller = Segmenter(load_graphs(tmp_path, format, "int8", config.model), plain.tokenizer, plain.inference)
     test, count = Scenes(split="test"), prove.count(full=2000, quick=60)
     agreements = []
     for place in range(count):

@@ -55,7 +55,7 @@ class Command:
         """Export, and print the files and how far the answers are from the model's."""
         from cris.checkpoint import load_checkpoint
         from cris.config_file import StoredConfig
-        from cris.engines.exported import PRECISIONS
+        from cris.engines.export_folder import PRECISIONS
         from cris.export.check import LIMITS
         from cris.export.make import export_model
         from cris.export.samples import as_samples

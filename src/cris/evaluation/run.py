@@ -17,7 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from cris.engines.engine import only_cpu
-from cris.engines.exported import ENGINES, is_exported, read_exported
+from cris.engines.export_folder import ENGINES, is_exported, read_exported
 from cris.errors import InputError
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Examples

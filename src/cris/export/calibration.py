@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float32
 
 from cris.config_file import StoredConfig
 from cris.engines.engine import Engine
-from cris.engines.exported import PICTURE_OUTPUTS
-from cris.export.quantise import Inputs
+from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.export.quantize import Inputs
 from cris.export.samples import Sample
 from cris.letterbox import Letterbox
 from cris.model.cris import Cris

@@ -12,14 +12,14 @@ from cris import __version__
 from cris.checkpoint import Checkpoint, load_checkpoint
 from cris.config_file import StoredConfig, write_config
 from cris.engines.engine import Precision
-from cris.engines.exported import METADATA, PRECISIONS, Format, write_metadata
-from cris.engines.opening import open_graphs
+from cris.engines.export_folder import METADATA, PRECISIONS, Format, write_metadata
+from cris.engines.load import load_graphs
 from cris.errors import InputError
 from cris.export.calibration import Calibration, calibrate, mean_agreement
 from cris.export.check import BATCHES, check, differences, plain_outputs
 from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write_pt2
 from cris.export.program import trace
-from cris.export.quantise import STEPS, Kept, quantise
+from cris.export.quantize import STEPS, Kept, quantize
 from cris.export.samples import Sample, noise_samples
 from cris.files import atomic_files
 from cris.jobs import is_unused
@@ -112,7 +112,7 @@ def _export(
     checkpoint.tokenizer.save(folder / "tokenizer.json")
     card = f"Exported by `cris export --format {format} --precision {precision}`.\n\n{checkpoint.card}"
     (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
-    found = differences(open_graphs(folder, format, precision, config.model), asked, expected)
+    found = differences(load_graphs(folder, format, precision, config.model), asked, expected)
     check(found, precision)
     files = sorted(path.name for path in folder.iterdir())
     return Written(files=files, differences=found, agreement=agreement)
@@ -151,10 +151,10 @@ def _write_int8(
                 for name, kept in step._asdict().items():
                     if written.get(name) != kept:
                         graph = read_graph(Path(temporary) / f"{name}.onnx", format)
-                        write_graph(quantise(graph, given[name], kept), name, folder, format)
+                        write_graph(quantize(graph, given[name], kept), name, folder, format)
                         written[name] = kept
                 if step not in agreements:
-                    graphs = open_graphs(folder, format, "int8", calibration.config.model)
+                    graphs = load_graphs(folder, format, "int8", calibration.config.model)
                     agreements[step] = mean_agreement(graphs, calibration)
                 if agreements[step] >= goal:
                     return agreements[step]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cris.engines.exported import read_exported
+from cris.engines.export_folder import read_exported
 from cris.engines.onnx_engine import OnnxEngine
 from cris.errors import InputError
 from cris.segmenter import Segmenter

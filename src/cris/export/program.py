@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from cris.config_file import StoredConfig
-from cris.engines.exported import PICTURE_OUTPUTS
+from cris.engines.export_folder import PICTURE_OUTPUTS
 from cris.model.cris import Cris
 from cris.model.neck import PictureFeatures
 

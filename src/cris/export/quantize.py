@@ -41,7 +41,7 @@ STEPS = (
 the stages from the third on are in 8 bits."""
 
 
-def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
+def quantize(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
     """Return the graph (ONNX or OpenVINO) with convolutions and matrix products in 8 bits.
 
     Ranges come from the samples. Nodes whose names match a pattern of `kept` stay as they are, and so do

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cris import __version__
 from cris.engines.engine import Engine, EngineName, Precision
-from cris.engines.exported import ENGINES, Exported, Format, is_exported, read_exported
+from cris.engines.export_folder import ENGINES, Exported, Format, is_exported, read_exported
 from cris.errors import BUG, InputError
 from cris.files import sha256_of
 from cris.model.config import CrisConfig, InferenceConfig
@@ -16,7 +16,7 @@ from cris.model.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Opened:
+class LoadedModel:
     """A model that is ready for inference."""
 
     engine: Engine
@@ -24,14 +24,14 @@ class Opened:
     inference: InferenceConfig
 
 
-def open_model(
+def load_model(
     name_or_folder: str | Path,
     device: str = "auto",
     *,
     engine: EngineName | None = None,
     precision: Precision | None = None,
     is_compiled: bool = False,
-) -> Opened:
+) -> LoadedModel:
     """Return a registered model, a checkpoint or an exported folder, on the requested engine.
 
     By default a checkpoint runs on torch in fp32, and an exported folder as it was exported.
@@ -50,11 +50,11 @@ def open_model(
     if engine in (None, "torch"):
         return _open_checkpoint(folder, device, precision or "fp32", is_compiled=is_compiled)
     assert engine is not None
-    exported = exported_once(folder, engine, precision or "fp32")
+    exported = export_once(folder, engine, precision or "fp32")
     return _open_exported(exported, device, engine, precision, is_compiled=is_compiled)
 
 
-def open_graphs(
+def load_graphs(
     folder: Path, format: Format, precision: Precision, config: CrisConfig, device: str = "auto"
 ) -> Engine:
     """Return the engine for the two graphs in a folder."""
@@ -71,7 +71,7 @@ def open_graphs(
     return ProgramEngine(folder, config, device)
 
 
-def exported_once(checkpoint: Path, engine: EngineName, precision: Precision) -> Exported:
+def export_once(checkpoint: Path, engine: EngineName, precision: Precision) -> Exported:
     """Return the checkpoint exported for that engine; `cris export` runs once, and its result is kept.
 
     It runs in its own process, so that its memory is freed and inference imports neither torch nor scenes.
@@ -111,7 +111,7 @@ def _open_exported(
     precision: Precision | None,
     *,
     is_compiled: bool,
-) -> Opened:
+) -> LoadedModel:
     if is_compiled:
         raise InputError(f"{exported.folder} is exported, so it cannot be compiled: name the checkpoint")
     if engine not in (None, ENGINES[exported.format]) or precision not in (None, exported.precision):
@@ -119,8 +119,8 @@ def _open_exported(
             f"{exported.folder} is a model for engine {ENGINES[exported.format]} in {exported.precision}, "
             f"asked for was {engine or 'any engine'} in {precision or 'any precision'}: export it so"
         )
-    return Opened(
-        engine=open_graphs(
+    return LoadedModel(
+        engine=load_graphs(
             exported.folder, exported.format, exported.precision, exported.config.model, device
         ),
         tokenizer=exported.tokenizer,
@@ -128,7 +128,7 @@ def _open_exported(
     )
 
 
-def _open_checkpoint(folder: Path, device: str, precision: Precision, *, is_compiled: bool) -> Opened:
+def _open_checkpoint(folder: Path, device: str, precision: Precision, *, is_compiled: bool) -> LoadedModel:
     from cris.checkpoint import load_checkpoint
     from cris.engines.torch_engine import TorchEngine
     from cris.model.fuse import fuse, to_bfloat16
@@ -137,7 +137,7 @@ def _open_checkpoint(folder: Path, device: str, precision: Precision, *, is_comp
         raise InputError("the engine torch runs in fp32 or bf16, got int8: use engine openvino or onnx")
     checkpoint = load_checkpoint(folder)
     model = fuse(checkpoint.model)
-    return Opened(
+    return LoadedModel(
         engine=TorchEngine(
             to_bfloat16(model) if precision == "bf16" else model,
             device,
