@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from cris.checkpoint import load_checkpoint, save_checkpoint
-from cris.engines.engine import EngineName, Precision
 from cris.engines.export_folder import is_exported
+from cris.engines.formats import EngineName, Precision
 from cris.export import export_model
 from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.turns import Prepare, ratio, take_turns
 from cris.config_file import StoredConfig
-from cris.engines.engine import EngineName, Precision
+from cris.engines.formats import EngineName, Precision
 from cris.engines.load import load_model
 from cris.export.samples import noise_samples
 

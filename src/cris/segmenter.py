@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from cris.engines.engine import Engine, EngineName, Features, Precision
+from cris.engines.engine import Engine, Features
 from cris.engines.export_folder import is_exported
+from cris.engines.formats import FORMATS, EngineName, Precision
 from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
@@ -352,7 +353,8 @@ def _exported_for(
     image_encoder: "OwnImageEncoder | None",
 ) -> str | Path:
     """Return the folder to load: the model itself, or its export for an engine that needs one."""
-    if engine not in ("onnx", "openvino"):
+    formats = {info.engine: name for name, info in FORMATS.items() if info.is_made_on_use}
+    if engine is None or engine not in formats:
         return name_or_folder
     folder = resolve(name_or_folder)
     if is_exported(folder):
@@ -364,7 +366,7 @@ def _exported_for(
         )
     from cris.export.cache import cached_export  # here, as it takes torch
 
-    return cached_export(folder, engine, precision or "fp32")
+    return cached_export(folder, formats[engine], precision or "fp32")
 
 
 def _torch_engine(model: "Cris", device: str) -> Engine:

@@ -15,7 +15,8 @@ from cris import Segmenter, __version__, export_model
 from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.data.scenes import Scenes
 from cris.demo.photographs import photographs
-from cris.engines.export_folder import PRECISIONS, Format, read_exported
+from cris.engines.export_folder import read_exported
+from cris.engines.formats import FORMATS, Format
 from cris.engines.load import load_graphs
 from cris.errors import InputError
 from cris.export.check import LIMITS
@@ -29,7 +30,6 @@ from tests.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
 PICTURE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
-FORMATS: tuple[Format, ...] = ("onnx", "openvino", "pt2")
 
 
 @pytest.fixture(scope="module")
@@ -296,4 +296,4 @@ def test_paper_sized_models_export_exactly(tmp_path: Path, prove: Proof, format:
         assert largest <= LIMITS["fp32"]
         shutil.rmtree(tmp_path)
         tmp_path.mkdir()
-    assert PRECISIONS[format][0] == "fp32"
+    assert FORMATS[format].precisions[0] == "fp32"

@@ -8,7 +8,7 @@ import pytest
 from cris import Segmenter
 from cris.checkpoint import load_checkpoint
 from cris.data.scenes import Scenes
-from cris.engines.export_folder import ENGINES, Format
+from cris.engines.formats import FORMATS, Format
 from cris.engines.load import load_graphs
 from cris.export import export_model
 from cris.registry import resolve
@@ -31,7 +31,7 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     result = export_model(checkpoint, tmp_path, format=format, precision="int8", calibration=pairs)
     assert result.agreement is not None
     assert f"mean IoU {result.agreement:.4f} on {result.samples} samples" in str(result)
-    assert ENGINES[format] == format
+    assert FORMATS[format].engine == format
     plain = Segmenter.from_pretrained("cris-scenes", "cpu")
     smaller = Segmenter(load_graphs(tmp_path, format, "int8", config), plain.tokenizer, plain.inference)
     test, count = Scenes(split="test"), prove.count(full=2000, quick=60)

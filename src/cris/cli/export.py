@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -12,6 +12,7 @@ from cris.card import read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.cli.pictures import find_pictures
+from cris.engines.formats import FORMATS, Format, Precision
 from cris.errors import InputError
 from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 from cris.text_files import decode_text, split_lines
@@ -31,9 +32,9 @@ class Command:
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """Registered name or checkpoint folder; `cris models` lists the names."""
-    format: Literal["onnx", "openvino", "pt2"]
+    format: Format
     """onnx for onnxruntime, openvino for OpenVINO, pt2 for torch without this package."""
-    precision: Literal["fp32", "bf16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     """fp32 as trained; bf16 (openvino, pt2) with fewer digits; int8 (onnx, openvino) smallest and fastest."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the export."""
@@ -52,15 +53,12 @@ class Command:
 
     def run(self) -> int:
         """Export, and print the files and how far the answers are from the model's."""
-        from cris.engines.export_folder import PRECISIONS
         from cris.export.export import export_model
         from cris.export.samples import default_calibration
         from cris.registry import resolve
 
-        if self.precision not in PRECISIONS[self.format]:
-            raise UsageError(
-                f"--format {self.format} comes in {', '.join(PRECISIONS[self.format])}, got {self.precision}"
-            )
+        if self.precision not in (known := FORMATS[self.format].precisions):
+            raise UsageError(f"--format {self.format} comes in {', '.join(known)}, got {self.precision}")
         folder = resolve(self.model)
         calibration = self.calibration or default_calibration(read_front_matter(folder))
         told = [calibration, str(self.sentences), self.limit] if self.precision == "int8" else None

@@ -1,11 +1,14 @@
 """From a model's name to the engine that runs it."""
 
+import importlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
-from cris.engines.engine import Engine, EngineName, Precision
-from cris.engines.export_folder import ENGINES, Exported, Format, is_exported, read_exported
+from cris.engines.engine import Engine
+from cris.engines.export_folder import Exported, is_exported, read_exported
+from cris.engines.formats import FORMATS, EngineName, Format, Precision
 from cris.errors import InputError
 from cris.model.config import CrisConfig, InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -41,10 +44,8 @@ def load_model(
     """
     from cris.registry import resolve
 
-    if engine not in (None, "torch", "onnx", "openvino"):
-        raise InputError(f"engine must be torch, onnx or openvino, got {engine!r}")
-    if precision not in (None, "fp32", "bf16", "int8"):
-        raise InputError(f"precision must be fp32, bf16 or int8, got {precision!r}")
+    _check_known("engine", engine, get_args(EngineName))
+    _check_known("precision", precision, get_args(Precision))
     folder = resolve(name_or_folder)
     if is_exported(folder):
         if image_encoder is not None:
@@ -61,17 +62,15 @@ def load_graphs(
     folder: Path, format: Format, precision: Precision, config: CrisConfig, device: str = "auto"
 ) -> Engine:
     """Return the engine for the two graphs in a folder."""
-    if format == "onnx":
-        from cris.engines.onnx_engine import OnnxEngine
+    module, name = FORMATS[format].runner
+    kind = getattr(importlib.import_module(module), name)
+    return kind(folder, config, device, precision)  # type: ignore[no-any-return]
 
-        return OnnxEngine(folder, config, device)
-    if format == "openvino":
-        from cris.engines.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(folder, config, device, precision)
-    from cris.engines.program_engine import ProgramEngine
-
-    return ProgramEngine(folder, config, device)
+def _check_known(what: str, wanted: str | None, known: Sequence[str]) -> None:
+    if wanted is not None and wanted not in known:
+        names = f"{', '.join(known[:-1])} or {known[-1]}"
+        raise InputError(f"{what} must be {names}, got {wanted!r}")
 
 
 def _load_exported(
@@ -84,9 +83,9 @@ def _load_exported(
 ) -> LoadedModel:
     if is_compiled:
         raise InputError(f"{exported.folder} is exported, so it cannot be compiled: name the checkpoint")
-    if engine not in (None, ENGINES[exported.format]) or precision not in (None, exported.precision):
+    if engine not in (None, exported.engine) or precision not in (None, exported.precision):
         raise InputError(
-            f"{exported.folder} is a model for engine {ENGINES[exported.format]} in {exported.precision}, "
+            f"{exported.folder} is a model for engine {exported.engine} in {exported.precision}, "
             f"asked for was {engine or 'any engine'} in {precision or 'any precision'}: export it so"
         )
     return LoadedModel(

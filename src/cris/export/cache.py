@@ -6,8 +6,8 @@ from pathlib import Path
 from filelock import FileLock
 
 from cris import __version__
-from cris.engines.engine import Precision
-from cris.engines.export_folder import Format, is_exported
+from cris.engines.export_folder import is_exported
+from cris.engines.formats import Format, Precision
 from cris.errors import InputError
 from cris.export.export import export_model
 from cris.files import sha256_of

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from cris.engines.engine import Engine, Precision
+from cris.engines.engine import Engine
+from cris.engines.formats import Precision
 from cris.errors import InputError
 from cris.export.samples import ExportSample
 from cris.model.cris import Cris

@@ -12,21 +12,15 @@ from cris import __version__
 from cris.card import front_matter
 from cris.checkpoint import Checkpoint, load_checkpoint
 from cris.config_file import StoredConfig, write_config
-from cris.engines.engine import Precision
-from cris.engines.export_folder import PRECISIONS, Format, write_metadata
+from cris.engines.export_folder import write_metadata
+from cris.engines.formats import FORMATS, Format, Precision
 from cris.engines.load import load_graphs
 from cris.errors import InputError
+from cris.export.calibration import CalibrationData, calibration_data, mean_agreement
 from cris.export.check import BATCHES, LIMITS, check, differences, plain_outputs
-from cris.export.graphs import NAMES, read_graph, write_graph, write_onnx, write_pt2
+from cris.export.graphs import read_graph, write_graph, write_graphs, write_onnx
 from cris.export.program import trace
-from cris.export.quantize import (
-    CalibrationData,
-    Kept,
-    calibration_data,
-    mean_agreement,
-    quantization_steps,
-    quantize,
-)
+from cris.export.quantize import Kept, quantization_steps, quantize
 from cris.export.samples import (
     CalibrationSource,
     ExportSample,
@@ -107,8 +101,9 @@ def export_model(
         InputError: there is no such model, the folder is in use, the format does not come in this precision,
             there are too few samples to calibrate with, or the graphs' answers differ from the model's.
     """
-    if precision not in PRECISIONS[format]:
-        raise InputError(f"{format} is exported in {' or '.join(PRECISIONS[format])}, got {precision}")
+    if precision not in FORMATS[format].precisions:
+        known = " or ".join(FORMATS[format].precisions)
+        raise InputError(f"{format} is exported in {known}, got {precision}")
     folder = Path(folder)
     if not is_unused(folder):
         raise InputError(f"an export needs a new or empty folder, {folder} is in use: choose another")
@@ -156,10 +151,8 @@ def _export(
         to_bfloat16(model)
     agreement = None
     programs = trace(model, config)
-    if format == "pt2":
-        write_pt2(programs, folder)
-    elif calibration is None:
-        _write(programs, folder, format)
+    if calibration is None:
+        write_graphs(programs, folder, format)
     else:
         steps = quantization_steps(model.image_encoder)
         agreement = _write_int8(programs, folder, format, steps, calibration, least_agreement)
@@ -170,16 +163,6 @@ def _export(
     found = differences(load_graphs(folder, format, precision, config.model), asked, expected)
     check(found, precision)
     return found, agreement
-
-
-def _write(programs: tuple[ExportedProgram, ExportedProgram], folder: Path, format: Format) -> None:
-    if format == "onnx":
-        write_onnx(programs, folder)
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        write_onnx(programs, Path(temporary))
-        for name in NAMES:
-            write_graph(read_graph(Path(temporary) / f"{name}.onnx", format), name, folder, format)
 
 
 def _write_int8(

@@ -5,19 +5,10 @@ import io
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from jaxtyping import Bool, Float32
 
-from cris.config_file import StoredConfig
-from cris.engines.engine import Engine
-from cris.engines.export_folder import PICTURE_OUTPUTS
-from cris.export.samples import ExportSample
-from cris.letterbox import Letterbox
-from cris.model.cris import Cris
 from cris.model.encoders import ImageEncoder
 
 Inputs = Mapping[str, np.ndarray]
@@ -33,7 +24,6 @@ class Kept(NamedTuple):
     """Patterns for the sentence graph."""
 
 
-_INDEX = np.zeros(1, dtype=np.int64)
 _ALL = r".*"
 _NECK = (r".*model\.neck.*", r"/node_Conv.*")
 """Patterns of the neck, whose parts of 1x1 convolutions have names of their own."""
@@ -83,53 +73,3 @@ def quantize(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
             # not every model has every part
             ignored_scope=nncf.IgnoredScope(patterns=list(kept), validate=False),
         )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class CalibrationData:
-    """Inputs of both graphs for some samples, and the masks that float32 predicts."""
-
-    config: StoredConfig
-    samples: Sequence[ExportSample]
-    pictures: list[Inputs]
-    """Inputs of the image graph."""
-    sentences: list[Inputs]
-    """Inputs of the sentence graph."""
-    masks: list[Bool[np.ndarray, "size size"]]
-    """Masks at the model's input size."""
-
-
-@torch.inference_mode()
-def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[ExportSample]) -> CalibrationData:
-    """Run the model on each sample and return its inputs and masks."""
-    pictures: list[Inputs] = []
-    sentences: list[Inputs] = []
-    masks = []
-    for sample in samples:
-        features = model.encode_image(torch.from_numpy(sample.image))
-        output = model.segment(features, model.encode_text(torch.from_numpy(sample.tokens)))
-        known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
-        pictures.append({"images": sample.image})
-        sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
-        masks.append(_mask(output.logits[0, 0].numpy(), config))
-    return CalibrationData(
-        config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks
-    )
-
-
-def mean_agreement(engine: Engine, calibration: CalibrationData) -> float:
-    """Return the mean IoU of the engine's masks with those of float32; 1 where both are empty."""
-    agreements = []
-    for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
-        output = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
-        found = _mask(output.logits[0, 0], calibration.config)
-        union = (found | mask).sum()
-        agreements.append((found & mask).sum() / union if union else 1.0)
-    return float(np.mean(agreements))
-
-
-def _mask(logits: Float32[np.ndarray, "cells cells"], config: StoredConfig) -> Bool[np.ndarray, "size size"]:
-    """Return the mask that a segmenter finds in an image of the model's own input size."""
-    size = config.inference.input_size
-    whole = Letterbox(size, size, size, config.inference.protocol)
-    return whole.restore(0.5 + 0.5 * np.tanh(0.5 * logits)) > config.inference.threshold

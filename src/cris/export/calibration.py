@@ -1,0 +1,68 @@
+"""Calibration data for int8, and the reference it is measured by: features and masks of some samples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32
+
+from cris.config_file import StoredConfig
+from cris.engines.engine import Engine
+from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.export.quantize import Inputs
+from cris.export.samples import ExportSample
+from cris.letterbox import Letterbox
+from cris.model.cris import Cris
+
+_INDEX = np.zeros(1, dtype=np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CalibrationData:
+    """Inputs of both graphs for some samples, and the masks that float32 predicts."""
+
+    config: StoredConfig
+    samples: Sequence[ExportSample]
+    pictures: list[Inputs]
+    """Inputs of the image graph."""
+    sentences: list[Inputs]
+    """Inputs of the sentence graph."""
+    masks: list[Bool[np.ndarray, "size size"]]
+    """Masks at the model's input size."""
+
+
+@torch.inference_mode()
+def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[ExportSample]) -> CalibrationData:
+    """Run the model on each sample and return its inputs and masks."""
+    pictures: list[Inputs] = []
+    sentences: list[Inputs] = []
+    masks = []
+    for sample in samples:
+        features = model.encode_image(torch.from_numpy(sample.image))
+        output = model.segment(features, model.encode_text(torch.from_numpy(sample.tokens)))
+        known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
+        pictures.append({"images": sample.image})
+        sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
+        masks.append(_mask(output.logits[0, 0].numpy(), config))
+    return CalibrationData(
+        config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks
+    )
+
+
+def mean_agreement(engine: Engine, calibration: CalibrationData) -> float:
+    """Return the mean IoU of the engine's masks with those of float32; 1 where both are empty."""
+    agreements = []
+    for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
+        output = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
+        found = _mask(output.logits[0, 0], calibration.config)
+        union = (found | mask).sum()
+        agreements.append((found & mask).sum() / union if union else 1.0)
+    return float(np.mean(agreements))
+
+
+def _mask(logits: Float32[np.ndarray, "cells cells"], config: StoredConfig) -> Bool[np.ndarray, "size size"]:
+    """Return the mask that a segmenter finds in an image of the model's own input size."""
+    size = config.inference.input_size
+    whole = Letterbox(size, size, size, config.inference.protocol)
+    return whole.restore(0.5 + 0.5 * np.tanh(0.5 * logits)) > config.inference.threshold
