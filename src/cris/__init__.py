@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cris.demo.photographs import sample_image
+    from cris.export.export import export_model
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Segmenter", "__version__", "sample_image"]
+__all__ = ["Prediction", "Segmenter", "__version__", "export_model", "sample_image"]
 _MODULES = {
     "Prediction": "cris.prediction",
     "Segmenter": "cris.segmenter",
+    "export_model": "cris.export.export",
     "sample_image": "cris.demo.photographs",
 }
 

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from cris.config_file import StoredConfig
 from cris.engines.engine import Engine
-from cris.engines.exported import PICTURE_OUTPUTS
-from cris.export.quantise import Inputs
-from cris.export.samples import Sample
+from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.export.quantize import Inputs
+from cris.export.samples import ExportSample
 from cris.guided_filter import GuidedFilter
 from cris.letterbox import Letterbox, normalisation
 from cris.model.cris import Cris
@@ -24,11 +24,11 @@ _INDEX = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Calibration:
+class CalibrationData:
     """Inputs of both graphs for some samples, and the masks that float32 predicts."""
 
     config: StoredConfig
-    samples: Sequence[Sample]
+    samples: Sequence[ExportSample]
     pictures: list[Inputs]
     """Inputs of the image graph."""
     sentences: list[Inputs]
@@ -38,7 +38,7 @@ class Calibration:
 
 
 @torch.inference_mode()
-def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> Calibration:
+def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[ExportSample]) -> CalibrationData:
     """Run the model on each sample and return its inputs and masks."""
     pictures: list[Inputs] = []
     sentences: list[Inputs] = []
@@ -50,10 +50,12 @@ def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> C
         pictures.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
         masks.append(_mask(output.map(Tensor.numpy), sample, config))
-    return Calibration(config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks)
+    return CalibrationData(
+        config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks
+    )
 
 
-def mean_agreement(engine: Engine, calibration: Calibration) -> float:
+def mean_agreement(engine: Engine, calibration: CalibrationData) -> float:
     """Return the mean IoU of the engine's masks with those of float32; 1 where both are empty."""
     agreements = []
     for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
@@ -64,7 +66,7 @@ def mean_agreement(engine: Engine, calibration: Calibration) -> float:
     return float(np.mean(agreements))
 
 
-def _mask(output: ModelOutput, sample: Sample, config: StoredConfig) -> Bool[np.ndarray, "size size"]:
+def _mask(output: ModelOutput, sample: ExportSample, config: StoredConfig) -> Bool[np.ndarray, "size size"]:
     """Return the mask that a segmenter finds in an image of the model's own input size."""
     inference = config.inference
     scale, shift = normalisation()
