@@ -115,7 +115,7 @@ class Command:
 
     def _engine(self, checkpoint: Path, device: str) -> "_Engine":
         if self.engine == "local":
-            from cris.batch.processes import LocalEngine
+            from cris.batch.local import LocalEngine
 
             return LocalEngine(checkpoint=checkpoint, device=device, processes=self.processes)
         from cris.batch.cluster import RayEngine

@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import torch
 
-import cris.batch.processes as processes
+import cris.batch.local as local
 from cris.batch.job import Shard, plan_job
-from cris.batch.processes import ATTEMPTS, LocalEngine
+from cris.batch.local import LocalEngine
 from cris.batch.sentences import Sentences
 from cris.batch.shard import segment_shard
 from cris.errors import InputError
 from cris.segmenter import Segmenter
+from cris.workers import ATTEMPTS
 from tests.bulk import make_checkpoint, scene_pngs
 
 
@@ -46,7 +47,7 @@ def test_processes_make_what_one_would_also_when_one_is_killed(shards, checkpoin
 
 
 def test_a_shard_at_which_processes_die_is_named(shards, checkpoint, monkeypatch):
-    monkeypatch.setattr(processes, "_work", os.abort)  # a process that dies whatever it is asked
+    monkeypatch.setattr(local, "_set_up", dies)
     engine = LocalEngine(checkpoint=checkpoint, device="cpu", processes=1)
     told = rf"{ATTEMPTS} processes died at the pictures 00000\.png to 00001\.png"
     with pytest.raises(ValueError, match=told):
@@ -58,7 +59,7 @@ def test_an_error_in_a_process_ends_the_job(shards, checkpoint):
     engine = LocalEngine(checkpoint=checkpoint / "nowhere", device="cpu", processes=2)
     with pytest.raises(InputError, match="nowhere") as caught:
         list(engine.run(shards))
-    assert "in a process of the local engine" in "".join(caught.value.__notes__)
+    assert "in a worker process" in "".join(caught.value.__notes__)
     assert children() == []
 
 
@@ -72,6 +73,10 @@ def test_what_is_left_early_leaves_no_process(shards, checkpoint):
     assert len(children()) == 1
     running.close()
     assert children() == []
+
+
+def dies(*_: object) -> None:
+    os.abort()
 
 
 def children() -> list[int]:
