@@ -8,7 +8,7 @@ from jaxtyping import Float64
 
 from cris.evaluation.calibration import Reliability
 from cris.evaluation.occlusion import Level
-from cris.evaluation.report.plots import ACCENT, INK, SOFT, STYLE, new_figure, to_svg
+from cris.plotting import ACCENT, INK, SOFT, STYLE, new_figure, to_svg
 
 _COLOURS = (ACCENT, INK, SOFT)
 

@@ -13,6 +13,7 @@ from cris.errors import InputError
 from cris.evaluation.metrics import METRICS, headlines
 from cris.files import atomic_file
 from cris.pages import fill
+from cris.plotting import for_page
 from cris.training.curves import Points, draw_curves
 from cris.training.tracking import METRICS_FILE, SHEETS, read_metrics
 
@@ -34,7 +35,7 @@ class Summary:
     facts: Sequence[tuple[str, str]]
     """Most important facts: name and value."""
     curves: Mapping[str, tuple[str, str]]
-    """File name → title and SVG."""
+    """File name → title and SVG file."""
     columns: Sequence[str]
     """Columns of the validation table, after the step."""
     rows: Sequence[tuple[int, bool, Sequence[str]]]
@@ -132,7 +133,7 @@ def _curves(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
     ):
         curves = {_spoken(name): points for name in chosen if (points := _points(lines, name))}
         if any(value > 0 for points in curves.values() for _, value in points):
-            drawings[file] = title, draw_curves(title, curves, is_log=is_log)
+            drawings[file] = title, draw_curves(curves, is_log=is_log)
     return drawings
 
 
@@ -156,6 +157,7 @@ def _render(template: str, summary: Summary, out: Path) -> str:
         sheet_step=None if sheet is None else int(sheet.stem.removeprefix("step-")),
         sheet_data=None if sheet is None else base64.b64encode(sheet.read_bytes()).decode("ascii"),
         curves_folder=CURVES,
+        drawings=[(title, for_page(drawing)) for title, drawing in summary.curves.values()],
     )
 
 
