@@ -19,9 +19,9 @@ import tyro
 
 from cris.ambiguity import ambiguity
 from cris.cli import main as cris
-from cris.evaluation.ambiguity import aurocs, aurocs_by_kind, judge_scenes
-from cris.evaluation.charts import draw_separation
 from cris.segmenter import Segmenter
+from cris.studies.ambiguity import aurocs, aurocs_by_kind, judge_scenes
+from cris.studies.charts import draw_separation
 
 PLOTS = Path(__file__).resolve().parents[1] / "docs" / "images"
 AMBIGUITY, CALIBRATION, OCCLUSION, LABELS = 500, 2_000, 200, 1_500

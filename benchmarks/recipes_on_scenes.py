@@ -12,8 +12,8 @@ from statistics import mean
 
 import tyro
 
-from cris.experiments.stages import run_stage
 from cris.jobs import RECORD, read_record
+from cris.studies.stages import run_stage
 from cris.training.recipes import FAMILIES
 
 

@@ -7,13 +7,15 @@ if TYPE_CHECKING:
     from cris.demo.photographs import sample_image
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
+    from cris.training.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Segmenter", "__version__", "sample_image"]
+__all__ = ["Prediction", "Segmenter", "__version__", "sample_image", "train"]
 _MODULES = {
     "Prediction": "cris.prediction",
     "Segmenter": "cris.segmenter",
     "sample_image": "cris.demo.photographs",
+    "train": "cris.training.train",
 }
 
 

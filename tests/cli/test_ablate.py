@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cris.cli import main
-from cris.experiments import stages
+from cris.studies import stages
 from cris.training.recipes import RECIPES, ablation_rows
 
 ROWS = tuple(ablation_rows(RECIPES["scenes-tiny-fixed"]()))

@@ -87,7 +87,7 @@ def test_a_fitted_calibration_is_kept_in_the_checkpoint(
 ) -> None:
     raw = np.linspace(0.05, 0.95, 200)
     is_good = np.random.default_rng(0).random(200) < raw**2
-    monkeypatch.setattr("cris.evaluation.calibration.answers", lambda *_, **__: (raw, is_good))
+    monkeypatch.setattr("cris.studies.calibration.answers", lambda *_, **__: (raw, is_good))
     model = Path(shutil.copytree(checkpoint, tmp_path / "model"))
     record = json.loads(cris("calibrate", model, "scenes", "--json").out)
     kept = load_checkpoint(model).inference.calibration

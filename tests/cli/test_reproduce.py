@@ -6,7 +6,7 @@ import pytest
 
 from cris.checkpoint import load_checkpoint
 from cris.cli import main
-from cris.experiments import stages
+from cris.studies import stages
 from tests.family import make_family
 
 SMALL = (

@@ -12,7 +12,7 @@ from cris.cli.experiment import split_options
 from cris.jobs import Job, check_resumable, write_record, written_together
 
 if TYPE_CHECKING:
-    from cris.experiments.ablation import Measured
+    from cris.studies.ablation import Measured
 
 TABLE, FIGURE = "ablation.md", "figure.jpg"
 
@@ -48,8 +48,8 @@ class Command:
         from cris.cli.train import parse as parse_train
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import read_rows
-        from cris.experiments.ablation import Measured, options
-        from cris.experiments.stages import run_stage
+        from cris.studies.ablation import Measured, options
+        from cris.studies.stages import run_stage
         from cris.training.recipes import ablation_rows
 
         base = parse_train("cris ablate", [self.recipe, *self.options]).config
@@ -75,7 +75,7 @@ class Command:
 
     def _write(self, measured: "Sequence[Measured]", data: str) -> None:
         from cris.evaluation.sources import open_examples
-        from cris.experiments.ablation import figure, table
+        from cris.studies.ablation import figure, table
 
         text = table(measured, data=data, split=self.split, recipe=self.recipe)
         drawn = figure(

@@ -18,8 +18,8 @@ from cris.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from cris.data.samples import Referring
-    from cris.evaluation.audit import Suspect
     from cris.evaluation.examples import Examples
+    from cris.studies.label_errors import Suspect
 
 PAGE, RANKING, LIST, FOLDS = "index.html", "suspects.jsonl", "suspects.json", "folds"
 
@@ -62,9 +62,9 @@ class Command:
 
     def run(self) -> int:
         """Train, judge, rank and write."""
-        from cris.evaluation.audit import TOP, precision_at_top, rank
-        from cris.evaluation.audit_page import make_cards, render
         from cris.registry import resolve
+        from cris.studies.audit_page import make_cards, render
+        from cris.studies.label_errors import TOP, precision_at_top, rank
 
         self._check_options()
         examples, whole = self._open()
@@ -135,15 +135,15 @@ class Command:
     ) -> "Iterator[Suspect]":
         import numpy as np
 
-        from cris.evaluation.audit import judge
         from cris.segmenter import Segmenter
+        from cris.studies.label_errors import judge
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # sentences that are cut, each time anew
             if not self.steps:  # exported models do that, too, without torch
                 yield from judge(Segmenter.from_pretrained(model, self.device), enumerate(examples))
                 return
-            from cris.evaluation.crossfit import FoldTraining, deal_folds, fit_fold
+            from cris.studies.crossfit import FoldTraining, deal_folds, fit_fold
             from cris.training.material import find_start
 
             start = find_start(str(model))

@@ -14,7 +14,7 @@ from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.calibration import Calibration
-    from cris.evaluation.calibration import Reliability
+    from cris.studies.calibration import Reliability
 
 PLOT = "calibration.svg"
 
@@ -52,10 +52,10 @@ class Command:
         """Measure, fit, store and report."""
         import numpy as np
 
-        from cris.evaluation.calibration import answers, fit, reliability, store_calibration
         from cris.evaluation.sources import open_examples
         from cris.registry import REGISTRY, resolve
         from cris.segmenter import Segmenter
+        from cris.studies.calibration import answers, fit, reliability, store_calibration
 
         if self.model in REGISTRY and not self.check:
             raise UsageError(f"a calibration changes the model: name a folder of yours, not {self.model}")
@@ -101,7 +101,7 @@ class Command:
         )
 
     def _write(self, out: Path, record: dict[str, Any], measured: "Reliability") -> None:
-        from cris.evaluation.charts import draw_calibration
+        from cris.studies.charts import draw_calibration
 
         with written_together(out) as folder:
             (folder / PLOT).write_text(draw_calibration(measured), encoding="utf-8")

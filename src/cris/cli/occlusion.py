@@ -15,8 +15,8 @@ from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 
 if TYPE_CHECKING:
     from cris.evaluation.examples import Examples
-    from cris.evaluation.occlusion import Level
     from cris.segmenter import Segmenter
+    from cris.studies.occluders import Level
 
 PLOT = "occlusion.svg"
 
@@ -55,10 +55,10 @@ class Command:
 
     def run(self) -> int:
         """Measure, write and report."""
-        from cris.evaluation.occlusion import check_share
         from cris.evaluation.sources import open_examples
         from cris.registry import resolve
         from cris.segmenter import Segmenter
+        from cris.studies.occluders import check_share
 
         for share in self.hide:
             check_share(share)
@@ -87,7 +87,7 @@ class Command:
 
     def _levels(self, segmenter: "Segmenter", examples: "Examples") -> "Iterator[tuple[str, list[Level]]]":
         from cris.evaluation.evaluate import evaluate
-        from cris.evaluation.occlusion import VISIBLE_EDGES, covered, covered_scenes, level
+        from cris.studies.occluders import VISIBLE_EDGES, covered, covered_scenes, level
 
         whole = progress(evaluate(segmenter, examples), total=examples.sentences, what="nothing hidden")
         unhidden = level([row for row in whole if not row.is_no_target], 1.0, 1.0)
@@ -110,8 +110,8 @@ class Command:
             yield "scenes", classes
 
     def _write(self, out: Path, record: dict[str, Any], levels: "dict[str, list[Level]]") -> None:
-        from cris.evaluation.charts import draw_levels
-        from cris.evaluation.occlusion import NAMES
+        from cris.studies.charts import draw_levels
+        from cris.studies.occluders import NAMES
 
         with written_together(out) as folder:
             plot = draw_levels({NAMES[name]: several for name, several in levels.items()})
@@ -120,7 +120,7 @@ class Command:
 
 
 def _table(levels: "dict[str, list[Level]]") -> Table:
-    from cris.evaluation.occlusion import NAMES
+    from cris.studies.occluders import NAMES
 
     table = Table("", "visible share", title="What shows of the target", title_justify="left")
     for header in ("samples", "mean IoU", "95 %", "Pr@50"):

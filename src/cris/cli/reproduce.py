@@ -50,8 +50,8 @@ class Command:
     def run(self) -> int:
         """Run whatever is not done yet, then write tables and the card."""
         from cris.cli.train import data_for
-        from cris.experiments.reproduction import describe
-        from cris.experiments.stages import run_stage
+        from cris.studies.reproduction import describe
+        from cris.studies.stages import run_stage
 
         if not 0 < self.scale <= 1:
             raise UsageError(f"--scale must be a share above 0 and at most 1, got {self.scale}")
@@ -71,7 +71,7 @@ class Command:
     def _config(self, sources: Sequence[str]) -> "TrainConfig":
         """Return the configuration to train, its length known."""
         from cris.cli.train import parse as parse_train
-        from cris.experiments.reproduction import rehearsed
+        from cris.studies.reproduction import rehearsed
         from cris.training.config import resolved
         from cris.training.material import build_stream, gather_material
 
@@ -85,7 +85,7 @@ class Command:
 
     def _check_once(self, stage: list[str], manifest: "Manifest") -> None:
         """Check the data, which reads everything, unless an earlier check has found it good."""
-        from cris.experiments.stages import run_stage
+        from cris.studies.stages import run_stage
 
         done = self.out / "checked" / manifest.fingerprint
         if not done.exists():
@@ -98,7 +98,7 @@ class Command:
         return ["train", self.recipe, *where, "--steps", str(config.length), *self.options]
 
     def _measurements(self, data: "dict[str, Manifest]") -> list[list[str]]:
-        from cris.experiments.reproduction import LEAST_SAMPLES, measured_splits, rehearsed
+        from cris.studies.reproduction import LEAST_SAMPLES, measured_splits, rehearsed
 
         model = str(self.out / "run")
         stages = []
@@ -116,7 +116,7 @@ class Command:
     def _write(self, config: "TrainConfig", data: "dict[str, Manifest]", commands: list[str]) -> None:
         from cris.cli.results import read_results
         from cris.evaluation.table import Run, make_sheet
-        from cris.experiments.reproduction import Card, measured_splits, write_model
+        from cris.studies.reproduction import Card, measured_splits, write_model
 
         records: list[dict[str, Any]] = [
             read_results(self._results(folder, split)).record

@@ -1,6 +1,6 @@
 """The training loop: batches in, checkpoints and metrics out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ from cris.model.cris import Cris
 from cris.segmenter import Segmenter
 from cris.training.advice import memory_advice
 from cris.training.config import TrainConfig, resolved
+from cris.training.loss import Loss, loss_names
 from cris.training.material import Material, build_loader, build_stream
 from cris.training.processes import gathered, greatest, launch
 from cris.training.signals import StopSignal
@@ -26,6 +27,8 @@ from cris.training.watch import Watch
 class Outcome:
     """Outcome of a run so far."""
 
+    out: Path
+    """Folder of the run, which every command and `Segmenter.from_pretrained` take as its best model."""
     step: int
     """Optimiser steps done since the run began."""
     best: float | None
@@ -37,8 +40,27 @@ class Outcome:
     damaged: frozenset[str] = frozenset()
     """Images that could not be decoded and were passed over, by any process."""
 
+    def __str__(self) -> str:
+        """Return steps, best figure and folder in a line, and how many images were passed over in another."""
+        best = "not measured" if self.best is None else f"{self.best:.3f}"
+        line = f"{self.step} steps; best validation mean IoU {best}; model: {self.out}"
+        if not self.damaged:
+            return line
+        return (
+            f"{line}\n{len(self.damaged):,} images could not be decoded and were passed over: "
+            "cris data check names them"
+        )
 
-def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Outcome:
+
+def fit(
+    config: TrainConfig,
+    model: Cris,
+    material: Material,
+    out: Path,
+    *,
+    losses: Sequence[Loss] = (),
+    progress: bool = True,
+) -> Outcome:
     """Begin the run in `out`, or resume it when it has saved before.
 
     Args:
@@ -46,15 +68,18 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
         model: as it is before the first step.
         material: images, sentences and the tokenizer to read them with.
         out: the run's folder, see docs/training.md.
+        losses: terms of the loss beside those of the configuration.
+        progress: show on stderr how the run goes on.
 
     Raises:
         InputError: the folder holds another run, or one that another process goes on with, or the loss is no
             finite number, or the disk is full.
         MemoryError: with advice.
     """
+    config = replace(config, losses=loss_names(losses))
     fabric = launch(config)
     with _alone_in(out, fabric):
-        return _train(config, model, material, out, fabric)
+        return _fit(config, model, material, out, fabric, losses, progress=progress)
 
 
 @contextmanager
@@ -72,12 +97,21 @@ def _alone_in(out: Path, fabric: Fabric) -> Iterator[None]:
         yield
 
 
-def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabric: Fabric) -> Outcome:
+def _fit(
+    config: TrainConfig,
+    model: Cris,
+    material: Material,
+    out: Path,
+    fabric: Fabric,
+    losses: Sequence[Loss],
+    *,
+    progress: bool,
+) -> Outcome:
     config = resolved(config, build_stream(config, material).groups_per_epoch)
     run = RunFolder(out, config, material.tokenizer, str(fabric.device))
     state = run.read_state()
     with memory_advice(config):
-        learner = Learner(config, model, fabric)
+        learner = Learner(config, model, fabric, losses)
     loader = build_loader(config, material, rank=fabric.global_rank, processes=fabric.world_size)
     best: float | None = None
     inference = config.inference
@@ -106,7 +140,8 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
             )
 
     batches = iter(loader)
-    with StopSignal() as stop, Watch(fabric, config, out, learner.step) as watch, memory_advice(config):
+    watching = Watch(fabric, config, out, learner.step, progress=progress)
+    with StopSignal() as stop, watching as watch, memory_advice(config):
         stopped_by = saved = 0
         while learner.step < config.last_step and not stopped_by:
             parts = [next(batches) for _ in range(config.accumulation)]
@@ -133,6 +168,7 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
         if stopped_by and saved != learner.step:
             save()
     return Outcome(
+        out=out,
         step=learner.step,
         best=best,
         stopped_by=stopped_by,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -183,18 +184,26 @@ def find_start(name: str) -> Start:
     return Start(path=path, checkpoint=load_checkpoint(path))
 
 
-def build_model(config: TrainConfig, start: Start | None) -> Cris:
+def build_model(config: TrainConfig, start: Start | None, image_encoder: Any = None) -> Cris:
     """Return the model as it is before its first step; fresh weights follow from the seed.
 
+    Args:
+        config: of the run.
+        start: weights to begin with; None: fresh ones.
+        image_encoder: in place of the configuration's, see `build_cris`.
+
     Raises:
-        InputError: the weights to begin with have other sizes.
+        InputError: the weights to begin with have other sizes, or are CLIP's for another image encoder.
     """
     torch.manual_seed(config.seed)
+    own: dict[str, Any] = {} if image_encoder is None else {"image_encoder": image_encoder}
     if start is None:
-        return build_cris(config.model)
+        return build_cris(config.model, **own)
     if start.checkpoint is None:
+        if own:
+            raise InputError(f"{start.path} has weights of CLIP's image encoder, not of one of your own")
         return load_clip(start.path, config.model)
-    model, weights = build_cris(config.model), start.checkpoint.model.state_dict()
+    model, weights = build_cris(config.model, **own), start.checkpoint.model.state_dict()
     for name, ours in model.state_dict().items():
         theirs = weights.get(name)
         if theirs is None or theirs.shape != ours.shape:

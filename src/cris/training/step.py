@@ -14,7 +14,7 @@ from cris.errors import InputError
 from cris.model.cris import Cris
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig
-from cris.training.loss import Objective
+from cris.training.loss import Loss, Objective
 from cris.training.masking import mask_batch
 from cris.training.norms import average_statistics, is_synchronised, prepare_norms
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
@@ -25,7 +25,7 @@ from cris.training.recompute import recompute_features
 class Learner:
     """Model and everything that changes with it from step to step."""
 
-    def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric) -> None:
+    def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric, losses: Sequence[Loss] = ()) -> None:
         """Prepare the model, which is then the one that learns, and its optimiser.
 
         Raises:
@@ -34,7 +34,7 @@ class Learner:
         if config.compile and config.gradient_checkpointing:
             raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
-        self.objective = Objective(config.objectives)
+        self.objective = Objective(config.objectives, losses)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.train().to(memory_format=self.layout)  # type: ignore[call-overload]
         prepare_norms(

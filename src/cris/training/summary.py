@@ -15,11 +15,11 @@ from cris.files import atomic_file
 from cris.pages import fill
 from cris.plotting import for_page
 from cris.training.curves import Points, draw_curves
+from cris.training.loss import TERMS
 from cris.training.tracking import METRICS_FILE, SHEETS, read_metrics
 
 CURVES = "curves"
 """Folder of the drawings that summary.md shows; summary.html holds them itself."""
-LOSSES = ("loss", "contrastive", "dice", "consistency")
 IOUS = ("mean_iou", "overall_iou", "ceiling")
 """Metrics of validations that are drawn."""
 _VALIDATION = "validation_"
@@ -83,7 +83,7 @@ def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -
     return Summary(
         title=f"{config.get('recipe', 'training')}: {out.resolve().name}",
         facts=list(_facts(config, lines, best)),
-        curves=_curves(lines),
+        curves=_curves(lines, ("loss", *TERMS, *config.get("losses", ()))),
         columns=[metric.title for metric in columns],
         rows=[
             (
@@ -121,13 +121,13 @@ def _facts(config: Mapping[str, Any], lines: Sequence[Line], best: Line | None) 
         yield "made with", in_one_line(environment)
 
 
-def _curves(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
+def _curves(lines: Sequence[Line], losses: Sequence[str]) -> dict[str, tuple[str, str]]:
     names = list(dict.fromkeys(name for line in lines for name in line))
     rates = [name for name in names if name.startswith("learning_rate")]
     measured = [_VALIDATION + name for name in IOUS]
     drawings = {}
     for file, title, chosen, is_log in (
-        ("loss.svg", "Loss", LOSSES, False),
+        ("loss.svg", "Loss", losses, False),
         ("validation.svg", "IoU on the validation split", measured, False),
         ("learning-rates.svg", "Learning rates", rates, True),
     ):

@@ -18,14 +18,16 @@ from cris.training.validation import Validation
 class Watch:
     """Reporter in the first process of a run; silent in the others."""
 
-    def __init__(self, fabric: Fabric, config: TrainConfig, out: Path, step: int) -> None:
+    def __init__(
+        self, fabric: Fabric, config: TrainConfig, out: Path, step: int, *, progress: bool = True
+    ) -> None:
         """Begin, or resume from a step."""
         self.config, self.out = config, out
         self.device, self.processes = fabric.device, fabric.world_size
         self.is_first = fabric.is_global_zero
         if self.is_first:
             self.tracker = Tracker(out, dataclasses.asdict(config), config.trackers, step=step)
-            self.progress = RunProgress(config.last_step, step)
+            self.progress = RunProgress(config.last_step, step, is_shown=progress)
         self._restart()
 
     def __enter__(self) -> "Watch":

@@ -83,7 +83,7 @@ def write_model(source: Path, target: Path, card: Card) -> None:
     checkpoint = load_checkpoint(source)
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6
     text = fill(
-        "experiments/card.md.jinja",
+        "studies/card.md.jinja",
         card=card,
         metrics=headlines(card.records[0]),
         config=card.config,

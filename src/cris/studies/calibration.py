@@ -12,10 +12,10 @@ from cris.calibration import IDENTITY, Calibration
 from cris.errors import InputError
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Example
-from cris.evaluation.logistic import fit_line
 from cris.evaluation.metrics import GOOD_IOU
 from cris.evaluation.threshold import store_inference
 from cris.segmenter import Segmenter
+from cris.studies.logistic import fit_line
 
 BINS = 10
 """Number of bins of equal width, from 0 to 1, in which scores and outcomes are compared."""

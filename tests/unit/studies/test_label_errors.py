@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from cris.data.annotations.selection import read_drop_list
-from cris.evaluation.audit import Suspect, judge, precision_at_top, rank
-from cris.evaluation.audit_page import make_cards, render
 from cris.evaluation.examples import Example, Thing, Truth
 from cris.letterbox import Letterbox
 from cris.masks import encode_rle
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
+from cris.studies.audit_page import make_cards, render
+from cris.studies.label_errors import Suspect, judge, precision_at_top, rank
 from tests.browser import opened
 
 SIDE = 64

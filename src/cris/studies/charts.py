@@ -6,9 +6,9 @@ import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float64
 
-from cris.evaluation.calibration import Reliability
-from cris.evaluation.occlusion import Level
 from cris.plotting import ACCENT, INK, SOFT, STYLE, new_figure, to_svg
+from cris.studies.calibration import Reliability
+from cris.studies.occluders import Level
 
 _COLOURS = (ACCENT, INK, SOFT)
 

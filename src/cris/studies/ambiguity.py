@@ -9,9 +9,9 @@ from cris.agreement import check_agreement
 from cris.ambiguity import Check, Evidence, Weights, ambiguity, gather
 from cris.data.scenes import SceneKnobs, Scenes
 from cris.errors import InputError
-from cris.evaluation.logistic import fit_line
 from cris.evaluation.metrics import auroc
 from cris.segmenter import Segmenter
+from cris.studies.logistic import fit_line
 
 _RIDGE = 1.0
 """Pull of the weights towards 0, in samples."""

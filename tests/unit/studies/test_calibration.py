@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cris.calibration import Calibration
-from cris.evaluation.calibration import BINS, fit, reliability, risk_coverage
+from cris.studies.calibration import BINS, fit, reliability, risk_coverage
 
 outcomes = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60)
 

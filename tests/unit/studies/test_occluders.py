@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from cris.data.scenes import SceneKnobs
 from cris.evaluation.examples import SceneExamples
-from cris.evaluation.occlusion import by_visible_share, covered, draw_patch, level, move_off, paste
 from cris.evaluation.rows import Row
+from cris.studies.occluders import by_visible_share, covered, draw_patch, level, move_off, paste
 from tests.rows import a_row
 
 SEEDS = st.integers(0, 2**32 - 1)

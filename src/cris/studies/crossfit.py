@@ -13,7 +13,7 @@ from cris.data.samples import Referring, Sample, SampleIndex, View
 from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
-from cris.training.loop import Outcome, train
+from cris.training.loop import Outcome, fit
 from cris.training.material import Material, Start, build_model
 from cris.training.recipes import finetune
 from cris.training.state import last_checkpoint
@@ -103,6 +103,8 @@ def fit_fold(
     fold: int,
     fingerprint: str,
     out: Path,
+    *,
+    progress: bool = True,
 ) -> tuple[Segmenter, Outcome]:
     """Return a model trained on these samples; `out` keeps the run, so that an interrupted one goes on.
 
@@ -118,7 +120,7 @@ def fit_fold(
         fingerprints=(fingerprint,),
     )
     config = training.config(part.index, fold, fingerprint)
-    outcome = train(config, build_model(config, training.start), material, out)
+    outcome = fit(config, build_model(config, training.start), material, out, progress=progress)
     return Segmenter.from_pretrained(last_checkpoint(out), training.device), outcome
 
 

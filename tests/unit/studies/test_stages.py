@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cris.experiments.stages import run_stage
+from cris.studies.stages import run_stage
 
 
 def test_a_stage_tells_its_command_and_writes_nothing_to_stdout(capfd):
@@ -34,7 +34,7 @@ def test_what_ends_the_experiment_ends_its_stage_first(number, tmp_path):
     code = (
         f"import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); "
         f"signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f"from cris.experiments.stages import run_stage; run_stage({command!r})"
+        f"from cris.studies.stages import run_stage; run_stage({command!r})"
     )
     experiment = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"})
     try:

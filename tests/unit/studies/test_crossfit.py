@@ -6,7 +6,7 @@ import pytest
 from cris.data.dataset import SceneDataset
 from cris.data.samples import SampleIndex
 from cris.data.scenes import Scenes
-from cris.evaluation.crossfit import FoldTraining, Part, deal_folds, fit_fold
+from cris.studies.crossfit import FoldTraining, Part, deal_folds, fit_fold
 from cris.training.material import find_start
 
 PICTURES = np.array([0, 0, 1, 2, 2, 2, 5, 5, 9])

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from cris.evaluation.audit import Suspect
 from cris.evaluation.examples import Example, Examples
 from cris.masks import decode_rle
 from cris.pages import fill
 from cris.prediction import lit_up
+from cris.studies.label_errors import Suspect
 
 _SIDE = 360
 """Longer side of an image on the page, in pixels."""
@@ -39,7 +39,7 @@ def make_cards(suspects: Sequence[Suspect], examples: Examples) -> list[Card]:
 def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
     """Return the page; what the data set says of itself is escaped."""
     return fill(
-        "evaluation/audit.html",
+        "studies/audit.html",
         cards=cards,
         data=data,
         split=split,
