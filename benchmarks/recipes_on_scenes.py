@@ -50,7 +50,7 @@ def measured(options: Options, family: str, seed: int) -> dict[str, float]:
     results = run / "eval"
     if not (results / RECORD).exists():
         recipe = f"scenes-tiny-{family}"
-        run_stage(["train", recipe, "--out", str(run), "--seed", str(seed), "--resume", "auto"])
+        run_stage(["train", recipe, "--out", str(run), "--seed", str(seed), "--resume"])
         model = str(run / "checkpoints" / "last")
         run_stage(["eval", model, "scenes", "--split", options.split, "--out", str(results), "--resume"])
     return read_record(results)

@@ -59,7 +59,7 @@ class Command:
         for row, config in ablation_rows(base).items():
             run, results = self.out / row / "run", self._results(row)
             changed = [*self.options, *options(base, config)]
-            run_stage(["train", self.recipe, "--data", data, "--out", str(run), "--resume=auto", *changed])
+            run_stage(["train", self.recipe, "--data", data, "--out", str(run), "--resume", *changed])
             limit = [] if self.limit is None else ["--limit", str(self.limit)]
             asked = ["--split", self.split, *limit, "--out", str(results), "--resume"]
             run_stage(["eval", str(run), data, *asked])

@@ -31,21 +31,21 @@ class Command:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """Registered name or checkpoint folder; `cris models` lists the names."""
+    """Registered name or checkpoint folder, here or as --model; `cris models` lists the names."""
     format: Literal["onnx", "openvino", "pt2"]
     """onnx for onnxruntime, openvino for OpenVINO, pt2 for torch without this package."""
     precision: Literal["fp32", "bf16", "int8"] = "fp32"
     """fp32 as trained; bf16 (openvino, pt2) with fewer digits; int8 (onnx, openvino) smallest and fastest."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the export."""
-    calibration: Annotated[str | None, tyro.conf.arg(metavar="photographs|scenes|DATA|PICTURES")] = None
-    """Calibration images for int8, like those to come: the photographs of this package, scenes, a folder that
-    `cris data` wrote, or images (a folder or a pattern in quotes) with --sentences. By default photographs,
-    or scenes for a model whose card says that it knows these alone."""
+    int8_images: Annotated[str | None, tyro.conf.arg(metavar="photographs|scenes|DATA|IMAGES")] = None
+    """Images that the ranges of int8 are measured on, like those to come: the photographs of this package,
+    scenes, a folder that `cris data` wrote, or images (a folder or a pattern in quotes) with --sentences. By
+    default photographs, or scenes for a model whose card says that it knows these alone."""
     sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Sentences, one a line, asked in turns of the images of --calibration."""
+    """Sentences, one a line, asked in turns of the images of --int8-images."""
     limit: int = 200
-    """Most images to calibrate with."""
+    """Most images for int8."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else."""
     overwrite: bool = False
@@ -69,9 +69,9 @@ class Command:
         checkpoint = load_checkpoint(folder)
         config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
         knows_scenes = read_front_matter(folder).get(DOMAIN) == RENDERED_SCENES
-        calibration = self.calibration or ("scenes" if knows_scenes else "photographs")
+        named = self.int8_images or ("scenes" if knows_scenes else "photographs")
         samples = (
-            as_samples(islice(self._pairs(calibration), self.limit), config, checkpoint.tokenizer)
+            as_samples(islice(self._pairs(named), self.limit), config, checkpoint.tokenizer)
             if self.precision == "int8"
             else []
         )
@@ -81,7 +81,7 @@ class Command:
                 "model": model_sha256(folder),
                 "format": self.format,
                 "precision": self.precision,
-                "calibration": [calibration, str(self.sentences), self.limit] if samples else None,
+                "calibration": [named, str(self.sentences), self.limit] if samples else None,
             },
         )
         job.check_free(self.out, overwrite=self.overwrite)
@@ -111,35 +111,35 @@ class Command:
             )
         return 0
 
-    def _pairs(self, calibration: str) -> Iterator[tuple["np.ndarray", str]]:
-        """Yield images with their sentences to calibrate with."""
-        if calibration == "photographs":
+    def _pairs(self, named: str) -> Iterator[tuple["np.ndarray", str]]:
+        """Yield images with their sentences, for the ranges of int8."""
+        if named == "photographs":
             from cris.export.samples import packaged_pairs
 
             yield from packaged_pairs()
-        elif calibration == "scenes":
+        elif named == "scenes":
             from cris.data.scenes import Scenes
 
             scenes = Scenes(split="val")
             samples = map(scenes.__getitem__, range(len(scenes)))
             yield from ((sample.image, sample.sentence) for sample in samples)
-        elif (Path(calibration) / "manifest.json").is_file():
+        elif (Path(named) / "manifest.json").is_file():
             from cris.data.dataset import ReferringDataset
 
-            stored = ReferringDataset(calibration, split="train")
+            stored = ReferringDataset(named, split="train")
             items = map(stored.__getitem__, range(len(stored)))
             yield from ((item.image, item.sentence) for item in items)
         else:
-            yield from self._own_pairs(calibration)
+            yield from self._own_pairs(named)
 
-    def _own_pairs(self, calibration: str) -> Iterator[tuple["np.ndarray", str]]:
+    def _own_pairs(self, named: str) -> Iterator[tuple["np.ndarray", str]]:
         from cris.picture import read_picture
 
         if self.sentences is None:
-            raise UsageError("pictures to calibrate with need sentences: pass --sentences FILE, one a line")
+            raise UsageError("--int8-images with images of your own needs --sentences FILE, one a line")
         lines = split_lines(decode_text(self.sentences.read_bytes(), str(self.sentences)))
         sentences = [line.strip() for line in lines if line.strip()]
         if not sentences:
             raise InputError(f"{self.sentences} must hold a sentence a line, it is empty")
-        for place, path in enumerate(find_pictures(calibration)):
+        for place, path in enumerate(find_pictures(named)):
             yield read_picture(path), sentences[place % len(sentences)]

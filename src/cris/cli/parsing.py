@@ -37,6 +37,8 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("continue", "restart"), ("resume",)),
 }
 """Option as other tools call it → ours, of which a command has one or none."""
+EARLIER_NAMES = {"--calibration": "--int8-images"}
+"""Option as scripts may still have it → its name."""
 _RULES = re.compile(r"[-─\s]*")
 _BOX = "│╭╮╰╯"
 
@@ -57,6 +59,7 @@ def parse_options(
         UsageError: an option or value is wrong; one line says what was expected.
         SystemExit: help was asked for and printed.
     """
+    arguments = [_renamed(word) for word in arguments]
     said = io.StringIO()
     try:
         with redirect_stderr(said):
@@ -69,6 +72,27 @@ def parse_options(
             names = [word for word in _unrecognised(said.getvalue()) if word.startswith("-")]
             message = _no_such_option(names[0], prog, _options(command, prog, default, config))
         raise UsageError(message) from None
+
+
+def model_first(command: Any, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command whose first one is a model, where it may also be given as --model."""
+    words = list(arguments)
+    field = getattr(command, "__annotations__", {}).get("model")
+    if tyro.conf.Positional not in getattr(field, "__metadata__", ()):
+        return words
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if word.startswith("--model="):
+            return [word.partition("=")[2], *words[:place], *words[place + 1 :]]
+        if word == "--model" and place + 1 < len(words):
+            return [words[place + 1], *words[:place], *words[place + 2 :]]
+    return words
+
+
+def _renamed(word: str) -> str:
+    name, mark, value = word.partition("=")
+    return EARLIER_NAMES.get(name, name) + mark + value
 
 
 def _parse(command: Any, prog: str, arguments: Sequence[str], default: Any, config: Sequence[Any]) -> Any:

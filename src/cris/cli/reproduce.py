@@ -94,7 +94,7 @@ class Command:
             done.touch()
 
     def _training(self, config: "TrainConfig", sources: Sequence[str]) -> list[str]:
-        where = ["--data", *sources, "--out", str(self.out / "run"), "--resume", "auto"]
+        where = ["--data", *sources, "--out", str(self.out / "run"), "--resume"]
         return ["train", self.recipe, *where, "--steps", str(config.length), *self.options]
 
     def _measurements(self, data: "dict[str, Manifest]") -> list[list[str]]:

@@ -4,15 +4,18 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from cris.cli.errors import UsageError
 from cris.cli.parsing import parse_options
-from cris.config_file import CONFIG, read_config, to_json
+from cris.config_file import CONFIG, read_config
+from cris.config_file import to_json as config_to_json
 from cris.errors import InputError
+from cris.jobs import to_json
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 from cris.training.config import TrainConfig, read_config_file
 from cris.training.limits import check_limits
@@ -39,8 +42,12 @@ class Command:
     scenes, made on the fly. All recipes but those of scenes need it."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the run."""
-    resume: Literal["auto", "never"] = "never"
-    """auto goes on with the run in DIR, or begins it; never refuses a folder that holds a run."""
+    resume: bool = False
+    """Go on with the run in DIR, or begin it if there is none."""
+    overwrite: bool = False
+    """Remove the run in DIR, and begin anew."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the outcome as one JSON object, and nothing else."""
     config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
     """Take every option's value from FILE, in place of a recipe's: what --print-config printed, or a run's
     config.json; options beside it change single ones."""
@@ -53,7 +60,7 @@ class Command:
     def run(self) -> int:
         """Train, and report progress."""
         if self.print_config:
-            sys.stdout.write(json.dumps(to_json(self.config), indent=2) + "\n")
+            sys.stdout.write(json.dumps(config_to_json(self.config), indent=2) + "\n")
             return 0
         if self.dry_run:
             return self._dry_run()
@@ -61,10 +68,12 @@ class Command:
             raise UsageError("a run needs a folder: pass --out DIR")
         from cris.training.train import train
 
-        outcome = train(self.config, data=self.data, out=self.out, resume=self.resume == "auto")
+        outcome = train(
+            self.config, data=self.data, out=self.out, resume=self.resume, overwrite=self.overwrite
+        )
         if not outcome.is_first:
             return 0
-        sys.stdout.write(f"{outcome}\n")
+        sys.stdout.write(to_json(outcome.to_dict()) if self.as_json else f"{outcome}\n")
         return 128 + outcome.stopped_by if outcome.stopped_by else 0
 
     def _dry_run(self) -> int:
@@ -89,7 +98,7 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     Raises:
         UsageError: there is no such recipe, or it needs a model to begin with, or a number makes no sense.
     """
-    words = list(arguments)
+    words = _resuming(arguments)
     is_help = bool({"-h", "--help"} & set(words))
     named = words[0] if words and not words[0].startswith("-") else ""
     file = _value_of("--config", words)
@@ -110,6 +119,12 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     )
     check_limits(command.config)
     return command
+
+
+def _resuming(words: Sequence[str]) -> list[str]:
+    """Return the arguments with --resume for --resume auto, which scripts may still have."""
+    joined = ["--resume" if word == "--resume=auto" else word for word in words]
+    return [word for before, word in pairwise(["", *joined]) if (before, word) != ("--resume", "auto")]
 
 
 def _value_of(option: str, words: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from cris.training.loss import Loss, loss_names
 from cris.training.material import Material, build_loader, build_stream
 from cris.training.processes import gathered, greatest, launch
 from cris.training.signals import StopSignal
-from cris.training.state import RunFolder
+from cris.training.state import RunFolder, remove_run
 from cris.training.step import Learner
 from cris.training.validation import validate
 from cris.training.watch import Watch
@@ -40,6 +40,16 @@ class Outcome:
     damaged: frozenset[str] = frozenset()
     """Images that could not be decoded and were passed over, by any process."""
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the outcome in plain JSON values; damaged images are counted."""
+        return {
+            "out": str(self.out),
+            "step": self.step,
+            "best": self.best,
+            "stopped_by": self.stopped_by,
+            "damaged": len(self.damaged),
+        }
+
     def __str__(self) -> str:
         """Return steps, best figure and folder in a line, and how many images were passed over in another."""
         best = "not measured" if self.best is None else f"{self.best:.3f}"
@@ -59,6 +69,7 @@ def fit(
     out: Path,
     *,
     losses: Sequence[Loss] = (),
+    overwrite: bool = False,
     progress: bool = True,
 ) -> Outcome:
     """Begin the run in `out`, or resume it when it has saved before.
@@ -69,6 +80,7 @@ def fit(
         material: images, sentences and the tokenizer to read them with.
         out: the run's folder, see docs/training.md.
         losses: terms of the loss beside those of the configuration.
+        overwrite: remove an earlier run in `out` first.
         progress: show on stderr how the run goes on.
 
     Raises:
@@ -79,6 +91,10 @@ def fit(
     config = replace(config, losses=loss_names(losses))
     fabric = launch(config)
     with _alone_in(out, fabric):
+        if overwrite:
+            if fabric.is_global_zero:
+                remove_run(out)
+            fabric.barrier()
         return _fit(config, model, material, out, fabric, losses, progress=progress)
 
 

@@ -22,6 +22,7 @@ def train(
     out: str | Path,
     start: str | Path = "",
     resume: bool = False,
+    overwrite: bool = False,
     losses: Sequence[Loss] = (),
     image_encoder: Any = None,
     progress: bool = True,
@@ -37,6 +38,7 @@ def train(
         start: weights to begin with, in place of the recipe's: a registered name, a checkpoint or run folder,
             or a file of CLIP's.
         resume: go on with the run in `out`, if there is one.
+        overwrite: remove the run in `out` and begin anew.
         losses: additional terms of the loss: functions from the logits (sentences, 1, h4, w4) and their
             `Batch` to a scalar tensor. A run can only be resumed with losses of the same names.
         image_encoder: an image encoder in place of the recipe's, see `cris.model.build.build_cris`.
@@ -53,15 +55,15 @@ def train(
     config = configured(recipe, start=start, losses=losses, **overrides)
     sources = [data] if isinstance(data, str | Path) else data
     sources = data_of([str(source) for source in sources], config.recipe)
-    if not resume and holds_run(folder):
-        raise InputError(f"{folder} holds a run: pass --resume auto to go on, or choose another --out")
+    if not resume and not overwrite and holds_run(folder):
+        raise InputError(f"{folder} holds a run: pass --resume to go on, or --overwrite, or choose another")
     begin = find_start(config.start) if config.start else None
     material = gather_material(sources, config, begin)
     config = replace(
         config, data=material.fingerprints, start_sha256="" if begin is None else begin.fingerprint
     )
     model = build_model(config, begin, image_encoder)
-    return fit(config, model, material, folder, losses=losses, progress=progress)
+    return fit(config, model, material, folder, losses=losses, overwrite=overwrite, progress=progress)
 
 
 def configured(

@@ -71,6 +71,9 @@ def test_a_recipe_of_ones_own_trains_with_a_loss_of_ones_own_and_goes_on(tmp_pat
     assert train(tmp_path, losses=[brightness], resume=True).step == 2
     assert cris.Segmenter.from_pretrained(tmp_path, "cpu").inference.input_size == 64
 
+    assert train(tmp_path, overwrite=True, max_steps=1).step == 1
+    assert [line["step"] for line in lines(tmp_path) if "loss" in line] == [1]
+
 
 @pytest.mark.parametrize(
     ("options", "told"),

@@ -34,6 +34,7 @@ def write_conversion(
     options: Mapping[str, object],
     is_resuming: bool,
     overwrite: bool,
+    as_json: bool,
 ) -> "Manifest":
     """Write the data set and report its contents; `files` and `options` are what decides its rows."""
     from cris.cli.console import progress
@@ -57,7 +58,7 @@ def write_conversion(
         overwrite=overwrite,
         left_out=lambda: _counted(conversion),
     )
-    tell(out, manifest)
+    tell(out, manifest, as_json=as_json)
     return manifest
 
 

@@ -3,6 +3,7 @@
 import shlex
 import sys
 import warnings
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
@@ -10,6 +11,7 @@ from rich.text import Text
 
 from cris.cli.console import show
 from cris.data.store.manifest import Manifest
+from cris.jobs import to_json
 
 
 def command() -> str:
@@ -17,13 +19,16 @@ def command() -> str:
     return shlex.join(["cris", *sys.argv[1:]])
 
 
-def tell(out: Path, manifest: Manifest) -> None:
-    """Print what the data set holds: its remarks, a row for each split, and what was left out."""
-    for remark in manifest.source.remarks:
-        show(remark)
-    size = sum(shard.bytes for shard in manifest.files)
-    title = f"{out}: {manifest.pictures:,} pictures, {manifest.objects:,} objects, {size / 1e6:,.1f} MB"
-    show(split_table(title, manifest))
+def tell(out: Path, manifest: Manifest, *, as_json: bool = False) -> None:
+    """Print what the data set holds, or its whole manifest as JSON; warn of what was left out."""
+    if as_json:
+        sys.stdout.write(to_json(asdict(manifest)))
+    else:
+        for remark in manifest.source.remarks:
+            show(remark)
+        size = sum(shard.bytes for shard in manifest.files)
+        title = f"{out}: {manifest.pictures:,} pictures, {manifest.objects:,} objects, {size / 1e6:,.1f} MB"
+        show(split_table(title, manifest))
     if manifest.left_out:
         told = (
             f"{each.count:,} {kind if each.count > 1 else kind.removesuffix('s')} ({each.first})"
