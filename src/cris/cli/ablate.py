@@ -44,16 +44,16 @@ class Command:
 
     def run(self) -> int:
         """Run whatever is not done yet, then write table and figure."""
-        from cris.cli.train import data_for
         from cris.cli.train import parse as parse_train
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import read_rows
         from cris.studies.ablation import Measured, options
         from cris.studies.stages import run_stage
+        from cris.training.recipe_choice import data_of
         from cris.training.recipes import ablation_rows
 
         base = parse_train("cris ablate", [self.recipe, *self.options]).config
-        (data,) = data_for((self.data,) if self.data else (), self.recipe)
+        (data,) = data_of((self.data,) if self.data else (), self.recipe)
         check_resumable(self.out, is_resumed=self.resume)
         measured = []
         for row, config in ablation_rows(base).items():

@@ -49,13 +49,13 @@ class Command:
 
     def run(self) -> int:
         """Run whatever is not done yet, then write tables and the card."""
-        from cris.cli.train import data_for
         from cris.studies.reproduction import describe
         from cris.studies.stages import run_stage
+        from cris.training.recipe_choice import data_of
 
         if not 0 < self.scale <= 1:
             raise UsageError(f"--scale must be a share above 0 and at most 1, got {self.scale}")
-        sources = data_for(self.data, self.recipe)
+        sources = data_of(self.data, self.recipe)
         config = self._config(sources)
         data = {source: describe(source) for source in sources}
         check_resumable(self.out, is_resumed=self.resume)
