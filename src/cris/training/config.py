@@ -321,6 +321,8 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     """Raise InputError that names the fields in which a stored fingerprint and the configuration differ."""
     theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
     ours = json.loads(fingerprint(config))
+    # before runs had this field it followed from the vocabulary's size, which is compared
+    theirs.setdefault("model.tokenizer", ours["model.tokenizer"])
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = "recipe" if "recipe" in different else different[0]
         raise InputError(
