@@ -1,7 +1,9 @@
 """Console output of commands: lines, tables and progress."""
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.console import Console, RenderableType, RichCast
@@ -27,6 +29,22 @@ def show(what: RenderableType) -> None:
 def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
     """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal."""
     return track(items, total=total, what=what)
+
+
+@contextmanager
+def log_shown() -> Iterator[None]:
+    """Show on stderr what the library tells of its stages."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("cris: %(message)s"))
+    logger = logging.getLogger("cris")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 class Recorded(Protocol):

@@ -51,8 +51,7 @@ def train(
     """
     folder = Path(out)
     config = configured(recipe, start=start, losses=losses, **overrides)
-    sources = [data] if isinstance(data, str | Path) else data
-    sources = data_of([str(source) for source in sources], config.recipe)
+    sources = data_of(data, config.recipe)
     if not resume and holds_run(folder):
         raise InputError(f"{folder} holds a run: pass --resume auto to go on, or choose another --out")
     begin = find_start(config.start, image_encoder=image_encoder) if config.start else None
