@@ -5,15 +5,17 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cris.demo.photographs import sample_image
+    from cris.export.export import export_model
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
     from cris.training.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Segmenter", "__version__", "sample_image", "train"]
+__all__ = ["Prediction", "Segmenter", "__version__", "export_model", "sample_image", "train"]
 _MODULES = {
     "Prediction": "cris.prediction",
     "Segmenter": "cris.segmenter",
+    "export_model": "cris.export.export",
     "sample_image": "cris.demo.photographs",
     "train": "cris.training.train",
 }

@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
 from cris.errors import InputError
-from cris.model.config import CrisConfig, InferenceConfig
+from cris.model.config import CLIP_VOCABULARY, CrisConfig, InferenceConfig
 
 CONFIG = "config.json"
 """File name in the folder of a checkpoint or of an export."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +85,19 @@ def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"model": model | parts, "inference": inference | {"peak_threshold": 0.0}}
 
 
+def _with_tokenizer(content: dict[str, Any]) -> dict[str, Any]:
+    """Add the tokenizer of version 4; before it followed from the vocabulary's size."""
+    model = content.get("model")
+    if not isinstance(model, dict) or not isinstance(model.get("text"), dict):
+        return content
+    is_clips = model["text"].get("vocabulary") == CLIP_VOCABULARY
+    return content | {"model": model | {"tokenizer": "clip" if is_clips else "stored"}}
+
+
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _with_identity_calibration,
     2: _with_kinds_of_encoders,
+    3: _with_tokenizer,
 }
 """Version of config.json → function that migrates its content to the next version."""
 

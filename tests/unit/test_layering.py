@@ -83,7 +83,8 @@ def reach(start: str) -> dict[str, list[str]]:
         for imported in own_imports(module) - chains.keys():
             chains[imported] = [*chains[module], imported]
             # cris/__init__.py names the public classes; who imports it for its version does not reach them.
-            if imported in MODULES and imported != "cris":
+            # An export on first use is no inference: it may calibrate on scenes.
+            if imported in MODULES and imported != "cris" and not is_within(imported, "export"):
                 waiting.append(imported)
     return chains
 

@@ -16,7 +16,7 @@ from cris.engines.torch_engine import choose_device
 from cris.errors import InputError
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.small import SMALL, Pyramid, small_cris
 
 SENTENCES = ["the red ring", "left dog", "second cup from the left"]
 TOKENIZER = Tokenizer().reduced(SENTENCES)
@@ -333,3 +333,16 @@ def test_the_package_gives_its_classes_when_asked():
     assert {"Segmenter", "Prediction"} <= set(cris.__all__)
     with pytest.raises(AttributeError, match="module 'cris' has no attribute 'Segmentr'"):
         cris.Segmentr  # noqa: B018
+
+
+def test_a_model_with_an_image_encoder_from_outside_is_opened_with_it(tmp_path):
+    model = small_cris(CONFIG, image_encoder=Pyramid)
+    save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "")
+    found = Segmenter.from_pretrained(tmp_path / "model", "cpu", image_encoder=Pyramid)
+    expected = Segmenter(model, TOKENIZER, INFERENCE, "cpu").predict(PICTURES[0], SENTENCES[0])
+    assert_same(found.predict(PICTURES[0], SENTENCES[0]), expected)
+    assert_same(pickle.loads(pickle.dumps(found)).predict(PICTURES[0], SENTENCES[0]), expected)
+    with pytest.raises(InputError, match="pass image_encoder=Pyramid"):
+        Segmenter.from_pretrained(tmp_path / "model", "cpu")
+    with pytest.raises(InputError, match="engine onnx needs an export"):
+        Segmenter.from_pretrained(tmp_path / "model", engine="onnx", image_encoder=Pyramid)

@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from cris.card import DOMAIN, RENDERED_SCENES, read_front_matter
+from cris.card import read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.cli.pictures import find_pictures
@@ -53,12 +52,9 @@ class Command:
 
     def run(self) -> int:
         """Export, and print the files and how far the answers are from the model's."""
-        from cris.checkpoint import load_checkpoint
-        from cris.config_file import StoredConfig
-        from cris.engines.exported import PRECISIONS
-        from cris.export.check import LIMITS
-        from cris.export.make import export_model
-        from cris.export.samples import as_samples
+        from cris.engines.export_folder import PRECISIONS
+        from cris.export.export import export_model
+        from cris.export.samples import default_calibration
         from cris.registry import resolve
 
         if self.precision not in PRECISIONS[self.format]:
@@ -66,71 +62,42 @@ class Command:
                 f"--format {self.format} comes in {', '.join(PRECISIONS[self.format])}, got {self.precision}"
             )
         folder = resolve(self.model)
-        checkpoint = load_checkpoint(folder)
-        config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
-        knows_scenes = read_front_matter(folder).get(DOMAIN) == RENDERED_SCENES
-        named = self.int8_images or ("scenes" if knows_scenes else "photographs")
-        samples = (
-            as_samples(islice(self._pairs(named), self.limit), config, checkpoint.tokenizer)
-            if self.precision == "int8"
-            else []
-        )
+        images = self.int8_images or default_calibration(read_front_matter(folder))
+        told = [images, str(self.sentences), self.limit] if self.precision == "int8" else None
         job = Job(
             "export",
             {
                 "model": model_sha256(folder),
                 "format": self.format,
                 "precision": self.precision,
-                "calibration": [named, str(self.sentences), self.limit] if samples else None,
+                "calibration": told,
             },
         )
         job.check_free(self.out, overwrite=self.overwrite)
+        is_known = images in ("photographs", "scenes") or (Path(images) / "manifest.json").is_file()
         with written_together(self.out) as partial:
-            written = export_model(
-                checkpoint, partial, format=self.format, precision=self.precision, samples=samples
+            result = export_model(
+                folder,
+                partial,
+                format=self.format,
+                precision=self.precision,
+                calibration=images if is_known or told is None else self._own_pairs(images),
+                limit=self.limit,
             )
             record = job.record(
-                written.files,
+                result.files,
                 model=self.model,
                 format=self.format,
                 precision=self.precision,
-                agreement=written.agreement,
-                differences={str(batch): share for batch, share in written.differences.items()},
+                agreement=result.agreement,
+                differences={str(batch): share for batch, share in result.differences.items()},
             )
             write_record(partial, record)
         if self.as_json:
             sys.stdout.write(to_json(record))
-            return 0
-        for name in written.files:
-            show(f"{self.out / name}  {(self.out / name).stat().st_size / 1e6:.1f} MB")
-        told = ", ".join(f"{share:.1e} at batch {batch}" for batch, share in written.differences.items())
-        show(f"logits differ from the model's by {told} (relative; at most {LIMITS[self.precision]:.0e})")
-        if written.agreement is not None:
-            show(
-                f"masks agree with those of fp32: mean IoU {written.agreement:.4f} on {len(samples)} samples"
-            )
-        return 0
-
-    def _pairs(self, named: str) -> Iterator[tuple["np.ndarray", str]]:
-        """Yield images with their sentences, for the ranges of int8."""
-        if named == "photographs":
-            from cris.export.samples import packaged_pairs
-
-            yield from packaged_pairs()
-        elif named == "scenes":
-            from cris.data.scenes import Scenes
-
-            scenes = Scenes(split="val")
-            samples = map(scenes.__getitem__, range(len(scenes)))
-            yield from ((sample.image, sample.sentence) for sample in samples)
-        elif (Path(named) / "manifest.json").is_file():
-            from cris.data.dataset import ReferringDataset
-
-            stored = ReferringDataset(named, split="train")
-            items = map(stored.__getitem__, range(len(stored)))
-            yield from ((item.image, item.sentence) for item in items)
         else:
-            yield from self._own_pairs(named)
+            show(str(replace(result, folder=self.out)))
+        return 0
 
     def _own_pairs(self, named: str) -> Iterator[tuple["np.ndarray", str]]:
         from cris.picture import read_picture

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from cris.engines.engine import Engine, Features, only_cpu
-from cris.engines.exported import ENGINES, PICTURE_OUTPUTS, Format, graph_files
+from cris.engines.export_folder import ENGINES, PICTURE_OUTPUTS, Format, graph_files
 from cris.errors import InputError
 from cris.model.config import CrisConfig
 from cris.model.output import ModelOutput

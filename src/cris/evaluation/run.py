@@ -11,7 +11,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from cris.engines.engine import only_cpu
-from cris.engines.exported import ENGINES, is_exported, read_exported
+from cris.engines.export_folder import ENGINES, is_exported, read_exported
 from cris.errors import InputError
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Examples
@@ -61,10 +61,10 @@ class Run:
         else:
             from cris.checkpoint import load_checkpoint
             from cris.engines.torch_engine import TorchEngine
-            from cris.model.prepare import prepare
+            from cris.model.fuse import fuse
 
             loaded = load_checkpoint(self.checkpoint)
-            engine = TorchEngine(prepare(loaded.model), device)
+            engine = TorchEngine(fuse(loaded.model), device)
             found = Segmenter(engine, loaded.tokenizer, loaded.inference)
         if self.threshold is not None:
             found.inference = replace(found.inference, threshold=self.threshold)

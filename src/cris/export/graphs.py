@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES, Format
+from cris.engines.export_folder import PICTURE_OUTPUTS, SUFFIXES, Format
 from cris.model.output import ModelOutput
 
 OPSET = 18

@@ -20,6 +20,8 @@ class ClipResnetConfig:
     """Channels within the first stage; the stages' outputs have 4, 8, 16 and 32 times as many."""
     position_grid: int = 7
     """Side of the attention pool's square positional embedding, in cells of 32 pixels."""
+    frozen_when_finetuned: ClassVar[int] = 0
+    """Number of blocks, counted from the image, that finetuning leaves as they are."""
 
     @property
     def channels(self) -> tuple[int, int, int]:
@@ -41,6 +43,9 @@ class EfficientNetLiteConfig:
     """Factor of all channels but the stem's and the last ones: 1 for Lite0 and Lite1, 1.1 for Lite2."""
     depth: float = 1.0
     """Factor of the blocks in all stages but the first and the last: 1, 1.1 and 1.2 for Lite0 to Lite2."""
+    frozen_when_finetuned: ClassVar[int] = 17
+    """Number of blocks, of 23 in Lite2, that finetuning leaves as they are; few images would ruin what they
+    know of many."""
 
     @property
     def channels(self) -> tuple[int, int, int]:
@@ -65,7 +70,23 @@ LITE = {
 }
 """EfficientNet-Lite variants whose stem and last features have the same channels."""
 
-ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig
+
+@dataclass(frozen=True, kw_only=True)
+class CustomImageConfig:
+    """Image encoder of the caller's, which this package cannot build: it is passed as `image_encoder`."""
+
+    kind: ClassVar[str] = "custom"
+    name: str
+    """Name of its class, to tell which encoder a stored model needs."""
+    frozen_when_finetuned: ClassVar[int] = 0
+    """Number of blocks, counted from the image, that finetuning leaves as they are."""
+
+
+ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig | CustomImageConfig
+
+
+CLIP_VOCABULARY = 49408
+"""Number of tokens of CLIP's tokenizer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +94,7 @@ class ClipTextConfig:
     """CLIP's text transformer; the defaults are those beside RN50 and RN101."""
 
     kind: ClassVar[str] = "clip_text"
-    vocabulary: int = 49408
+    vocabulary: int = CLIP_VOCABULARY
     """Number of tokens; the largest id is the end token."""
     context_length: int = 77
     """Longest sentence in tokens, start and end included."""
@@ -175,6 +196,9 @@ class CrisConfig:
     """Width of CLIP's joint space, shared by C5 and the sentence feature."""
     image: ImageEncoderConfig = field(default_factory=ClipResnetConfig)
     text: TextEncoderConfig = field(default_factory=ClipTextConfig)
+    tokenizer: Literal["clip", "scenes", "stored"] = "clip"
+    """Tokenizer that a new model gets: CLIP's, CLIP's reduced to the words of scenes, or none but the one
+    stored beside the weights that it begins with."""
     neck: NeckConfig = field(default_factory=NeckConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)

@@ -1,20 +1,34 @@
 """Ablation of the paper (CRIS, table 3): the projector and the decoder, left out one by one."""
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
+from rich.text import Text
 
 from cris.evaluation.bootstrap import Interval
 from cris.evaluation.examples import Example, Examples
 from cris.evaluation.metrics import Summary, headlines
 from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
+from cris.evaluation.sources import open_examples
+from cris.jobs import Job, check_resumable, write_record, written_together
 from cris.masks import decode_rle
-from cris.training.config import TrainConfig, flat
+from cris.model.encoders import OwnImageEncoder
+from cris.studies.measuring import evaluate
+from cris.studies.stages import TrainingStage
+from cris.training.loss import Loss
+from cris.training.recipe_choice import Recipe, data_of, is_named, options_of
+from cris.training.recipes import ablation_rows
 from cris.training.sheet import Shown, draw_sheet
+from cris.training.train import configured
 
+TABLE, FIGURE = "ablation.md", "figure.jpg"
 PAPER_MEAN_IOU: Mapping[str, float | None] = {
     "neither": 0.6266,
     "contrastive": 0.6464,
@@ -40,13 +54,6 @@ DRAWN: Mapping[str, str] = {
 """Rows of the qualitative figure, in its order."""
 
 
-def options(base: TrainConfig, row: TrainConfig) -> list[str]:
-    """Return the options that turn `cris train` with the recipe of `base` into a run of `row`."""
-    ours, theirs = flat(row), flat(base)
-    changed = [name for name in ours if ours[name] != theirs[name] and name != "recipe"]
-    return [word for name in changed for word in (f"--{name.replace('_', '-')}", str(ours[name]))]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """One row of the table."""
@@ -55,6 +62,102 @@ class Measured:
     total: Summary
     interval: Interval | None
     """95 % interval of the mean IoU; None with a single image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """Rows of the ablation, measured."""
+
+    rows: Sequence[Measured]
+    markdown: str
+    """Table of the rows beside the paper's, as Markdown."""
+    figure: Image.Image
+    """Masks that the rows find in the same images."""
+    record: Mapping[str, Any]
+    """Content of results.json."""
+
+    def __rich__(self) -> Text:
+        """Return the table."""
+        return Text(self.markdown)
+
+    def __str__(self) -> str:
+        """Return the table as Markdown."""
+        return self.markdown
+
+    def _repr_html_(self) -> str:
+        buffer = io.BytesIO()
+        self.figure.save(buffer, "JPEG", quality=90)
+        data = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return f'<pre>{escape(self.markdown)}</pre><img src="data:image/jpeg;base64,{data}">'
+
+
+def ablate(
+    recipe: Recipe,
+    *,
+    data: str | Path | None = None,
+    out: str | Path,
+    split: str = "val",
+    limit: int | None = None,
+    resume: bool = False,
+    start: str | Path = "",
+    losses: Sequence[Loss] = (),
+    image_encoder: OwnImageEncoder | None = None,
+    progress: bool = True,
+    **overrides: object,
+) -> Ablation:
+    """Train and measure the seven rows of the paper's ablation: without and with its projector and decoder.
+
+    Args:
+        recipe: recipe that the rows vary.
+        data: folder of a data set to train and measure on, or "scenes"; recipes of scenes need none.
+        out: folder of the experiment: a folder for each row, with its run and its results; ablation.md, the
+            table beside the paper's, figure.jpg and results.json.
+        split: split to measure on.
+        limit: measure on the first samples only; None takes all.
+        resume: go on with the experiment in `out` where it was interrupted.
+        start: weights to begin with, as for `cris.train`.
+        losses: additional terms of the loss, as for `cris.train`.
+        image_encoder: in place of the recipe's, as for `cris.train`.
+        progress: show progress on stderr.
+        **overrides: fields of the configuration that differ from the recipe's, as for `cris.train`.
+
+    Raises:
+        UsageError: there is no such recipe or field, or a value makes no sense.
+        InputError: the data or the weights cannot be used, or `out` holds something else.
+    """
+    base = configured(recipe, start=start, losses=losses, **overrides)
+    folder = Path(out)
+    (source,) = data_of(data or (), base.recipe)
+    check_resumable(folder, is_resumed=resume)
+    results = {}
+    rows = []
+    for row, config in ablation_rows(base).items():
+        run, results[row] = folder / row / "run", folder / row / "results"
+        stage = TrainingStage(
+            config=config,
+            data=[source],
+            out=run,
+            losses=losses,
+            image_encoder=image_encoder,
+            progress=progress,
+        )
+        stage.run()
+        evaluation = evaluate(run, source, split=split, limit=limit, out=results[row], progress=progress)
+        interval = evaluation.intervals.get("mean_iou")
+        rows.append(Measured(row=row, total=evaluation.total, interval=interval))
+    text = table(rows, data=source, split=split, recipe=base.recipe)
+    drawn = figure(open_examples(source, split, limit), results)
+    options = options_of(base) if is_named(base) else []
+    figures = {one.row: one.total.to_dict() for one in rows}
+    job = Job("ablate", {"recipe": base.recipe, "options": options, "rows": figures})
+    record = job.record(
+        [TABLE, FIGURE], recipe=base.recipe, options=options, data=source, split=split, rows=figures
+    )
+    with written_together(folder) as partial:
+        (partial / TABLE).write_text(text, encoding="utf-8")
+        drawn.save(partial / FIGURE, quality=90)
+        write_record(partial, record)
+    return Ablation(rows=rows, markdown=text, figure=drawn, record=record)
 
 
 def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> str:

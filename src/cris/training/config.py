@@ -266,6 +266,23 @@ def _changed(config: Any, changes: Mapping[str, object], within: str) -> Any:
     return replace(config, **values)
 
 
+def changed_options(base: TrainConfig, config: TrainConfig) -> list[str]:
+    """Return the options that turn `cris train` with the recipe of `base` into a run of `config`."""
+    theirs, words = flat(base), []
+    for name, value in flat(config).items():
+        if value == theirs.get(name, NotImplemented) or name in ("recipe", "data", "start_sha256", "losses"):
+            continue
+        option = "from" if name == "start" else name.replace("_", "-")
+        if isinstance(value, bool):
+            part, dot, last = option.rpartition(".")
+            words.append(f"--{option}" if value else f"--{part}{dot}no-{last}")
+        elif isinstance(value, tuple):
+            words += [f"--{option}", *map(str, value)]
+        else:
+            words.append(f"--{option}={value}")
+    return words
+
+
 def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
     """Return the configuration with everything decided that depends on the amount of data.
 
@@ -321,6 +338,8 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     """Raise InputError that names the fields in which a stored fingerprint and the configuration differ."""
     theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
     ours = json.loads(fingerprint(config))
+    # before runs had this field it followed from the vocabulary's size, which is compared
+    theirs.setdefault("model.tokenizer", ours["model.tokenizer"])
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = "recipe" if "recipe" in different else different[0]
         raise InputError(

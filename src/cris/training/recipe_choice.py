@@ -7,7 +7,7 @@ from pathlib import Path
 from cris.config_file import CONFIG, read_config
 from cris.errors import InputError, UsageError
 from cris.registry import names_clip, resolve
-from cris.training.config import TrainConfig
+from cris.training.config import TrainConfig, changed_options
 from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune, learns_scenes
 
 Recipe = str | TrainConfig | Callable[[], TrainConfig]
@@ -37,14 +37,25 @@ def named_recipe(name: str, start: str = "") -> TrainConfig:
     return RECIPES[name]()
 
 
-def data_of(named: Sequence[str], recipe: str) -> tuple[str, ...]:
+def is_named(config: TrainConfig) -> bool:
+    """Return whether `cris train` knows the recipe by its name."""
+    return config.recipe in (*RECIPES, FINETUNE)
+
+
+def options_of(config: TrainConfig) -> list[str]:
+    """Return the options that make a configuration of its recipe by `cris train`.; raises as `config_of`."""
+    return changed_options(named_recipe(config.recipe, config.start), config)
+
+
+def data_of(named: str | Path | Sequence[str | Path], recipe: str) -> tuple[str, ...]:
     """Return the data of a recipe: what was named, or scenes for a recipe of these.
 
     Raises:
         UsageError: nothing was named for a recipe that says of its data by its name.
     """
-    if named:
-        return tuple(named)
+    sources = [named] if isinstance(named, str | Path) else named
+    if sources:
+        return tuple(map(str, sources))
     if learns_scenes(recipe):
         return ("scenes",)
     raise UsageError(f"{recipe} needs data: pass --data DIR, a data set that cris data made")

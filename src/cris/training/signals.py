@@ -28,3 +28,9 @@ class StopSignal:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.number = number
+
+
+def end_if_stopped(number: int) -> None:
+    """End as a signal asks that stopped a run, now that the run has saved; 0 asks nothing."""
+    if number:
+        signal.raise_signal(number)

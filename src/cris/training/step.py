@@ -12,6 +12,7 @@ from torch import Tensor
 from cris.data.loading.loader import Batch
 from cris.errors import InputError
 from cris.model.cris import Cris
+from cris.training.activation_checkpointing import checkpoint_activations
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig
 from cris.training.loss import Loss, Objective
@@ -19,7 +20,6 @@ from cris.training.masking import mask_batch
 from cris.training.norms import average_statistics, is_synchronised, prepare_norms
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
 from cris.training.processes import gathered, seed_step, summed
-from cris.training.recompute import recompute_features
 
 
 class Learner:
@@ -42,7 +42,7 @@ class Learner:
         )
         freeze_encoders(model, config.optimizer)
         if config.gradient_checkpointing:
-            recompute_features(model)
+            checkpoint_activations(model)
         self.model = model
         optimizer = build_optimizer(model, config)
         runner: Any = torch.compile(model) if config.compile else model

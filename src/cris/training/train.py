@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cris.errors import InputError, UsageError
+from cris.model.encoders import OwnImageEncoder
 from cris.training.config import TrainConfig, changed
 from cris.training.limits import check_limits
 from cris.training.loop import Outcome, fit
@@ -24,7 +24,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     losses: Sequence[Loss] = (),
-    image_encoder: Any = None,
+    image_encoder: OwnImageEncoder | None = None,
     progress: bool = True,
     **overrides: object,
 ) -> Outcome:
@@ -53,16 +53,16 @@ def train(
     """
     folder = Path(out)
     config = configured(recipe, start=start, losses=losses, **overrides)
-    sources = [data] if isinstance(data, str | Path) else data
-    sources = data_of([str(source) for source in sources], config.recipe)
+    sources = data_of(data, config.recipe)
     if not resume and not overwrite and holds_run(folder):
         raise InputError(f"{folder} holds a run: pass --resume to go on, or --overwrite, or choose another")
-    begin = find_start(config.start) if config.start else None
+    begin = find_start(config.start, image_encoder=image_encoder) if config.start else None
     material = gather_material(sources, config, begin)
     config = replace(
         config, data=material.fingerprints, start_sha256="" if begin is None else begin.fingerprint
     )
-    model = build_model(config, begin, image_encoder)
+    model = build_model(config, begin, image_encoder=image_encoder)
+    config = replace(config, model=model.config)  # which names an image encoder that was given
     return fit(config, model, material, folder, losses=losses, overwrite=overwrite, progress=progress)
 
 
