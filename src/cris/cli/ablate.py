@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from cris.cli.console import log_shown, show
+from cris.cli.console import log_shown, report
 from cris.cli.experiment import split_options
 
 
@@ -33,6 +33,10 @@ class Command:
     """Measure on the first N samples only."""
     resume: bool = False
     """Go on with the experiment in DIR where it was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of results.json, and nothing else."""
+    overwrite: bool = False
+    """Remove the experiment in DIR, and begin anew."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()
     """Options for cris train."""
 
@@ -50,8 +54,9 @@ class Command:
                 split=self.split,
                 limit=self.limit,
                 resume=self.resume,
+                overwrite=self.overwrite,
             )
-        show(found)
+        report(found, as_json=self.as_json)
         return 0
 
 

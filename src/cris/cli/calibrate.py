@@ -18,7 +18,7 @@ class Command:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """Checkpoint folder; with --check also a registered name."""
+    """Checkpoint folder, here or as --model; with --check also a registered name."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
     """Data set (see cris data), or scenes, rendered on the fly."""
     split: str = "val"

@@ -10,7 +10,7 @@ from cris.cli.errors import UsageError
 from cris.cli.parsing import parse_options
 
 Experiment = TypeVar("Experiment", bound=Any)
-_OURS = ("--data", "--out", "--resume", "--print-config", "--dry-run")
+_OURS = ("--data", "--out", "--resume", "--overwrite", "--json", "--print-config", "--dry-run")
 """Options of `cris train` that an experiment gives itself."""
 
 

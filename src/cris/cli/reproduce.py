@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from cris.cli.console import log_shown, show
+from cris.cli.console import log_shown, report
 from cris.cli.experiment import split_options
 
 
@@ -33,6 +33,10 @@ class Command:
     """Share of the steps, and of the samples measured; less than 1 is a rehearsal of everything."""
     resume: bool = False
     """Go on with the experiment in DIR where it was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the records of all splits, and the folder of the model, as one JSON object, and nothing else."""
+    overwrite: bool = False
+    """Remove the experiment in DIR, and begin anew."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()
     """Options for cris train."""
 
@@ -43,8 +47,15 @@ class Command:
 
         config = parse_train("cris reproduce", [self.recipe, *self.options]).config
         with log_shown():
-            found = reproduce(config, data=self.data, out=self.out, scale=self.scale, resume=self.resume)
-        show(found)
+            found = reproduce(
+                config,
+                data=self.data,
+                out=self.out,
+                scale=self.scale,
+                resume=self.resume,
+                overwrite=self.overwrite,
+            )
+        report(found, as_json=self.as_json)
         return 0
 
 

@@ -17,7 +17,7 @@ from cris.evaluation.metrics import Summary, headlines
 from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
 from cris.evaluation.sources import open_examples
-from cris.jobs import Job, check_resumable, write_record, written_together
+from cris.jobs import RECORD, Job, begin_experiment, write_record, written_together
 from cris.masks import decode_rle
 from cris.model.encoders import OwnImageEncoder
 from cris.studies.measuring import evaluate
@@ -99,6 +99,7 @@ def ablate(
     split: str = "val",
     limit: int | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     start: str | Path = "",
     losses: Sequence[Loss] = (),
     image_encoder: OwnImageEncoder | None = None,
@@ -115,6 +116,7 @@ def ablate(
         split: split to measure on.
         limit: measure on the first samples only; None takes all.
         resume: go on with the experiment in `out` where it was interrupted.
+        overwrite: remove an earlier experiment in `out` first.
         start: weights to begin with, as for `cris.train`.
         losses: additional terms of the loss, as for `cris.train`.
         image_encoder: in place of the recipe's, as for `cris.train`.
@@ -128,7 +130,8 @@ def ablate(
     base = configured(recipe, start=start, losses=losses, **overrides)
     folder = Path(out)
     (source,) = data_of(data or (), base.recipe)
-    check_resumable(folder, is_resumed=resume)
+    parts = [*ablation_rows(base), TABLE, FIGURE, RECORD]
+    begin_experiment(folder, parts, is_resumed=resume, overwrite=overwrite)
     results = {}
     rows = []
     for row, config in ablation_rows(base).items():

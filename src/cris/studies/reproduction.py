@@ -25,7 +25,7 @@ from cris.evaluation.metrics import headlines
 from cris.evaluation.sources import SCENES
 from cris.evaluation.table import Run, Sheet, make_sheet
 from cris.files import atomic_files
-from cris.jobs import check_resumable, read_record
+from cris.jobs import begin_experiment, read_record
 from cris.model.encoders import OwnImageEncoder
 from cris.pages import fill
 from cris.progress import track
@@ -40,6 +40,8 @@ from cris.training.train import configured
 
 TABLES = {"table.md": False, "table.tex": True}
 """File → true if it is LaTeX."""
+PARTS = ("checked", "run", "results", "model", *TABLES)
+"""What an experiment writes to its folder."""
 LEAST_SAMPLES = 8
 """Least samples of each split that a rehearsal measures."""
 logger = logging.getLogger(__name__)
@@ -74,6 +76,11 @@ class Reproduction:
     model: Path
     """Folder of the checkpoint with its card."""
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """Folder of the model, and the records, in plain JSON."""
+        return {"model": str(self.model), "records": list(self.records)}
+
     def __rich__(self) -> Text:
         """Return the table, and where the model is."""
         return Text(str(self))
@@ -93,6 +100,7 @@ def reproduce(
     out: str | Path,
     scale: float = 1.0,
     resume: bool = False,
+    overwrite: bool = False,
     start: str | Path = "",
     losses: Sequence[Loss] = (),
     image_encoder: OwnImageEncoder | None = None,
@@ -108,6 +116,7 @@ def reproduce(
             table.tex beside the paper's figures, and model/, the checkpoint with its card.
         scale: share of the steps, and of the samples measured; less than 1 is a rehearsal of everything.
         resume: go on with the experiment in `out` where it was interrupted.
+        overwrite: remove an earlier experiment in `out` first.
         start: weights to begin with, as for `cris.train`.
         losses: additional terms of the loss, as for `cris.train`.
         image_encoder: in place of the recipe's, as for `cris.train`.
@@ -128,7 +137,7 @@ def reproduce(
     length = resolved(config, build_stream(config, material).groups_per_epoch).length
     config = replace(config, steps=rehearsed(length, scale, 1))
     folder = Path(out)
-    check_resumable(folder, is_resumed=resume)
+    begin_experiment(folder, PARTS, is_resumed=resume, overwrite=overwrite)
     for source, manifest in known.items():
         _check_once(source, manifest, folder / "checked", progress=progress)
     training = TrainingStage(
