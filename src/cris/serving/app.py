@@ -12,10 +12,10 @@ from starlette.middleware.cors import CORSMiddleware
 
 from cris import __version__
 from cris.serving.batcher import Answered, Batcher, unavailable
-from cris.serving.guard import GONE, OPEN_PATHS, Guard
-from cris.serving.intake import read_ask
 from cris.serving.limits import RefusalError
 from cris.serving.messages import Ask
+from cris.serving.middleware import GONE, OPEN_PATHS, Guard
+from cris.serving.requests import read_ask
 from cris.serving.schemas import (
     ModelList,
     Problem,

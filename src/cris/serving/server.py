@@ -15,7 +15,7 @@ from cris.serving.batcher import Batcher
 from cris.serving.limits import Limits
 from cris.serving.logs import configure, log
 from cris.serving.metrics import Metrics
-from cris.serving.patience import PatientProtocol
+from cris.serving.timeouts import PatientProtocol
 from cris.serving.worker import WorkerSettings
 
 

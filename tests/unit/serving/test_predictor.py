@@ -9,8 +9,8 @@ from PIL import Image
 from cris import Segmenter
 from cris.masks import decode_rle
 from cris.model.config import InferenceConfig
-from cris.serving.answerer import Answerer, FeatureCache
 from cris.serving.messages import Answer, Ask, Refusal
+from cris.serving.predictor import Answerer, FeatureCache
 from tests.served import png
 from tests.small import small_cris
 from tests.unit.test_segmenter import CONFIG, SENTENCES, TOKENIZER

@@ -8,8 +8,8 @@ from PIL import Image
 
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
-from cris.serving.drawing import COLOURS_RGB, Findings, colour_of, overlay
 from cris.serving.messages import Answer, Drawing
+from cris.serving.visualize import COLOURS_RGB, Findings, colour_of, overlay
 
 HEIGHT, WIDTH = 60, 90
 
