@@ -50,7 +50,7 @@ GONE = 499
 """Status in the log for a client that left before its answer; as nginx counts them."""
 
 
-class Guard:
+class RequestMiddleware:
     """ASGI middleware around the whole application."""
 
     def __init__(self, app: ASGIApp, *, limits: Limits, metrics: Metrics, key: str | None) -> None:
@@ -66,7 +66,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
-            await _Passage(self, scope, receive, send).run()
+            await _Exchange(self, scope, receive, send).run()
         elif scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         else:
@@ -115,10 +115,10 @@ class Guard:
         return hmac.compare_digest(_digest(candidate), _digest(self.key))
 
 
-class _Passage:
+class _Exchange:
     """One request on its way in and its answer on the way out."""
 
-    def __init__(self, guard: Guard, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, guard: RequestMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         self.guard = guard
         self.scope = scope
         self.inner_receive = receive

@@ -16,7 +16,7 @@ from cris.errors import InputError
 from cris.picture import read_picture
 from cris.prediction import Prediction
 from cris.segmenter import EncodedPicture, Segmenter
-from cris.serving.messages import Answer, Ask, Drawing, Refusal, Reply
+from cris.serving.messages import Drawing, JobError, Reply, SegmentJob, SegmentResult
 
 PREVIEW_SIDE = 1600
 """Longest side of an image as the page shows it, in pixels."""
@@ -58,27 +58,27 @@ class Answerer:
         self.pixels = pixels
         self._readers = ThreadPoolExecutor(thread_name_prefix="reader")
 
-    def reply(self, asks: Sequence[Ask]) -> Reply:
+    def reply(self, asks: Sequence[SegmentJob]) -> Reply:
         """Return an answer, or the reason for none, to each."""
         start = time.perf_counter()
         answers = self._answers(asks)
         return Reply(answers=answers, seconds=time.perf_counter() - start, cache_bytes=self.cache.nbytes)
 
-    def _answers(self, asks: Sequence[Ask]) -> list[Answer | Refusal]:
+    def _answers(self, asks: Sequence[SegmentJob]) -> list[SegmentResult | JobError]:
         kept = {ask.digest: self.cache.get(ask.digest) for ask in asks}
         new = {ask.digest: ask.picture for ask in asks if kept[ask.digest] is None}
         read = dict(zip(new, self._readers.map(self._read, new.values()), strict=True))
-        answers: dict[int, Answer | Refusal] = {}
-        asked: dict[int, tuple[Ask, EncodedPicture | np.ndarray]] = {}
+        answers: dict[int, SegmentResult | JobError] = {}
+        asked: dict[int, tuple[SegmentJob, EncodedPicture | np.ndarray]] = {}
         for place, ask in enumerate(asks):
             picture = kept[ask.digest] or read[ask.digest]
-            if isinstance(picture, Refusal):
+            if isinstance(picture, JobError):
                 answers[place] = picture
             else:
                 asked[place] = ask, picture
         found = self._predict(list(asked.values()))
         for (place, (ask, picture)), predictions in zip(asked.items(), found, strict=True):
-            if isinstance(predictions, Refusal):
+            if isinstance(predictions, JobError):
                 answers[place] = predictions
                 continue
             try:
@@ -87,7 +87,7 @@ class Answerer:
                 answers[place] = _refusal(error, "sentence")
         return [answers[place] for place in range(len(asks))]
 
-    def _read(self, content: bytes) -> np.ndarray | Refusal:
+    def _read(self, content: bytes) -> np.ndarray | JobError:
         """Return the image's pixels; its size is read first, so that a bomb is never unpacked."""
         try:
             return read_picture(content, max_pixels=self.pixels)
@@ -95,8 +95,8 @@ class Answerer:
             return _refusal(error, "picture")
 
     def _predict(
-        self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]
-    ) -> Sequence[list[Prediction] | Refusal]:
+        self, asked: Sequence[tuple[SegmentJob, EncodedPicture | np.ndarray]]
+    ) -> Sequence[list[Prediction] | JobError]:
         """Return the predictions of each; where one spoils the batch, each is asked alone."""
         try:
             encoded = self._encoded(asked)
@@ -106,7 +106,9 @@ class Answerer:
                 return [one for each in asked for one in self._predict([each])]
             return [_refusal(error, "sentence")]
 
-    def _encoded(self, asked: Sequence[tuple[Ask, EncodedPicture | np.ndarray]]) -> list[EncodedPicture]:
+    def _encoded(
+        self, asked: Sequence[tuple[SegmentJob, EncodedPicture | np.ndarray]]
+    ) -> list[EncodedPicture]:
         """Return each image encoded once, though several may ask of it; new ones are kept."""
         pictures = {ask.digest: picture for ask, picture in asked}
         encoded = dict(zip(pictures, self.segmenter.encode_batch(list(pictures.values())), strict=True))
@@ -115,25 +117,25 @@ class Answerer:
         return [encoded[ask.digest] for ask, _ in asked]
 
 
-def _refusal(error: Exception, kind: Literal["picture", "sentence"]) -> Refusal:
+def _refusal(error: Exception, kind: Literal["picture", "sentence"]) -> JobError:
     """Return the refusal of a request for what was wrong with its image or sentence, or for a bug."""
     match error:
         case InputError():
-            return Refusal(kind=kind, detail=str(error))
+            return JobError(kind=kind, detail=str(error))
         case MemoryError():
-            return Refusal(kind="memory", detail=str(error) or "no memory for the picture")
-    return Refusal(kind="bug", detail="".join(traceback.format_exception(error)))
+            return JobError(kind="memory", detail=str(error) or "no memory for the picture")
+    return JobError(kind="bug", detail="".join(traceback.format_exception(error)))
 
 
 def _answer(
-    ask: Ask, picture: EncodedPicture | np.ndarray, predictions: list[Prediction], *, is_cached: bool
-) -> Answer:
+    ask: SegmentJob, picture: EncodedPicture | np.ndarray, predictions: list[Prediction], *, is_cached: bool
+) -> SegmentResult:
     pixels = picture.picture if isinstance(picture, EncodedPicture) else picture
     height, width = pixels.shape[:2]
     if ask.threshold is not None:
         predictions = [prediction.at_threshold(ask.threshold) for prediction in predictions]
     predictions = [prediction.at_least(ask.min_score) for prediction in predictions]
-    return Answer(
+    return SegmentResult(
         width=width,
         height=height,
         results=[_result(prediction, ask.include) for prediction in predictions],

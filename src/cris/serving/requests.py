@@ -12,7 +12,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from cris.serving.limits import Limits, RefusalError
-from cris.serving.messages import Ask, Extra
+from cris.serving.messages import Extra, SegmentJob
 from cris.serving.schemas import SegmentRequest
 
 _FORM_FIELDS = ("image", "sentence", "sentences", "model", "include", "threshold", "min_score")
@@ -21,7 +21,7 @@ _STANDARD_ALPHABET = str.maketrans("-_", "+/")
 _SMALL_FIELDS = 3 + len(get_args(Extra))  # beside the sentences
 
 
-async def read_ask(request: Request, limits: Limits, model: str) -> Ask:
+async def read_ask(request: Request, limits: Limits, model: str) -> SegmentJob:
     """Return what is asked of the model; raise RefusalError for what cannot be asked."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     match kind:
@@ -48,7 +48,7 @@ def make_ask(
     threshold: float | None = None,
     min_score: float = 0.0,
     is_for_drawing: bool = False,
-) -> Ask:
+) -> SegmentJob:
     """Return the request, checked against the limits; raise RefusalError."""
     if len(sentences) > limits.sentences:
         raise _bad_request(
@@ -69,7 +69,7 @@ def make_ask(
                 f"expected at most {limits.sentence_characters} characters a sentence, got {len(sentence)}",
                 "send short sentences such as 'the man in red'",
             )
-    return Ask(
+    return SegmentJob(
         picture=picture,
         digest=hashlib.sha256(picture).digest(),
         sentences=sentences,
@@ -80,7 +80,7 @@ def make_ask(
     )
 
 
-def _from_json(body: bytes, limits: Limits, model: str) -> Ask:
+def _from_json(body: bytes, limits: Limits, model: str) -> SegmentJob:
     try:
         asked = SegmentRequest.model_validate_json(body)
     except pydantic.ValidationError as error:
@@ -118,7 +118,7 @@ def _from_base64(text: str) -> bytes:
     return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True)
 
 
-async def _from_form(request: Request, limits: Limits, model: str) -> Ask:
+async def _from_form(request: Request, limits: Limits, model: str) -> SegmentJob:
     async with request.form(
         max_files=1,
         max_fields=limits.sentences + _SMALL_FIELDS,

@@ -5,7 +5,7 @@ import asyncio
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
-class PatientProtocol(H11Protocol):
+class HeaderTimeoutProtocol(H11Protocol):
     """Protocol that closes a connection whose request's headers are not complete in time.
 
     uvicorn closes one that idles after an answer, and waits for ever for the first request's headers.

@@ -17,7 +17,7 @@ from PIL import Image
 from cris.conversions import to_coco, to_png
 from cris.filenames import slug
 from cris.prediction import Prediction, cut_out
-from cris.serving.messages import Answer
+from cris.serving.messages import SegmentResult
 
 _NAME_BYTES = 80
 """Longest part of a name in a zip, in bytes."""
@@ -34,13 +34,13 @@ class Findings:
 
     picture: bytes
     """Image as a JPEG, at most as large as a screen."""
-    answer: Answer
+    answer: SegmentResult
     """Answer without its preview, which the JPEG stands for."""
     name: str = "picture"
     """Name of the image's file."""
 
     @classmethod
-    def of(cls, answer: Answer, name: str = "picture") -> "Findings":
+    def of(cls, answer: SegmentResult, name: str = "picture") -> "Findings":
         """Return what is worth keeping of an answer: some hundred kilobytes."""
         assert answer.drawing is not None
         buffer = io.BytesIO()

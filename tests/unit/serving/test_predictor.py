@@ -9,7 +9,7 @@ from PIL import Image
 from cris import Segmenter
 from cris.masks import decode_rle
 from cris.model.config import InferenceConfig
-from cris.serving.messages import Answer, Ask, Refusal
+from cris.serving.messages import JobError, SegmentJob, SegmentResult
 from cris.serving.predictor import Answerer, FeatureCache
 from tests.served import png
 from tests.small import small_cris
@@ -28,8 +28,10 @@ def answerer(segmenter: Segmenter, cache_bytes: int = 2**20) -> Answerer:
     return Answerer(segmenter, FeatureCache(cache_bytes), MOST_PIXELS)
 
 
-def ask(picture: bytes, *sentences: str, **options) -> Ask:
-    return Ask(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=list(sentences), **options)
+def ask(picture: bytes, *sentences: str, **options) -> SegmentJob:
+    return SegmentJob(
+        picture=picture, digest=hashlib.sha256(picture).digest(), sentences=list(sentences), **options
+    )
 
 
 def test_each_answer_is_what_the_direct_call_gives(segmenter):
@@ -54,8 +56,8 @@ def test_bad_requests_of_a_batch_are_refused_alone(segmenter):
         ask(png(seed=1), "the red ring"),
     ]
     first, none, large, long, last = answerer(segmenter).reply(asks).answers
-    assert isinstance(first, Answer)
-    assert isinstance(last, Answer)
+    assert isinstance(first, SegmentResult)
+    assert isinstance(last, SegmentResult)
     assert [refusal.kind for refusal in (none, large, long)] == ["picture", "picture", "sentence"]
     assert "at most 10,000 pixels, got 100×101" in large.detail
     assert "longer than the model's 12 tokens" in long.detail
@@ -72,8 +74,8 @@ def test_a_bug_costs_its_own_request(segmenter, monkeypatch):
     monkeypatch.setattr(segmenter, "predict_batch", planted)
     asks = [ask(png(), sentence) for sentence in ("left dog", "left cat", "the red ring")]
     first, bug, last = answerer(segmenter).reply(asks).answers
-    assert isinstance(first, Answer)
-    assert isinstance(last, Answer)
+    assert isinstance(first, SegmentResult)
+    assert isinstance(last, SegmentResult)
     assert bug.kind == "bug"
     assert "Traceback" in bug.detail
     assert "zip() argument 2" in bug.detail
@@ -137,16 +139,16 @@ def test_a_picture_that_pillow_opens_but_cannot_read_is_refused(segmenter):
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((50, 50), dtype=np.float32)).save(buffer, "TIFF")
     (refusal,) = answerer(segmenter).reply([ask(buffer.getvalue(), "left dog")]).answers
-    assert isinstance(refusal, Refusal)
+    assert isinstance(refusal, JobError)
     assert "mode F" in refusal.detail
 
 
 def test_a_picture_without_sentences_is_read_and_kept(segmenter):
     answering = answerer(segmenter)
     read, bad = answering.reply([ask(png(seed=3)), ask(b"text")]).answers
-    assert isinstance(read, Answer)
+    assert isinstance(read, SegmentResult)
     assert (read.height, read.width, read.results) == (40, 60, [])
-    assert isinstance(bad, Refusal)
+    assert isinstance(bad, JobError)
     (again,) = answering.reply([ask(png(seed=3), SENTENCES[0])]).answers
     assert again.is_cached
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
-from cris.serving.messages import Answer, Drawing
+from cris.serving.messages import Drawing, SegmentResult
 from cris.serving.visualize import COLOURS_RGB, Findings, colour_of, overlay
 
 HEIGHT, WIDTH = 60, 90
@@ -25,7 +25,7 @@ def findings(*sentences: str, height: int = HEIGHT, width: int = WIDTH) -> Findi
     preview = np.full((height, width, 3), 128, dtype=np.uint8)
     results = [{"sentence": sentence, "score": 0.75, "ambiguity": 0.25} for sentence in sentences]
     drawing = Drawing(preview=preview, grids=grids, letterbox=letterbox)
-    answer = Answer(width=width, height=height, results=results, is_cached=False, drawing=drawing)
+    answer = SegmentResult(width=width, height=height, results=results, is_cached=False, drawing=drawing)
     return Findings.of(answer, "street.png")
 
 
