@@ -22,10 +22,10 @@ from cris.masks import decode_rle
 from cris.model.encoders import OwnImageEncoder
 from cris.studies.measuring import evaluate
 from cris.studies.stages import TrainingStage
+from cris.training.figures import Shown, draw_sheet
 from cris.training.loss import Loss
 from cris.training.recipe_choice import Recipe, data_of, is_named, options_of
 from cris.training.recipes import ablation_rows
-from cris.training.sheet import Shown, draw_sheet
 from cris.training.train import configured
 
 TABLE, FIGURE = "ablation.md", "figure.jpg"

@@ -11,16 +11,16 @@ from cris.errors import InputError
 from cris.lock import locked
 from cris.model.cris import Cris
 from cris.segmenter import Segmenter
-from cris.training.advice import memory_advice
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss, loss_names
 from cris.training.material import Material, build_loader, build_stream
+from cris.training.memory import memory_advice
+from cris.training.monitor import Watch
 from cris.training.processes import gathered, greatest, launch
 from cris.training.signals import StopSignal
 from cris.training.state import RunFolder, remove_run
 from cris.training.step import Learner
 from cris.training.validation import validate
-from cris.training.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)

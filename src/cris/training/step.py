@@ -13,11 +13,11 @@ from cris.data.loading.loader import Batch
 from cris.errors import InputError
 from cris.model.cris import Cris
 from cris.training.activation_checkpointing import checkpoint_activations
-from cris.training.average import MovingAverage
+from cris.training.batchnorm import average_statistics, is_synchronised, prepare_norms
 from cris.training.config import TrainConfig
+from cris.training.ema import MovingAverage
 from cris.training.loss import Loss, Objective
 from cris.training.masking import mask_batch
-from cris.training.norms import average_statistics, is_synchronised, prepare_norms
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
 from cris.training.processes import gathered, seed_step, summed
 

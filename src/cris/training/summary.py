@@ -15,8 +15,8 @@ from cris.files import atomic_file
 from cris.pages import fill
 from cris.plotting import for_page
 from cris.training.curves import Points, draw_curves
+from cris.training.loggers import METRICS_FILE, SHEETS, read_metrics
 from cris.training.loss import TERMS
-from cris.training.tracking import METRICS_FILE, SHEETS, read_metrics
 
 CURVES = "curves"
 """Folder of the drawings that summary.md shows; summary.html holds them itself."""

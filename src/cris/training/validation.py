@@ -19,8 +19,8 @@ from cris.model.config import InferenceConfig
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 from cris.training.config import ValidationConfig
+from cris.training.figures import Shown
 from cris.training.processes import gathered
-from cris.training.sheet import Shown
 
 SHOWN = 8
 """Number of samples drawn on the sheet of example masks: of different images as far as possible."""

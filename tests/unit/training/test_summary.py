@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from cris.environment import environment, in_one_line
+from cris.training.loggers import Tracker
 from cris.training.summary import write_summary
-from cris.training.tracking import Tracker
 
 CONFIG = {
     "recipe": "fixed <1>",

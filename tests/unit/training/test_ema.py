@@ -2,7 +2,7 @@
 
 import torch
 
-from cris.training.average import MovingAverage
+from cris.training.ema import MovingAverage
 from tests.small import Pyramid, small_cris
 
 

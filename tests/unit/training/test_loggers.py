@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cris.cli.errors import explain
-from cris.training.tracking import Tracker, read_metrics
+from cris.training.loggers import Tracker, read_metrics
 
 
 def lines_of(out):
@@ -85,7 +85,7 @@ def boarded(tmp_path_factory):
     code = f"""
 from pathlib import Path
 from PIL import Image
-from cris.training.tracking import Tracker
+from cris.training.loggers import Tracker
 tracker = Tracker(Path({str(scratch / "run")!r}), {{"seed": 3}}, ["trackio", "wandb"])
 tracker.metrics(10, {{"loss": 0.5}})
 tracker.validation(10, {{"mean_iou": 0.25}}, Image.new("RGB", (20, 10)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cris.training.advice import memory_advice
+from cris.training.memory import memory_advice
 from cris.training.recipes import cris_scenes
 
 CONFIG = cris_scenes()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cris.prediction import lit_up
-from cris.training.sheet import Shown, draw_sheet
+from cris.training.figures import Shown, draw_sheet
 
 BLOCK = 3 * 208 + 3 * 8, 208 + 40 + 16  # pixels: width and height of an example
 

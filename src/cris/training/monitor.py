@@ -8,10 +8,10 @@ from types import TracebackType
 from lightning_fabric import Fabric
 
 from cris.training.config import TrainConfig
+from cris.training.figures import draw_sheet
+from cris.training.loggers import Tracker
 from cris.training.progress import RunProgress, peak_memory
-from cris.training.sheet import draw_sheet
 from cris.training.summary import write_summary
-from cris.training.tracking import Tracker
 from cris.training.validation import Validation
 
 
