@@ -22,7 +22,7 @@ from cris.masks import decode_rle
 from cris.model.encoders import OwnImageEncoder
 from cris.studies.measuring import evaluate
 from cris.studies.stages import TrainingStage
-from cris.training.figures import Shown, draw_sheet
+from cris.training.figures import MaskExample, draw_sheet
 from cris.training.loss import Loss
 from cris.training.recipe_choice import Recipe, data_of, is_named, options_of
 from cris.training.recipes import ablation_rows
@@ -204,11 +204,11 @@ def figure(examples: Examples, folders: Mapping[str, Path]) -> Image.Image:
     return draw_sheet([_shown(pictures, rows, place) for place in sorted(firsts.values())])
 
 
-def _shown(pictures: Mapping[str, Example], rows: Mapping[str, list[Row]], place: int) -> Shown:
+def _shown(pictures: Mapping[str, Example], rows: Mapping[str, list[Row]], place: int) -> MaskExample:
     one = rows["both-3"][place]
     example = pictures[one.picture]
     (truth,) = (truth for truth in example.truths if truth.sample == one.sample)
-    return Shown(
+    return MaskExample(
         image=example.image,
         sentence=one.sentence,
         truth=example.mask(truth.targets),

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from cris.model.cris import Cris
-from cris.training.processes import summed
+from cris.training.processes import all_reduce_sum
 
 
 class LoneBatchNorm1d(nn.BatchNorm1d):
@@ -55,7 +55,7 @@ def norms(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
 def average_statistics(model: nn.Module, fabric: Fabric) -> None:
     """Set running statistics to their mean over the processes, so that all have the same."""
     statistics = [buffer for name, buffer in model.named_buffers() if "running_" in name]
-    mean = summed(fabric, torch.cat([each.flatten() for each in statistics])) / fabric.world_size
+    mean = all_reduce_sum(fabric, torch.cat([each.flatten() for each in statistics])) / fabric.world_size
     sizes = [each.numel() for each in statistics]
     for each, part in zip(statistics, torch.split(mean, sizes), strict=True):
         each.copy_(part.view_as(each))

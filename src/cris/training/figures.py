@@ -18,7 +18,7 @@ _GROUND, _INK, _SOFT = "#ffffff", "#1d1b26", "#6a6678"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Shown:
+class MaskExample:
     """One example on a sheet."""
 
     image: UInt8[np.ndarray, "height width 3"]
@@ -29,7 +29,7 @@ class Shown:
     """Title → predicted mask."""
 
 
-def draw_sheet(examples: Sequence[Shown]) -> Image.Image:
+def draw_sheet(examples: Sequence[MaskExample]) -> Image.Image:
     """Draw a block for each example: image, true mask, predicted masks; the sentence and IoUs below.
 
     All examples have as many masks found.
@@ -46,7 +46,7 @@ def draw_sheet(examples: Sequence[Shown]) -> Image.Image:
     return sheet
 
 
-def _draw(sheet: Image.Image, example: Shown, left: int, top: int) -> None:
+def _draw(sheet: Image.Image, example: MaskExample, left: int, top: int) -> None:
     masks = (example.truth, *example.found.values())
     panels = (
         Image.fromarray(np.ascontiguousarray(example.image)),

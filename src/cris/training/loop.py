@@ -15,8 +15,8 @@ from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss, loss_names
 from cris.training.material import Material, build_loader, build_stream
 from cris.training.memory import memory_advice
-from cris.training.monitor import Watch
-from cris.training.processes import gathered, greatest, launch
+from cris.training.monitor import Monitor
+from cris.training.processes import all_gather, all_reduce_max, launch
 from cris.training.signals import StopSignal
 from cris.training.state import RunFolder, remove_run
 from cris.training.step import Learner
@@ -108,7 +108,7 @@ def _alone_in(out: Path, fabric: Fabric) -> Iterator[None]:
                 held.enter_context(locked(out, hint="wait for that run, stop it, or choose another --out"))
             except InputError as error:
                 refused = error
-        if greatest(fabric, int(refused is not None)):
+        if all_reduce_max(fabric, int(refused is not None)):
             raise refused or InputError(f"another process is writing to {out}")
         yield
 
@@ -156,7 +156,7 @@ def _fit(
             )
 
     batches = iter(loader)
-    watching = Watch(fabric, config, out, learner.step, progress=progress)
+    watching = Monitor(fabric, config, out, learner.step, progress=progress)
     with StopSignal() as stop, watching as watch, memory_advice(config):
         stopped_by = saved = 0
         while learner.step < config.last_step and not stopped_by:
@@ -180,7 +180,7 @@ def _fit(
                 save()
                 saved = step
             # all stop at the same step, whichever of them was told
-            stopped_by = greatest(fabric, stop.number)
+            stopped_by = all_reduce_max(fabric, stop.number)
         if stopped_by and saved != learner.step:
             save()
     return Outcome(
@@ -189,5 +189,5 @@ def _fit(
         best=best,
         stopped_by=stopped_by,
         is_first=fabric.is_global_zero,
-        damaged=frozenset(image for part in gathered(fabric, loader.damaged) for image in part),
+        damaged=frozenset(image for part in all_gather(fabric, loader.damaged) for image in part),
     )

@@ -15,7 +15,7 @@ from cris.training.summary import write_summary
 from cris.training.validation import Validation
 
 
-class Watch:
+class Monitor:
     """Reporter in the first process of a run; silent in the others."""
 
     def __init__(
@@ -30,7 +30,7 @@ class Watch:
             self.progress = RunProgress(config.last_step, step, is_shown=progress)
         self._restart()
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "Monitor":
         """Show the progress of the run."""
         if self.is_first:
             self.progress.__enter__()

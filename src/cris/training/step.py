@@ -19,7 +19,7 @@ from cris.training.ema import MovingAverage
 from cris.training.loss import Loss, Objective
 from cris.training.masking import mask_batch
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
-from cris.training.processes import gathered, seed_step, summed
+from cris.training.processes import all_reduce_sum, seed_step
 
 
 class Learner:
@@ -97,7 +97,7 @@ class Learner:
         fabric = self.fabric
         generator = seed_step(self.config, self.step, fabric.global_rank)
         here = torch.tensor(float(sum(len(batch.tokens) for batch in batches)))
-        everywhere = summed(fabric, here).item()
+        everywhere = all_reduce_sum(fabric, here).item()
         totals: dict[str, Tensor] = {}
         for place, batch in enumerate(batches):
             share = len(batch.tokens) / everywhere
@@ -107,7 +107,7 @@ class Learner:
                 fabric.backward(loss * share * fabric.world_size)  # processes' gradients get averaged
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0) + value.detach() * share
-        told = summed(fabric, torch.stack(list(totals.values())))
+        told = all_reduce_sum(fabric, torch.stack(list(totals.values())))
         return {"loss": told.sum().item(), **dict(zip(totals, told.tolist(), strict=True))}
 
     def _terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:

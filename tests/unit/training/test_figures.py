@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cris.prediction import lit_up
-from cris.training.figures import Shown, draw_sheet
+from cris.training.figures import MaskExample, draw_sheet
 
 BLOCK = 3 * 208 + 3 * 8, 208 + 40 + 16  # pixels: width and height of an example
 
@@ -16,7 +16,7 @@ def shown(height=208, width=208, sentence="the red thing"):
     truth = np.zeros((height, width), dtype=bool)
     truth[: height // 2] = True
     image = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Shown(image=image, sentence=sentence, truth=truth, found={"found": ~truth})
+    return MaskExample(image=image, sentence=sentence, truth=truth, found={"found": ~truth})
 
 
 @pytest.mark.parametrize(("count", "columns", "rows"), [(1, 1, 1), (2, 2, 1), (3, 2, 2), (8, 2, 4)])
