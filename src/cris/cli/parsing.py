@@ -5,13 +5,15 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
 
 from cris.cli.errors import UsageError
 
+Experiment = TypeVar("Experiment", bound=Any)
 COMMON_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("lr", "learning-rate"), ("optimizer.learning-rate",)),
     **dict.fromkeys(("wd", "weight-decay"), ("optimizer.weight-decay",)),
@@ -39,6 +41,8 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
 """Option as other tools call it → ours, of which a command has one or none."""
 EARLIER_NAMES = {"--calibration": "--int8-images"}
 """Option as scripts may still have it → its name."""
+_NOT_PASSED_ON = ("--data", "--out", "--resume", "--overwrite", "--json", "--print-config", "--dry-run")
+"""Options of `cris train` that an experiment gives itself."""
 _RULES = re.compile(r"[-─\s]*")
 _BOX = "│╭╮╰╯"
 
@@ -72,6 +76,24 @@ def parse_options(
             names = [word for word in _unrecognised(said.getvalue()) if word.startswith("-")]
             message = _no_such_option(names[0], prog, _options(command, prog, default, config))
         raise UsageError(message) from None
+
+
+def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]) -> Experiment:
+    """Return the command from what stands before --; what follows becomes its `options`, for `cris train`.
+
+    Raises:
+        UsageError: an option is given there that the experiment decides.
+    """
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    passed = tuple(words[end + 1 :])
+    for word in passed:
+        if word.split("=")[0] in _NOT_PASSED_ON:
+            raise UsageError(
+                f"{word} stands after --, but is not for cris train to decide here: put it before"
+            )
+    experiment: Experiment = parse_options(command, prog, words[:end], config=(tyro.conf.OmitArgPrefixes,))
+    return replace(experiment, options=passed)
 
 
 def model_first(command: Any, arguments: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from cris.cli.console import log_shown, report
-from cris.cli.experiment import split_options
+from cris.cli.parsing import split_options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from cris.cli.data.converting import selection_of, write_conversion
+from cris.cli.data.dataset_output import selection_of, write_conversion
 from cris.cli.errors import UsageError
 
 

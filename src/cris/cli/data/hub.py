@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cris.cli.data.converting import Wrong, files_in, selection_of, write_conversion
+from cris.cli.data.dataset_output import Wrong, files_in, selection_of, write_conversion
 
 if TYPE_CHECKING:
     from cris.data.sources.hub.parquet import ColumnError

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cris.cli.data.converting import Wrong, files_in, selection_of, write_conversion
+from cris.cli.data.dataset_output import Wrong, files_in, selection_of, write_conversion
 from cris.cli.errors import UsageError
 
 DataSet = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google"]

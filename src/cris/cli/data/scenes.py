@@ -44,7 +44,7 @@ class Command:
     def run(self) -> int:
         """Render, write and print how much."""
         from cris.cli.console import progress
-        from cris.cli.data.told import command, tell
+        from cris.cli.data.console import command, show_dataset
         from cris.data.scenes import SceneKnobs
         from cris.data.sources.scenes import SceneSet
         from cris.data.store.writing import write_dataset
@@ -71,5 +71,5 @@ class Command:
             is_resuming=self.resume,
             overwrite=self.overwrite,
         )
-        tell(self.out, manifest, as_json=self.as_json)
+        show_dataset(self.out, manifest, as_json=self.as_json)
         return 0

@@ -34,7 +34,7 @@ class Command:
     def run(self) -> int:
         """Count, print and draw."""
         from cris.cli.console import progress, show
-        from cris.cli.data.told import split_table
+        from cris.cli.data.console import split_table
         from cris.data.inspection.stats import count
         from cris.data.inspection.stats_page import contact_sheet, render
         from cris.data.store.reading import StoredDataset

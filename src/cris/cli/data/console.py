@@ -19,7 +19,7 @@ def command() -> str:
     return shlex.join(["cris", *sys.argv[1:]])
 
 
-def tell(out: Path, manifest: Manifest, *, as_json: bool = False) -> None:
+def show_dataset(out: Path, manifest: Manifest, *, as_json: bool = False) -> None:
     """Print what the data set holds, or its whole manifest as JSON; warn of what was left out."""
     if as_json:
         sys.stdout.write(to_json(asdict(manifest)))

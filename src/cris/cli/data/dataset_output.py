@@ -38,7 +38,7 @@ def write_conversion(
 ) -> "Manifest":
     """Write the data set and report its contents; `files` and `options` are what decides its rows."""
     from cris.cli.console import progress
-    from cris.cli.data.told import command, tell
+    from cris.cli.data.console import command, show_dataset
     from cris.data.store.manifest import SourceInfo
     from cris.data.store.writing import write_dataset
 
@@ -58,7 +58,7 @@ def write_conversion(
         overwrite=overwrite,
         left_out=lambda: _counted(conversion),
     )
-    tell(out, manifest, as_json=as_json)
+    show_dataset(out, manifest, as_json=as_json)
     return manifest
 
 
