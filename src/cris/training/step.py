@@ -144,7 +144,7 @@ class Learner:
             samples = [batch.samples.tolist() for batch in batches]
             raise InputError(
                 f"the loss of step {self.step + 1}, or its gradient, is no finite number, on samples "
-                f"{', '.join(str(each) for each in gathered(self.fabric, samples))} of the split: look at "
+                f"{', '.join(str(each) for each in all_gather(self.fabric, samples))} of the split: look at "
                 "them, lower --optimizer.learning-rate, or pass over such steps with --skip-losses N"
             )
         self.skipped += 1
