@@ -7,21 +7,15 @@ Markdown, and draws docs/images/{ambiguity,calibration,occlusion}.svg. About ten
 --share 0.1 takes a tenth of the samples.
 """
 
-import json
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tyro
 
-from cris.ambiguity import ambiguity
-from cris.cli import main as cris
-from cris.evaluation.ambiguity import aurocs, aurocs_by_kind, judge_scenes
-from cris.evaluation.charts import draw_separation
-from cris.segmenter import Segmenter
+from cris import studies
 
 PLOTS = Path(__file__).resolve().parents[1] / "docs" / "images"
 AMBIGUITY, CALIBRATION, OCCLUSION, LABELS = 500, 2_000, 200, 1_500
@@ -45,57 +39,47 @@ def main() -> None:
     options = tyro.cli(Options)
     PLOTS.mkdir(exist_ok=True)
     tell_ambiguity(options)
+    tell_calibration(options)
+    tell_occlusion(options)
     with tempfile.TemporaryDirectory() as folder:
-        tell_calibration(options, Path(folder))
-        tell_occlusion(options, Path(folder))
         tell_labels(options, Path(folder))
 
 
 def tell_ambiguity(options: Options) -> None:
     """AUROC of each part of the evidence, and against each kind of sentence."""
     count = some(AMBIGUITY, options)
-    judged = list(judge_scenes(Segmenter.from_pretrained(options.model), "test", count))
+    found = studies.measure_ambiguity(options.model, count=count)
     say(f"\n## Ambiguity: {count} scenes of test, and {count} with ambiguous sentences\n")
-    table(("from", "AUROC"), aurocs(judged).items())
-    table(("ambiguous against", "AUROC"), aurocs_by_kind(judged).items())
-    clear, unclear = (
-        np.array([ambiguity(one.evidence) for one in judged if one.is_ambiguous == wanted])
-        for wanted in (False, True)
-    )
-    (PLOTS / "ambiguity.svg").write_text(draw_separation(clear, unclear), encoding="utf-8")
+    table(("from", "AUROC"), found.by_evidence.items())
+    table(("ambiguous against", "AUROC"), found.by_kind.items())
+    (PLOTS / "ambiguity.svg").write_text(found.plot(), encoding="utf-8")
 
 
-def tell_calibration(options: Options, folder: Path) -> None:
+def tell_calibration(options: Options) -> None:
     """Measure the calibration that the model has, on test."""
-    found = run(
-        folder / "calibration",
-        ["calibrate", options.model, "scenes", "--check", "--split", "test"],
-        ["--limit", str(some(CALIBRATION, options))],
-    )
-    say(f"\n## Calibration: {found['count']} scenes of test, {found['calibration']}\n")
-    say(f"expected calibration error {found['ece']:.3f}, mean risk {found['area']:.3f}\n")
+    count = some(CALIBRATION, options)
+    found = studies.calibrate(options.model, "scenes", check=True, split="test", limit=count)
+    measured = found.measured
+    say(f"\n## Calibration: {measured.count} scenes of test, {asdict(found.calibration)}\n")
+    say(f"expected calibration error {measured.ece:.3f}, mean risk {measured.area:.3f}\n")
     table(
         ("least score", "answered", "of these bad"),
-        [(f"{one['min_score']:.2f}", one["coverage"], one["risk"]) for one in found["risk_coverage"][9::10]],
+        [(f"{one.min_score:.2f}", one.coverage, one.risk) for one in measured.risk_coverage[9::10]],
     )
-    keep(folder / "calibration", "calibration.svg")
+    (PLOTS / "calibration.svg").write_text(found.plot(), encoding="utf-8")
 
 
-def tell_occlusion(options: Options, folder: Path) -> None:
+def tell_occlusion(options: Options) -> None:
     """IoU by what shows of the target."""
-    found = run(
-        folder / "occlusion",
-        ["occlusion", options.model, "scenes", "--split", "test"],
-        ["--limit", str(some(OCCLUSION, options))],
-    )
+    found = studies.occlusion(options.model, "scenes", limit=some(OCCLUSION, options))
     say("\n## Occlusion\n")
     rows = [
-        (name, f"{one['low']:g} to {one['high']:g}", one["count"], one["mean_iou"], one["interval"])
-        for name in ("on", "beside", "scenes")
-        for one in found[name]
+        (name, f"{one.low:g} to {one.high:g}", one.count, one.mean_iou, list(one.interval or ()))
+        for name, several in found.levels.items()
+        for one in several
     ]
     table(("patch", "visible", "samples", "mean IoU", "95 %"), rows)
-    keep(folder / "occlusion", "occlusion.svg")
+    (PLOTS / "occlusion.svg").write_text(found.plot(), encoding="utf-8")
 
 
 def tell_labels(options: Options, folder: Path) -> None:
@@ -104,26 +88,18 @@ def tell_labels(options: Options, folder: Path) -> None:
     say(f"\n## Wrong labels: {count} scenes of train, 10 % planted\n")
     rows = []
     for steps in (0, options.steps):
-        found = run(
-            folder / f"labels-{steps}",
-            ["audit", "scenes", "--from", options.model, "--plant", "0.1", "--show", "0"],
-            ["--limit", str(count), "--folds", "2", "--steps", str(steps)],
+        found = studies.audit(
+            "scenes",
+            out=folder / f"labels-{steps}",
+            start=options.model,
+            plant=0.1,
+            show=0,
+            limit=count,
+            folds=2,
+            steps=steps,
         )
-        rows.append((steps, found["precision_at_top"]))
+        rows.append((steps, found.precision_at_top))
     table(("steps of each fold's model", "planted among the first tenth"), rows)
-
-
-def run(out: Path, *arguments: list[str]) -> dict[str, Any]:
-    """Run a command and return its results.json."""
-    code = cris([*(each for part in arguments for each in part), "--out", str(out)])
-    if code:
-        raise SystemExit(code)
-    return json.loads((out / "results.json").read_text(encoding="utf-8"))  # type: ignore[no-any-return]
-
-
-def keep(folder: Path, name: str) -> None:
-    """Put a plot where the docs look for it."""
-    (PLOTS / name).write_bytes((folder / name).read_bytes())
 
 
 def some(count: int, options: Options) -> int:

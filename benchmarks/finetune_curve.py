@@ -31,7 +31,7 @@ from cris.evaluation.stored_examples import StoredExamples
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
-from cris.training.loop import train
+from cris.training.loop import fit
 from cris.training.material import build_model, find_start, gather_material
 from cris.training.recipes import finetune
 from cris.training.state import best_checkpoint
@@ -138,7 +138,7 @@ def learn(start: str, data: Path, size: int, options: Options, out: Path) -> Non
         )
     material = gather_material([str(data)], config, begun)
     config = replace(config, data=material.fingerprints, start=start)
-    train(config, build_model(config, None if start == NOTHING else begun), material, out)
+    fit(config, build_model(config, None if start == NOTHING else begun), material, out)
 
 
 def sized(config: TrainConfig, size: int, options: Options) -> TrainConfig:

@@ -2,8 +2,8 @@
 
 python -m benchmarks.recipes_on_scenes --out runs/recipes
 
-Trains and measures what is not there yet, each run by the commands that it prints, and prints the table of
-docs/training.md. A run takes about ten minutes of one core.
+Trains and measures what is not there yet, and prints the table of docs/training.md. A run takes about ten
+minutes of one core.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,11 @@ from statistics import mean
 
 import tyro
 
-from cris.experiments.stages import run_stage
-from cris.jobs import RECORD, read_record
+from cris import train
+from cris.jobs import read_record
+from cris.studies.measuring import evaluate
 from cris.training.recipes import FAMILIES
+from cris.training.state import last_checkpoint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +50,8 @@ def measured(options: Options, family: str, seed: int) -> dict[str, float]:
     """Return the figures of a run, trained and measured unless it was before."""
     run = options.out / f"{family}-{seed}"
     results = run / "eval"
-    if not (results / RECORD).exists():
-        recipe = f"scenes-tiny-{family}"
-        run_stage(["train", recipe, "--out", str(run), "--seed", str(seed), "--resume", "auto"])
-        model = str(run / "checkpoints" / "last")
-        run_stage(["eval", model, "scenes", "--split", options.split, "--out", str(results), "--resume"])
+    train(f"scenes-tiny-{family}", out=run, seed=seed, resume=True)
+    evaluate(last_checkpoint(run), "scenes", split=options.split, limit=None, out=results)
     return read_record(results)
 
 

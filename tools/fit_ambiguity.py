@@ -6,8 +6,8 @@ python tools/fit_ambiguity.py [MODEL [COUNT]]
 import sys
 from dataclasses import asdict
 
-from cris.evaluation.ambiguity import fit_weights, judge_scenes
 from cris.segmenter import Segmenter
+from cris.studies.ambiguity import fit_weights, judge_scenes
 
 
 def main() -> None:

@@ -24,7 +24,6 @@ from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.cli import main as run_command
 from cris.data.scenes import SCENES_VERSION
 from cris.data.store.manifest import read_manifest
-from cris.evaluation.calibration import answers, fit, reliability
 from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Example, Examples, SceneExamples
 from cris.evaluation.metrics import GOOD_IOU, Summary
@@ -35,6 +34,7 @@ from cris.letterbox import CELL
 from cris.model.config import InferenceConfig
 from cris.registry import MODELS
 from cris.segmenter import Segmenter
+from cris.studies.calibration import answers, fit, reliability
 from cris.training.recipes import cris_scenes
 from cris.training.state import best_checkpoint, last_checkpoint
 

@@ -16,7 +16,7 @@
 set -euo pipefail
 
 code=0
-srun --kill-on-bad-exit=0 cris train "$@" --resume auto || code=$?
+srun --kill-on-bad-exit=0 cris train "$@" --resume || code=$?
 if [ "$code" -eq 143 ]; then # saved after SIGTERM
   scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -8,14 +8,16 @@ if TYPE_CHECKING:
     from cris.export.export import export_model
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
+    from cris.training.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Segmenter", "__version__", "export_model", "sample_image"]
+__all__ = ["Prediction", "Segmenter", "__version__", "export_model", "sample_image", "train"]
 _MODULES = {
     "Prediction": "cris.prediction",
     "Segmenter": "cris.segmenter",
     "export_model": "cris.export.export",
     "sample_image": "cris.demo.photographs",
+    "train": "cris.training.train",
 }
 
 

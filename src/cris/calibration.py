@@ -11,7 +11,7 @@ class Calibration:
     """Log-odds of the score = low · ln(raw score) - high · ln(1 - raw score) + offset.
 
     Rises everywhere, and leaves 0 and 1 where they are; the default changes nothing. Fitted by
-    `cris.evaluation.calibration` (Kull, Silva Filho and Flach 2017, "Beta calibration").
+    `cris.studies.calibration` (Kull, Silva Filho and Flach 2017, "Beta calibration").
     """
 
     low: float = 1.0

@@ -11,6 +11,10 @@ class InputError(ValueError):
     """
 
 
+class UsageError(InputError):
+    """Wrong arguments of a function, or options of a command, which then ends with 2, not with 1."""
+
+
 class MissingFileError(InputError, FileNotFoundError):
     """Error for a file that a user named and that is not there."""
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,6 +105,18 @@ def check_folder(out: Path) -> None:
     """Raise InputError when `out` is a file."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out must name a folder, {out} is a file")
+
+
+def begin_experiment(out: Path, parts: Iterable[str], *, is_resumed: bool, overwrite: bool) -> None:
+    """Raise InputError when a new experiment would go into a folder in use; `overwrite` removes its parts."""
+    check_folder(out)
+    if overwrite:
+        for path in (out / name for name in parts):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    check_resumable(out, is_resumed=is_resumed and not overwrite)
 
 
 def check_resumable(out: Path, *, is_resumed: bool) -> None:

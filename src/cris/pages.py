@@ -14,7 +14,7 @@ def fill(template: str, **values: object) -> str:
     which holds their head and their colours.
 
     Args:
-        template: its path in the package, `evaluation/audit.html` say.
+        template: its path in the package, `studies/audit.html` say.
         values: by the names that the template has for them; one that is missing is an error.
     """
     return _environment().get_template(template).render(version=__version__, **values)

@@ -6,8 +6,7 @@ import re
 import pytest
 from PIL import Image
 
-from cris.cli import main
-from cris.experiments import stages
+from cris.studies.stages import TrainingStage
 from cris.training.recipes import RECIPES, ablation_rows
 
 ROWS = tuple(ablation_rows(RECIPES["scenes-tiny-fixed"]()))
@@ -16,23 +15,24 @@ SMALL = ("--max-steps=1", "--sampling.pictures=2", "--validation.samples=2", "--
 
 @pytest.fixture
 def ran(monkeypatch):
-    """Commands that were run, in this process: one of its own for each would take most of the time."""
-    commands = []
+    """Recipes that were trained."""
+    recipes = []
+    run = TrainingStage.run
 
-    def run_here(arguments):
-        commands.append(list(arguments))
-        assert main(list(arguments)) == 0
+    def run_and_tell(stage):
+        recipes.append(stage.config.recipe)
+        run(stage)
 
-    monkeypatch.setattr(stages, "run_stage", run_here)
-    return commands
+    monkeypatch.setattr(TrainingStage, "run", run_and_tell)
+    return recipes
 
 
 def test_seven_rows_are_trained_measured_and_drawn(cris, ran, tmp_path):
     out = tmp_path / "ablation"
     asked = ("ablate", "scenes-tiny-fixed", "--out", out, "--limit", 8)
     assert cris(*asked, "--", *SMALL).code == 0
-    trained = [command for command in ran if command[0] == "train"]
-    assert len(trained) == len(ROWS) == 7
+    assert ran == [f"scenes-tiny-fixed:{row}" for row in ROWS]
+    assert len(ROWS) == 7
     table = (out / "ablation.md").read_text(encoding="utf-8")
     assert re.findall(r"^\| ([a-z][\w ,]*) \| 0\.", table, re.MULTILINE) == [
         "neither",
@@ -48,6 +48,7 @@ def test_seven_rows_are_trained_measured_and_drawn(cris, ran, tmp_path):
     record = json.loads((out / "results.json").read_text())
     assert set(record["rows"]) == set(ROWS)
     assert record["rows"]["neither"]["count"] == 8
+    assert sorted(record["options"]) == sorted(SMALL)
 
     assert cris(*asked, "--", *SMALL).is_short_error()  # not a second time unasked
     before = (out / "both-3" / "run" / "checkpoints" / "last" / "model.safetensors").stat().st_mtime_ns

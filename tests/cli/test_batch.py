@@ -57,6 +57,7 @@ def test_a_job_ends_goes_on_and_is_refused(batch: Cris, asked: Path) -> None:
     assert batch().is_short_error()
     Path("out/rows-00001-of-00003.parquet").unlink()
     assert "1 of them new" in batch("--resume").out
+    assert json.loads(batch("--resume", "--json").out) == manifest
     assert shard_files(Path("out")) == before
     assert "0 of them new" in batch("--resume").out
     asked.write_text("the red ring\n")

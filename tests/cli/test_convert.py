@@ -1,4 +1,5 @@
 import hashlib
+import json
 import os
 import pickle
 import runpy
@@ -79,7 +80,9 @@ def test_random_parts_come_out_alike(clip: Path, cris: Cris) -> None:
 def test_checkpoint_is_replaced_only_when_asked(clip: Path, cris: Cris) -> None:
     assert cris("convert", "clip", clip, "--out", "model").code == 0
     assert cris("convert", "clip", clip, "--out", "model").is_short_error()
-    assert cris("convert", "clip", clip, "--out", "model", "--overwrite").code == 0
+    printed = json.loads(cris("convert", "clip", clip, "--out", "model", "--overwrite", "--json").out)
+    count = sum(each.numel() for each in load_checkpoint("model").model.parameters())
+    assert printed == {"out": "model", "parameters": count}
 
 
 class Hostile:

@@ -13,7 +13,7 @@ from tests.cli.conftest import Cris
 from tests.photographs import plain_photographs
 from tests.stored import record, with_entry, write
 
-SCENES = ("data", "scenes", "--count", "4", "--size", "64", "--sentences", "3")
+SCENES = ("data", "scenes", "--count", "4", "--size", "64", "--sentences-per-image", "3")
 
 
 def test_the_help_lists_every_command(cris: Cris) -> None:
@@ -58,6 +58,9 @@ def test_scenes_are_made_checked_drawn_and_exported(cris: Cris, tmp_path: Path) 
         "val": 4,
     }
     assert len(dataset.samples("val")) == 12
+    again = cris(*SCENES, "--split", "train", "val", "--out", "scenes", "--overwrite", "--json")
+    manifest = json.loads(Path("scenes/manifest.json").read_text(encoding="utf-8"))
+    assert json.loads(again.out) == {"left_out": {}, **manifest}
 
     checked = cris("data", "check", "scenes")
     assert (checked.code, checked.out.count(": ok (")) == (0, 10)
@@ -92,8 +95,8 @@ def test_a_data_set_is_not_overwritten_unasked(cris: Cris, tmp_path: Path) -> No
     [
         (("--count", "0"), "count of split train must be 1 to"),
         (("--count", "3", "--size", "9"), "size must be at least 64 pixels"),
-        (("--count", "3", "--sentences", "0"), "sentences must be 1 to 99"),
-        (("--count", "3", "--no-target", "1.5"), "shares must be"),
+        (("--count", "3", "--sentences-per-image", "0"), "sentences must be 1 to 99"),
+        (("--count", "3", "--no-target-share", "1.5"), "shares must be"),
         (("--count", "2000", "--split", "val"), "count of split val must be 1 to 1,000"),
     ],
 )

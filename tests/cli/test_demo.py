@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 
@@ -33,6 +34,11 @@ def test_demo_replaces_its_own_page_and_no_other(cris: Cris, checkpoint: Path) -
     assert outcome.is_short_error()
     assert "is not the page of a demo" in outcome.err
     assert Path("site/index.html").read_text() == "my page"
+    outcome = cris(*demo, "--overwrite", "--json")
+    assert MARK in Path("site/index.html").read_text()
+    printed = json.loads(outcome.out)
+    assert (printed["page"], printed["photographs"]["count"]) == ("site/index.html", 17)
+    assert printed["scenes"]["count"] == 1
 
 
 def test_demo_without_jinja_is_one_line_and_writes_nothing(

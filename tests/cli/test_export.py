@@ -87,12 +87,12 @@ def test_int8_is_calibrated_with_images_that_the_model_knows(
     monkeypatch.setattr("cris.export.export.calibration_data", stop)
     command = ("export", folder, "--format", "onnx", "--precision", "int8", "--out", "exported")
     assert cris(*command).is_short_error()
-    assert cris(*command, "--calibration", "photographs", "--limit", "5").is_short_error()
+    assert cris(*command, "--int8-images", "photographs", "--limit", "5").is_short_error()
     assert counts == [expected, 5]
 
 
 def test_own_pictures_need_sentences_to_calibrate_with(export: Cris, picture: Path) -> None:
-    int8 = ("--format", "onnx", "--precision", "int8", "--calibration", str(picture))
+    int8 = ("--format", "onnx", "--precision", "int8", "--int8-images", str(picture))
     assert export(*int8).is_short_error(2)
     Path("empty.txt").touch()
     assert "it is empty" in export(*int8, "--sentences", "empty.txt").err

@@ -46,10 +46,10 @@ def test_another_audit_needs_another_folder(cris: Cris, checkpoint: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("audit", "nowhere", "--plant", "0.1", "--out", "o"), 2, "--plant is of scenes"),
+        (("audit", "nowhere", "--plant", "0.1", "--out", "o"), 2, "plant is of scenes"),
         (("audit", "nowhere", "--out", "o"), 1, "nowhere"),
         (("audit", "scenes", "--plant", "1", "--out", "o"), 2, "a share from 0 to 1"),
-        (("audit", "scenes", "--steps", "-1", "--out", "o"), 2, "--steps and --show"),
+        (("audit", "scenes", "--steps", "-1", "--out", "o"), 2, "steps and show must be"),
         (("audit", "scenes", "--limit", "3", "--folds", "4", "--out", "o"), 1, "2 to the 3 pictures"),
         (("calibrate", "cris-scenes", "scenes"), 2, "name a folder of yours"),
         (("calibrate", "cris-scenes", "scenes", "--split", "x", "--check"), 1, "split"),
@@ -87,7 +87,7 @@ def test_a_fitted_calibration_is_kept_in_the_checkpoint(
 ) -> None:
     raw = np.linspace(0.05, 0.95, 200)
     is_good = np.random.default_rng(0).random(200) < raw**2
-    monkeypatch.setattr("cris.evaluation.calibration.answers", lambda *_, **__: (raw, is_good))
+    monkeypatch.setattr("cris.studies.score_calibration.answers", lambda *_, **__: (raw, is_good))
     model = Path(shutil.copytree(checkpoint, tmp_path / "model"))
     record = json.loads(cris("calibrate", model, "scenes", "--json").out)
     kept = load_checkpoint(model).inference.calibration

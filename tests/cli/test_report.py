@@ -42,7 +42,8 @@ def test_a_report_replaces_its_own_and_no_other(cris: Cris, checkpoint: Path, re
     outcome = cris("report", "other", "--out", "page")
     assert outcome.is_short_error()
     assert "page holds a report on other results" in outcome.err
-    assert cris("report", "other", "--out", "page", "--overwrite").code == 0
+    printed = cris("report", "other", "--out", "page", "--overwrite", "--json").out
+    assert json.loads(printed) == {"page": "page/index.html", "count": 2}
     Path("mine").mkdir()
     Path("mine/notes.txt").touch()
     outcome = cris("report", results, "--out", "mine", "--overwrite")

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from cris.checkpoint import load_checkpoint
-from cris.cli import main
-from cris.experiments import stages
+from cris.cli.train import parse
+from cris.errors import InputError
+from cris.studies import reproduction
+from cris.studies.stages import TrainingStage
 from tests.family import make_family
 
 SMALL = (
@@ -45,39 +47,39 @@ def refcoco(cris, tmp_path):
 
 @pytest.fixture
 def ran(monkeypatch):
-    """Commands that were run, in this process; the stage named in `fails` ends with 1 instead."""
-    commands = []
+    """Stages that were run, with their splits; the stage named in `fails` ends with an error instead."""
+    stages, fails = [], set()
 
-    def run_here(arguments):
-        commands.append(list(arguments))
-        if arguments[0] in fails:
-            raise SystemExit(1)
-        code = main(list(arguments))
-        if code:
-            raise SystemExit(code)
+    def telling(name, run):
+        def run_and_tell(*arguments, **options):
+            stages.append((name, options.get("split")))
+            if name in fails:
+                raise InputError(f"{name} fails")
+            return run(*arguments, **options)
 
-    fails = set()
-    monkeypatch.setattr(stages, "run_stage", run_here)
-    return commands, fails
+        return run_and_tell
+
+    monkeypatch.setattr(TrainingStage, "run", telling("train", TrainingStage.run))
+    for name, function in (("data", "check_dataset"), ("eval", "evaluate")):
+        monkeypatch.setattr(reproduction, function, telling(name, getattr(reproduction, function)))
+    return stages, fails
 
 
 def test_a_rehearsal_goes_from_the_data_to_the_model_card(cris, ran, refcoco, tmp_path):
-    commands, fails = ran
+    stages, fails = ran
     out = tmp_path / "reproduction"
     asked = ("reproduce", "refcoco-rn50-fixed", "--data", refcoco, "--out", out, "--scale", "0.001")
     fails.add("eval")
     assert cris(*asked, "--", *SMALL).code == 1
-    assert [command[0] for command in commands] == ["data", "train", "eval"]
+    assert [name for name, _ in stages] == ["data", "train", "eval"]
     assert cris(*asked, "--", *SMALL).is_short_error()  # it is there, and --resume was not given
 
     fails.clear()
-    commands.clear()
+    stages.clear()
     outcome = cris(*asked, "--resume", "--", *SMALL)
     assert outcome.code == 0
-    assert [command[0] for command in commands] == ["train", "eval", "eval", "eval"]  # checked once
-    assert "--steps" in commands[0]
-    measured = [command[command.index("--split") + 1] for command in commands[1:]]
-    assert sorted(measured) == ["testA", "testB", "val"]
+    assert [name for name, _ in stages] == ["train", "eval", "eval", "eval"]  # checked once
+    assert sorted(split for _, split in stages[1:]) == ["testA", "testB", "val"]
 
     table = (out / "table.md").read_text(encoding="utf-8")
     assert f"{refcoco.name}‡ val" in table  # of a miniature: it does not get the published name
@@ -85,28 +87,38 @@ def test_a_rehearsal_goes_from_the_data_to_the_model_card(cris, ran, refcoco, tm
     assert r"\begin{tabular}" in (out / "table.tex").read_text(encoding="utf-8")
     card = load_checkpoint(out / "model").card
     assert "**A rehearsal**: 0.001" in card
-    assert "cris train refcoco-rn50-fixed" in card
+    for command in ("data check", "train refcoco-rn50-fixed --data", f"eval {out / 'run'}"):
+        assert f"\ncris {command} " in card
+    trained = next(line for line in card.splitlines() if line.startswith("cris train "))
+    config = parse("cris train", trained.split()[2:]).config
+    run = json.loads((out / "run" / "config.json").read_text())
+    assert (config.steps, config.start, config.model) == (
+        run["steps"],
+        "",
+        load_checkpoint(out / "model").model.config,
+    )
     record = json.loads((out / "results" / f"{refcoco.name}-val" / "_results.json").read_text())
     assert f"| `{refcoco.name}` | val | {record['count']} | {record['mean_iou']:.4f} |" in card
 
 
 def test_broken_data_stops_before_training(cris, ran, refcoco, tmp_path):
-    commands, _ = ran
+    stages, _ = ran
     shard = next(refcoco.glob("*.arrow"))
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 255
     shard.write_bytes(content)
     out = tmp_path / "reproduction"
-    code = cris("reproduce", "refcoco-rn50-fixed", "--data", refcoco, "--out", out, "--", *SMALL).code
-    assert code == 1
-    assert [command[0] for command in commands] == ["data"]
+    outcome = cris("reproduce", "refcoco-rn50-fixed", "--data", refcoco, "--out", out, "--", *SMALL)
+    assert outcome.code == 1
+    assert f"{refcoco} is broken: " in outcome.err
+    assert [name for name, _ in stages] == ["data"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("refcoco-rn50-fixt",), "did you mean"),
-        (("refcoco-rn50-fixed", "--scale", "2"), "--scale must be a share"),
+        (("refcoco-rn50-fixed", "--scale", "2"), "scale must be a share"),
     ],
 )
 def test_wrong_use_is_told_before_anything_is_run(arguments, told, cris, ran, refcoco, tmp_path):
@@ -118,13 +130,13 @@ def test_wrong_use_is_told_before_anything_is_run(arguments, told, cris, ran, re
 
 
 def test_scenes_are_data_as_for_train_and_eval(cris, ran, tmp_path):
-    commands, _ = ran
+    stages, _ = ran
     out = tmp_path / "reproduction"
     small = ("--max-steps=1", "--sampling.pictures=2", "--validation.samples=2", "--inference.input-size=64")
     asked = ("reproduce", "scenes-tiny-fixed", "--data", "scenes", "--out", out, "--scale", "0.0005")
     assert cris(*asked, "--", *small).code == 0
-    assert [command[0] for command in commands] == ["train", "eval", "eval"]
-    assert {command[command.index("--split") + 1] for command in commands[1:]} == {"val", "test"}
+    assert [name for name, _ in stages] == ["train", "eval", "eval"]
+    assert {split for _, split in stages[1:]} == {"val", "test"}
     assert "scenes val" in (out / "table.md").read_text(encoding="utf-8")
     assert "rendering scenes as they are needed" in load_checkpoint(out / "model").card
 

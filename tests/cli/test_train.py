@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from cris.cli import train as command
 from cris.cli.train import parse
 from cris.config_file import to_json
+from cris.training.recipe_choice import all_names
 from cris.training.recipes import FINETUNE, RECIPES
 from tests.cli.conftest import Cris
 
@@ -126,5 +126,5 @@ def test_a_dry_run_refuses_what_cannot_fit(cris: Cris, monkeypatch: pytest.Monke
 
 
 def test_no_recipe_is_listed_that_is_not_there() -> None:
-    names = command._all_names()
+    names = all_names()
     assert all(name in names for name in ("cris-photos", "cris-scenes", FINETUNE, "refcocog-umd"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import cris.conversions
-from cris import Prediction, Segmenter
+from cris import Prediction, Segmenter, studies
 from cris.segmenter import EncodedPicture
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
@@ -41,6 +41,12 @@ def test_conversions_of_several_predictions_are_on_the_page() -> None:
         if name.startswith("to_") and inspect.isfunction(value) and value.__module__ == "cris.conversions"
     }
     assert {name for name in functions - {"to_png"} if f"`{name}`" not in PAGE} == set()
+
+
+def test_every_argument_of_training_and_every_study_is_on_the_page() -> None:
+    arguments = inspect.signature(cris.train).parameters
+    assert {name for name in arguments if f"`{name}`" not in PAGE and f"`**{name}`" not in PAGE} == set()
+    assert {name for name in studies.__all__ if f"`{name}(" not in PAGE} == set()
 
 
 def test_several_threads_get_the_answers_that_each_would_get_alone() -> None:

@@ -66,7 +66,7 @@ run.Run.rows = lambda self, segmenter, part: list(zip([1], [], strict=True))
 def test_in_a_request(tmp_path: Path) -> None:
     code = """
 if "cris.serving.worker" in sys.orig_argv:
-    import cris.serving.answerer as module
+    import cris.serving.predictor as module
     name, sentence = "_answer", "bug in the worker"
 else:
     import cris.serving.app as module

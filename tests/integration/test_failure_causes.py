@@ -8,9 +8,9 @@ import pytest
 
 from cris import Segmenter
 from cris.cli import main
-from cris.evaluation.ambiguity import aurocs, judge_scenes
-from cris.evaluation.calibration import answers, fit, reliability
 from cris.evaluation.examples import SceneExamples
+from cris.studies.ambiguity import aurocs, judge_scenes
+from cris.studies.calibration import answers, fit, reliability
 from tests.conftest import Proof
 
 

@@ -17,7 +17,7 @@ from cris.card import SUMMARY, read_front_matter
 from cris.data.scenes import Scenes
 from cris.masks import decode_rle
 from cris.registry import DEFAULT_MODEL, resolve
-from cris.serving.drawing import COLOURS_RGB
+from cris.serving.visualize import COLOURS_RGB
 from tests.browser import launched
 from tests.served import Served, encoded, served, wait_for
 

@@ -64,7 +64,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_stopping_and_going_on_ends_with_the_same_weights(straight: Path, tmp_path: Path) -> None:
     assert train(tmp_path, "--max-steps", "3") == 0
-    assert train(tmp_path, "--max-steps", "4", "--resume", "auto", "--sampling.workers", "1") == 0
+    assert train(tmp_path, "--max-steps", "4", "--resume", "--sampling.workers", "1") == 0
     assert are_equal(weights(tmp_path), weights(straight))
     assert steps(tmp_path) == [1, 2, 3, 4]
 
@@ -81,7 +81,7 @@ def test_the_folder_holds_the_last_the_best_and_the_newest_checkpoints(straight:
 
 def test_a_checkpoint_of_a_past_step_goes_on_as_the_last_one_does(straight: Path, tmp_path: Path) -> None:
     shutil.copytree(straight / "checkpoints/step-3", tmp_path / "checkpoints/last")
-    assert train(tmp_path, "--max-steps", "4", "--resume", "auto", "--checkpoint-every", "9") == 0
+    assert train(tmp_path, "--max-steps", "4", "--resume", "--checkpoint-every", "9") == 0
     assert are_equal(weights(tmp_path), weights(straight))
 
 
@@ -115,7 +115,7 @@ def test_a_second_run_in_the_folder_of_one_that_trains_is_refused(processes: str
     first = start(tmp_path, "--max-steps", "5000", "--checkpoint-every", "1")
     assert first.stdout is not None
     assert "step 1/" in first.stdout.readline()
-    second = start(tmp_path, "--max-steps", "3", "--resume", "auto", "--processes", processes)
+    second = start(tmp_path, "--max-steps", "3", "--resume", "--processes", processes)
     told, _ = second.communicate(timeout=300)
     assert second.returncode == 1, told
     hint = "wait for that run, stop it, or choose another --out"
@@ -126,14 +126,14 @@ def test_a_second_run_in_the_folder_of_one_that_trains_is_refused(processes: str
     assert first.returncode == 143
     assert not (tmp_path / ".lock").exists()
     reached = torch.load(tmp_path / "checkpoints/last/train_state.pt")["step"]
-    assert train(tmp_path, "--max-steps", str(reached + 1), "--resume", "auto") == 0
+    assert train(tmp_path, "--max-steps", str(reached + 1), "--resume") == 0
 
 
 def test_two_processes_stop_together_and_go_on_as_if_they_had_not(tmp_path: Path) -> None:
     both = ("--processes", "2", "--checkpoint-every", "2")
     for out, limits in ((tmp_path / "straight", ["4"]), (tmp_path / "stopped", ["3", "4"])):
         for limit in limits:
-            process = start(out, *both, "--max-steps", limit, "--resume", "auto")
+            process = start(out, *both, "--max-steps", limit, "--resume")
             told, _ = process.communicate(timeout=300)
             assert process.returncode == 0, told
     assert are_equal(weights(tmp_path / "stopped"), weights(tmp_path / "straight"))
@@ -142,11 +142,11 @@ def test_two_processes_stop_together_and_go_on_as_if_they_had_not(tmp_path: Path
 
 def test_a_folder_with_a_run_is_refused_unless_resumed(straight: Path, capsys) -> None:
     assert train(straight, "--max-steps", "4") == 1
-    assert "holds a run: pass --resume auto" in capsys.readouterr().err
+    assert "holds a run: pass --resume" in capsys.readouterr().err
 
 
 def test_another_run_is_refused_by_the_option_that_differs(straight: Path, capsys) -> None:
-    assert train(straight, "--max-steps", "5", "--resume", "auto", "--seed", "5") == 1
+    assert train(straight, "--max-steps", "5", "--resume", "--seed", "5") == 1
     assert "holds another run: its seed is 0, not 5" in capsys.readouterr().err
 
 
@@ -250,7 +250,7 @@ def test_a_killed_run_loses_only_what_came_after_its_last_save(straight: Path, t
     for _ in range(kills):
         before = torch.load(last)["step"] if last.exists() else 0
         options = ("--max-steps", str(length), "--checkpoint-every", "1", "--validation.every", "1000")
-        process = start(tmp_path, *options, "--resume", "auto")
+        process = start(tmp_path, *options, "--resume")
         while process.poll() is None and not (metrics.exists() and steps(tmp_path)[-1:] > [before]):
             time.sleep(0.01)
         time.sleep(float(torch.rand((), generator=generator)) / 5)
@@ -261,7 +261,7 @@ def test_a_killed_run_loses_only_what_came_after_its_last_save(straight: Path, t
         if not kept.exists():
             kept = tmp_path / "checkpoints/.last.previous/train_state.pt"
         lost.append(reached - (torch.load(kept)["step"] if kept.exists() else 0))
-    assert train(tmp_path, "--max-steps", str(length), "--validation.every", "1000", "--resume", "auto") == 0
+    assert train(tmp_path, "--max-steps", str(length), "--validation.every", "1000", "--resume") == 0
     assert max(lost) <= 1
     assert are_equal(weights(tmp_path), weights(whole))
     assert steps(tmp_path) == list(range(1, length + 1))

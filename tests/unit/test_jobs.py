@@ -7,6 +7,7 @@ from cris.files import PARTIAL
 from cris.jobs import (
     RECORD,
     Job,
+    begin_experiment,
     check_resumable,
     is_unused,
     model_sha256,
@@ -185,3 +186,16 @@ def test_a_model_is_known_by_the_files_that_answers_depend_on(tmp_path: Path) ->
 def test_what_cannot_be_read_has_no_sha256(tmp_path: Path) -> None:
     assert sha256_if_readable(tmp_path) is None
     assert sha256_if_readable(tmp_path / "nowhere") is None
+
+
+def test_an_experiment_begun_anew_loses_its_own_parts_and_no_others(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "table.md").touch()
+    begin_experiment(tmp_path, ["run", "table.md"], is_resumed=True, overwrite=False)
+    assert (tmp_path / "run").exists()
+    begin_experiment(tmp_path, ["run", "table.md"], is_resumed=False, overwrite=True)
+    assert not [*tmp_path.iterdir()]
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ValueError, match="is not empty"):
+        begin_experiment(tmp_path, ["run"], is_resumed=False, overwrite=True)
+    assert (tmp_path / "notes.txt").exists()

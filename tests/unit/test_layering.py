@@ -1,4 +1,4 @@
-"""model ← segmenter ← {cli, serving, batch}; data, training and evaluation never reach inference."""
+"""model ← segmenter ← {cli, serving, batch}; data, training, evaluation, studies never reach inference."""
 
 import ast
 import importlib.util
@@ -16,7 +16,7 @@ INFERENCE = (
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
     "guided_filter",
 )
-NOT_INFERENCE = ("data", "training", "evaluation")
+NOT_INFERENCE = ("data", "training", "evaluation", "studies")
 FLOORS_OF_DATA = (
     ("records", "paths", "scenes"),
     ("store", "annotations"),
@@ -116,6 +116,13 @@ def test_rooms_of_data_stand_on_those_below(module: str) -> None:
 @pytest.mark.parametrize("module", [m for m in MODULES if not is_within(m, "cli") and m != "cris.__main__"])
 def test_only_the_command_line_imports_the_command_line(module: str) -> None:
     assert not [name for name in own_imports(module) if is_within(name, "cli")]
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if not is_within(m, "studies")])
+def test_only_the_command_line_imports_studies(module: str) -> None:
+    # the package itself names its public functions, and imports them when they are asked for
+    if not is_within(module, "cli"):
+        assert not [name for name in own_imports(module) if is_within(name, "studies")]
 
 
 @pytest.mark.parametrize(

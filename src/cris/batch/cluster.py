@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from cris import __version__
 from cris.batch.job import Shard, model_files
-from cris.batch.processes import ATTEMPTS
 from cris.errors import InputError
+from cris.workers import ATTEMPTS
 
 if TYPE_CHECKING:
     from cris.segmenter import Segmenter

@@ -17,27 +17,37 @@ from cris import __version__
 from cris.cli.errors import UsageError, explain
 from cris.errors import BUG
 
-COMMANDS = {
-    "segment": "Light up what sentences refer to, in one picture or many",
-    "demo": "Segment some photographs and scenes, measure, write a gallery",
-    "models": "List the models that can be used by name",
-    "convert": "Turn released CRIS or CLIP weights into a checkpoint folder",
-    "data": "Make, check, draw and export data sets",
-    "train": "Train a model by a recipe",
-    "eval": "Measure a model on a data set",
-    "reproduce": "Repeat a result of the paper, from the data to a model card",
-    "ablate": "Train and measure the seven rows of the paper's ablation",
-    "report": "Draw a report on an evaluation, with a gallery to sort and filter",
-    "compare": "Compare two evaluations sample by sample",
-    "table": "Put evaluations beside the paper's figures",
-    "audit": "Rank annotations by how likely they are wrong, for review",
-    "calibrate": "Make scores the chance of a good mask, and measure it",
-    "occlusion": "Measure masks by what shows of the target",
-    "export": "Write a model for onnxruntime, OpenVINO or torch alone",
-    "batch": "Segment many pictures, on many processes or machines",
-    "serve": "Serve a model over HTTP, with a page to try it",
+GROUPS = {
+    "use": {
+        "segment": "Light up what sentences refer to, in one picture or many",
+        "batch": "Segment many pictures, on many processes or machines",
+        "demo": "Segment some photographs and scenes, measure, write a gallery",
+        "models": "List the models that can be used by name",
+    },
+    "data": {"data": "Make, check, draw and export data sets"},
+    "train": {
+        "convert": "Turn released CRIS or CLIP weights into a checkpoint folder",
+        "train": "Train a model by a recipe",
+        "reproduce": "Repeat a result of the paper, from the data to a model card",
+        "ablate": "Train and measure the seven rows of the paper's ablation",
+    },
+    "measure": {
+        "eval": "Measure a model on a data set",
+        "report": "Draw a report on an evaluation, with a gallery to sort and filter",
+        "compare": "Compare two evaluations sample by sample",
+        "table": "Put evaluations beside the paper's figures",
+        "audit": "Rank annotations by how likely they are wrong, for review",
+        "calibrate": "Make scores the chance of a good mask, and measure it",
+        "occlusion": "Measure masks by what shows of the target",
+    },
+    "ship": {
+        "export": "Write a model for onnxruntime, OpenVINO or torch alone",
+        "serve": "Serve a model over HTTP, with a page to try it",
+    },
 }
-"""Command → its purpose; kept by hand, so that `cris --help` imports nothing."""
+"""What one wants → commands with their purpose; kept by hand, so that `cris --help` imports nothing."""
+COMMANDS = {name: what for commands in GROUPS.values() for name, what in commands.items()}
+"""Command → its purpose."""
 
 FAILURE, WRONG_USE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
@@ -101,22 +111,26 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
         return int(module.parse(f"{prog} {name}", rest).run())
     import tyro  # here, as parsing the commands' names needs none
 
-    from cris.cli.parsing import parse_options
+    from cris.cli.parsing import model_first, parse_options
 
+    rest = model_first(module.Command, rest)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     return int(parse_options(module.Command, f"{prog} {name}", rest, config=config).run())
 
 
 def _help(prog: str, commands: Mapping[str, str]) -> str:
     width = max(map(len, [*commands, "-V, --version"]))
-    listed = "\n".join(f"  {name:<{width}}  {what}" for name, what in commands.items())
+    groups = GROUPS if commands is COMMANDS else {"commands": commands}
+    listed = "\n\n".join(
+        "\n".join([f"{group}:", *(f"  {name:<{width}}  {what}" for name, what in within.items())])
+        for group, within in groups.items()
+    )
     version = f"\n  {'-V, --version':<{width}}  the version" if commands is COMMANDS else ""
     what = "Finds the pixels a sentence refers to" if commands is COMMANDS else COMMANDS[prog.split()[-1]]
     return f"""usage: {prog} COMMAND …
 
 {what}.
 
-commands:
 {listed}
 
 options:

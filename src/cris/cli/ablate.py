@@ -3,18 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import tyro
 
-from cris.cli.console import show
-from cris.cli.experiment import split_options
-from cris.jobs import Job, check_resumable, write_record, written_together
-
-if TYPE_CHECKING:
-    from cris.experiments.ablation import Measured
-
-TABLE, FIGURE = "ablation.md", "figure.jpg"
+from cris.cli.console import log_shown, report
+from cris.cli.parsing import split_options
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,64 +33,31 @@ class Command:
     """Measure on the first N samples only."""
     resume: bool = False
     """Go on with the experiment in DIR where it was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of results.json, and nothing else."""
+    overwrite: bool = False
+    """Remove the experiment in DIR, and begin anew."""
     options: tyro.conf.Suppress[tuple[str, ...]] = ()
     """Options for cris train."""
 
     def run(self) -> int:
         """Run whatever is not done yet, then write table and figure."""
-        from cris.cli.train import data_for
         from cris.cli.train import parse as parse_train
-        from cris.evaluation.results import Evaluation
-        from cris.evaluation.row_files import read_rows
-        from cris.experiments.ablation import Measured, options
-        from cris.experiments.stages import run_stage
-        from cris.training.recipes import ablation_rows
+        from cris.studies import ablate
 
-        base = parse_train("cris ablate", [self.recipe, *self.options]).config
-        (data,) = data_for((self.data,) if self.data else (), self.recipe)
-        check_resumable(self.out, is_resumed=self.resume)
-        measured = []
-        for row, config in ablation_rows(base).items():
-            run, results = self.out / row / "run", self._results(row)
-            changed = [*self.options, *options(base, config)]
-            run_stage(["train", self.recipe, "--data", data, "--out", str(run), "--resume=auto", *changed])
-            limit = [] if self.limit is None else ["--limit", str(self.limit)]
-            asked = ["--split", self.split, *limit, "--out", str(results), "--resume"]
-            run_stage(["eval", str(run), data, *asked])
-            evaluation = Evaluation(read_rows(results))
-            measured.append(
-                Measured(row=row, total=evaluation.total, interval=evaluation.intervals.get("mean_iou"))
+        config = parse_train("cris ablate", [self.recipe, *self.options]).config
+        with log_shown():
+            found = ablate(
+                config,
+                data=self.data or None,
+                out=self.out,
+                split=self.split,
+                limit=self.limit,
+                resume=self.resume,
+                overwrite=self.overwrite,
             )
-        self._write(measured, data)
+        report(found, as_json=self.as_json)
         return 0
-
-    def _results(self, row: str) -> Path:
-        return self.out / row / "results"
-
-    def _write(self, measured: "Sequence[Measured]", data: str) -> None:
-        from cris.evaluation.sources import open_examples
-        from cris.experiments.ablation import figure, table
-
-        text = table(measured, data=data, split=self.split, recipe=self.recipe)
-        drawn = figure(
-            open_examples(data, self.split, self.limit),
-            {one.row: self._results(one.row) for one in measured},
-        )
-        rows = {one.row: one.total.to_dict() for one in measured}
-        job = Job("ablate", {"recipe": self.recipe, "options": self.options, "rows": rows})
-        record = job.record(
-            [TABLE, FIGURE],
-            recipe=self.recipe,
-            options=list(self.options),
-            data=data,
-            split=self.split,
-            rows=rows,
-        )
-        with written_together(self.out) as folder:
-            (folder / TABLE).write_text(text, encoding="utf-8")
-            drawn.save(folder / FIGURE, quality=90)
-            write_record(folder, record)
-        show(text)
 
 
 def parse(prog: str, arguments: Sequence[str]) -> Command:

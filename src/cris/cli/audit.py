@@ -1,27 +1,13 @@
 """`cris audit`: rank annotations by how likely they are wrong."""
 
-import json
-import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
-from cris.cli.console import progress, show
-from cris.cli.errors import UsageError
-from cris.jobs import Job, model_sha256, to_json, write_record, written_together
+from cris.cli.console import report
 from cris.registry import DEFAULT_MODEL
-
-if TYPE_CHECKING:
-    from cris.data.samples import Referring
-    from cris.evaluation.audit import Suspect
-    from cris.evaluation.examples import Examples
-
-PAGE, RANKING, LIST, FOLDS = "index.html", "suspects.jsonl", "suspects.json", "folds"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,121 +48,21 @@ class Command:
 
     def run(self) -> int:
         """Train, judge, rank and write."""
-        from cris.evaluation.audit import TOP, precision_at_top, rank
-        from cris.evaluation.audit_page import make_cards, render
-        from cris.registry import resolve
+        from cris.studies import audit
 
-        self._check_options()
-        examples, whole = self._open()
-        model = resolve(self.start)
-        options = (self.plant, self.folds, self.steps, self.seed)
-        parts = {"data": examples.identity, "model": model_sha256(model), "options": options}
-        runs = Job("audit", parts).fingerprint  # of the folds' trainings, which any page shares
-        job = Job("audit", {"runs": runs, "show": self.show})
-        files = [PAGE, RANKING, LIST]
-        job.check_free(self.out, files, overwrite=self.overwrite)
-        judged = self._judge(model, examples, whole, runs)
-        ranked = rank(progress(judged, total=examples.sentences, what="sentences"))
-        top = ranked[: max(1, round(TOP * len(ranked)))]
-        precision = None
-        if self.plant:
-            precision = precision_at_top(ranked, _planted(whole, examples.sentences))
-        page = render(
-            make_cards(ranked[: self.show], examples),
-            data=self.data,
+        found = audit(
+            self.data,
+            out=self.out,
+            start=self.start,
             split=self.split,
-            model=self.start,
-            count=len(ranked),
-            fingerprint=job.fingerprint,
-        )
-        record = job.record(
-            files,
-            model=self.start,
-            data=self.data,
-            split=self.split,
-            count=len(ranked),
-            folds=self.folds if self.steps else 0,
+            limit=self.limit,
+            folds=self.folds,
             steps=self.steps,
-            planted=self.plant,
-            precision_at_top=precision,
-            suspicion_at_top=top[-1].suspicion,
+            show=self.show,
+            plant=self.plant,
+            seed=self.seed,
+            device=self.device,
+            overwrite=self.overwrite,
         )
-        with written_together(self.out) as folder:
-            (folder / PAGE).write_text(page, encoding="utf-8")
-            lines = (json.dumps(one.to_dict()) + "\n" for one in ranked)
-            (folder / RANKING).write_text("".join(lines), encoding="utf-8")
-            (folder / LIST).write_text(to_json([one.drop_id for one in top]), encoding="utf-8")
-            write_record(folder, record)
-        self._tell(record, len(top))
+        report(found, as_json=self.as_json)
         return 0
-
-    def _check_options(self) -> None:
-        if self.plant and self.data != "scenes":
-            raise UsageError(f"--plant is of scenes: leave it out for {self.data}")
-        if not 0 <= self.plant < 1:
-            raise UsageError(f"--plant must be a share from 0 to 1, got {self.plant}")
-        if self.steps < 0 or self.show < 0:
-            raise UsageError(f"--steps and --show must be 0 or more, got {self.steps} and {self.show}")
-
-    def _open(self) -> "tuple[Examples, Referring]":
-        """Return the data to judge, and the same as training data; a sample has the same place in both."""
-        from cris.data.dataset import ReferringDataset, SceneDataset
-        from cris.data.scenes import SceneKnobs
-        from cris.evaluation.examples import SceneExamples
-        from cris.evaluation.stored_examples import StoredExamples
-
-        if self.data != "scenes":
-            return StoredExamples(self.data, self.split, self.limit), ReferringDataset(self.data, self.split)
-        scenes = SceneExamples(self.split, self.limit, knobs=SceneKnobs(mislabelled=self.plant))
-        return scenes, SceneDataset(scenes.scenes)
-
-    def _judge(
-        self, model: Path, examples: "Examples", whole: "Referring", identity: str
-    ) -> "Iterator[Suspect]":
-        import numpy as np
-
-        from cris.evaluation.audit import judge
-        from cris.segmenter import Segmenter
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # sentences that are cut, each time anew
-            if not self.steps:  # exported models do that, too, without torch
-                yield from judge(Segmenter.from_pretrained(model, self.device), enumerate(examples))
-                return
-            from cris.evaluation.crossfit import FoldTraining, deal_folds, fit_fold
-            from cris.training.material import find_start
-
-            start = find_start(str(model))
-            if start.checkpoint is None:
-                raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {self.start}")
-            training = FoldTraining(start=start, steps=self.steps, seed=self.seed, device=self.device)
-            fold_of = deal_folds(whole.index.picture[: examples.sentences], self.folds, self.seed)
-            # samples of a picture stand together, so the first tells the picture's fold
-            firsts = np.flatnonzero(np.diff(whole.index.picture[: examples.sentences], prepend=-1))
-            for fold in range(self.folds):
-                others = np.flatnonzero(fold_of != fold)
-                out = self.out / FOLDS / f"{identity[:12]}-{fold}"
-                with redirect_stdout(sys.stderr):  # training tells how it goes; results are not that
-                    segmenter, outcome = fit_fold(training, whole, others, fold, identity, out)
-                if outcome.stopped_by:
-                    raise SystemExit(128 + outcome.stopped_by)
-                places = np.flatnonzero(fold_of[firsts] == fold).tolist()
-                yield from judge(segmenter, ((place, examples[place]) for place in places))
-
-    def _tell(self, record: dict[str, Any], top: int) -> None:
-        if self.as_json:
-            sys.stdout.write(to_json(record))
-            return
-        show(f"{record['count']:,} annotations judged; look at {self.out / PAGE}")
-        show(f"{self.out / LIST} lists the {top:,} most suspicious: review them before they are dropped")
-        if record["precision_at_top"] is not None:
-            show(f"of these {top:,}, {record['precision_at_top']:.3f} are planted")
-
-
-def _planted(whole: "Referring", count: int) -> list[bool]:
-    """Return for each sample whether its label is a planted wrong one."""
-    from cris.data.dataset import SceneDataset
-
-    assert isinstance(whole, SceneDataset)
-    scenes = (whole.scenes.scene(index, 1) for index in range(count))
-    return [scene.expressions[0].targets != scene.expressions[0].fitting for scene in scenes]

@@ -1,5 +1,6 @@
 """`cris batch`: masks of what sentences refer to, in more images than one process should do."""
 
+import sys
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import tyro
 from cris.batch import SHARD_ROWS
 from cris.cli.errors import UsageError
 from cris.cli.saving import FILES, check_share, saved_forms
+from cris.jobs import to_json
 from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class Command:
     """Rows of an output file, at least; it ends with the image that reaches them."""
     resume: bool = False
     """Go on with a run of the same job that was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of _manifest.json, and nothing else."""
     overwrite: bool = False
     """Replace the results of another job, or of an earlier run, in OUT."""
 
@@ -102,10 +106,13 @@ class Command:
                 for number, content in progress(engine.run(left), total=len(left), what="shards"):
                     output.add(number, content)
             manifest = output.complete()
-        show(
-            f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
-            f"{len(left):,} of them new"
-        )
+        if self.as_json:
+            sys.stdout.write(to_json(manifest))
+        else:
+            show(
+                f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
+                f"{len(left):,} of them new"
+            )
         if manifest["errors"]:
             warnings.warn(
                 f"{manifest['errors']:,} of {job.rows:,} rows have no answer: their column error says why",
@@ -115,7 +122,7 @@ class Command:
 
     def _engine(self, checkpoint: Path, device: str) -> "_Engine":
         if self.engine == "local":
-            from cris.batch.processes import LocalEngine
+            from cris.batch.local import LocalEngine
 
             return LocalEngine(checkpoint=checkpoint, device=device, processes=self.processes)
         from cris.batch.cluster import RayEngine

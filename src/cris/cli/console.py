@@ -1,13 +1,17 @@
 """Console output of commands: lines, tables and progress."""
 
+import logging
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType, RichCast
 from rich.table import Table
 from rich.text import Text
+
+from cris.jobs import to_json
+from cris.progress import track
 
 if TYPE_CHECKING:
     from cris.evaluation.results import Evaluation
@@ -24,10 +28,40 @@ def show(what: RenderableType) -> None:
 
 def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
     """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield from bar.track(items, total=total, description=what)
+    return track(items, total=total, what=what)
+
+
+@contextmanager
+def log_shown() -> Iterator[None]:
+    """Show on stderr what the library tells of its stages."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("cris: %(message)s"))
+    logger = logging.getLogger("cris")
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class Recorded(Protocol):
+    """Result of a study, which prints itself."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """Return the content of results.json."""
+        ...
+
+
+def report(found: Recorded, *, as_json: bool) -> None:
+    """Print the result of a study: itself, or the JSON that results.json has."""
+    if as_json:
+        sys.stdout.write(to_json(found.record))
+    else:
+        show(found if isinstance(found, RichCast) else str(found))
 
 
 def figures_table(title: str, evaluation: "Evaluation") -> Table:

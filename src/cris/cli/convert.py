@@ -1,5 +1,6 @@
 """`cris convert`: turn weights from elsewhere into a checkpoint folder."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +10,7 @@ import tyro
 from cris.cli.console import show
 from cris.errors import InputError
 from cris.files import sha256_of
+from cris.jobs import to_json
 
 if TYPE_CHECKING:
     from cris.model.config import InferenceConfig
@@ -34,6 +36,8 @@ class Released:
     """Checkpoint folder to write."""
     sentence_length: int = 17
     """Tokens per sentence that it was trained with: 17 for RefCOCO and RefCOCO+, 22 for RefCOCOg."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the folder and its number of parameters as JSON, and nothing else."""
     overwrite: bool = False
     """Replace the checkpoint in DIR."""
 
@@ -51,6 +55,7 @@ class Released:
             f"# CRIS, converted\n\nWeights that the released CRIS code saved: {_origin(self.file)}. "
             "Their licence and figures are those of whoever trained them.\n",
             overwrite=self.overwrite,
+            as_json=self.as_json,
         )
         return 0
 
@@ -66,8 +71,10 @@ class Clip:
     """OpenAI's archive, a state dict or safetensors; or a name from `cris models`, fetched when needed."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Checkpoint folder to write."""
-    model: Backbone = "RN50"
+    backbone: Backbone = "RN50"
     """CLIP's image encoder, which decides the sizes."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the folder and its number of parameters as JSON, and nothing else."""
     overwrite: bool = False
     """Replace the checkpoint in DIR."""
 
@@ -82,16 +89,18 @@ class Clip:
 
         file = resolve(self.file, "clip")
         torch.manual_seed(0)  # the random parts come out alike every time
-        model = load_clip(file, BACKBONES[self.model])
+        model = load_clip(file, BACKBONES[self.backbone])
         _save(
             model,
             InferenceConfig(),
             self.out,
-            f"# CRIS on CLIP {self.model}, untrained\n\n{UNTRAINED} "
+            f"# CRIS on CLIP {self.backbone}, untrained\n\n{UNTRAINED} "
             f"The encoders have CLIP's weights: {_origin(file)}.\n",
             overwrite=self.overwrite,
+            as_json=self.as_json,
         )
-        show(f"{UNTRAINED}\n  cris train finetune --from {self.out} --data DIR --out DIR")
+        if not self.as_json:
+            show(f"{UNTRAINED}\n  cris train finetune --from {self.out} --data DIR --out DIR")
         return 0
 
 
@@ -110,6 +119,8 @@ class Imagenet:
     """Checkpoint folder to write."""
     text: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "cris-photos"
     """Model that the tokenizer and text encoder are taken from."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the folder and its number of parameters as JSON, and nothing else."""
     overwrite: bool = False
     """Replace the checkpoint in DIR."""
 
@@ -149,8 +160,10 @@ class Imagenet:
             f"tokenizer and text encoder are those of `{self.text}`.\n",
             tokenizer=reader.tokenizer,
             overwrite=self.overwrite,
+            as_json=self.as_json,
         )
-        show(f"{UNTRAINED}\n  cris train finetune --from {self.out} --data DIR --out DIR")
+        if not self.as_json:
+            show(f"{UNTRAINED}\n  cris train finetune --from {self.out} --data DIR --out DIR")
         return 0
 
 
@@ -173,10 +186,14 @@ def _save(
     *,
     tokenizer: "Tokenizer | None" = None,
     overwrite: bool,
+    as_json: bool,
 ) -> None:
     from cris.checkpoint import save_checkpoint
     from cris.model.tokenizer import Tokenizer
 
     save_checkpoint(out, model, tokenizer or Tokenizer(), inference, card, overwrite=overwrite)
-    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    show(f"{out}: {millions:.2f} M parameters")
+    count = sum(parameter.numel() for parameter in model.parameters())
+    if as_json:
+        sys.stdout.write(to_json({"out": str(out), "parameters": count}))
+    else:
+        show(f"{out}: {count / 1e6:.2f} M parameters")

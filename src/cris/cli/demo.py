@@ -1,6 +1,7 @@
 """`cris demo`: the abilities of the embedded models, in numbers and in a gallery."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from cris.card import SUMMARY, read_front_matter
 from cris.cli.console import figures_table, progress, show
 from cris.errors import InputError
 from cris.files import atomic_files
-from cris.jobs import check_folder
+from cris.jobs import check_folder, to_json
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class Command:
     """Measure scenes on the first N samples of their test split, of 2,000."""
     device: str = "auto"
     """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the figures as one JSON object, and nothing else."""
+    overwrite: bool = False
+    """Replace index.html even if it is not the page of a demo."""
 
     def run(self) -> int:
         """Segment, measure, write the page and print its figures."""
@@ -68,6 +73,10 @@ class Command:
         )
         with atomic_files(self.out) as folder:
             (folder / PAGE).write_text(page, encoding="utf-8")
+        if self.as_json:
+            about = {"photographs": asdict(figures_of(photographs)), "scenes": evaluation.to_dict()}
+            sys.stdout.write(to_json({"page": str(self.out / PAGE), **about}))
+            return 0
         show(_cards_table([*photographs, *scenes]))
         show(f"{self.model} {_in_words(figures_of(photographs))}")
         show(figures_table(f"{self.scenes_model} on the first {len(examples)} test scenes", evaluation))
@@ -83,8 +92,10 @@ class Command:
     def _check_free(self) -> None:
         check_folder(self.out)
         page = self.out / PAGE
-        if page.exists() and MARK not in page.read_text(encoding="utf-8", errors="replace"):
-            raise InputError(f"{page} is not the page of a demo: choose another --out")
+        if self.overwrite or not page.exists():
+            return
+        if MARK not in page.read_text(encoding="utf-8", errors="replace"):
+            raise InputError(f"{page} is not the page of a demo: choose another --out, or pass --overwrite")
 
 
 def _cards_table(cards: "list[Card]") -> Table:

@@ -3,6 +3,7 @@
 import errno
 
 from cris.errors import InputError
+from cris.errors import UsageError as UsageError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
     **{"pyarrow": ("data", "eval", "train", "batch"), "jinja2": ("data", "demo", "eval", "train")},
@@ -21,10 +22,6 @@ BASE: dict[str, str] = {
 """Package of the base install → the requirement that brings it."""
 _TRAINING = ("ablate", "audit", "reproduce")
 """Commands that need what `cris train` needs; others have an extra of their own name, or none."""
-
-
-class UsageError(InputError):
-    """Wrong use of the command line: exit code 2, not 1."""
 
 
 def explain(error: Exception, command: str = "") -> str | None:

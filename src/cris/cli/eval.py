@@ -36,7 +36,7 @@ class Command:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """Registered name or checkpoint folder."""
+    """Registered name or checkpoint folder, here or as --model."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
     """Data to measure on: a data set (see cris data), or scenes, rendered on the fly."""
     split: str = "test"

@@ -31,21 +31,21 @@ class Command:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """Registered name or checkpoint folder; `cris models` lists the names."""
+    """Registered name or checkpoint folder, here or as --model; `cris models` lists the names."""
     format: Format
     """onnx for onnxruntime, openvino for OpenVINO, pt2 for torch without this package."""
     precision: Precision = "fp32"
     """fp32 as trained; bf16 (openvino, pt2) with fewer digits; int8 (onnx, openvino) smallest and fastest."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the export."""
-    calibration: Annotated[str | None, tyro.conf.arg(metavar="photographs|scenes|DATA|PICTURES")] = None
-    """Calibration images for int8, like those to come: the photographs of this package, scenes, a folder that
-    `cris data` wrote, or images (a folder or a pattern in quotes) with --sentences. By default photographs,
-    or scenes for a model whose card says that it knows these alone."""
+    int8_images: Annotated[str | None, tyro.conf.arg(metavar="photographs|scenes|DATA|IMAGES")] = None
+    """Images that the ranges of int8 are measured on, like those to come: the photographs of this package,
+    scenes, a folder that `cris data` wrote, or images (a folder or a pattern in quotes) with --sentences. By
+    default photographs, or scenes for a model whose card says that it knows these alone."""
     sentences: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Sentences, one a line, asked in turns of the images of --calibration."""
+    """Sentences, one a line, asked in turns of the images of --int8-images."""
     limit: int = 200
-    """Most images to calibrate with."""
+    """Most images for int8."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else."""
     overwrite: bool = False
@@ -60,8 +60,8 @@ class Command:
         if self.precision not in (known := FORMATS[self.format].precisions):
             raise UsageError(f"--format {self.format} comes in {', '.join(known)}, got {self.precision}")
         folder = resolve(self.model)
-        calibration = self.calibration or default_calibration(read_front_matter(folder))
-        told = [calibration, str(self.sentences), self.limit] if self.precision == "int8" else None
+        images = self.int8_images or default_calibration(read_front_matter(folder))
+        told = [images, str(self.sentences), self.limit] if self.precision == "int8" else None
         job = Job(
             "export",
             {
@@ -72,14 +72,14 @@ class Command:
             },
         )
         job.check_free(self.out, overwrite=self.overwrite)
-        is_known = calibration in ("photographs", "scenes") or (Path(calibration) / "manifest.json").is_file()
+        is_known = images in ("photographs", "scenes") or (Path(images) / "manifest.json").is_file()
         with written_together(self.out) as partial:
             result = export_model(
                 folder,
                 partial,
                 format=self.format,
                 precision=self.precision,
-                calibration=calibration if is_known or told is None else self._own_pairs(calibration),
+                calibration=images if is_known or told is None else self._own_pairs(images),
                 limit=self.limit,
             )
             record = job.record(
@@ -97,14 +97,14 @@ class Command:
             show(str(replace(result, folder=self.out)))
         return 0
 
-    def _own_pairs(self, calibration: str) -> Iterator[tuple["np.ndarray", str]]:
+    def _own_pairs(self, named: str) -> Iterator[tuple["np.ndarray", str]]:
         from cris.picture import read_picture
 
         if self.sentences is None:
-            raise UsageError("pictures to calibrate with need sentences: pass --sentences FILE, one a line")
+            raise UsageError("--int8-images with images of your own needs --sentences FILE, one a line")
         lines = split_lines(decode_text(self.sentences.read_bytes(), str(self.sentences)))
         sentences = [line.strip() for line in lines if line.strip()]
         if not sentences:
             raise InputError(f"{self.sentences} must hold a sentence a line, it is empty")
-        for place, path in enumerate(find_pictures(calibration)):
+        for place, path in enumerate(find_pictures(named)):
             yield read_picture(path), sentences[place % len(sentences)]

@@ -1,24 +1,12 @@
 """`cris occlusion`: loss of mask quality when part of the target is hidden."""
 
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import tyro
-from rich.table import Table
 
-from cris.cli.console import progress, show
-from cris.jobs import Job, model_sha256, to_json, write_record, written_together
-
-if TYPE_CHECKING:
-    from cris.evaluation.examples import Examples
-    from cris.evaluation.occlusion import Level
-    from cris.segmenter import Segmenter
-
-PLOT = "occlusion.svg"
+from cris.cli.console import report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +19,7 @@ class Command:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
-    """Registered name or checkpoint folder."""
+    """Registered name or checkpoint folder, here or as --model."""
     data: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DIR|scenes")]
     """Data set (see cris data), or scenes, rendered on the fly."""
     split: str = "test"
@@ -55,81 +43,18 @@ class Command:
 
     def run(self) -> int:
         """Measure, write and report."""
-        from cris.evaluation.occlusion import check_share
-        from cris.evaluation.sources import open_examples
-        from cris.registry import resolve
-        from cris.segmenter import Segmenter
+        from cris.studies import occlusion
 
-        for share in self.hide:
-            check_share(share)
-        examples = open_examples(self.data, self.split, self.limit)
-        folder = resolve(self.model)
-        options = (self.limit, self.hide, self.seed)
-        job = Job("occlusion", {"model": model_sha256(folder), "data": examples.identity, "options": options})
-        if self.out is not None:
-            job.check_free(self.out, [PLOT], overwrite=self.overwrite)
-        segmenter = Segmenter.from_pretrained(folder, self.device)
-        levels = dict(self._levels(segmenter, examples))
-        record = job.record(
-            [PLOT],
-            model=self.model,
-            data=self.data,
+        found = occlusion(
+            self.model,
+            self.data,
             split=self.split,
-            **{name: [one.to_dict() for one in several] for name, several in levels.items()},
+            limit=self.limit,
+            hide=self.hide,
+            seed=self.seed,
+            out=self.out,
+            device=self.device,
+            overwrite=self.overwrite,
         )
-        if self.out is not None:
-            self._write(self.out, record, levels)
-        if self.as_json:
-            sys.stdout.write(to_json(record))
-        else:
-            show(_table(levels))
+        report(found, as_json=self.as_json)
         return 0
-
-    def _levels(self, segmenter: "Segmenter", examples: "Examples") -> "Iterator[tuple[str, list[Level]]]":
-        from cris.evaluation.evaluate import evaluate
-        from cris.evaluation.occlusion import VISIBLE_EDGES, covered, covered_scenes, level
-
-        whole = progress(evaluate(segmenter, examples), total=examples.sentences, what="nothing hidden")
-        unhidden = level([row for row in whole if not row.is_no_target], 1.0, 1.0)
-        for place in ("on", "beside"):
-            found = [unhidden]
-            for share in sorted(self.hide):
-                what = f"{share:g} hidden" if place == "on" else f"{share:g} beside"
-                rows = evaluate(segmenter, covered(examples, share, place, seed=self.seed))
-                measured = list(progress(rows, total=examples.sentences, what=what))
-                if measured:
-                    found.append(level(measured, 1 - share, 1 - share))
-            yield place, found[::-1]
-        if self.data == "scenes":
-            classes = []
-            for low, high in pairwise(VISIBLE_EDGES):
-                scenes = covered_scenes(self.split, low, high, self.limit)
-                rows = evaluate(segmenter, scenes)
-                what = f"{low:g} to {high:g} visible"
-                classes.append(level(list(progress(rows, total=len(scenes), what=what)), low, high))
-            yield "scenes", classes
-
-    def _write(self, out: Path, record: dict[str, Any], levels: "dict[str, list[Level]]") -> None:
-        from cris.evaluation.charts import draw_levels
-        from cris.evaluation.occlusion import NAMES
-
-        with written_together(out) as folder:
-            plot = draw_levels({NAMES[name]: several for name, several in levels.items()})
-            (folder / PLOT).write_text(plot, encoding="utf-8")
-            write_record(folder, record)
-
-
-def _table(levels: "dict[str, list[Level]]") -> Table:
-    from cris.evaluation.occlusion import NAMES
-
-    table = Table("", "visible share", title="What shows of the target", title_justify="left")
-    for header in ("samples", "mean IoU", "95 %", "Pr@50"):
-        table.add_column(header, justify="right")
-    for name, several in levels.items():
-        for one in several:
-            share = f"{one.low:g}" if one.low == one.high else f"{one.low:g} to {one.high:g}"
-            ends = "–" if one.interval is None else f"{one.interval[0]:.3f} to {one.interval[1]:.3f}"
-            table.add_row(
-                NAMES[name], share, f"{one.count:,}", f"{one.mean_iou:.3f}", ends, f"{one.pr50:.3f}"
-            )
-    return table

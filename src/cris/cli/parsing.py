@@ -5,13 +5,15 @@ import io
 import re
 from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import tyro
 
 from cris.cli.errors import UsageError
 
+Experiment = TypeVar("Experiment", bound=Any)
 COMMON_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("lr", "learning-rate"), ("optimizer.learning-rate",)),
     **dict.fromkeys(("wd", "weight-decay"), ("optimizer.weight-decay",)),
@@ -37,6 +39,10 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("continue", "restart"), ("resume",)),
 }
 """Option as other tools call it → ours, of which a command has one or none."""
+EARLIER_NAMES = {"--calibration": "--int8-images"}
+"""Option as scripts may still have it → its name."""
+_NOT_PASSED_ON = ("--data", "--out", "--resume", "--overwrite", "--json", "--print-config", "--dry-run")
+"""Options of `cris train` that an experiment gives itself."""
 _RULES = re.compile(r"[-─\s]*")
 _BOX = "│╭╮╰╯"
 
@@ -57,6 +63,7 @@ def parse_options(
         UsageError: an option or value is wrong; one line says what was expected.
         SystemExit: help was asked for and printed.
     """
+    arguments = [_renamed(word) for word in arguments]
     said = io.StringIO()
     try:
         with redirect_stderr(said):
@@ -69,6 +76,45 @@ def parse_options(
             names = [word for word in _unrecognised(said.getvalue()) if word.startswith("-")]
             message = _no_such_option(names[0], prog, _options(command, prog, default, config))
         raise UsageError(message) from None
+
+
+def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]) -> Experiment:
+    """Return the command from what stands before --; what follows becomes its `options`, for `cris train`.
+
+    Raises:
+        UsageError: an option is given there that the experiment decides.
+    """
+    words = list(arguments)
+    end = words.index("--") if "--" in words else len(words)
+    passed = tuple(words[end + 1 :])
+    for word in passed:
+        if word.split("=")[0] in _NOT_PASSED_ON:
+            raise UsageError(
+                f"{word} stands after --, but is not for cris train to decide here: put it before"
+            )
+    experiment: Experiment = parse_options(command, prog, words[:end], config=(tyro.conf.OmitArgPrefixes,))
+    return replace(experiment, options=passed)
+
+
+def model_first(command: Any, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments of a command whose first one is a model, where it may also be given as --model."""
+    words = list(arguments)
+    field = getattr(command, "__annotations__", {}).get("model")
+    if tyro.conf.Positional not in getattr(field, "__metadata__", ()):
+        return words
+    for place, word in enumerate(words):
+        if word == "--":
+            break
+        if word.startswith("--model="):
+            return [word.partition("=")[2], *words[:place], *words[place + 1 :]]
+        if word == "--model" and place + 1 < len(words):
+            return [words[place + 1], *words[:place], *words[place + 2 :]]
+    return words
+
+
+def _renamed(word: str) -> str:
+    name, mark, value = word.partition("=")
+    return EARLIER_NAMES.get(name, name) + mark + value
 
 
 def _parse(command: Any, prog: str, arguments: Sequence[str], default: Any, config: Sequence[Any]) -> Any:

@@ -1,5 +1,6 @@
 """`cris report`: a page of an evaluation's results."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ import tyro
 from cris.cli.results import read_results
 from cris.errors import InputError
 from cris.files import atomic_files
-from cris.jobs import check_folder, is_unused
+from cris.jobs import check_folder, is_unused, to_json
 
 if TYPE_CHECKING:
     from cris.cli.results import Results
@@ -34,6 +35,8 @@ class Command:
         Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="(default: where it was)")
     ] = None
     """Data set that was measured on, should it have been moved."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the page and the number of samples as JSON, and nothing else."""
     overwrite: bool = False
     """Replace a report on other results in DIR."""
 
@@ -50,6 +53,10 @@ class Command:
             drawing = write_report(folder, _subject(results), evaluation, examples)
             for _ in progress(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
                 pass
+        if self.as_json:
+            page = {"page": str(self.out / PAGE), "count": len(evaluation.rows)}
+            sys.stdout.write(to_json(page))
+            return 0
         show(f"Look at {self.out / PAGE}")
         return 0
 

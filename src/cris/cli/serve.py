@@ -28,7 +28,7 @@ class Command:
     """
 
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")] = DEFAULT_MODEL
-    """Registered name or checkpoint folder."""
+    """Registered name or checkpoint folder, here or as --model."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0 lets other machines in."""
     port: int = 8000

@@ -1,23 +1,26 @@
 """`cris train`: train a model by a recipe."""
 
-import difflib
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from cris.cli.errors import UsageError
 from cris.cli.parsing import parse_options
-from cris.config_file import CONFIG, StoredConfig, read_config, to_json
+from cris.config_file import CONFIG, read_config
+from cris.config_file import to_json as config_to_json
 from cris.errors import InputError
-from cris.registry import DEFAULT_MODEL, SCENES_MODEL, names_clip, resolve
+from cris.jobs import to_json
+from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 from cris.training.config import TrainConfig, read_config_file
 from cris.training.limits import check_limits
-from cris.training.recipes import FAMILIES, FINETUNE, RECIPES, WORDS, finetune, learns_scenes
+from cris.training.recipe_choice import all_names, data_of, named_recipe
+from cris.training.recipes import FINETUNE, RECIPES, finetune, learns_scenes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +42,12 @@ class Command:
     scenes, made on the fly. All recipes but those of scenes need it."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the run."""
-    resume: Literal["auto", "never"] = "never"
-    """auto goes on with the run in DIR, or begins it; never refuses a folder that holds a run."""
+    resume: bool = False
+    """Go on with the run in DIR, or begin it if there is none."""
+    overwrite: bool = False
+    """Remove the run in DIR, and begin anew."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the outcome as one JSON object, and nothing else."""
     config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
     """Take every option's value from FILE, in place of a recipe's: what --print-config printed, or a run's
     config.json; options beside it change single ones."""
@@ -53,34 +60,20 @@ class Command:
     def run(self) -> int:
         """Train, and report progress."""
         if self.print_config:
-            sys.stdout.write(json.dumps(to_json(self.config), indent=2) + "\n")
+            sys.stdout.write(json.dumps(config_to_json(self.config), indent=2) + "\n")
             return 0
         if self.dry_run:
             return self._dry_run()
         if self.out is None:
             raise UsageError("a run needs a folder: pass --out DIR")
-        data = data_for(self.data, self.config.recipe)
-        from cris.training.loop import train
-        from cris.training.material import build_model, find_start, gather_material
-        from cris.training.state import holds_run
+        from cris.training.train import train
 
-        if self.resume == "never" and holds_run(self.out):
-            raise InputError(f"{self.out} holds a run: pass --resume auto to go on, or choose another --out")
-        start = find_start(self.config.start) if self.config.start else None
-        material = gather_material(data, self.config, start)
-        config = replace(
-            self.config, data=material.fingerprints, start_sha256=start.fingerprint if start else ""
+        outcome = train(
+            self.config, data=self.data, out=self.out, resume=self.resume, overwrite=self.overwrite
         )
-        outcome = train(config, build_model(config, start), material, self.out)
         if not outcome.is_first:
             return 0
-        best = "not measured" if outcome.best is None else f"{outcome.best:.3f}"
-        sys.stdout.write(f"{outcome.step} steps; best validation mean IoU {best}; model: {self.out}\n")
-        if outcome.damaged:
-            sys.stdout.write(
-                f"{len(outcome.damaged):,} images could not be decoded and were passed over: cris data check "
-                "names them\n"
-            )
+        sys.stdout.write(to_json(outcome.to_dict()) if self.as_json else f"{outcome}\n")
         return 128 + outcome.stopped_by if outcome.stopped_by else 0
 
     def _dry_run(self) -> int:
@@ -88,7 +81,7 @@ class Command:
         from cris.training.dry_run import dry_run
 
         if learns_scenes(self.config.recipe):
-            data = data_for(self.data, self.config.recipe)
+            data = data_of(self.data, self.config.recipe)
         else:
             data = self.data
         estimate = dry_run(self.config, data)
@@ -99,26 +92,13 @@ class Command:
         return 0
 
 
-def data_for(named: Sequence[str], recipe: str) -> tuple[str, ...]:
-    """Return the data of a recipe: what was named, or scenes for a recipe of these.
-
-    Raises:
-        UsageError: nothing was named for a recipe that says of its data by its name.
-    """
-    if named:
-        return tuple(named)
-    if learns_scenes(recipe):
-        return ("scenes",)
-    raise UsageError(f"{recipe} needs data: pass --data DIR, a data set that cris data made")
-
-
 def parse(prog: str, arguments: Sequence[str]) -> Command:
     """Return the command with the recipe's own values as defaults.
 
     Raises:
         UsageError: there is no such recipe, or it needs a model to begin with, or a number makes no sense.
     """
-    words = list(arguments)
+    words = _resuming(arguments)
     is_help = bool({"-h", "--help"} & set(words))
     named = words[0] if words and not words[0].startswith("-") else ""
     file = _value_of("--config", words)
@@ -132,16 +112,19 @@ def parse(prog: str, arguments: Sequence[str]) -> Command:
     elif is_help:
         config = RECIPES["cris-scenes"]()
     else:
-        raise UsageError(f"a run needs a recipe, first of all: {_all_names()}")
+        raise UsageError(f"a run needs a recipe, first of all: {all_names()}")
     default = Command(recipe=named or config.recipe, config=config)
     command: Command = parse_options(
         Command, prog, words, default=default, config=(tyro.conf.AvoidSubcommands,)
     )
-    try:
-        check_limits(command.config)
-    except InputError as error:
-        raise UsageError(str(error)) from error
+    check_limits(command.config)
     return command
+
+
+def _resuming(words: Sequence[str]) -> list[str]:
+    """Return the arguments with --resume for --resume auto, which scripts may still have."""
+    joined = ["--resume" if word == "--resume=auto" else word for word in words]
+    return [word for before, word in pairwise(["", *joined]) if (before, word) != ("--resume", "auto")]
 
 
 def _value_of(option: str, words: Sequence[str]) -> str:
@@ -155,38 +138,11 @@ def _value_of(option: str, words: Sequence[str]) -> str:
 
 
 def _recipe(name: str, start: str, *, is_help: bool) -> TrainConfig:
-    if name == FINETUNE:
-        return finetune(_config_of(start, is_help=is_help))
-    if name not in RECIPES:
-        close = difflib.get_close_matches(name, [*RECIPES, FINETUNE], n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the recipes are {_all_names()}"
-        raise UsageError(f"there is no recipe {name!r}: {hint}")
-    return RECIPES[name]()
-
-
-def _config_of(start: str, *, is_help: bool) -> StoredConfig:
-    """Return the sizes of the model to finetune; for the help, of the default model where there is none."""
+    """Return the recipe; for the help of finetune, of the default model where there is none."""
     try:
-        if not start:
-            raise UsageError("finetune needs a model to begin with: pass --from MODEL")
-        if names_clip(start) or Path(start).is_file():
-            raise UsageError(
-                f"finetune goes on with a trained model, {start} holds weights of encoders alone: make a "
-                f"model of them with cris convert clip {start} --out DIR, and pass --from DIR"
-            )
-        folder = resolve(start)
-        if not (folder / CONFIG).is_file():
-            raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
-        return read_config(folder / CONFIG)
+        return named_recipe(name, start)
     except (InputError, OSError):
-        if not is_help:
+        if name != FINETUNE or not is_help:
             raise
-        shown = (resolve(name) / CONFIG for name in (DEFAULT_MODEL, SCENES_MODEL))
-        return read_config(next(file for file in shown if file.is_file()))
-
-
-def _all_names() -> str:
-    """Return the names of all recipes in one line that can be read."""
-    data, families = " | ".join(WORDS), " | ".join(FAMILIES)
-    own = f"cris-photos, cris-scenes, scenes-tiny-({families}), {FINETUNE}"
-    return f"({data})-(rn50 | rn101)-({families}), {own}"
+        shown = (resolve(each) / CONFIG for each in (DEFAULT_MODEL, SCENES_MODEL))
+        return finetune(read_config(next(file for file in shown if file.is_file())))

@@ -1,18 +1,12 @@
 """Evaluation in parts, by one process or several, with the same rows to the last bit."""
 
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cache
-from multiprocessing.sharedctypes import Synchronized
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
@@ -23,6 +17,7 @@ from cris.evaluation.evaluate import evaluate
 from cris.evaluation.examples import Examples
 from cris.evaluation.rows import Row
 from cris.segmenter import Segmenter
+from cris.workers import WorkerDiedError, cores, devices, limit_threads, run_tasks
 
 PART_PICTURES = 32
 """Images of a part: fixed, and a multiple of all batch sizes, so that batches never depend on how parts are
@@ -102,89 +97,47 @@ def run_parts(
     """
     if processes is not None and processes < 1:
         raise InputError(f"processes must be at least 1, got {processes}")
-    is_cpu = run.kind_of_device() == "cpu"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    wanted = processes or (min(cores, MOST_PROCESSES) if is_cpu else 1)
-    if min(wanted, len(parts)) > 1:
-        yield from _by_processes(run, parts, min(wanted, len(parts)))
+    kind = run.kind_of_device()
+    count = min(processes or (min(cores(), MOST_PROCESSES) if kind == "cpu" else 1), len(parts))
+    if count > 1:
+        yield from _in_processes(run, kind, parts, count)
         return
-    with _one_thread() if is_cpu else nullcontext():
+    with _one_thread() if kind == "cpu" else nullcontext():
         segmenter = run.segmenter(run.device) if parts else None
         for part in parts:
             assert segmenter is not None
             yield part, run.rows(segmenter, part)
 
 
-def _by_processes(run: Run, parts: Sequence[int], processes: int) -> Iterator[tuple[int, list[Row]]]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _start, (run, context.Value("i", 0)))
+def _in_processes(
+    run: Run, kind: str, parts: Sequence[int], processes: int
+) -> Iterator[tuple[int, list[Row]]]:
+    """Yield the parts from processes, to which several GPUs are dealt in turn."""
+    places = devices(run.device) if kind == "cuda" else [run.device]
+    setups = [partial(_set_up, run, kind, places[place % len(places)]) for place in range(processes)]
     try:
-        futures = {pool.submit(_rows, part): part for part in parts}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    except BrokenProcessPool as error:
+        with closing(run_tasks(setups, parts)) as done:
+            for index, rows in done:
+                yield parts[index], rows
+    except WorkerDiedError as error:
         raise ChildProcessError(
-            "a process of the evaluation was ended by the system, most likely for want of memory: "
-            "pass fewer --processes"
+            "processes of the evaluation were ended by the system again and again, most likely for want of "
+            "memory: pass fewer --processes"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-_work: tuple[Run, str]
-"""Measurement and device of this process, in a pool."""
-
-
-def _start(run: Run, started: "Synchronized[int]") -> None:
-    """Make this process one of a pool's; several GPUs are dealt in turn."""
-    global _work
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process tells the others when to end
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    with started.get_lock():
-        number = started.value
-        started.value += 1
-    kind = run.kind_of_device()
+def _set_up(run: Run, kind: str, device: str) -> Callable[[int], list[Row]]:
+    """Load the model, in a worker process; return what measures a part with it."""
     if kind == "cpu":
-        _use_one_thread()
-    gpus = 0
-    if kind == "cuda" and run.device in ("auto", "cuda"):
-        import torch
-
-        gpus = torch.cuda.device_count()
-    _work = run, f"cuda:{number % gpus}" if gpus else run.device
-
-
-@cache
-def _segmenter() -> Segmenter:
-    """Load the model with the first part, as errors of a pool's start would not be told."""
-    run, device = _work
-    return run.segmenter(device)
-
-
-def _rows(part: int) -> list[Row]:
-    return _work[0].rows(_segmenter(), part)
-
-
-def _end_with_parent() -> None:
-    """End this process with its parent, as it would wait for work for ever when that is killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
-
-
-def _use_one_thread() -> None:
-    """Have torch, and the engines of exported models, compute with one thread from now on."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # what engines read when a model is opened, and torch when imported
-    if "torch" in sys.modules:  # exported models do without it
-        sys.modules["torch"].set_num_threads(1)
+        limit_threads(1)
+    return partial(run.rows, run.segmenter(device))
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
     told, torch = os.environ.get("OMP_NUM_THREADS"), sys.modules.get("torch")
     threads = torch.get_num_threads() if torch else None
-    _use_one_thread()
+    limit_threads(1)
     try:
         yield
     finally:

@@ -11,11 +11,11 @@ from fastapi.routing import APIRoute
 from starlette.middleware.cors import CORSMiddleware
 
 from cris import __version__
-from cris.serving.batcher import Answered, Batcher, unavailable
-from cris.serving.guard import GONE, OPEN_PATHS, Guard
-from cris.serving.intake import read_ask
+from cris.serving.batcher import BatchedResult, Batcher, unavailable
 from cris.serving.limits import RefusalError
-from cris.serving.messages import Ask
+from cris.serving.messages import SegmentJob
+from cris.serving.middleware import GONE, OPEN_PATHS, RequestMiddleware
+from cris.serving.requests import read_ask
 from cris.serving.schemas import (
     ModelList,
     Problem,
@@ -58,7 +58,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.add_middleware(CORSMiddleware, allow_origins=())  # none; and Gradio adds none of its own
-    app.add_middleware(Guard, limits=batcher.limits, metrics=batcher.metrics, key=key)
+    app.add_middleware(RequestMiddleware, limits=batcher.limits, metrics=batcher.metrics, key=key)
     app.add_exception_handler(RefusalError, _refused)
     app.add_exception_handler(starlette.exceptions.HTTPException, http_error)
 
@@ -152,7 +152,7 @@ def _describe_key(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-async def _unless_gone(request: Request, batcher: Batcher, ask: Ask) -> Answered | None:
+async def _unless_gone(request: Request, batcher: Batcher, ask: SegmentJob) -> BatchedResult | None:
     """Return the answer; None, computing nothing more, when the client leaves before it is there."""
     answer = asyncio.ensure_future(batcher.ask(ask))
     gone = asyncio.ensure_future(_disconnected(request))
@@ -169,7 +169,7 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _content(ask: Ask, answered: Answered, model: str) -> dict[str, Any]:
+def _content(ask: SegmentJob, answered: BatchedResult, model: str) -> dict[str, Any]:
     answer = answered.answer
     size = {"width": answer.width, "height": answer.height}
     content: dict[str, Any] = {"model": model, **size, "results": answer.results}

@@ -11,7 +11,7 @@ from types import TracebackType
 from cris.errors import InputError
 from cris.serving.limits import Limits, RefusalError, internal_error
 from cris.serving.logs import log
-from cris.serving.messages import Answer, Ask, Ready, Refusal
+from cris.serving.messages import JobError, Ready, SegmentJob, SegmentResult
 from cris.serving.metrics import Metrics
 from cris.serving.process import Worker, WorkerError
 from cris.serving.worker import WorkerSettings
@@ -21,10 +21,10 @@ _LONGEST_PAUSE = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class BatchedResult:
     """Answer with its timings."""
 
-    answer: Answer
+    answer: SegmentResult
     queue_seconds: float
     """Seconds in line."""
     batch_seconds: float
@@ -35,8 +35,8 @@ class Answered:
 
 @dataclass(slots=True, eq=False)
 class _Waiter:
-    ask: Ask
-    answered: asyncio.Future[Answered]
+    ask: SegmentJob
+    answered: asyncio.Future[BatchedResult]
     is_suspect: bool = False
     """True if a worker died that had it, and others: it is asked once more, alone."""
     since: float = field(default_factory=time.perf_counter)
@@ -92,7 +92,7 @@ class Batcher:
         """Return the id of the process that has the model."""
         return self.worker.pid if self.worker else None
 
-    async def ask(self, ask: Ask) -> Answered:
+    async def ask(self, ask: SegmentJob) -> BatchedResult:
         """Return the answer to one request; cancelled, it leaves the line.
 
         Raises RefusalError: the line is full, the worker died, time is up, an image or a sentence is bad.
@@ -189,13 +189,13 @@ class Batcher:
             self.metrics.queue_seconds.observe(start - waiter.since)
             if waiter.answered.done():  # its client is gone
                 continue
-            if isinstance(answer, Refusal):
+            if isinstance(answer, JobError):
                 waiter.answered.set_exception(_refused(answer))
                 continue
             self.metrics.sentences.inc(len(answer.results))
             self.metrics.cached.inc(answer.is_cached)
             waiter.answered.set_result(
-                Answered(
+                BatchedResult(
                     answer=answer,
                     queue_seconds=start - waiter.since,
                     batch_seconds=reply.seconds,
@@ -225,7 +225,7 @@ def unavailable(detail: str, *, error: str = "unavailable") -> RefusalError:
     return RefusalError(503, error, detail, "ask again", retry_after=1)
 
 
-def _refused(refusal: Refusal) -> RefusalError:
+def _refused(refusal: JobError) -> RefusalError:
     match refusal.kind:
         case "picture":
             return RefusalError(

@@ -18,7 +18,7 @@ HEADER = struct.Struct("!Q")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class SegmentJob:
     """One image and its sentences; without any the image is only read, and its features kept."""
 
     picture: bytes
@@ -48,8 +48,8 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Answer to one `Ask`."""
+class SegmentResult:
+    """Result of one `SegmentJob`."""
 
     width: int
     """Image width in pixels, after EXIF rotation."""
@@ -63,8 +63,8 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Reason for which one `Ask` has no answer."""
+class JobError:
+    """Reason for which one `SegmentJob` has no answer."""
 
     kind: Literal["picture", "sentence", "memory", "bug"]
     detail: str
@@ -73,9 +73,9 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """Reply to a list of `Ask`, in its order."""
+    """Reply to a list of `SegmentJob`, in its order."""
 
-    answers: list[Answer | Refusal]
+    answers: list[SegmentResult | JobError]
     seconds: float
     """Seconds that all of them took together."""
     cache_bytes: int

@@ -19,9 +19,9 @@ from cris.demo.scenes import SCENE_SIDE
 from cris.registry import SCENES_MODEL, resolve
 from cris.serving.app import http_error
 from cris.serving.batcher import Batcher
-from cris.serving.drawing import Findings
-from cris.serving.intake import make_ask
 from cris.serving.limits import RefusalError
+from cris.serving.requests import make_ask
+from cris.serving.visualize import Findings
 from cris.text_files import split_lines
 
 # read when Gradio is imported: nothing is reported, and nothing asked for, elsewhere

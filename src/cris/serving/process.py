@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from cris.errors import InputError
 from cris.serving.logs import log
-from cris.serving.messages import HEADER, Ask, Failed, Ready, Reply, packed, unpacked
+from cris.serving.messages import HEADER, Failed, Ready, Reply, SegmentJob, packed, unpacked
 from cris.serving.worker import WorkerSettings, command
 
 Result = TypeVar("Result")
@@ -69,7 +69,7 @@ class Worker:
         """Return the id of the process."""
         return self._process.pid
 
-    async def ask(self, asks: Sequence[Ask]) -> Reply:
+    async def ask(self, asks: Sequence[SegmentJob]) -> Reply:
         """Return the answers to a batch; after a WorkerError, and when cancelled, it must be killed."""
         self._is_asked = True
         reply = await self._in_thread(lambda: self._exchange(packed(list(asks))))

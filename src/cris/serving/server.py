@@ -15,7 +15,7 @@ from cris.serving.batcher import Batcher
 from cris.serving.limits import Limits
 from cris.serving.logs import configure, log
 from cris.serving.metrics import Metrics
-from cris.serving.patience import PatientProtocol
+from cris.serving.timeouts import HeaderTimeoutProtocol
 from cris.serving.worker import WorkerSettings
 
 
@@ -77,7 +77,7 @@ def _server(app: FastAPI, limits: Limits) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
-            http=PatientProtocol,
+            http=HeaderTimeoutProtocol,
             ws="none",
             lifespan="on",
             log_config=None,

@@ -14,8 +14,8 @@ import numpy as np
 from cris.engines.formats import EngineName, Precision
 from cris.errors import BUG, InputError
 from cris.segmenter import Segmenter
-from cris.serving.answerer import Answerer, FeatureCache
 from cris.serving.messages import HEADER, Failed, Ready, packed, unpacked
+from cris.serving.predictor import Answerer, FeatureCache
 
 
 @dataclass(frozen=True, kw_only=True)

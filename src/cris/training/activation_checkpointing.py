@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from cris.model.cris import Cris
-from cris.training.norms import norms
+from cris.training.batchnorm import norms
 
 
 def checkpoint_activations(model: Cris) -> None:

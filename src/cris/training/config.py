@@ -1,16 +1,18 @@
 """Configuration of a training run: one frozen dataclass decides everything."""
 
+import difflib
 import json
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import tyro
 
 from cris.config_file import parsed
 from cris.data.loading.resample import Target
 from cris.data.loading.sampling import Rule
-from cris.errors import InputError
+from cris.errors import InputError, UsageError
 from cris.model.config import CrisConfig, InferenceConfig
 
 
@@ -144,6 +146,8 @@ class TrainConfig:
     file of CLIP's; empty: fresh ones."""
     start_sha256: Annotated[str, tyro.conf.Suppress] = ""
     """SHA-256 of the initial weights."""
+    losses: Annotated[tuple[str, ...], tyro.conf.Suppress] = ()
+    """Names of the terms of the loss that were given as functions."""
     steps: int | None = None
     """Optimiser steps of the whole run, which the learning rates follow; None: as many as `epochs` take."""
     epochs: float | None = None
@@ -231,6 +235,58 @@ def read_config_file(path: Path) -> TrainConfig:
     return replace(config, data=(), start_sha256="")  # they are of what is found when the run begins
 
 
+def changed(config: TrainConfig, changes: Mapping[str, object]) -> TrainConfig:
+    """Return the configuration with other values, checked as those of a file are.
+
+    Args:
+        config: what is changed.
+        changes: field → its value; of a field that is a configuration itself, such as `optimizer`, also a
+            mapping of the fields that change.
+
+    Raises:
+        UsageError: there is no such field, or it takes other values.
+    """
+    return _changed(config, changes, "")  # type: ignore[no-any-return]
+
+
+def _changed(config: Any, changes: Mapping[str, object], within: str) -> Any:
+    hints, values = get_type_hints(type(config)), {}
+    for name, value in changes.items():
+        full = f"{within}{name}"
+        if name not in {each.name for each in fields(config)}:
+            close = difflib.get_close_matches(name, hints, n=1)
+            hint = f"did you mean {within}{close[0]}?" if close else f"expected one of {', '.join(hints)}"
+            raise UsageError(f"a recipe has no {full}: {hint}")
+        before = getattr(config, name)
+        if is_dataclass(before) and isinstance(value, Mapping):
+            values[name] = _changed(before, value, f"{full}.")
+        elif is_dataclass(before) and is_dataclass(value):
+            values[name] = value
+        else:
+            try:
+                values[name] = parsed(hints[name], list(value) if isinstance(value, tuple) else value, full)
+            except InputError as error:
+                raise UsageError(str(error)) from error
+    return replace(config, **values)
+
+
+def changed_options(base: TrainConfig, config: TrainConfig) -> list[str]:
+    """Return the options that turn `cris train` with the recipe of `base` into a run of `config`."""
+    theirs, words = flat(base), []
+    for name, value in flat(config).items():
+        if value == theirs.get(name, NotImplemented) or name in ("recipe", "data", "start_sha256", "losses"):
+            continue
+        option = "from" if name == "start" else name.replace("_", "-")
+        if isinstance(value, bool):
+            part, dot, last = option.rpartition(".")
+            words.append(f"--{option}" if value else f"--{part}{dot}no-{last}")
+        elif isinstance(value, tuple):
+            words += [f"--{option}", *map(str, value)]
+        else:
+            words.append(f"--{option}={value}")
+    return words
+
+
 def resolved(config: TrainConfig, groups_per_epoch: int) -> TrainConfig:
     """Return the configuration with everything decided that depends on the amount of data.
 
@@ -276,7 +332,10 @@ def flat(config: TrainConfig) -> dict[str, Any]:
 
 def fingerprint(config: TrainConfig) -> str:
     """Return as JSON what a run must still be for its checkpoint to be continued."""
-    return json.dumps({name: value for name, value in flat(config).items() if _decides(name)})
+    values = {name: value for name, value in flat(config).items() if _decides(name)}
+    if not config.losses:
+        del values["losses"]  # as in the checkpoints of runs from before it could be given
+    return json.dumps(values)
 
 
 def check_same_run(stored: str, config: TrainConfig, where: str) -> None:

@@ -17,9 +17,9 @@ from cris.model.build import build_cris
 from cris.model.tokenizer import Tokenizer
 from cris.process_memory import reset_peak, resident_bytes
 from cris.registry import names_clip, resolve
-from cris.training.advice import memory_advice, out_of_memory
 from cris.training.config import TrainConfig, resolved
 from cris.training.material import Material, build_loader, build_stream, choose_tokenizer, open_material
+from cris.training.memory import memory_advice, out_of_memory
 from cris.training.processes import launch, world_of
 from cris.training.progress import peak_memory
 from cris.training.step import Learner

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from cris.errors import InputError
+from cris.errors import UsageError
 from cris.training.config import TrainConfig, flat
 
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
@@ -21,7 +21,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         lambda value: 0 <= value < math.inf,
         (
             *("seed", "keep", "skip_losses", "sampling.workers", "schedule.warmup_steps"),
-            *("objectives.dice_weight", "objectives.consistency_weight"),
+            *("objectives.dice_weight", "objectives.peak_weight", "objectives.consistency_weight"),
             *("optimizer.backbone_factor", "optimizer.weight_decay", "optimizer.gradient_clip"),
             *("objectives.peak_weight", "objectives.presence_weight", "inference.guided_radius"),
             *("optimizer.frozen_image_blocks", "schedule.milestone_factor"),
@@ -51,14 +51,14 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
 
 
 def check_limits(config: TrainConfig) -> None:
-    """Raise InputError that names the first option whose number is out of its limits."""
+    """Raise UsageError that names the first option whose number is out of its limits."""
     values = flat(config)
     for expected, is_right, names in LIMITS:
         for name in names:
             value = values[name]
             numbers = value if isinstance(value, tuple) else (value,)
             if not all(number is None or is_right(number) for number in numbers):
-                raise InputError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
+                raise UsageError(f"--{name.replace('_', '-')} must be {expected}, got {_told(value)}")
 
 
 def _told(value: object) -> str:

@@ -1,6 +1,6 @@
 """The training loop: batches in, checkpoints and metrics out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,21 +11,24 @@ from cris.errors import InputError
 from cris.lock import locked
 from cris.model.cris import Cris
 from cris.segmenter import Segmenter
-from cris.training.advice import memory_advice
 from cris.training.config import TrainConfig, resolved
+from cris.training.loss import Loss, loss_names
 from cris.training.material import Material, build_loader, build_stream
-from cris.training.processes import gathered, greatest, launch
+from cris.training.memory import memory_advice
+from cris.training.monitor import Monitor
+from cris.training.processes import all_gather, all_reduce_max, launch
 from cris.training.signals import StopSignal
-from cris.training.state import RunFolder
+from cris.training.state import RunFolder, remove_run
 from cris.training.step import Learner
 from cris.training.validation import validate
-from cris.training.watch import Watch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """Outcome of a run so far."""
 
+    out: Path
+    """Folder of the run, which every command and `Segmenter.from_pretrained` take as its best model."""
     step: int
     """Optimiser steps done since the run began."""
     best: float | None
@@ -37,8 +40,38 @@ class Outcome:
     damaged: frozenset[str] = frozenset()
     """Images that could not be decoded and were passed over, by any process."""
 
+    def to_dict(self) -> dict[str, object]:
+        """Return the outcome in plain JSON values; damaged images are counted."""
+        return {
+            "out": str(self.out),
+            "step": self.step,
+            "best": self.best,
+            "stopped_by": self.stopped_by,
+            "damaged": len(self.damaged),
+        }
 
-def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Outcome:
+    def __str__(self) -> str:
+        """Return steps, best figure and folder in a line, and how many images were passed over in another."""
+        best = "not measured" if self.best is None else f"{self.best:.3f}"
+        line = f"{self.step} steps; best validation mean IoU {best}; model: {self.out}"
+        if not self.damaged:
+            return line
+        return (
+            f"{line}\n{len(self.damaged):,} images could not be decoded and were passed over: "
+            "cris data check names them"
+        )
+
+
+def fit(
+    config: TrainConfig,
+    model: Cris,
+    material: Material,
+    out: Path,
+    *,
+    losses: Sequence[Loss] = (),
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Outcome:
     """Begin the run in `out`, or resume it when it has saved before.
 
     Args:
@@ -46,15 +79,23 @@ def train(config: TrainConfig, model: Cris, material: Material, out: Path) -> Ou
         model: as it is before the first step.
         material: images, sentences and the tokenizer to read them with.
         out: the run's folder, see docs/training.md.
+        losses: terms of the loss beside those of the configuration.
+        overwrite: remove an earlier run in `out` first.
+        progress: show on stderr how the run goes on.
 
     Raises:
         InputError: the folder holds another run, or one that another process goes on with, or the loss is no
             finite number, or the disk is full.
         MemoryError: with advice.
     """
+    config = replace(config, losses=loss_names(losses))
     fabric = launch(config)
     with _alone_in(out, fabric):
-        return _train(config, model, material, out, fabric)
+        if overwrite:
+            if fabric.is_global_zero:
+                remove_run(out)
+            fabric.barrier()
+        return _fit(config, model, material, out, fabric, losses, progress=progress)
 
 
 @contextmanager
@@ -67,17 +108,26 @@ def _alone_in(out: Path, fabric: Fabric) -> Iterator[None]:
                 held.enter_context(locked(out, hint="wait for that run, stop it, or choose another --out"))
             except InputError as error:
                 refused = error
-        if greatest(fabric, int(refused is not None)):
+        if all_reduce_max(fabric, int(refused is not None)):
             raise refused or InputError(f"another process is writing to {out}")
         yield
 
 
-def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabric: Fabric) -> Outcome:
+def _fit(
+    config: TrainConfig,
+    model: Cris,
+    material: Material,
+    out: Path,
+    fabric: Fabric,
+    losses: Sequence[Loss],
+    *,
+    progress: bool,
+) -> Outcome:
     config = resolved(config, build_stream(config, material).groups_per_epoch)
     run = RunFolder(out, config, material.tokenizer, str(fabric.device))
     state = run.read_state()
     with memory_advice(config):
-        learner = Learner(config, model, fabric)
+        learner = Learner(config, model, fabric, losses)
     loader = build_loader(config, material, rank=fabric.global_rank, processes=fabric.world_size)
     best: float | None = None
     inference = config.inference
@@ -106,7 +156,8 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
             )
 
     batches = iter(loader)
-    with StopSignal() as stop, Watch(fabric, config, out, learner.step) as watch, memory_advice(config):
+    watching = Monitor(fabric, config, out, learner.step, progress=progress)
+    with StopSignal() as stop, watching as watch, memory_advice(config):
         stopped_by = saved = 0
         while learner.step < config.last_step and not stopped_by:
             parts = [next(batches) for _ in range(config.accumulation)]
@@ -129,13 +180,14 @@ def _train(config: TrainConfig, model: Cris, material: Material, out: Path, fabr
                 save()
                 saved = step
             # all stop at the same step, whichever of them was told
-            stopped_by = greatest(fabric, stop.number)
+            stopped_by = all_reduce_max(fabric, stop.number)
         if stopped_by and saved != learner.step:
             save()
     return Outcome(
+        out=out,
         step=learner.step,
         best=best,
         stopped_by=stopped_by,
         is_first=fabric.is_global_zero,
-        damaged=frozenset(image for part in gathered(fabric, loader.damaged) for image in part),
+        damaged=frozenset(image for part in all_gather(fabric, loader.damaged) for image in part),
     )

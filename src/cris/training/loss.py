@@ -1,5 +1,7 @@
 """Training losses: contrastive (CRIS, section 3.3), Dice, peak, and consistency under masking."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
@@ -7,11 +9,18 @@ from torch import Tensor
 
 from cris.data.loading.loader import Batch
 from cris.data.loading.resample import Target
+from cris.errors import UsageError
 from cris.model.output import ModelOutput
 from cris.training.config import ObjectivesConfig
 
 PEAK_CELLS = 16
 """Highest cells whose mean score is the peak of a mask: as many as a thing of 16 by 16 pixels covers."""
+
+
+TERMS = ("contrastive", "dice", "peak", "consistency")
+"""Names of the terms that a configuration weighs."""
+Loss = Callable[[Tensor, Batch], Tensor]
+"""Additional term of the loss: from logits (sentences, 1, h4, w4) and their batch to a weighted scalar."""
 
 
 def text_to_pixel_loss(
@@ -110,14 +119,35 @@ def mean_over_cells(
     return ((losses * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3))).mean()
 
 
+def loss_names(losses: Sequence[Loss]) -> tuple[str, ...]:
+    """Return the names of additional terms, by which metrics and a resumed run know them.
+
+    Raises:
+        UsageError: a term has no name of its own, or that of another one.
+    """
+    names = tuple(str(getattr(loss, "__name__", "")) for loss in losses)
+    for name in names:
+        if not name.isidentifier():
+            raise UsageError(f"a loss must be a function with a name, got {name or losses!r}")
+        if name in ("loss", *TERMS) or names.count(name) > 1:
+            raise UsageError(f"each loss needs a name of its own, and {name} is taken: rename the function")
+    return names
+
+
 class Objective:
     """Loss of a run, as named terms that add up to it."""
 
-    def __init__(self, config: ObjectivesConfig) -> None:
+    def __init__(self, config: ObjectivesConfig, losses: Sequence[Loss] = ()) -> None:
+        """Take additional terms beside those of the configuration; each is named as its function is."""
         self.config = config
+        self.losses = dict(zip(loss_names(losses), losses, strict=True))
 
     def __call__(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
-        """Return the terms against the true masks: `contrastive`, and others that have a weight."""
+        """Return the terms against the true masks: `contrastive`, those that have a weight, and others.
+
+        Raises:
+            UsageError: an additional term is no scalar.
+        """
         config, counted, logits = self.config, self._counted(batch), output.logits
         terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, counted)}
         if config.dice_weight:
@@ -127,6 +157,10 @@ class Objective:
             terms["peak"] = config.peak_weight * peak_loss(logits, batch.masks, counted)
         if config.presence_weight:
             terms["presence"] = config.presence_weight * presence_loss(output.presence, batch.masks)
+        for name, loss in self.losses.items():
+            terms[name] = loss(logits, batch)
+            if not isinstance(terms[name], Tensor) or terms[name].ndim:
+                raise UsageError(f"the loss {name} must return a scalar tensor, got {terms[name]!r}")
         return terms
 
     def consistency(

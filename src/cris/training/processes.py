@@ -83,7 +83,7 @@ def _started_outside() -> tuple[int, int] | None:
     return None
 
 
-def summed(fabric: Fabric, values: Tensor) -> Tensor:
+def all_reduce_sum(fabric: Fabric, values: Tensor) -> Tensor:
     """Return the sum over all processes."""
     if fabric.world_size == 1:
         return values
@@ -92,7 +92,7 @@ def summed(fabric: Fabric, values: Tensor) -> Tensor:
     return total
 
 
-def greatest(fabric: Fabric, value: int) -> int:
+def all_reduce_max(fabric: Fabric, value: int) -> int:
     """Return the largest value of any process."""
     if fabric.world_size == 1:
         return value
@@ -101,7 +101,7 @@ def greatest(fabric: Fabric, value: int) -> int:
     return int(most)
 
 
-def gathered(fabric: Fabric, part: Any) -> list[Any]:
+def all_gather(fabric: Fabric, part: Any) -> list[Any]:
     """Return the values of all processes, in their order."""
     if fabric.world_size == 1:
         return [part]

@@ -1,4 +1,4 @@
-"""Progress of a run on stdout: a bar in a terminal, plain lines anywhere else."""
+"""Progress of a run on stderr: a bar in a terminal, plain lines anywhere else."""
 
 import sys
 import time
@@ -17,20 +17,23 @@ _PIPE_WIDTH = 200  # columns where there is no terminal
 
 
 class RunProgress:
-    """Progress display on stdout: step, speed, loss and time left."""
+    """Progress display on stderr: step, speed, loss and time left."""
 
-    def __init__(self, total: int, step: int = 0) -> None:
+    def __init__(self, total: int, step: int = 0, *, is_shown: bool = True) -> None:
         """Start at `step` of `total` steps; the time left follows from steps done from here on."""
         self.total = total
         self.first = step
         self.started = time.monotonic()
-        is_terminal = sys.stdout.isatty()
-        self.console = Console(highlight=False, width=None if is_terminal else _PIPE_WIDTH)
+        is_terminal = sys.stderr.isatty()
+        width = None if is_terminal else _PIPE_WIDTH
+        self.console = Console(stderr=True, highlight=False, width=width, quiet=not is_shown)
         columns = (
             *(TextColumn("step"), MofNCompleteColumn(), BarColumn(bar_width=20)),
             *(TextColumn("{task.fields[left]} left"), TextColumn("{task.fields[figures]}")),
         )
-        self.bar = Progress(*columns, console=self.console, disable=not is_terminal, expand=False)
+        self.bar = Progress(
+            *columns, console=self.console, disable=not (is_shown and is_terminal), expand=False
+        )
         self.task = self.bar.add_task("", total=total, completed=step, left="–", figures="")
 
     def __enter__(self) -> "RunProgress":

@@ -1,18 +1,24 @@
 """Graceful stop on a signal: finish the step, save, exit."""
 
 import signal
+import threading
 from types import FrameType
 
 
 class StopSignal:
-    """Handler that remembers SIGTERM or SIGINT until the loop reaches a place where it can stop."""
+    """Handler that remembers SIGTERM or SIGINT until the loop reaches a place where it can stop.
+
+    Only the main thread may set handlers: in any other, signals do what they did before.
+    """
 
     def __init__(self) -> None:
         self.number = 0
 
     def __enter__(self) -> "StopSignal":
         """Install the handlers."""
-        self.before = {name: signal.signal(name, self._remember) for name in (signal.SIGTERM, signal.SIGINT)}
+        is_main = threading.current_thread() is threading.main_thread()
+        names = (signal.SIGTERM, signal.SIGINT) if is_main else ()
+        self.before = {name: signal.signal(name, self._remember) for name in names}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -22,3 +28,9 @@ class StopSignal:
 
     def _remember(self, number: int, frame: FrameType | None) -> None:
         self.number = number
+
+
+def end_if_stopped(number: int) -> None:
+    """End as a signal asks that stopped a run, now that the run has saved; 0 asks nothing."""
+    if number:
+        signal.raise_signal(number)

@@ -15,13 +15,16 @@ from cris.checkpoint import CARD, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoi
 from cris.config_file import CONFIG, to_json
 from cris.environment import environment, in_one_line
 from cris.errors import InputError
-from cris.files import atomic_file, atomic_folder, whole_folder
+from cris.files import PARTIAL, atomic_file, atomic_folder, whole_folder
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import RUN_CHECKPOINTS
 from cris.training.config import TrainConfig, check_same_run, fingerprint
 
+_FOLDERS = ("curves", "sheets", "tensorboard")
+_FILES = ("config.json", "metrics.jsonl", "summary.md", "summary.html")
+"""What a run writes beside its checkpoints."""
 _STEP = re.compile(r"step-(\d+)")
 
 
@@ -38,6 +41,19 @@ def holds_run(out: Path) -> bool:
 def best_checkpoint(out: Path) -> Path:
     """Return the folder in which the run in `out` keeps the model that validated best."""
     return out / RUN_CHECKPOINTS / "best"
+
+
+def remove_run(out: Path) -> None:
+    """Remove everything that a run has written to its folder."""
+    if last_checkpoint(out).parent.exists():
+        gone = out / f"{PARTIAL}checkpoints"  # at once, so that what is left is no run, whatever happens
+        shutil.rmtree(gone, ignore_errors=True)
+        last_checkpoint(out).parent.rename(gone)
+        shutil.rmtree(gone)
+    for name in _FOLDERS:
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in _FILES:
+        (out / name).unlink(missing_ok=True)
 
 
 class RunFolder:
@@ -116,7 +132,7 @@ class RunFolder:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise InputError(
-                f"the disk is full at step {step}: free some space and pass --resume auto, "
+                f"the disk is full at step {step}: free some space and pass --resume, "
                 f"which goes on from {last}"
             ) from error
 

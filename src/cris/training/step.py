@@ -14,19 +14,19 @@ from cris.errors import InputError
 from cris.model.cris import Cris
 from cris.model.output import ModelOutput
 from cris.training.activation_checkpointing import checkpoint_activations
-from cris.training.average import MovingAverage
+from cris.training.batchnorm import average_statistics, is_synchronised, prepare_norms
 from cris.training.config import TrainConfig
-from cris.training.loss import Objective
+from cris.training.ema import MovingAverage
+from cris.training.loss import Loss, Objective
 from cris.training.masking import mask_batch
-from cris.training.norms import average_statistics, is_synchronised, prepare_norms
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
-from cris.training.processes import gathered, seed_step, summed
+from cris.training.processes import all_gather, all_reduce_sum, seed_step
 
 
 class Learner:
     """Model and everything that changes with it from step to step."""
 
-    def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric) -> None:
+    def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric, losses: Sequence[Loss] = ()) -> None:
         """Prepare the model, which is then the one that learns, and its optimiser.
 
         Raises:
@@ -37,7 +37,7 @@ class Learner:
         if config.compile and config.gradient_checkpointing:
             raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
-        self.objective = Objective(config.objectives)
+        self.objective = Objective(config.objectives, losses)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.train().to(memory_format=self.layout)  # type: ignore[call-overload]
         prepare_norms(
@@ -100,7 +100,7 @@ class Learner:
         fabric = self.fabric
         generator = seed_step(self.config, self.step, fabric.global_rank)
         here = torch.tensor(float(sum(len(batch.tokens) for batch in batches)))
-        everywhere = summed(fabric, here).item()
+        everywhere = all_reduce_sum(fabric, here).item()
         totals: dict[str, Tensor] = {}
         for place, batch in enumerate(batches):
             share = len(batch.tokens) / everywhere
@@ -110,7 +110,7 @@ class Learner:
                 fabric.backward(loss * share * fabric.world_size)  # processes' gradients get averaged
             for name, value in terms.items():
                 totals[name] = totals.get(name, 0) + value.detach() * share
-        told = summed(fabric, torch.stack(list(totals.values())))
+        told = all_reduce_sum(fabric, torch.stack(list(totals.values())))
         return {"loss": told.sum().item(), **dict(zip(totals, told.tolist(), strict=True))}
 
     def _terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
@@ -147,7 +147,7 @@ class Learner:
             samples = [batch.samples.tolist() for batch in batches]
             raise InputError(
                 f"the loss of step {self.step + 1}, or its gradient, is no finite number, on samples "
-                f"{', '.join(str(each) for each in gathered(self.fabric, samples))} of the split: look at "
+                f"{', '.join(str(each) for each in all_gather(self.fabric, samples))} of the split: look at "
                 "them, lower --optimizer.learning-rate, or pass over such steps with --skip-losses N"
             )
         self.skipped += 1

@@ -13,12 +13,13 @@ from cris.errors import InputError
 from cris.evaluation.metrics import METRICS, headlines
 from cris.files import atomic_file
 from cris.pages import fill
+from cris.plotting import for_page
 from cris.training.curves import Points, draw_curves
-from cris.training.tracking import METRICS_FILE, SHEETS, read_metrics
+from cris.training.loggers import METRICS_FILE, SHEETS, read_metrics
+from cris.training.loss import TERMS
 
 CURVES = "curves"
 """Folder of the drawings that summary.md shows; summary.html holds them itself."""
-LOSSES = ("loss", "contrastive", "dice", "consistency")
 IOUS = ("mean_iou", "overall_iou", "ceiling")
 """Metrics of validations that are drawn."""
 _VALIDATION = "validation_"
@@ -34,7 +35,7 @@ class Summary:
     facts: Sequence[tuple[str, str]]
     """Most important facts: name and value."""
     curves: Mapping[str, tuple[str, str]]
-    """File name → title and SVG."""
+    """File name → title and SVG file."""
     columns: Sequence[str]
     """Columns of the validation table, after the step."""
     rows: Sequence[tuple[int, bool, Sequence[str]]]
@@ -82,7 +83,7 @@ def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -
     return Summary(
         title=f"{config.get('recipe', 'training')}: {out.resolve().name}",
         facts=list(_facts(config, lines, best)),
-        curves=_curves(lines),
+        curves=_curves(lines, ("loss", *TERMS, *config.get("losses", ()))),
         columns=[metric.title for metric in columns],
         rows=[
             (
@@ -120,19 +121,19 @@ def _facts(config: Mapping[str, Any], lines: Sequence[Line], best: Line | None) 
         yield "made with", in_one_line(environment)
 
 
-def _curves(lines: Sequence[Line]) -> dict[str, tuple[str, str]]:
+def _curves(lines: Sequence[Line], losses: Sequence[str]) -> dict[str, tuple[str, str]]:
     names = list(dict.fromkeys(name for line in lines for name in line))
     rates = [name for name in names if name.startswith("learning_rate")]
     measured = [_VALIDATION + name for name in IOUS]
     drawings = {}
     for file, title, chosen, is_log in (
-        ("loss.svg", "Loss", LOSSES, False),
+        ("loss.svg", "Loss", losses, False),
         ("validation.svg", "IoU on the validation split", measured, False),
         ("learning-rates.svg", "Learning rates", rates, True),
     ):
         curves = {_spoken(name): points for name in chosen if (points := _points(lines, name))}
         if any(value > 0 for points in curves.values() for _, value in points):
-            drawings[file] = title, draw_curves(title, curves, is_log=is_log)
+            drawings[file] = title, draw_curves(curves, is_log=is_log)
     return drawings
 
 
@@ -156,6 +157,7 @@ def _render(template: str, summary: Summary, out: Path) -> str:
         sheet_step=None if sheet is None else int(sheet.stem.removeprefix("step-")),
         sheet_data=None if sheet is None else base64.b64encode(sheet.read_bytes()).decode("ascii"),
         curves_folder=CURVES,
+        drawings=[(title, for_page(drawing)) for title, drawing in summary.curves.values()],
     )
 
 

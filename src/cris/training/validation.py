@@ -19,8 +19,8 @@ from cris.model.config import InferenceConfig
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 from cris.training.config import ValidationConfig
-from cris.training.processes import gathered
-from cris.training.sheet import Shown
+from cris.training.figures import MaskExample
+from cris.training.processes import all_gather
 
 SHOWN = 8
 """Number of samples drawn on the sheet of example masks: of different images as far as possible."""
@@ -34,7 +34,7 @@ class Validation:
     summary: Summary
     threshold: float
     """Threshold with the best mean IoU among the candidates."""
-    shown: list[Shown]
+    shown: list[MaskExample]
     """Examples to draw, at the threshold: the first of each image, then others."""
     damaged: tuple[DamagedImageError, ...] = ()
     """Errors of this process's images that cannot be decoded, and are left out of the figures."""
@@ -78,7 +78,7 @@ def validate(
             if len(kept) < SHOWN:
                 kept.append((prediction, mask))
     width = 3 * len(thresholds) + 2
-    table = np.concatenate([np.reshape(part, (-1, width)) for part in gathered(fabric, rows)])
+    table = np.concatenate([np.reshape(part, (-1, width)) for part in all_gather(fabric, rows)])
     if not len(table):
         raise InputError(
             f"none of the {len(pictures):,} pictures to validate on can be decoded: cris data check says why"
@@ -105,8 +105,8 @@ def _overlap(intersection: float, union: float, score: float, true_area: float, 
     )
 
 
-def _shown(prediction: Prediction, mask: Mask, threshold: float) -> Shown:
-    return Shown(
+def _shown(prediction: Prediction, mask: Mask, threshold: float) -> MaskExample:
+    return MaskExample(
         image=prediction.picture,
         sentence=prediction.sentence,
         truth=mask,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 
 from cris.serving import batcher
-from cris.serving.batcher import Answered, Batcher
+from cris.serving.batcher import BatchedResult, Batcher
 from cris.serving.limits import Limits, RefusalError
-from cris.serving.messages import Answer, Ask, Ready, Reply
+from cris.serving.messages import Ready, Reply, SegmentJob, SegmentResult
 from cris.serving.metrics import Metrics
 from cris.serving.process import WorkerError
 from cris.serving.worker import WorkerSettings
@@ -31,11 +31,11 @@ class FrailWorker:
     async def start(cls, settings: WorkerSettings) -> "FrailWorker":
         return cls()
 
-    async def ask(self, asks: Sequence[Ask]) -> Reply:
+    async def ask(self, asks: Sequence[SegmentJob]) -> Reply:
         self.batches.append([ask.picture for ask in asks])
         if POISON in self.batches[-1]:
             raise WorkerError("the worker ended with code -11")
-        answers = [Answer(width=1, height=1, results=[{}], is_cached=False) for _ in asks]
+        answers = [SegmentResult(width=1, height=1, results=[{}], is_cached=False) for _ in asks]
         return Reply(answers=answers, seconds=0, cache_bytes=0)
 
     async def kill(self) -> None: ...
@@ -49,24 +49,24 @@ def frail_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batcher, "Worker", FrailWorker)
 
 
-def answers_to(*pictures: bytes) -> list[Answered | BaseException]:
+def answers_to(*pictures: bytes) -> list[BatchedResult | BaseException]:
     """Asked at the same time."""
 
-    async def asked() -> list[Answered | BaseException]:
+    async def asked() -> list[BatchedResult | BaseException]:
         async with Batcher(WorkerSettings(model="any"), Limits(), Metrics()) as opened:
             return await asyncio.gather(*map(opened.ask, map(ask, pictures)), return_exceptions=True)
 
     return asyncio.run(asked())
 
 
-def ask(picture: bytes) -> Ask:
-    return Ask(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=["left dog"])
+def ask(picture: bytes) -> SegmentJob:
+    return SegmentJob(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=["left dog"])
 
 
 def test_only_the_request_that_kills_the_worker_is_refused():
     first, refusal, last = answers_to(b"first", POISON, b"last")
-    assert isinstance(first, Answered)
-    assert isinstance(last, Answered)
+    assert isinstance(first, BatchedResult)
+    assert isinstance(last, BatchedResult)
     assert isinstance(refusal, RefusalError)
     assert (refusal.status, refusal.body["error"]) == (503, "worker_died")
     assert FrailWorker.batches == [[b"first", POISON, b"last"], [b"first"], [POISON], [b"last"]]
@@ -83,6 +83,6 @@ def test_those_behind_the_suspects_are_asked_together_again():
     pictures = [POISON, *(f"{number}".encode() for number in range(2 * size - 1))]
     refusal, *answers = answers_to(*pictures)
     assert isinstance(refusal, RefusalError)
-    assert all(isinstance(answer, Answered) for answer in answers)
+    assert all(isinstance(answer, BatchedResult) for answer in answers)
     alone = [[picture] for picture in pictures[:size]]
     assert FrailWorker.batches == [pictures[:size], *alone, pictures[size:]]

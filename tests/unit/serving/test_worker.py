@@ -2,13 +2,13 @@ import hashlib
 import io
 
 from cris.errors import BUG
-from cris.serving.messages import HEADER, Answer, Ask, Failed, Ready, packed, unpacked
+from cris.serving.messages import HEADER, Failed, Ready, SegmentJob, SegmentResult, packed, unpacked
 from cris.serving.worker import WorkerSettings, run
 from tests.served import png
 
 
-def ask(picture: bytes, *sentences: str) -> Ask:
-    return Ask(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=list(sentences))
+def ask(picture: bytes, *sentences: str) -> SegmentJob:
+    return SegmentJob(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=list(sentences))
 
 
 def test_a_worker_answers_until_its_pipe_ends():
@@ -21,7 +21,7 @@ def test_a_worker_answers_until_its_pipe_ends():
     ready, reply = messages
     assert isinstance(ready, Ready)
     assert ready.device == "cpu"
-    assert isinstance(reply.answers[0], Answer)
+    assert isinstance(reply.answers[0], SegmentResult)
 
 
 def test_a_worker_without_its_model_says_why():

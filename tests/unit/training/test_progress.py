@@ -15,10 +15,17 @@ def test_a_pipe_gets_one_plain_line_for_each_report(capsys):
         progress.step(19)
         progress.metrics(20, {"loss": 0.123456, "learning_rate": 1e-4, "samples_per_second": 12.0})
         progress.validation(20, {"mean_iou": 0.5, "score_auroc": None})
-    first, second = capsys.readouterr().out.splitlines()
+    first, second = capsys.readouterr().err.splitlines()
     assert first.startswith("step 20/100  loss 0.1235  learning rate 0.0001  samples per second 12  ")
     assert first.endswith(" left")
     assert second == "step 20/100  validation  mean iou 0.5"
+
+
+def test_nothing_is_shown_unless_it_is_wanted(capsys):
+    with RunProgress(100, is_shown=False) as progress:
+        progress.metrics(20, {"loss": 0.5})
+        progress.validation(20, {"mean_iou": 0.5})
+    assert capsys.readouterr() == ("", "")
 
 
 def test_time_left_follows_from_the_steps_of_this_process(monkeypatch):
@@ -32,7 +39,7 @@ def test_time_left_follows_from_the_steps_of_this_process(monkeypatch):
 
 def test_markup_in_a_line_is_text(capsys):
     RunProgress(1).say("[red]not red[/red] " + "x" * 300)
-    assert capsys.readouterr().out == "[red]not red[/red] " + "x" * 300 + "\n"
+    assert capsys.readouterr().err == "[red]not red[/red] " + "x" * 300 + "\n"
 
 
 def test_a_terminal_gets_a_bar_with_the_figures():
@@ -43,7 +50,7 @@ with RunProgress(8) as progress:
 """
     ours, theirs = pty.openpty()
     environment = os.environ | {"COLUMNS": "120", "TERM": "xterm"}
-    subprocess.run([sys.executable, "-c", code], stdout=theirs, env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code], stderr=theirs, env=environment, check=True)
     os.close(theirs)
     shown = b""
     try:

@@ -13,7 +13,7 @@ from cris.checkpoint import load_checkpoint
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.recipes import cris_scenes
-from cris.training.state import RunFolder, last_checkpoint
+from cris.training.state import RunFolder, holds_run, last_checkpoint, remove_run
 from tests.small import SMALL, small_cris
 
 TOKENIZER = Tokenizer().reduced([])
@@ -50,6 +50,18 @@ def test_the_last_the_best_and_the_newest_are_kept(tmp_path: Path) -> None:
     assert state["step"] == 20
 
 
+def test_a_removed_run_leaves_what_is_not_its_own(tmp_path: Path) -> None:
+    run = folder_of(tmp_path)
+    run.write_config()
+    save(run, 5, is_best=True)
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "notes.txt").touch()
+    remove_run(tmp_path)
+    assert not holds_run(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    remove_run(tmp_path / "nowhere")
+
+
 def test_none_of_the_past_is_kept_when_none_is_asked_for(tmp_path: Path) -> None:
     run = folder_of(tmp_path, keep=0)
     save(run, 5)
@@ -76,7 +88,7 @@ def test_a_full_disk_leaves_what_was_saved_before(what: str, tmp_path: Path, mon
     with monkeypatch.context() as patch:
         patch.setattr(what, full)
         with pytest.raises(
-            ValueError, match="the disk is full at step 10: free some space and pass --resume auto"
+            ValueError, match="the disk is full at step 10: free some space and pass --resume"
         ):
             save(run, 10)
     state = run.read_state()

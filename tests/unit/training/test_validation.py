@@ -58,11 +58,11 @@ def test_every_sample_counts_once_on_any_number_of_processes(samples, segmenter,
     alone = validate(Rank(0, 1), segmenter, samples, config)
     told: list[list[np.ndarray]] = []
 
-    def gathered(_: Rank, part: list[np.ndarray]) -> list[list[np.ndarray]]:
+    def all_gather(_: Rank, part: list[np.ndarray]) -> list[list[np.ndarray]]:
         told.append(part)
         return told
 
-    monkeypatch.setattr("cris.training.validation.gathered", gathered)
+    monkeypatch.setattr("cris.training.validation.all_gather", all_gather)
     for rank in range(4):
         together = validate(Rank(rank, 4), segmenter, samples, config)
     assert together.summary.count == alone.summary.count == 24

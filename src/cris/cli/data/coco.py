@@ -7,7 +7,7 @@ from typing import Annotated
 
 import tyro
 
-from cris.cli.data.converting import selection_of, write_conversion
+from cris.cli.data.dataset_output import selection_of, write_conversion
 from cris.cli.errors import UsageError
 
 
@@ -51,6 +51,8 @@ class Command:
     """Leave out rows and images that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print manifest.json, and nothing else."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
@@ -107,6 +109,7 @@ class Command:
             },
             is_resuming=self.resume,
             overwrite=self.overwrite,
+            as_json=self.as_json,
         )
         if empty := empty_splits(manifest.splits, self.split_shares):
             warnings.warn(

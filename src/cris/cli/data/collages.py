@@ -23,19 +23,21 @@ class Command:
     """Folder to make."""
     split: str = "train"
     """Split that the photographs are taken from, and that the collages belong to."""
-    sentences: int = 8
+    sentences_per_image: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Most sentences of a collage."""
     seed: int = 0
     """Seed; another one gives other collages."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print manifest.json, and nothing else."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
     def run(self) -> int:
         """Make, write and print how much."""
         from cris.cli.console import progress
-        from cris.cli.data.told import command, tell
+        from cris.cli.data.console import command, show_dataset
         from cris.data.sources.collages import CollageSet
         from cris.data.store.writing import write_dataset
 
@@ -43,7 +45,7 @@ class Command:
             folder=self.folder,
             split=self.split,
             count=self.count,
-            sentences=self.sentences,
+            sentences=self.sentences_per_image,
             seed=self.seed,
         )
         manifest = write_dataset(
@@ -54,5 +56,5 @@ class Command:
             is_resuming=self.resume,
             overwrite=self.overwrite,
         )
-        tell(self.out, manifest)
+        show_dataset(self.out, manifest, as_json=self.as_json)
         return 0

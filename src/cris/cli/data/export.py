@@ -1,5 +1,6 @@
 """`cris data export`: a data set in other formats."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,6 +23,8 @@ class Command:
     with images.zip."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the files, and results.json (_results.json beside Parquet) which names them."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of results.json, and nothing else."""
     overwrite: bool = False
     """Replace what another export left in the folder."""
 
@@ -30,7 +33,7 @@ class Command:
         from cris.cli.console import progress, show
         from cris.data.store.export import export
         from cris.data.store.reading import StoredDataset
-        from cris.jobs import Job, is_unused, record_file, write_record, written_together
+        from cris.jobs import Job, is_unused, record_file, to_json, write_record, written_together
 
         dataset = StoredDataset(self.data)
         shards = [shard.sha256 for shard in dataset.manifest.files]
@@ -46,5 +49,8 @@ class Command:
             manifest = asdict(dataset.manifest)
             record = job.record(files, format=self.format, manifest=manifest)
             write_record(folder, record)
+        if self.as_json:
+            sys.stdout.write(to_json(record))
+            return 0
         show(f"{self.out}: {len(dataset):,} pictures in {len(files):,} files, {size / 1e6:,.1f} MB")
         return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from cris.cli.data.converting import Wrong, files_in, selection_of, write_conversion
+from cris.cli.data.dataset_output import Wrong, files_in, selection_of, write_conversion
 
 if TYPE_CHECKING:
     from cris.data.sources.hub.parquet import ColumnError
@@ -40,6 +40,8 @@ class Command:
     """Leave out rows and images that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print manifest.json, and nothing else."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
@@ -72,6 +74,7 @@ class Command:
             options={"wrong": self.wrong},
             is_resuming=self.resume,
             overwrite=self.overwrite,
+            as_json=self.as_json,
         )
         return 0
 

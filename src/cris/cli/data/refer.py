@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cris.cli.data.converting import Wrong, files_in, selection_of, write_conversion
+from cris.cli.data.dataset_output import Wrong, files_in, selection_of, write_conversion
 from cris.cli.errors import UsageError
 
 DataSet = Literal["refcoco", "refcoco+", "refcocog-umd", "refcocog-google"]
@@ -44,6 +44,8 @@ class Command:
     """Leave out rows and images that are not as they must be, and count them."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print manifest.json, and nothing else."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
@@ -71,6 +73,7 @@ class Command:
             options={"wrong": self.wrong},
             is_resuming=self.resume,
             overwrite=self.overwrite,
+            as_json=self.as_json,
         )
         return 0
 

@@ -20,42 +20,44 @@ class Command:
     """Folder to make."""
     split: tuple[Literal["train", "val", "test"], ...] = ("train",)
     """Splits to make, one or several; val has 1,000 scenes and test 2,000."""
-    sentences: int = 8
+    sentences_per_image: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Most sentences of an image."""
     size: int = 160
     """Side of the images, in pixels."""
     seed: int = 0
     """Seed; another one gives other scenes."""
-    ambiguous: float = 0.0
+    ambiguous_share: float = 0.0
     """Share of sentences that fit several objects, of which one is meant; 0 to 1."""
-    mislabelled: float = 0.0
+    mislabelled_share: float = 0.0
     """Share of sentences that mean another object than they say; 0 to 1."""
-    no_target: float = 0.0
+    no_target_share: float = 0.0
     """Share of sentences that fit nothing; 0 to 1."""
-    several_targets: float = 0.0
+    several_targets_share: float = 0.0
     """Share of sentences that mean two objects or more; 0 to 1."""
     resume: bool = False
     """Go on with a run of these options that was interrupted."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print manifest.json, and nothing else."""
     overwrite: bool = False
     """Replace the data set in DIR."""
 
     def run(self) -> int:
         """Render, write and print how much."""
         from cris.cli.console import progress
-        from cris.cli.data.told import command, tell
+        from cris.cli.data.console import command, show_dataset
         from cris.data.scenes import SceneKnobs
         from cris.data.sources.scenes import SceneSet
         from cris.data.store.writing import write_dataset
 
         knobs = SceneKnobs(
-            ambiguous=self.ambiguous,
-            mislabelled=self.mislabelled,
-            no_target=self.no_target,
-            several_targets=self.several_targets,
+            ambiguous=self.ambiguous_share,
+            mislabelled=self.mislabelled_share,
+            no_target=self.no_target_share,
+            several_targets=self.several_targets_share,
         )
         scenes = SceneSet(
             counts=dict.fromkeys(self.split, self.count),
-            sentences=self.sentences,
+            sentences=self.sentences_per_image,
             seed=self.seed,
             size=self.size,
             knobs=knobs,
@@ -69,5 +71,5 @@ class Command:
             is_resuming=self.resume,
             overwrite=self.overwrite,
         )
-        tell(self.out, manifest)
+        show_dataset(self.out, manifest, as_json=self.as_json)
         return 0

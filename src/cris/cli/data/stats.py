@@ -1,5 +1,6 @@
 """`cris data stats`: contents of a data set, as figures and as a page."""
 
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,17 +26,19 @@ class Command:
     """Data set to count."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for index.html, with plots and a contact sheet, and results.json."""
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    """Print the content of results.json, and nothing else."""
     overwrite: bool = False
     """Replace the results of another job in DIR."""
 
     def run(self) -> int:
         """Count, print and draw."""
         from cris.cli.console import progress, show
-        from cris.cli.data.told import split_table
+        from cris.cli.data.console import split_table
         from cris.data.inspection.stats import count
         from cris.data.inspection.stats_page import contact_sheet, render
         from cris.data.store.reading import StoredDataset
-        from cris.jobs import Job, write_record, written_together
+        from cris.jobs import Job, to_json, write_record, written_together
 
         dataset = StoredDataset(self.data)
         job = Job("stats", {"shards": [shard.sha256 for shard in dataset.manifest.files]})
@@ -45,7 +48,11 @@ class Command:
         with written_together(self.out) as folder:
             page = render(self.data.resolve().name, statistics, cards)
             (folder / PAGE).write_text(page, encoding="utf-8")
-            write_record(folder, job.record([PAGE], **asdict(statistics)))
+            record = job.record([PAGE], **asdict(statistics))
+            write_record(folder, record)
+        if self.as_json:
+            sys.stdout.write(to_json(record))
+            return 0
         show(split_table(str(self.data), dataset.manifest))
         show(_summary(statistics))
         show(f"drawn: {self.out / PAGE}")

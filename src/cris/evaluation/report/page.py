@@ -18,6 +18,7 @@ from cris.evaluation.report.selection import PICTURES_EACH, View, pictured, view
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.pages import fill
+from cris.plotting import for_page
 
 PAGE = "index.html"
 COLUMNS = (
@@ -81,7 +82,7 @@ def render(subject: Subject, evaluation: Evaluation, drawn: set[int]) -> str:
         pictures=len({row.picture_id for row in evaluation.rows}),
         total=evaluation.total,
         failures=_failures(evaluation),
-        plots={name: Markup(_embedded(svg)) for name, svg in plots(evaluation).items()},
+        plots={name: Markup(for_page(svg)) for name, svg in plots(evaluation).items()},
         titles=TITLES,
         each=PICTURES_EACH,
         drawn=len(drawn),
@@ -126,11 +127,6 @@ def _table_row(row: Row, drawn: set[int]) -> list[Any]:
         "is_drawn": row.sample in drawn,
     }
     return [round(one, 4) if isinstance(one, float) else one for one in map(values.__getitem__, COLUMNS)]
-
-
-def _embedded(svg: str) -> str:
-    """Return an SVG as an element of a page."""
-    return svg[svg.index("<svg") :]
 
 
 def _text(name: str) -> str:

@@ -1,35 +1,16 @@
 """Plots of a report, as SVG."""
 
-import io
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from cris.evaluation.breakdowns import Group
 from cris.evaluation.results import Evaluation
+from cris.plotting import ACCENT, INK, SOFT, STYLE, new_figure, to_svg
 
-INK, ACCENT, SOFT = "#7d7a8c", "#d6336c", "#b9b5c6"  # read on white as on black
-WIDTH = 4.4
-"""Width of a plot, in inches."""
 MOST_GROUPS = 16
 _BINS = np.linspace(0, 1, 21).tolist()
-STYLE: Any = {
-    "svg.fonttype": "none",  # text stays text
-    "text.parse_math": False,  # names from outside are no formulas
-    "svg.hashsalt": "cris",  # the same rows give the same file
-    "font.size": 9.0,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": SOFT,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-}
 TITLES = {
     "kind": "Kind of expression",
     "words": "Words in the sentence",
@@ -102,16 +83,3 @@ def _groups(groups: Sequence[Group]) -> str:
     axes.set_yticks(places, [group.name for group in shown])
     axes.invert_yaxis()
     return to_svg(figure)
-
-
-def new_figure(height: float = 3.0) -> tuple[Figure, Axes]:
-    """Return an empty plot of that height in inches; drawn under STYLE."""
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def to_svg(figure: Figure) -> str:
-    """Return the plot as SVG without a background, the same for the same figures."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().decode("utf-8")

@@ -5,21 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from cris.data.annotations.fields import Row
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, Sentence
 from cris.data.sources.hub.parquet import (
-    Column,
+    PICTURE,
     Layout,
     ParquetPictures,
     encoded_picture,
     floats_as_written,
-    is_list,
-    is_number,
-    is_picture,
-    is_text,
-    is_whole,
     picture_size,
     rows,
     split_of_file,
@@ -29,15 +26,15 @@ UNKNOWN_CATEGORY = "object"
 """Category for all objects, as these files name none."""
 LAYOUT = Layout(
     name="lmms-lab/RefCOCO",
-    columns=(
-        Column(name="question_id", expected="text", fits=is_text),
-        Column(name="image", expected="picture (bytes, path)", fits=is_picture),
-        Column(name="answer", expected="list of text", fits=is_list(is_text)),
-        Column(name="segmentation", expected="list of numbers", fits=is_list(is_number)),
-        Column(name="bbox", expected="list of numbers", fits=is_list(is_number)),
-        Column(name="iscrowd", expected="whole number", fits=is_whole),
-        Column(name="file_name", expected="text", fits=is_text),
-    ),
+    columns={
+        "question_id": pa.string(),
+        "image": PICTURE,
+        "answer": pa.list_(pa.string()),
+        "segmentation": pa.list_(pa.float32()),
+        "bbox": pa.list_(pa.float32()),
+        "iscrowd": pa.int8(),
+        "file_name": pa.string(),
+    },
 )
 _COCO_NAME = re.compile(r"(COCO_(?:train|val)2014_(\d{12}))(?:_\d+)?(\.\w+)")
 """Pattern of COCO's file names, to which the family adds the number of the referred object."""
@@ -68,7 +65,7 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     place = 0
     for path in files:
         split = split_of_file(path)
-        for row in rows([path], [column.name for column in LAYOUT.columns]):
+        for row in rows([path], list(LAYOUT.columns)):
             with invalid.checked("rows"):
                 table.add(row, split, place)
             place += 1

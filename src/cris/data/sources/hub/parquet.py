@@ -1,6 +1,6 @@
 """Parquet files of referring data: their layouts and their rows."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +16,15 @@ from cris.errors import InputError
 from cris.picture import open_picture
 
 _ROWS_AT_ONCE = 64
+PICTURE = pa.struct({"bytes": pa.binary()})
+_KINDS: tuple[tuple[Callable[[pa.DataType], bool], str, str], ...] = (
+    (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), "text", "text"),
+    (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind), "bytes", "bytes"),
+    (pa.types.is_integer, "whole number", "whole numbers"),
+    (pa.types.is_floating, "number", "numbers"),
+)
+"""Kinds of plain columns: the check, and what one and several are called."""
 _SPLIT_NAMES = {**{split: split for split in SPLITS}, "validation": "val"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """A column of a layout."""
-
-    name: str
-    expected: str
-    fits: Callable[[pa.DataType], bool]
-    is_required: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,10 @@ class Layout:
     """Arrangement of a re-release's columns."""
 
     name: str
-    columns: tuple[Column, ...]
+    columns: Mapping[str, pa.DataType]
+    """Column → its type; other widths of the same kind, and further fields of a struct, fit too."""
+    optional: tuple[str, ...] = ()
+    """Columns that may be missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,41 +59,6 @@ class ColumnError(InputError):
         )
         super().__init__(f"{path}: columns are nearest to those of {layout.name}, but {wrong}")
         self.layout, self.checks = layout, checks
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Check whether the column is text."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def is_list(fits: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-    """Return a check for a column of lists of that type."""
-    return lambda kind: (
-        (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-        and fits(kind.value_type)
-    )
-
-
-def is_struct(**fields: Callable[[pa.DataType], bool]) -> Callable[[pa.DataType], bool]:
-    """Return a check for a column of structs with at least those fields."""
-
-    def fits(kind: pa.DataType) -> bool:
-        if not pa.types.is_struct(kind):
-            return False
-        found = {field.name: field.type for field in kind}
-        return all(name in found and is_right(found[name]) for name, is_right in fields.items())
-
-    return fits
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Check whether the column is bytes."""
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
-
-
-is_whole = pa.types.is_integer
-is_number = pa.types.is_floating
-is_picture = is_struct(bytes=is_bytes)
 
 
 def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
@@ -196,23 +162,46 @@ def _schema(path: Path) -> pa.Schema:
 
 def _checks(schema: pa.Schema, layout: Layout) -> list[ColumnCheck]:
     checks = []
-    for column in layout.columns:
-        kind = schema.field(column.name).type if column.name in schema.names else None
+    for name, expected in layout.columns.items():
+        kind = schema.field(name).type if name in schema.names else None
         checks.append(
             ColumnCheck(
-                name=column.name,
-                expected=column.expected,
+                name=name,
+                expected=_in_words(expected),
                 found="nothing" if kind is None else str(kind),
-                is_right=not column.is_required if kind is None else column.fits(kind),
+                is_right=name in layout.optional if kind is None else _fits(kind, expected),
             )
         )
     return checks
 
 
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _fits(kind: pa.DataType, expected: pa.DataType) -> bool:
+    """Return whether a type is as expected, but for widths and further fields."""
+    if _is_list(expected):
+        return _is_list(kind) and _fits(kind.value_type, expected.value_type)
+    if pa.types.is_struct(expected):
+        found = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+        return all(field.name in found and _fits(found[field.name], field.type) for field in expected)
+    return any(is_kind(kind) and is_kind(expected) for is_kind, _, _ in _KINDS)
+
+
+def _in_words(kind: pa.DataType, *, is_plural: bool = False) -> str:
+    """Return what a layout's type is called: text, list of numbers, (id, category, mask (counts, size))."""
+    if _is_list(kind):
+        return f"list of {_in_words(kind.value_type, is_plural=True)}"
+    if pa.types.is_struct(kind):
+        inner = (f" {_in_words(field.type)}" if pa.types.is_struct(field.type) else "" for field in kind)
+        return f"({', '.join(field.name + more for field, more in zip(kind, inner, strict=True))})"
+    return next(several if is_plural else one for is_kind, one, several in _KINDS if is_kind(kind))
+
+
 def _distance(schema: pa.Schema, layout: Layout) -> float:
     """Return the share of a layout's required columns that are missing or of another kind."""
-    required = {column.name for column in layout.columns if column.is_required}
-    checks = [check for check in _checks(schema, layout) if check.name in required]
+    checks = [check for check in _checks(schema, layout) if check.name not in layout.optional]
     return sum(not check.is_right for check in checks) / len(checks)
 
 

@@ -4,46 +4,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from cris.data.annotations.fields import Row, as_row
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, Sentence
 from cris.data.sources.hub.parquet import (
-    Column,
+    PICTURE,
     Layout,
     ParquetPictures,
     encoded_picture,
-    is_list,
-    is_number,
-    is_picture,
-    is_struct,
-    is_text,
-    is_whole,
     picture_size,
     rows,
     split_of_file,
 )
 
+_SAMPLE = pa.struct(
+    {
+        "id": pa.int64(),
+        "category": pa.string(),
+        "sentences": pa.list_(pa.string()),
+        "bbox": pa.list_(pa.float32()),
+        "mask": pa.struct({"counts": pa.string(), "size": pa.list_(pa.int32())}),
+    }
+)
 LAYOUT = Layout(
     name="moondream/refcoco-m",
-    columns=(
-        Column(name="image", expected="picture (bytes, path)", fits=is_picture),
-        Column(name="image_id", expected="whole number", fits=is_whole, is_required=False),
-        Column(name="file_name", expected="text", fits=is_text, is_required=False),
-        Column(
-            name="samples",
-            expected="list of (id, category, sentences, bbox, mask (counts, size))",
-            fits=is_list(
-                is_struct(
-                    id=is_whole,
-                    category=is_text,
-                    sentences=is_list(is_text),
-                    bbox=is_list(is_number),
-                    mask=is_struct(counts=is_text, size=is_list(is_whole)),
-                )
-            ),
-        ),
-    ),
+    columns={
+        "image": PICTURE,
+        "image_id": pa.int64(),
+        "file_name": pa.string(),
+        "samples": pa.list_(_SAMPLE),
+    },
+    optional=("image_id", "file_name"),
 )
 
 
@@ -71,7 +65,7 @@ def read_picture_rows(files: Sequence[Path], invalid: InvalidRows) -> PictureRow
     place = -1
     for path in files:
         split = split_of_file(path)
-        for row in rows([path], [column.name for column in LAYOUT.columns]):
+        for row in rows([path], list(LAYOUT.columns)):
             place += 1
             with invalid.checked("rows"):
                 picture = _picture(row, place)

@@ -4,29 +4,27 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow as pa
+
 from cris.data.annotations.fields import Row, as_row
 from cris.data.annotations.instances import Annotation, Instances, PictureInfo, annotation_of, picture_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, sentence_of, split_of
 from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
-from cris.data.sources.hub.parquet import Column, Layout, is_list, is_struct, is_text, is_whole, rows
+from cris.data.sources.hub.parquet import Layout, rows
 from cris.errors import InputError
 
 LAYOUT = Layout(
     name="jxu124/refcoco",
-    columns=(
-        Column(
-            name="sentences",
-            expected="list of (sent, sent_id)",
-            fits=is_list(is_struct(sent=is_text, sent_id=is_whole)),
-        ),
-        Column(name="ref_id", expected="whole number", fits=is_whole),
-        Column(name="ann_id", expected="whole number", fits=is_whole),
-        Column(name="image_id", expected="whole number", fits=is_whole),
-        Column(name="split", expected="text", fits=is_text),
-        Column(name="raw_anns", expected="text", fits=is_text),
-        Column(name="raw_image_info", expected="text", fits=is_text),
-    ),
+    columns={
+        "sentences": pa.list_(pa.struct({"sent": pa.string(), "sent_id": pa.int64()})),
+        "ref_id": pa.int64(),
+        "ann_id": pa.int64(),
+        "image_id": pa.int64(),
+        "split": pa.string(),
+        "raw_anns": pa.string(),
+        "raw_image_info": pa.string(),
+    },
 )
 
 
@@ -41,7 +39,7 @@ def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[li
     references: dict[int, Reference] = {}
     pictures: dict[int, PictureInfo] = {}
     annotations: dict[int, Annotation] = {}
-    for row in rows(files, [column.name for column in LAYOUT.columns]):
+    for row in rows(files, list(LAYOUT.columns)):
         with invalid.checked("rows"):
             picture = picture_info(_inner(row, "raw_image_info"))
             annotation = annotation_of(_inner(row, "raw_anns"), COCO_CATEGORIES)

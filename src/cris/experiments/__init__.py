@@ -1,1 +1,0 @@
-"""Experiments of the paper: `cris` commands run one after the other, each of which can be resumed."""

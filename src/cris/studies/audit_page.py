@@ -1,0 +1,75 @@
+"""Page on which a person goes through suspects with the keyboard; one file, without a network."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool
+from PIL import Image
+
+from cris.evaluation.examples import Example, Examples
+from cris.masks import decode_rle
+from cris.pages import fill
+from cris.prediction import lit_up
+from cris.studies.label_errors import Suspect
+
+_SIDE = 360
+"""Longer side of an image on the page, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Suspect as the page shows it; images are data URIs."""
+
+    suspect: Suspect
+    annotated: str
+    annotated_name: str
+    """Categories of the annotated objects."""
+    preferred: str
+    preferred_name: str
+
+
+def make_cards(suspects: Sequence[Suspect], examples: Examples) -> list[Card]:
+    """Read the images once more, and draw both readings of each sentence."""
+    return [_card(suspect, examples[suspect.place]) for suspect in suspects]
+
+
+def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
+    """Return the page; what the data set says of itself is escaped."""
+    return fill(
+        "studies/audit.html",
+        cards=cards,
+        data=data,
+        split=split,
+        model=model,
+        count=f"{count:,}",
+        fingerprint=fingerprint,
+    )
+
+
+def _card(suspect: Suspect, example: Example) -> Card:
+    annotated = example.mask(suspect.annotated)
+    if suspect.preferred is None:
+        preferred = decode_rle(suspect.rle)
+        name = "what is not annotated" if suspect.prefers == "elsewhere" else "no other object"
+    else:
+        preferred = example.mask([suspect.preferred])
+        name = example.objects[suspect.preferred].category
+    names = sorted({example.objects[number].category for number in suspect.annotated})
+    return Card(
+        suspect=suspect,
+        annotated=_data_uri(example, annotated),
+        annotated_name=", ".join(names) or "nothing",
+        preferred=_data_uri(example, preferred),
+        preferred_name=name,
+    )
+
+
+def _data_uri(example: Example, mask: Bool[np.ndarray, "height width"]) -> str:
+    image = lit_up(np.ascontiguousarray(example.image), mask)
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
