@@ -103,7 +103,12 @@ def release_photos(options: argparse.Namespace) -> str:
         test = made_sentences(options.real, Path(folder) / "data")
         measured = measure(options.out, test)
         asked = ask_words(options.out, options.real, Path(folder) / "figures.json")
-    run = json.loads((options.run / "config.json").read_text(encoding="utf-8"))
+    runs = [
+        json.loads((each / "config.json").read_text(encoding="utf-8"))
+        for each in (*options.before, options.run)
+    ]
+    longest = max(runs, key=lambda run: run["steps"])
+    frozen = min(run["optimizer"]["frozen_image_blocks"] for run in runs)
     splits = read_manifest(options.data).splits
     interval = measured.intervals["mean_iou"]
     areas = [(group.name, group.summary) for group in measured.breakdowns["area"]]
@@ -122,14 +127,14 @@ def release_photos(options: argparse.Namespace) -> str:
             val_sentences=sum(len(each.truths) for each in validation),
             val_photographs=len(validation),
             blocks=len(list(model.image_encoder.blocks)),
-            learning_blocks=len(list(model.image_encoder.blocks)) - run["optimizer"]["frozen_image_blocks"],
+            learning_blocks=len(list(model.image_encoder.blocks)) - frozen,
             vocabulary=model.config.text.vocabulary,
             train_photographs=splits["train"].pictures,
             train_sentences=splits["train"].sentences,
             steps=sum(steps_of(each) for each in (*options.before, options.run)),
             runs="one run" if not options.before else f"{1 + len(options.before)} runs, each from the last",
-            pictures=run["sampling"]["pictures"],
-            sentences=run["sampling"]["sentences"],
+            pictures=longest["sampling"]["pictures"],
+            sentences=longest["sampling"]["sentences"],
             hours=sum(hours_of(each) for each in (*options.before, options.run)),
             photographs=len(test),
             rows=table([*areas, ("all", measured.total)], columns),
