@@ -1,6 +1,7 @@
 """Prediction of the model: a mask with its probability, score and box, ready to draw and to store."""
 
 import io
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -83,7 +84,7 @@ class Prediction:
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
         grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
-        mask, raw = _found(grid, letterbox, threshold, peak_threshold)
+        mask, raw = _found(letterbox.restore(grid), grid[letterbox.cells], threshold, peak_threshold)
         return cls(
             sentence=sentence,
             mask=mask,
@@ -124,10 +125,17 @@ class Prediction:
 
         Raises InputError for a threshold that is no probability.
         """
-        if not 0 <= threshold <= 1:
-            raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
-        mask, raw = _found(self.grid, self.letterbox, threshold, self.peak_threshold)
-        return replace(self, mask=mask, score=self.calibration(raw))
+        (found,) = self.at_thresholds([threshold])
+        return found
+
+    def at_thresholds(self, thresholds: Iterable[float]) -> Iterator["Prediction"]:
+        """Yield what `at_threshold` returns for each; the answer is brought to the image's size once."""
+        values = self.letterbox.restore(self.grid)
+        for threshold in thresholds:
+            if not 0 <= threshold <= 1:
+                raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
+            mask, raw = _found(values, self.grid[self.letterbox.cells], threshold, self.peak_threshold)
+            yield replace(self, mask=mask, score=self.calibration(raw))
 
     def at_least(self, min_score: float) -> "Prediction":
         """Return this prediction, or, when its score is lower, one that finds nothing and keeps the score."""
@@ -221,12 +229,15 @@ class Prediction:
 
 
 def _found(
-    grid: Float32[np.ndarray, "cells cells"], letterbox: Letterbox, threshold: float, peak_threshold: float
+    values: Float32[np.ndarray, "height width"],
+    cells: Float32[np.ndarray, "rows columns"],
+    threshold: float,
+    peak_threshold: float,
 ) -> tuple[Bool[np.ndarray, "height width"], float]:
-    """Return the mask at these thresholds, and its raw score before the peak is considered."""
-    mask = letterbox.restore(grid) > threshold
-    raw = expected_iou(grid[letterbox.cells], threshold) if mask.any() else 0.0
-    if grid[letterbox.cells].max() <= peak_threshold:
+    """Return the mask of the enlarged cells at these thresholds, and its raw score, whatever the peak is."""
+    mask = values > threshold
+    raw = expected_iou(cells, threshold) if mask.any() else 0.0
+    if cells.max() <= peak_threshold:
         mask = np.zeros_like(mask)
     return mask, raw
 

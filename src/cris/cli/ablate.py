@@ -74,12 +74,12 @@ class Command:
         return self.out / row / "results"
 
     def _write(self, measured: "Sequence[Measured]", data: str) -> None:
-        from cris.evaluation.sources import open_examples
+        from cris.data.open import open_dataset
         from cris.studies.ablation import figure, table
 
         text = table(measured, data=data, split=self.split, recipe=self.recipe)
         drawn = figure(
-            open_examples(data, self.split, self.limit),
+            open_dataset(data, self.split, self.limit),
             {one.row: self._results(one.row) for one in measured},
         )
         rows = {one.row: one.total.to_dict() for one in measured}

@@ -17,8 +17,7 @@ from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 from cris.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from cris.data.samples import Referring
-    from cris.evaluation.examples import Examples
+    from cris.data.dataset import Dataset
     from cris.studies.label_errors import Suspect
 
 PAGE, RANKING, LIST, FOLDS = "index.html", "suspects.jsonl", "suspects.json", "folds"
@@ -67,22 +66,22 @@ class Command:
         from cris.studies.label_errors import TOP, precision_at_top, rank
 
         self._check_options()
-        examples, whole = self._open()
+        dataset = self._open()
         model = resolve(self.start)
         options = (self.plant, self.folds, self.steps, self.seed)
-        parts = {"data": examples.identity, "model": model_sha256(model), "options": options}
+        parts = {"data": dataset.identity, "model": model_sha256(model), "options": options}
         runs = Job("audit", parts).fingerprint  # of the folds' trainings, which any page shares
         job = Job("audit", {"runs": runs, "show": self.show})
         files = [PAGE, RANKING, LIST]
         job.check_free(self.out, files, overwrite=self.overwrite)
-        judged = self._judge(model, examples, whole, runs)
-        ranked = rank(progress(judged, total=examples.sentences, what="sentences"))
+        judged = self._judge(model, dataset, runs)
+        ranked = rank(progress(judged, total=len(dataset), what="sentences"))
         top = ranked[: max(1, round(TOP * len(ranked)))]
         precision = None
         if self.plant:
-            precision = precision_at_top(ranked, _planted(whole, examples.sentences))
+            precision = precision_at_top(ranked, _planted(dataset))
         page = render(
-            make_cards(ranked[: self.show], examples),
+            make_cards(ranked[: self.show], dataset),
             data=self.data,
             split=self.split,
             model=self.start,
@@ -111,28 +110,25 @@ class Command:
         return 0
 
     def _check_options(self) -> None:
-        if self.plant and self.data != "scenes":
-            raise UsageError(f"--plant is of scenes: leave it out for {self.data}")
         if not 0 <= self.plant < 1:
             raise UsageError(f"--plant must be a share from 0 to 1, got {self.plant}")
         if self.steps < 0 or self.show < 0:
             raise UsageError(f"--steps and --show must be 0 or more, got {self.steps} and {self.show}")
 
-    def _open(self) -> "tuple[Examples, Referring]":
-        """Return the data to judge, and the same as training data; a sample has the same place in both."""
-        from cris.data.dataset import ReferringDataset, SceneDataset
-        from cris.data.scenes import SceneKnobs
-        from cris.evaluation.examples import SceneExamples
-        from cris.evaluation.stored_examples import StoredExamples
+    def _open(self) -> "Dataset":
+        from cris.data.open import open_dataset
+        from cris.data.rendered import SceneDataset
+        from cris.data.scenes import SceneKnobs, Scenes
+        from cris.data.subset import first, whole_of
 
-        if self.data != "scenes":
-            return StoredExamples(self.data, self.split, self.limit), ReferringDataset(self.data, self.split)
-        scenes = SceneExamples(self.split, self.limit, knobs=SceneKnobs(mislabelled=self.plant))
-        return scenes, SceneDataset(scenes.scenes)
+        dataset = open_dataset(self.data, self.split, self.limit)
+        if not self.plant:
+            return dataset
+        if not isinstance(whole_of(dataset), SceneDataset):
+            raise UsageError(f"--plant is of scenes: leave it out for {self.data}")
+        return first(SceneDataset(Scenes(self.split, knobs=SceneKnobs(mislabelled=self.plant))), self.limit)
 
-    def _judge(
-        self, model: Path, examples: "Examples", whole: "Referring", identity: str
-    ) -> "Iterator[Suspect]":
+    def _judge(self, model: Path, dataset: "Dataset", identity: str) -> "Iterator[Suspect]":
         import numpy as np
 
         from cris.segmenter import Segmenter
@@ -141,7 +137,7 @@ class Command:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # sentences that are cut, each time anew
             if not self.steps:  # exported models do that, too, without torch
-                yield from judge(Segmenter.from_pretrained(model, self.device), enumerate(examples))
+                yield from judge(Segmenter.from_pretrained(model, self.device), dataset.images())
                 return
             from cris.studies.crossfit import FoldTraining, deal_folds, fit_fold
             from cris.training.material import find_start
@@ -150,18 +146,16 @@ class Command:
             if start.checkpoint is None:
                 raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {self.start}")
             training = FoldTraining(start=start, steps=self.steps, seed=self.seed, device=self.device)
-            fold_of = deal_folds(whole.index.picture[: examples.sentences], self.folds, self.seed)
-            # samples of a picture stand together, so the first tells the picture's fold
-            firsts = np.flatnonzero(np.diff(whole.index.picture[: examples.sentences], prepend=-1))
+            images = dataset.index.picture
+            fold_of = deal_folds(images, self.folds, self.seed)
             for fold in range(self.folds):
                 others = np.flatnonzero(fold_of != fold)
                 out = self.out / FOLDS / f"{identity[:12]}-{fold}"
                 with redirect_stdout(sys.stderr):  # training tells how it goes; results are not that
-                    segmenter, outcome = fit_fold(training, whole, others, fold, identity, out)
+                    segmenter, outcome = fit_fold(training, dataset, others, fold, identity, out)
                 if outcome.stopped_by:
                     raise SystemExit(128 + outcome.stopped_by)
-                places = np.flatnonzero(fold_of[firsts] == fold).tolist()
-                yield from judge(segmenter, ((place, examples[place]) for place in places))
+                yield from judge(segmenter, map(dataset.image, np.unique(images[fold_of == fold]).tolist()))
 
     def _tell(self, record: dict[str, Any], top: int) -> None:
         if self.as_json:
@@ -173,10 +167,12 @@ class Command:
             show(f"of these {top:,}, {record['precision_at_top']:.3f} are planted")
 
 
-def _planted(whole: "Referring", count: int) -> list[bool]:
+def _planted(dataset: "Dataset") -> list[bool]:
     """Return for each sample whether its label is a planted wrong one."""
-    from cris.data.dataset import SceneDataset
+    from cris.data.rendered import SceneDataset
+    from cris.data.subset import whole_of
 
-    assert isinstance(whole, SceneDataset)
-    scenes = (whole.scenes.scene(index, 1) for index in range(count))
-    return [scene.expressions[0].targets != scene.expressions[0].fitting for scene in scenes]
+    scenes = whole_of(dataset)
+    assert isinstance(scenes, SceneDataset)
+    samples = (scenes.scenes[number] for number in range(len(dataset)))
+    return [sample.targets != sample.fitting for sample in samples]

@@ -52,22 +52,20 @@ class Command:
         """Measure, fit, store and report."""
         import numpy as np
 
-        from cris.evaluation.sources import open_examples
+        from cris.data.open import open_dataset
         from cris.registry import REGISTRY, resolve
         from cris.segmenter import Segmenter
         from cris.studies.calibration import answers, fit, reliability, store_calibration
 
         if self.model in REGISTRY and not self.check:
             raise UsageError(f"a calibration changes the model: name a folder of yours, not {self.model}")
-        examples = open_examples(self.data, self.split, self.limit)
+        dataset = open_dataset(self.data, self.split, self.limit)
         folder = resolve(self.model)
-        job = Job(
-            "calibrate", {"model": model_sha256(folder), "data": examples.identity, "check": self.check}
-        )
+        job = Job("calibrate", {"model": model_sha256(folder), "data": dataset.identity, "check": self.check})
         if self.out is not None:
             job.check_free(self.out, [PLOT], overwrite=self.overwrite)
         segmenter = Segmenter.from_pretrained(folder, self.device)
-        asked = progress(examples, total=len(examples), what="pictures")
+        asked = progress(dataset.images(), total=dataset.image_count, what="pictures")
         scores, is_good = answers(segmenter, asked, is_raw=not self.check)
         calibration = segmenter.inference.calibration
         before = None

@@ -117,18 +117,13 @@ class Command:
             from cris.export.samples import packaged_pairs
 
             yield from packaged_pairs()
-        elif calibration == "scenes":
-            from cris.data.scenes import Scenes
+            return
+        from cris.data.open import is_dataset, open_dataset
 
-            scenes = Scenes(split="val")
-            samples = map(scenes.__getitem__, range(len(scenes)))
+        if is_dataset(calibration):
+            dataset = open_dataset(calibration, split="train")
+            samples = map(dataset.__getitem__, range(len(dataset)))
             yield from ((sample.image, sample.sentence) for sample in samples)
-        elif (Path(calibration) / "manifest.json").is_file():
-            from cris.data.dataset import ReferringDataset
-
-            stored = ReferringDataset(calibration, split="train")
-            items = map(stored.__getitem__, range(len(stored)))
-            yield from ((item.image, item.sentence) for item in items)
         else:
             yield from self._own_pairs(calibration)
 

@@ -14,7 +14,7 @@ from cris.cli.console import progress, show
 from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 
 if TYPE_CHECKING:
-    from cris.evaluation.examples import Examples
+    from cris.data.dataset import Dataset
     from cris.segmenter import Segmenter
     from cris.studies.occluders import Level
 
@@ -55,21 +55,21 @@ class Command:
 
     def run(self) -> int:
         """Measure, write and report."""
-        from cris.evaluation.sources import open_examples
+        from cris.data.open import open_dataset
         from cris.registry import resolve
         from cris.segmenter import Segmenter
         from cris.studies.occluders import check_share
 
         for share in self.hide:
             check_share(share)
-        examples = open_examples(self.data, self.split, self.limit)
+        dataset = open_dataset(self.data, self.split, self.limit)
         folder = resolve(self.model)
         options = (self.limit, self.hide, self.seed)
-        job = Job("occlusion", {"model": model_sha256(folder), "data": examples.identity, "options": options})
+        job = Job("occlusion", {"model": model_sha256(folder), "data": dataset.identity, "options": options})
         if self.out is not None:
             job.check_free(self.out, [PLOT], overwrite=self.overwrite)
         segmenter = Segmenter.from_pretrained(folder, self.device)
-        levels = dict(self._levels(segmenter, examples))
+        levels = dict(self._levels(segmenter, dataset))
         record = job.record(
             [PLOT],
             model=self.model,
@@ -85,26 +85,28 @@ class Command:
             show(_table(levels))
         return 0
 
-    def _levels(self, segmenter: "Segmenter", examples: "Examples") -> "Iterator[tuple[str, list[Level]]]":
-        from cris.evaluation.evaluate import evaluate
+    def _levels(self, segmenter: "Segmenter", dataset: "Dataset") -> "Iterator[tuple[str, list[Level]]]":
+        from cris.data.rendered import SceneDataset
+        from cris.data.subset import whole_of
+        from cris.evaluation.ask import measure
         from cris.studies.occluders import VISIBLE_EDGES, covered, covered_scenes, level
 
-        whole = progress(evaluate(segmenter, examples), total=examples.sentences, what="nothing hidden")
+        whole = progress(measure(segmenter, dataset.images()), total=len(dataset), what="nothing hidden")
         unhidden = level([row for row in whole if not row.is_no_target], 1.0, 1.0)
         for place in ("on", "beside"):
             found = [unhidden]
             for share in sorted(self.hide):
                 what = f"{share:g} hidden" if place == "on" else f"{share:g} beside"
-                rows = evaluate(segmenter, covered(examples, share, place, seed=self.seed))
-                measured = list(progress(rows, total=examples.sentences, what=what))
+                rows = measure(segmenter, covered(dataset, share, place, seed=self.seed))
+                measured = list(progress(rows, total=len(dataset), what=what))
                 if measured:
                     found.append(level(measured, 1 - share, 1 - share))
             yield place, found[::-1]
-        if self.data == "scenes":
+        if isinstance(whole_of(dataset), SceneDataset):
             classes = []
             for low, high in pairwise(VISIBLE_EDGES):
                 scenes = covered_scenes(self.split, low, high, self.limit)
-                rows = evaluate(segmenter, scenes)
+                rows = measure(segmenter, scenes.images())
                 what = f"{low:g} to {high:g} visible"
                 classes.append(level(list(progress(rows, total=len(scenes), what=what)), low, high))
             yield "scenes", classes

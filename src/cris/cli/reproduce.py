@@ -50,14 +50,14 @@ class Command:
     def run(self) -> int:
         """Run whatever is not done yet, then write tables and the card."""
         from cris.cli.train import data_for
-        from cris.studies.reproduction import describe
+        from cris.data.open import manifest_of
         from cris.studies.stages import run_stage
 
         if not 0 < self.scale <= 1:
             raise UsageError(f"--scale must be a share above 0 and at most 1, got {self.scale}")
         sources = data_for(self.data, self.recipe)
         config = self._config(sources)
-        data = {source: describe(source) for source in sources}
+        data = {source: manifest_of(source) for source in sources}
         check_resumable(self.out, is_resumed=self.resume)
         stages = [*self._checks(data), self._training(config, sources), *self._measurements(data)]
         for stage in stages:
@@ -81,7 +81,7 @@ class Command:
         return replace(config, steps=rehearsed(config.length, self.scale, 1))
 
     def _checks(self, data: "dict[str, Manifest]") -> list[list[str]]:
-        return [["data", "check", source] for source in data if source != "scenes"]
+        return [["data", "check", source] for source, manifest in data.items() if manifest.files]
 
     def _check_once(self, stage: list[str], manifest: "Manifest") -> None:
         """Check the data, which reads everything, unless an earlier check has found it good."""

@@ -5,15 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cris import __version__
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
-from cris.data.scenes import SCENES_VERSION, Scenes
-from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_manifest
-from cris.data.store.schema import SCHEMA_VERSION
+from cris.data.store.manifest import Manifest
 from cris.environment import in_one_line
 from cris.evaluation.metrics import headlines
-from cris.evaluation.sources import SCENES
 from cris.pages import fill
 from cris.training.config import TrainConfig
 
@@ -37,31 +33,6 @@ class Card:
     """Table of the same figures beside the paper's, as Markdown."""
     commands: Sequence[str]
     """Commands that were run, in order."""
-
-
-def describe(source: str) -> Manifest:
-    """Return the manifest of a data set's folder, or what it would say of scenes.
-
-    Raises:
-        InputError: the folder is no data set.
-    """
-    if source != SCENES:
-        return read_manifest(Path(source))
-    sizes = {split: len(Scenes(split)) for split in ("train", "val", "test")}
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        cris_version=__version__,
-        command="rendering scenes as they are needed",
-        source=SourceInfo(kind=SCENES),
-        fingerprint=f"scenes {SCENES_VERSION}",
-        pictures=sum(sizes.values()),
-        objects=sum(sizes.values()),
-        splits={
-            split: SplitCounts(pictures=size, entries=size, objects=size, sentences=size)
-            for split, size in sizes.items()
-        },
-        files=(),
-    )
 
 
 def measured_splits(manifest: Manifest) -> dict[str, int]:

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from cris import Segmenter
+from cris.data.dataset import AnnotatedImage, AnnotatedObject, Reference
+from cris.data.open import open_dataset
+from cris.data.rendered import SceneDataset
 from cris.data.scenes import SceneKnobs, Scenes, vocabulary
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Example, SceneExamples, Thing, Truth
+from cris.data.subset import first
+from cris.evaluation.ask import measure
 from cris.evaluation.results import Evaluation
 from cris.letterbox import ceiling
 from cris.masks import Rle, decode_rle, encode_rle
@@ -27,28 +30,32 @@ def segmenter() -> Segmenter:
     return Segmenter(small_cris(config), tokenizer, INFERENCE, "cpu", batch_size=3)
 
 
-def several_expressions(count: int) -> Iterator[Example]:
+def images_of(split: str, limit: int) -> Iterator[AnnotatedImage]:
+    return open_dataset("scenes", split, limit).images()
+
+
+def several_expressions(count: int) -> Iterator[AnnotatedImage]:
     scenes = Scenes("val")
     for index in range(count):
         scene = scenes.scene(index, expressions=1 + index % 3)
         truths = [
-            Truth(sample=0, ref_id=0, sentence=one.sentence, kind=one.kind, targets=one.targets)
+            Reference(sample=0, ref_id=0, sentence=one.sentence, kind=one.kind, targets=one.targets)
             for one in scene.expressions
         ]
-        yield Example(
+        yield AnnotatedImage(
             name=str(index),
             picture_id=index,
             image=scene.image,
-            objects=tuple(Thing(category=each.category, mask=each.mask) for each in scene.objects),
-            truths=tuple(truths),
+            objects=tuple(AnnotatedObject(category=each.category, mask=each.mask) for each in scene.objects),
+            references=tuple(truths),
         )
 
 
 def test_rows_are_those_of_single_predictions_in_order(segmenter: Segmenter) -> None:
     examples = list(several_expressions(7))
-    rows = iter(evaluate(segmenter, examples))
+    rows = iter(measure(segmenter, examples))
     for example in examples:
-        for truth in example.truths:
+        for truth in example.references:
             row = next(rows)
             prediction, mask = segmenter.predict(example.image, truth.sentence), example.mask(truth.targets)
             assert (row.picture, row.sentence, row.kind) == (example.name, truth.sentence, truth.kind)
@@ -63,10 +70,8 @@ def test_rows_are_those_of_single_predictions_in_order(segmenter: Segmenter) -> 
 
 
 def test_a_row_keeps_the_mask_found_and_what_there_is_to_know(segmenter: Segmenter) -> None:
-    for example, row in zip(
-        SceneExamples("val", 6), evaluate(segmenter, SceneExamples("val", 6)), strict=True
-    ):
-        (truth,) = example.truths
+    for example, row in zip(images_of("val", 6), measure(segmenter, images_of("val", 6)), strict=True):
+        (truth,) = example.references
         found, true = decode_rle(row.rle), example.mask(truth.targets)
         assert (row.predicted_area, row.true_area) == (found.sum(), true.sum())
         assert (row.intersection, row.union) == ((found & true).sum(), (found | true).sum())
@@ -84,8 +89,9 @@ def test_a_row_keeps_the_mask_found_and_what_there_is_to_know(segmenter: Segment
 
 
 def test_scenes_that_mean_nothing_or_several_are_measured(segmenter: Segmenter) -> None:
-    examples = SceneExamples("val", 8, knobs=SceneKnobs(no_target=0.5, several_targets=0.5))
-    rows = list(evaluate(segmenter, examples))
+    knobs = SceneKnobs(no_target=0.5, several_targets=0.5)
+    examples = first(SceneDataset(Scenes("val", knobs=knobs)), 8).images()
+    rows = list(measure(segmenter, examples))
     assert {row.kind for row in rows} == {"no_target", "plural"}
     for row in rows:
         assert row.is_no_target == (row.kind == "no_target") == (row.true_area == 0)
@@ -93,7 +99,7 @@ def test_scenes_that_mean_nothing_or_several_are_measured(segmenter: Segmenter) 
 
 
 def test_what_is_asked_for_is_kept_as_ambiguity(segmenter: Segmenter) -> None:
-    rows = evaluate(segmenter, SceneExamples("val", 2), ambiguity=lambda prediction: 1 - prediction.score)
+    rows = measure(segmenter, images_of("val", 2), ambiguity=lambda prediction: 1 - prediction.score)
     assert all(row.ambiguity == 1 - row.score for row in rows)
 
 
@@ -105,7 +111,7 @@ def test_each_picture_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.
         return encode(images)
 
     monkeypatch.setattr(segmenter.engine.model, "encode_image", spy)
-    rows = list(evaluate(segmenter, several_expressions(7)))
+    rows = list(measure(segmenter, several_expressions(7)))
     assert len(rows) > 7
     assert pictures == [3, 3, 1]
 
@@ -125,9 +131,11 @@ class Oracle:
     inference = INFERENCE
     batch_size = 4
 
-    def __init__(self, examples: list[Example]) -> None:
+    def __init__(self, examples: list[AnnotatedImage]) -> None:
         self.masks = {
-            truth.sentence: example.mask(truth.targets) for example in examples for truth in example.truths
+            truth.sentence: example.mask(truth.targets)
+            for example in examples
+            for truth in example.references
         }
 
     def predict_batch(self, pictures: list[object], sentences: list[list[str]]) -> list[list[Answer]]:
@@ -139,9 +147,9 @@ class Oracle:
 
 
 def test_figures_of_known_answers_come_out() -> None:
-    examples = list(SceneExamples("val", 40))
-    evaluation = Evaluation(list(evaluate(Oracle(examples), examples)))  # type: ignore[arg-type]
-    right = np.mean([len(truth.sentence) % 2 for example in examples for truth in example.truths])
+    examples = list(images_of("val", 40))
+    evaluation = Evaluation(list(measure(Oracle(examples), examples)))  # type: ignore[arg-type]
+    right = np.mean([len(truth.sentence) % 2 for example in examples for truth in example.references])
     assert 0 < right < 1
     total = evaluation.total
     assert total["mean_iou"] == pytest.approx(right, abs=1e-6)
@@ -153,12 +161,12 @@ def test_figures_of_known_answers_come_out() -> None:
 
 @pytest.mark.parametrize(("limit", "count"), [(None, 1000), (5, 5), (5000, 1000)])
 def test_scenes_are_as_many_as_asked_or_there(limit: int | None, count: int) -> None:
-    assert len(SceneExamples("val", limit)) == count
+    assert len(open_dataset("scenes", "val", limit)) == count
 
 
 def test_scenes_are_the_standard_samples() -> None:
-    for example, sample in zip(SceneExamples("test", 4), islice(Scenes("test"), 4), strict=True):
-        (truth,) = example.truths
+    for example, sample in zip(images_of("test", 4), islice(Scenes("test"), 4), strict=True):
+        (truth,) = example.references
         np.testing.assert_array_equal(example.image, sample.image)
         np.testing.assert_array_equal(example.mask(truth.targets), sample.mask)
         assert (truth.sentence, truth.kind) == (sample.sentence, sample.kind)
@@ -167,4 +175,4 @@ def test_scenes_are_the_standard_samples() -> None:
 @pytest.mark.parametrize(("split", "limit"), [("testA", 5), ("test", 0), ("test", -1)])
 def test_unknown_split_and_useless_limit_are_refused(split: str, limit: int) -> None:
     with pytest.raises(ValueError, match="must be"):
-        SceneExamples(split, limit)
+        open_dataset("scenes", split, limit)
