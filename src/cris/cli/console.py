@@ -1,18 +1,18 @@
 """Console output of commands: lines, tables and progress."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from cris.progress import track as progress
 
 if TYPE_CHECKING:
     from cris.evaluation.results import Evaluation
 
-Item = TypeVar("Item")
+__all__ = ["figures_table", "in_words", "progress", "show"]
 _PIPE_WIDTH = 120  # columns where there is no terminal
 
 
@@ -20,14 +20,6 @@ def show(what: RenderableType) -> None:
     """Print to stdout; strings are taken as they are, without rich's markup."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(Text(what) if isinstance(what, str) else what, soft_wrap=isinstance(what, str | Text))
-
-
-def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
-    """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield from bar.track(items, total=total, description=what)
 
 
 def figures_table(title: str, evaluation: "Evaluation") -> Table:

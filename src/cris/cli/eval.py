@@ -81,6 +81,7 @@ class Command:
 
     def measure(self) -> "Evaluation":
         """Measure, with progress on stderr, and write when asked to."""
+        from cris.evaluation.evaluate import evaluate
         from cris.evaluation.results import Evaluation
         from cris.evaluation.run import Run
 
@@ -88,8 +89,13 @@ class Command:
         checkpoint, inference = self._checkpoint()
         run = Run(checkpoint=checkpoint, dataset=dataset, threshold=inference.threshold, device=self.device)
         if self.out is None:
-            rows = self._rows(run, range(run.parts), None, len(dataset))
-            return Evaluation(sorted(rows, key=lambda row: row.sample))
+            return evaluate(
+                checkpoint,
+                dataset,
+                threshold=inference.threshold,
+                device=self.device,
+                processes=self.processes,
+            )
         from cris.evaluation.row_files import read_rows  # here: only files need pyarrow
 
         job = _job(run)
