@@ -23,8 +23,8 @@ from cris.evaluation.metrics import intersection_and_union, iou
 from cris.letterbox import Letterbox, normalise
 from cris.model import BACKBONES, Cris, build_cris
 from cris.model.config import InferenceConfig
+from cris.model.fuse import fuse
 from cris.model.output import ModelOutput
-from cris.model.prepare import prepare
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
@@ -99,7 +99,7 @@ def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
     """Run the whole evaluation, by the plain loop or ours, and leave its mean IoU in the folder."""
     examples, network = list(work.examples()), model()
     segmenter = (
-        Segmenter(TorchEngine(prepare(network), "cpu"), Tokenizer(), INFERENCE) if path == "cris" else None
+        Segmenter(TorchEngine(fuse(network), "cpu"), Tokenizer(), INFERENCE) if path == "cris" else None
     )
 
     def measure() -> None:

@@ -4,14 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 
 from cris.checkpoint import load_checkpoint, save_checkpoint
-from cris.config_file import StoredConfig
-from cris.engines.engine import EngineName, Precision
-from cris.engines.exported import is_exported
+from cris.engines.export_folder import is_exported
+from cris.engines.formats import EngineName, Precision
 from cris.export import export_model
-from cris.export.samples import noise_samples
 from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer
 from tests.small import SMALL
@@ -46,8 +45,14 @@ def random_model(folder: Path, name: str, engine: EngineName, precision: Precisi
     out = folder / f"{name}-{engine}-{precision}"
     if not is_exported(out):
         loaded = load_checkpoint(checkpoint)
-        config = StoredConfig(model=loaded.model.config, inference=loaded.inference)
-        samples = noise_samples(CALIBRATION, config) if precision == "int8" else []
-        # random weights give masks of noise: nothing is kept in float32 for them
-        export_model(loaded, out, format=engine, precision=precision, samples=samples, least_agreement=0.0)
+        size = loaded.inference.input_size
+        noise = np.random.default_rng(0).integers(0, 256, (CALIBRATION, size, size, 3), dtype=np.uint8)
+        export_model(
+            loaded,
+            out,
+            format=engine,
+            precision=precision,
+            calibration=[(image, "left dog") for image in noise],
+            least_agreement=0.0,  # random weights give masks of noise: nothing is kept in float32 for them
+        )
     return out

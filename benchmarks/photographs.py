@@ -80,6 +80,8 @@ class Presence:
     scores: np.ndarray
     peaks: np.ndarray
     """Highest probability of each answer's grid."""
+    presents: np.ndarray
+    """Probability that anything is meant; of models that do not tell, the peaks."""
 
     def figures(self) -> dict[str, Any]:
         """Return the counts, the AUROCs of both signals and the shares of empty masks."""
@@ -88,6 +90,7 @@ class Presence:
             "absent": int((~self.is_present).sum()),
             "score_auroc": auroc(self.scores, self.is_present),
             "peak_auroc": auroc(self.peaks, self.is_present),
+            "presence_auroc": auroc(self.presents, self.is_present),
             "present_empty": _mean(self.is_empty[self.is_present]),
             "absent_empty": _mean(self.is_empty[~self.is_present]),
         }
@@ -145,7 +148,8 @@ def measure_presence(photos: Sequence[Photo], options: Options) -> Presence:
         is_present=np.array([is_there for is_there, _ in asked], dtype=bool),
         is_empty=np.array([not each.mask.any() for _, each in asked], dtype=bool),
         scores=np.array([each.score for _, each in asked], dtype=np.float64),
-        peaks=np.array([each.grid[each.letterbox.cells].max() for _, each in asked], dtype=np.float64),
+        peaks=np.array([each.peak for _, each in asked], dtype=np.float64),
+        presents=np.array([each.peak if each.present is None else each.present for _, each in asked]),
     )
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from benchmarks.start_up import time_of
 from benchmarks.turns import Prepare, take_turns
 from cris.demo.photographs import photographs, sample_image
-from cris.engines.exported import is_exported
+from cris.engines.export_folder import is_exported
 from cris.registry import DEFAULT_MODEL, resolve
 from cris.segmenter import Segmenter
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.turns import Prepare, ratio, take_turns
 from cris.config_file import StoredConfig
-from cris.engines.engine import EngineName, Precision
-from cris.engines.opening import open_model
+from cris.engines.formats import EngineName, Precision
+from cris.engines.load import load_model
 from cris.export.samples import noise_samples
 
 ENGINES: dict[str, tuple[EngineName, Precision]] = {
@@ -54,7 +54,7 @@ def prepare_engine(
     model: Path, engine: EngineName, precision: Precision, sentences: int, at_a_time: int | None
 ) -> Callable[[], object]:
     """Prepare an engine: the picture encoded once, other words in each call, so that none is remembered."""
-    opened = open_model(model, "cpu", engine=engine, precision=precision)
+    opened = load_model(model, "cpu", engine=engine, precision=precision)
     config = StoredConfig(model=opened.engine.config, inference=opened.inference)
     samples = noise_samples(sentences, config)
     tokens = np.concatenate([sample.tokens for sample in samples])

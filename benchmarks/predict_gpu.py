@@ -1,4 +1,4 @@
-"""Prediction on a GPU: pictures a second, prepared and compiled in bfloat16, against fp16 autocast.
+"""Prediction on a GPU: pictures a second, fused and compiled in bfloat16, against fp16 autocast.
 
 python -m benchmarks.predict_gpu [--seconds 10] [--batches 1 8 64]
 
@@ -21,7 +21,7 @@ from benchmarks.models import NAMES, random_checkpoint
 from cris.checkpoint import Checkpoint, load_checkpoint
 from cris.config_file import StoredConfig
 from cris.export.samples import noise_samples
-from cris.model.prepare import prepare, to_bfloat16
+from cris.model.fuse import fuse, to_bfloat16
 from tests.straightforward import predict_plainly
 
 Predict = Callable[[Tensor, Tensor], Tensor]
@@ -42,7 +42,7 @@ def straightforward(checkpoint: Checkpoint, device: str) -> Predict:
 
 def ours(checkpoint: Checkpoint, device: str, *, is_compiled: bool) -> Predict:
     """Prepare our model in bfloat16."""
-    model = to_bfloat16(prepare(checkpoint.model))
+    model = to_bfloat16(fuse(checkpoint.model))
     model.to(device=device, memory_format=torch.channels_last)
     forward: Predict = torch.compile(model) if is_compiled else model
     return lambda images, tokens: forward(images.bfloat16(), tokens)

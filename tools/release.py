@@ -122,6 +122,7 @@ def release_photos(options: argparse.Namespace) -> str:
             dtype={"int8": "int8 (text encoder) and float16"}.get(options.dtype, options.dtype),
             words=inference.sentence_length - 2,
             peak_threshold=inference.peak_threshold,
+            presence_threshold=inference.presence_threshold,
             val_sentences=sum(len(each.truths) for each in validation),
             val_photographs=len(validation),
             blocks=len(list(model.image_encoder.blocks)),
@@ -141,7 +142,7 @@ def release_photos(options: argparse.Namespace) -> str:
             high=interval.high,
             present=presence["present"],
             absent=presence["absent"],
-            presence_auroc=presence["score_auroc"],
+            presence_auroc=presence["presence_auroc"],
             absent_empty=100 * presence["absent_empty"],
             present_empty=100 * presence["present_empty"],
             held_out=held_out["mean_iou"],
@@ -176,7 +177,7 @@ def best_size(
         inference = replace(checkpoint.inference, input_size=size)
         segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, inference, device="cpu")
         choice = choose_threshold(segmenter, examples)
-        found[size] = max(choice.peaks.values(), default=max(choice.mean_ious.values()))
+        found[size] = choice.best_giou or max(choice.mean_ious.values())
         print(f"input of {size} pixels: gIoU {found[size]:.3f} on validation", file=sys.stderr, flush=True)
     best = max(found, key=lambda size: found[size], default=checkpoint.inference.input_size)
     return replace(checkpoint.inference, input_size=best)
@@ -189,7 +190,7 @@ def choose(
     inference = checkpoint.inference
     segmenter = Segmenter(checkpoint.model, checkpoint.tokenizer, inference, device="cpu")
     choice = choose_threshold(segmenter, examples)
-    inference = replace(inference, threshold=choice.best, peak_threshold=choice.best_peak)
+    inference = choice.applied_to(inference)
     chosen = Segmenter(segmenter.engine, checkpoint.tokenizer, inference)
     return replace(inference, calibration=fit(*answers(chosen, calibrating, is_raw=True)))
 

@@ -17,9 +17,12 @@ def read_front_matter(folder: Path) -> dict[str, str]:
     has no card, or the card no such fields.
     """
     path = folder / "README.md"
-    if not path.is_file():
-        return {}
-    first, *lines = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    return front_matter(path.read_text(encoding="utf-8", errors="replace")) if path.is_file() else {}
+
+
+def front_matter(card: str) -> dict[str, str]:
+    """Return the fields of a card, as `read_front_matter` does."""
+    first, *lines = card.splitlines() or [""]
     if first != "---" or "---" not in lines:
         return {}
     pairs = [line.partition(": ") for line in lines[: lines.index("---")]]

@@ -11,16 +11,17 @@ from typing import Literal
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from cris.config_file import CONFIG, StoredConfig, read_config, write_config
 from cris.errors import InputError
 from cris.files import atomic_folder, whole_folder
 from cris.model.build import build_cris
-from cris.model.config import InferenceConfig
+from cris.model.config import CustomImageConfig, InferenceConfig
 from cris.model.cris import Cris
-from cris.model.fill import Source, fill
+from cris.model.encoders import OwnImageEncoder
 from cris.model.int8 import SCALE, dequantize, quantize_rows
+from cris.model.state_dict import Source, load_tensors
 from cris.model.tokenizer import Tokenizer
 
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "README.md"
@@ -74,8 +75,17 @@ def save_checkpoint(
             torch.save(dict(train_state), unfinished / TRAIN_STATE)
 
 
-def load_checkpoint(folder: str | Path) -> Checkpoint:
-    """Read a checkpoint folder; raise InputError that names a file that is missing, damaged or foreign."""
+def load_checkpoint(folder: str | Path, *, image_encoder: OwnImageEncoder | None = None) -> Checkpoint:
+    """Read a checkpoint folder.
+
+    Args:
+        folder: the folder.
+        image_encoder: the caller's own image encoder, as `build_cris` takes it, where the model was trained
+            with one; it gets the stored weights.
+
+    Raises:
+        InputError: names a file that is missing, damaged or foreign, or the image encoder to pass.
+    """
     folder = whole_folder(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} must be a checkpoint folder, but there is no folder of that name")
@@ -86,8 +96,17 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             f"{folder / TOKENIZER} must have the {config.model.text.vocabulary} tokens that {CONFIG} names, "
             f"got {tokenizer.vocab_size}: the two are from different checkpoints"
         )
+    image = config.model.image
+    if isinstance(image, CustomImageConfig) and image_encoder is None:
+        raise InputError(
+            f"{folder} holds a model whose image encoder is not of cris: pass image_encoder={image.name}"
+        )
+    if not isinstance(image, CustomImageConfig) and image_encoder is not None:
+        raise InputError(
+            f"{folder} holds a model with the image encoder {image.kind} of cris: leave image_encoder out"
+        )
     try:
-        model = build_cris(config.model)
+        model = build_cris(config.model, image_encoder=image_encoder)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         raise InputError(f"{folder / CONFIG} describes a model that cannot be built: {error}") from error
     weights = _file(folder, WEIGHTS)
@@ -96,7 +115,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     except SafetensorError as error:
         raise InputError(f"{weights} is cut short or damaged ({error}): copy it again") from error
     tensors = dequantize(tensors, path=weights)
-    fill(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
+    load_tensors(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
     try:
         card = _file(folder, CARD).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -107,7 +126,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 def _save_weights(path: Path, model: Cris, dtype: Dtype) -> None:
     weights: dict[str, Tensor] = {}
     parameters = dict(model.named_parameters())
-    rows = _names_in_int8(model) if dtype == "int8" else set()
+    # in the text encoder alone, whose embedding and linear layers are two thirds of a small model
+    names = model.text_encoder.int8_weights() if dtype == "int8" else ()
+    rows = {f"text_encoder.{name}" for name in names}
     plain = torch.float16 if dtype == "int8" else getattr(torch, dtype)
     for name, tensor in model.state_dict().items():
         # BatchNorm's statistics keep their type: variances go beyond float16, and are few
@@ -124,15 +145,6 @@ def _save_weights(path: Path, model: Cris, dtype: Dtype) -> None:
         number = re.search(r"os error (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error
-
-
-def _names_in_int8(model: Cris) -> set[str]:
-    """Return the names of the text encoder's embedding and linear weights, two thirds of a small model."""
-    return {
-        f"text_encoder.{name}.weight"
-        for name, module in model.text_encoder.named_modules()
-        if isinstance(module, nn.Embedding | nn.Linear)
-    }
 
 
 def _file(folder: Path, name: str) -> Path:

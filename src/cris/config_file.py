@@ -11,11 +11,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from cris.calibration import IDENTITY
 from cris.errors import InputError
-from cris.model.config import CrisConfig, InferenceConfig
+from cris.model.config import CLIP_VOCABULARY, CrisConfig, InferenceConfig
 
 CONFIG = "config.json"
 """File name in the folder of a checkpoint or of an export."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,9 +85,27 @@ def _with_kinds_of_encoders(content: dict[str, Any]) -> dict[str, Any]:
     return content | {"model": model | parts, "inference": inference | {"peak_threshold": 0.0}}
 
 
+def _with_presence_and_tokenizer(content: dict[str, Any]) -> dict[str, Any]:
+    """Add what version 4 introduced: presence, the guided filter and the tokenizer.
+
+    Earlier models had neither head nor filter, and their tokenizer followed from the vocabulary's size.
+    """
+    model, inference = content.get("model"), content.get("inference")
+    if not isinstance(model, dict) or not isinstance(inference, dict):
+        return content
+    if not isinstance(model.get("text"), dict):
+        return content
+    is_clips = model["text"].get("vocabulary") == CLIP_VOCABULARY
+    return content | {
+        "model": model | {"presence_heads": 0, "tokenizer": "clip" if is_clips else "stored"},
+        "inference": inference | {"guided_radius": 0, "presence_threshold": 0.0},
+    }
+
+
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _with_identity_calibration,
     2: _with_kinds_of_encoders,
+    3: _with_presence_and_tokenizer,
 }
 """Version of config.json → function that migrates its content to the next version."""
 

@@ -111,6 +111,11 @@ class Letterbox:
             slice(int(left / CELL), ceil((self.size - left) / CELL)),
         )
 
+    def cell_colours(self, square: UInt8[np.ndarray, "size size 3"]) -> UInt8[np.ndarray, "rows columns 3"]:
+        """Return the mean colour of each of the image's cells, from the network's square."""
+        side = self.size // CELL
+        return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)[self.cells]
+
     @property
     def _picture(self) -> tuple[slice, slice]:
         """Return the rows and columns of the square that the image covers, in whole cells."""

@@ -1,6 +1,7 @@
 """Prediction of the model: a mask with its probability, score and box, ready to draw and to store."""
 
 import io
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from cris.ambiguity import Check, ambiguity, gather
 from cris.calibration import IDENTITY, Calibration
 from cris.errors import InputError
 from cris.files import atomic_file
+from cris.guided_filter import GuidedFilter
 from cris.letterbox import Letterbox
 from cris.masks import Rle, box_of, encode_rle
 from cris.model.output import ModelOutput
@@ -51,8 +53,12 @@ class Prediction:
     """Placement of the image in the model's input."""
     check: Check | None = None
     """Stability of the answer under small changes; None until `cris.agreement` has asked."""
+    present: float | None = None
+    """Probability that the sentence means anything in the image; None of models that do not tell."""
     peak_threshold: float = 0.0
     """Probability that one must exceed, or the mask is empty, as `InferenceConfig` has it."""
+    presence_threshold: float = 0.0
+    """Probability that `present` must exceed, or the mask is empty, as `InferenceConfig` has it."""
     calibration: Calibration = IDENTITY
     """Calibration that made the score of the raw one."""
 
@@ -72,29 +78,36 @@ class Prediction:
         letterbox: Letterbox,
         threshold: float,
         peak_threshold: float = 0.0,
+        presence_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
+        guided_filter: GuidedFilter | None = None,
     ) -> "Prediction":
         """Return what a model's answer to one sentence amounts to; thresholds are those of `InferenceConfig`.
 
         Raises InputError for logits that are not finite.
         """
         (logits,) = output.logits
-        if not np.isfinite(logits).all():
+        present = None if output.presence is None else float(_sigmoid(output.presence))
+        if not np.isfinite(logits).all() or (present is not None and not math.isfinite(present)):
             raise InputError(
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
-        grid = 0.5 + 0.5 * np.tanh(0.5 * logits)  # the sigmoid, without overflow
-        mask, raw = _found(letterbox.restore(grid), grid[letterbox.cells], threshold, peak_threshold)
-        return cls(
+        grid = _sigmoid(logits)
+        if guided_filter is not None:
+            grid[letterbox.cells] = guided_filter(np.ascontiguousarray(grid[letterbox.cells]))
+        answer = cls(
             sentence=sentence,
-            mask=mask,
-            score=calibration(raw),
+            mask=np.zeros(picture.shape[:2], dtype=bool),
+            score=0.0,
             picture=picture,
             grid=grid,
             letterbox=letterbox,
+            present=present,
             peak_threshold=peak_threshold,
+            presence_threshold=presence_threshold,
             calibration=calibration,
         )
+        return answer.at_threshold(threshold)
 
     @property
     def probability(self) -> Float32[np.ndarray, "height width"]:
@@ -103,9 +116,16 @@ class Prediction:
         return np.clip(values, 0, 1, out=values)
 
     @property
-    def has_peak(self) -> bool:
-        """Return whether a probability exceeds the peak threshold: if none does, every mask is empty."""
-        return bool(self.grid[self.letterbox.cells].max() > self.peak_threshold)
+    def peak(self) -> float:
+        """Return the highest probability of a cell on the image."""
+        return float(self.grid[self.letterbox.cells].max())
+
+    @property
+    def is_present(self) -> bool:
+        """Return whether peak and presence exceed their thresholds: if not, every mask is empty."""
+        return self.peak > self.peak_threshold and (
+            self.present is None or self.present > self.presence_threshold
+        )
 
     @property
     def ambiguity(self) -> float:
@@ -130,11 +150,14 @@ class Prediction:
 
     def at_thresholds(self, thresholds: Iterable[float]) -> Iterator["Prediction"]:
         """Yield what `at_threshold` returns for each; the answer is brought to the image's size once."""
-        values = self.letterbox.restore(self.grid)
+        values, cells = self.letterbox.restore(self.grid), self.grid[self.letterbox.cells]
         for threshold in thresholds:
             if not 0 <= threshold <= 1:
                 raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
-            mask, raw = _found(values, self.grid[self.letterbox.cells], threshold, self.peak_threshold)
+            mask = values > threshold
+            raw = expected_iou(cells, threshold) if mask.any() else 0.0
+            if not self.is_present:
+                mask = np.zeros_like(mask)
             yield replace(self, mask=mask, score=self.calibration(raw))
 
     def at_least(self, min_score: float) -> "Prediction":
@@ -148,12 +171,14 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return a dict for JSON: `sentence`, `score`, `box` ([left, top, right, bottom] or None), `rle`.
 
-        `rle` holds `size` ([height, width], in pixels) and `counts`, as in COCO.
+        `rle` holds `size` ([height, width], in pixels) and `counts`, as in COCO. A model that tells presence
+        adds `present`.
         """
         box = self.box
         return {
             "sentence": self.sentence,
             "score": self.score,
+            **({} if self.present is None else {"present": self.present}),
             "box": None if box is None else list(box),
             "rle": dict(self.to_rle()),
         }
@@ -228,18 +253,8 @@ class Prediction:
             self.image("mask").save(file, format="PNG")
 
 
-def _found(
-    values: Float32[np.ndarray, "height width"],
-    cells: Float32[np.ndarray, "rows columns"],
-    threshold: float,
-    peak_threshold: float,
-) -> tuple[Bool[np.ndarray, "height width"], float]:
-    """Return the mask of the enlarged cells at these thresholds, and its raw score, whatever the peak is."""
-    mask = values > threshold
-    raw = expected_iou(cells, threshold) if mask.any() else 0.0
-    if cells.max() <= peak_threshold:
-        mask = np.zeros_like(mask)
-    return mask, raw
+def _sigmoid(values: Any) -> Any:
+    return 0.5 + 0.5 * np.tanh(0.5 * values)  # without overflow
 
 
 def lit_up(

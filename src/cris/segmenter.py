@@ -13,17 +13,21 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from cris.engines.engine import Engine, EngineName, Features, Precision
+from cris.engines.engine import Engine, Features
+from cris.engines.export_folder import is_exported
+from cris.engines.formats import FORMATS, EngineName, Precision
 from cris.errors import InputError
+from cris.guided_filter import GuidedFilter
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.picture import PictureSource, read_picture
 from cris.prediction import Prediction
-from cris.registry import DEFAULT_MODEL, model_title
+from cris.registry import DEFAULT_MODEL, model_title, resolve
 
 if TYPE_CHECKING:
     from cris.model.cris import Cris
+    from cris.model.encoders import OwnImageEncoder
 
 Sentences = str | Sequence[str]
 """One referring expression, or several."""
@@ -110,6 +114,7 @@ class Segmenter:
         is_compiled: bool = False,
         batch_size: int | None = None,
         is_strict: bool = False,
+        image_encoder: "OwnImageEncoder | None" = None,
     ) -> "Segmenter":
         """Return a segmenter of a registered model, a checkpoint folder, or a folder from `cris export`.
 
@@ -123,22 +128,29 @@ class Segmenter:
             is_compiled: whether torch compiles the model: slower to start, faster on a GPU.
             batch_size: as above.
             is_strict: as above.
+            image_encoder: of a model that was trained with an image encoder of the caller's, that encoder, as
+                `build_cris` takes it; it gets the stored weights.
 
         Raises:
             InputError: no such model, the folder holds none that can be read, or it is of another engine or
                 precision; otherwise as above.
         """
-        from cris.engines.opening import open_model
+        from cris.engines.load import load_model
 
         with _memory_advice():
-            opened = open_model(
-                name_or_folder, device, engine=engine, precision=precision, is_compiled=is_compiled
+            model = load_model(
+                _exported_for(engine, precision, name_or_folder, image_encoder),
+                device,
+                engine=engine,
+                precision=precision,
+                is_compiled=is_compiled,
+                image_encoder=image_encoder,
             )
         found = cls(
-            opened.engine, opened.tokenizer, opened.inference, batch_size=batch_size, is_strict=is_strict
+            model.engine, model.tokenizer, model.inference, batch_size=batch_size, is_strict=is_strict
         )
         options: dict[str, object] = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
-        options |= {"batch_size": batch_size, "is_strict": is_strict}
+        options |= {"batch_size": batch_size, "is_strict": is_strict, "image_encoder": image_encoder}
         found._remember(name_or_folder, cls.from_pretrained, (name_or_folder, device), options)
         return found
 
@@ -228,14 +240,22 @@ class Segmenter:
             letterboxes = [Letterbox(len(array), len(array[0]), size, protocol) for array in arrays]
             squares = np.stack([box.apply(array) for box, array in zip(letterboxes, arrays, strict=True)])
             features = self.engine.encode_image(normalise(squares))
+            radius = self.inference.guided_radius
+            filters = [
+                GuidedFilter(box.cell_colours(square), radius) if radius else None
+                for box, square in zip(letterboxes, squares, strict=True)
+            ]
         return [
             EncodedPicture(
                 segmenter=self,
                 picture=array,
                 letterbox=letterbox,
                 features=known,
+                guided_filter=guided_filter,
             )
-            for array, letterbox, known in zip(arrays, letterboxes, features, strict=True)
+            for array, letterbox, known, guided_filter in zip(
+                arrays, letterboxes, features, filters, strict=True
+            )
         ]
 
     def _answer(
@@ -264,7 +284,9 @@ class Segmenter:
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
                         peak_threshold=self.inference.peak_threshold,
+                        presence_threshold=self.inference.presence_threshold,
                         calibration=self.inference.calibration,
+                        guided_filter=encoded[row].guided_filter,
                     )
                     for place, (row, sentence) in enumerate(zip(rows, texts, strict=True))
                 ]
@@ -302,11 +324,14 @@ class EncodedPicture:
     """Placement of the image in the model's input."""
     features: Features
     """Features of the image, on the engine's device."""
+    guided_filter: GuidedFilter | None = None
+    """Filter that fits masks to the image's edges, where the model has one."""
 
     @property
     def nbytes(self) -> int:
         """Return the memory that keeping it takes, in bytes."""
-        return self.picture.nbytes + sum(int(feature.nbytes) for feature in self.features)
+        kept = (*self.features, *([self.guided_filter] if self.guided_filter else []))
+        return self.picture.nbytes + sum(int(each.nbytes) for each in kept)
 
     def __repr__(self) -> str:
         """Return the image's size and its segmenter, without the arrays."""
@@ -333,6 +358,29 @@ def _reopen(
     segmenter = opener(*arguments, **options)
     segmenter.inference = inference
     return segmenter
+
+
+def _exported_for(
+    engine: EngineName | None,
+    precision: Precision | None,
+    name_or_folder: str | Path,
+    image_encoder: "OwnImageEncoder | None",
+) -> str | Path:
+    """Return the folder to load: the model itself, or its export for an engine that needs one."""
+    formats = {info.engine: name for name, info in FORMATS.items() if info.is_made_on_use}
+    if engine is None or engine not in formats:
+        return name_or_folder
+    folder = resolve(name_or_folder)
+    if is_exported(folder):
+        return folder
+    if image_encoder is not None:
+        raise InputError(
+            f"engine {engine} needs an export of {folder}, which is made on first use only where the image "
+            f"encoder is of cris: pass the folder of cris.export_model(…, image_encoder=…)"
+        )
+    from cris.export.cache import cached_export  # here, as it takes torch
+
+    return cached_export(folder, formats[engine], precision or "fp32")
 
 
 def _torch_engine(model: "Cris", device: str) -> Engine:

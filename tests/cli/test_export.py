@@ -10,8 +10,7 @@ import pytest
 from cris import Segmenter
 from cris.demo.photographs import photographs
 from cris.errors import InputError
-from cris.export import check, make
-from cris.export.samples import Sample
+from cris.export import check
 from tests.cli.conftest import Cris
 
 
@@ -81,11 +80,11 @@ def test_int8_is_calibrated_with_images_that_the_model_knows(
     (folder / "README.md").write_text(card)
     counts: list[int] = []
 
-    def stop(*_: object, samples: Sequence[Sample], **options: object) -> None:
+    def stop(model: object, config: object, samples: Sequence[object]) -> None:
         counts.append(len(samples))
-        raise InputError(f"stopped before {options}")
+        raise InputError("stopped before it is quantized")
 
-    monkeypatch.setattr(make, "export_model", stop)
+    monkeypatch.setattr("cris.export.export.calibration_data", stop)
     command = ("export", folder, "--format", "onnx", "--precision", "int8", "--out", "exported")
     assert cris(*command).is_short_error()
     assert cris(*command, "--calibration", "photographs", "--limit", "5").is_short_error()

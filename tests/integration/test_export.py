@@ -11,26 +11,25 @@ import numpy as np
 import pytest
 import torch
 
-from cris import Segmenter, __version__
+from cris import Segmenter, __version__, export_model
 from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.data.scenes import Scenes
 from cris.demo.photographs import photographs
-from cris.engines.exported import PRECISIONS, Format, read_exported
-from cris.engines.opening import open_graphs
+from cris.engines.export_folder import read_exported
+from cris.engines.formats import FORMATS, Format
+from cris.engines.load import load_graphs
 from cris.errors import InputError
-from cris.export import OnnxSegmenter, export_model
 from cris.export.check import LIMITS
 from cris.export.samples import noise_samples
 from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import resolve
 from tests.conftest import Proof
-from tests.small import SMALL_LITE, small_cris
+from tests.small import SMALL, SMALL_LITE, Pyramid, small_cris
 from tests.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
 PICTURE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
-FORMATS: tuple[Format, ...] = ("onnx", "openvino", "pt2")
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +66,14 @@ def lite_exports(lite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[F
 def assert_answers_alike(folder: Path, model: Path, pictures: int, sentences: int) -> None:
     """An exported folder gives the logits of the checkpoint."""
     exported = read_exported(folder)
-    engine = open_graphs(folder, exported.format, "fp32", exported.config.model)
+    engine = load_graphs(folder, exported.format, "fp32", exported.config.model)
     samples = noise_samples(max(pictures, sentences), exported.config)
     images = np.concatenate([sample.image for sample in samples[:pictures]])
     tokens = np.concatenate([sample.tokens for sample in samples[:sentences]])
     index = (np.arange(sentences) * 3 + 1) % pictures
     with torch.inference_mode():
         plain = load_checkpoint(model).model
-        expected = plain(*map(torch.from_numpy, (images, tokens, index))).numpy()
+        expected = plain(*map(torch.from_numpy, (images, tokens, index))).logits.numpy()
     answer = engine.segment(engine.encode_image(images), tokens, index).logits
     assert np.linalg.norm(answer - expected) <= LIMITS["fp32"] * np.linalg.norm(expected)
 
@@ -96,6 +95,22 @@ def test_efficientnet_and_bert_answer_any_number_as_the_model_does(
     lite: Path, lite_exports: dict[Format, Path], format: Format, pictures: int, sentences: int
 ) -> None:
     assert_answers_alike(lite_exports[format], lite, pictures, sentences)
+
+
+def test_a_model_with_an_image_encoder_from_outside_is_exported(tmp_path: Path) -> None:
+    tokenizer = Tokenizer().reduced(["the red ring"])
+    config = replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size))
+    model = small_cris(config, image_encoder=Pyramid)
+    inference = InferenceConfig(input_size=96, sentence_length=12)
+    save_checkpoint(tmp_path / "model", model, tokenizer, inference, "# own\n")
+    result = export_model(tmp_path / "model", tmp_path / "out", format="onnx", image_encoder=Pyramid)
+    assert result.files.keys() == {path.name for path in (tmp_path / "out").iterdir()}
+    assert str(result).splitlines()[-1].startswith("logits differ from the model's by")
+    exported = Segmenter.from_pretrained(tmp_path / "out").predict(PICTURE, "the red ring")
+    plain = Segmenter(model, tokenizer, inference, "cpu").predict(PICTURE, "the red ring")
+    np.testing.assert_allclose(exported.grid, plain.grid, atol=1e-4)
+    with pytest.raises(InputError, match="exported with its image encoder: leave image_encoder out"):
+        Segmenter.from_pretrained(tmp_path / "out", image_encoder=Pyramid)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -127,15 +142,6 @@ def test_a_segmenter_of_an_exported_folder_finds_what_the_models_own_finds(
         assert one.sentence == other.sentence
 
 
-def test_onnx_segmenter_predicts_as_a_segmenter(exports: dict[Format, Path]) -> None:
-    sample = Scenes(split="test")[3]
-    one = OnnxSegmenter(exports["onnx"]).predict(sample.image, sample.sentence)
-    other = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(sample.image, sample.sentence)
-    np.testing.assert_allclose(one.grid, other.grid, atol=1e-4)
-    with pytest.raises(ValueError, match="must hold an ONNX export, it holds one in pt2"):
-        OnnxSegmenter(exports["pt2"])
-
-
 @pytest.mark.parametrize("format", ["onnx", "openvino"])
 def test_an_exported_model_is_asked_without_torch(exports: dict[Format, Path], format: str) -> None:
     code = f"""
@@ -146,7 +152,7 @@ class Refuse:
             raise ImportError(f"{{name}} is not here")
 sys.meta_path.insert(0, Refuse())
 import numpy
-from cris import Segmenter, __version__
+from cris import Segmenter, __version__, export_model
 segmenter = Segmenter.from_pretrained({str(exports[format])!r})
 prediction = segmenter.predict(numpy.zeros((48, 64, 3), "uint8"), "a cup")
 assert prediction.mask.shape == (48, 64) and "torch" not in sys.modules
@@ -173,9 +179,6 @@ def test_three_lines_of_python_write_a_model_and_ask_it(format: Format, tmp_path
 
     expected = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(PICTURE, "the red ring")
     assert np.abs(prediction.grid - expected.grid).max() < 1e-3
-    if format == "onnx":
-        alike = OnnxSegmenter(tmp_path / "exported").predict(PICTURE, "the red ring")
-        assert np.array_equal(alike.grid, prediction.grid)
     metadata = json.loads((tmp_path / "exported" / "export.json").read_text())
     assert metadata == {
         "schema_version": 1,
@@ -206,7 +209,6 @@ def test_folders_of_before_export_json_open(exports: dict[Format, Path], tmp_pat
     record = {"job": "export", "schema_version": 1, "format": "onnx", "precision": "fp32"}
     (folder / "results.json").write_text(json.dumps(record))
     assert Segmenter.from_pretrained(folder).device == "cpu"
-    assert OnnxSegmenter(folder).device == "cpu"
 
 
 @pytest.mark.parametrize("lost", ["sentence.onnx", "tokenizer.json", "config.json"])
@@ -294,4 +296,4 @@ def test_paper_sized_models_export_exactly(tmp_path: Path, prove: Proof, format:
         assert largest <= LIMITS["fp32"]
         shutil.rmtree(tmp_path)
         tmp_path.mkdir()
-    assert PRECISIONS[format][0] == "fp32"
+    assert FORMATS[format].precisions[0] == "fp32"

@@ -7,12 +7,10 @@ import pytest
 
 from cris import Segmenter
 from cris.checkpoint import load_checkpoint
-from cris.config_file import StoredConfig
 from cris.data.scenes import Scenes
-from cris.engines.exported import ENGINES, Format
-from cris.engines.opening import open_graphs
+from cris.engines.formats import FORMATS, Format
+from cris.engines.load import load_graphs
 from cris.export import export_model
-from cris.export.samples import as_samples
 from cris.registry import resolve
 from tests.conftest import Proof
 
@@ -25,16 +23,17 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     tmp_path: Path, prove: Proof, format: Format
 ) -> None:
     checkpoint = load_checkpoint(resolve("cris-scenes"))
-    config = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
+    config = checkpoint.model.config
     scenes = Scenes(split="val")
     pairs = (
         (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=40))
     )
-    samples = as_samples(pairs, config, checkpoint.tokenizer)
-    export_model(checkpoint, tmp_path, format=format, precision="int8", samples=samples)
-    assert ENGINES[format] == format
+    result = export_model(checkpoint, tmp_path, format=format, precision="int8", calibration=pairs)
+    assert result.agreement is not None
+    assert f"mean IoU {result.agreement:.4f} on {result.samples} samples" in str(result)
+    assert FORMATS[format].engine == format
     plain = Segmenter.from_pretrained("cris-scenes", "cpu")
-    smaller = Segmenter(open_graphs(tmp_path, format, "int8", config.model), plain.tokenizer, plain.inference)
+    smaller = Segmenter(load_graphs(tmp_path, format, "int8", config), plain.tokenizer, plain.inference)
     test, count = Scenes(split="test"), prove.count(full=2000, quick=60)
     agreements = []
     for place in range(count):

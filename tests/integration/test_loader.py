@@ -291,7 +291,7 @@ def test_one_training_step_on_real_photographs_lowers_the_loss(real):
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     losses = []
     for _ in range(2):
-        logits = model(batch.inputs(), batch.tokens, batch.image_index)
+        logits = model(batch.inputs(), batch.tokens, batch.image_index).logits
         loss = text_to_pixel_loss(logits, batch.masks, "area")
         optimizer.zero_grad()
         loss.backward()

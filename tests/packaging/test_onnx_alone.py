@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from cris import Segmenter
-from cris.export import export_model
+from cris import Segmenter, export_model
 from tests.packaging.conftest import REPOSITORY
 
 
@@ -75,15 +74,15 @@ def test_torch_is_not_there(python: Path) -> None:
     assert alone(python, "import importlib.util as u; print(u.find_spec('torch'))") == "None"
 
 
-def test_onnx_segmenter_predicts_without_torch(python: Path, tmp_path: Path) -> None:
+def test_an_exported_model_predicts_without_torch(python: Path, tmp_path: Path) -> None:
     export_model("cris-scenes", tmp_path, format="onnx")
     told = alone(
         python,
         f"""
 import numpy
-from cris.export import OnnxSegmenter
+from cris import Segmenter
 picture = numpy.arange(64 * 48 * 3, dtype="uint8").reshape(48, 64, 3)
-prediction = OnnxSegmenter({str(tmp_path)!r}).predict(picture, "the red ring")
+prediction = Segmenter.from_pretrained({str(tmp_path)!r}).predict(picture, "the red ring")
 print(prediction.mask.shape, round(float(prediction.grid.sum()), 2), prediction.to_rle()["size"])
 """,
     )

@@ -18,12 +18,13 @@ from safetensors.torch import load_file, save_file
 
 from cris.calibration import IDENTITY, Calibration
 from cris.checkpoint import load_checkpoint, save_checkpoint
+from cris.config_file import read_config
 from cris.errors import InputError
 from cris.files import whole_folder
 from cris.model import Cris, CrisConfig, InferenceConfig, build_cris
 from cris.model.config import ClipResnetConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import KINDS, SMALL, small_cris
+from tests.small import KINDS, SMALL, Pyramid, small_cris
 
 TOKENIZER = Tokenizer().reduced(["the red star", "left ring"])
 CONFIG = replace(SMALL, text=replace(SMALL.text, vocabulary=TOKENIZER.vocab_size))
@@ -59,7 +60,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path: Path) -> None:
     np.testing.assert_array_equal(checkpoint.tokenizer.encode(sentences), TOKENIZER.encode(sentences))
     images, tokens = torch.randn(2, 3, 64, 64), TOKENIZER(sentences, 12)
     with torch.no_grad():
-        assert torch.equal(checkpoint.model(images, tokens), model(images, tokens))
+        assert torch.equal(checkpoint.model(images, tokens).logits, model(images, tokens).logits)
 
 
 @settings(max_examples=5)
@@ -365,12 +366,12 @@ def truncate(name: str) -> Callable[[Path], None]:
             "not a cris checkpoint",
         ),
         (
-            edit_config(lambda config: config.update(schema_version=4)),
-            "must have schema_version 1 to 3, got 4: update",
+            edit_config(lambda config: config.update(schema_version=5)),
+            "must have schema_version 1 to 4, got 5: update",
         ),
         (
             edit_config(lambda config: config.update(schema_version=0)),
-            "must have schema_version 1 to 3, got 0",
+            "must have schema_version 1 to 4, got 0",
         ),
         (edit_config(lambda config: config.update(schema_version=True)), "has no schema_version"),
         (
@@ -390,7 +391,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_config(lambda config: config["model"].update(text=3)), r"model\.text\.kind must be one of"),
         (
             edit_config(lambda config: config["model"]["image"].update(kind="vit")),
-            r"model\.image\.kind must be one of clip_resnet, efficientnet_lite, got 'vit'",
+            r"model\.image\.kind must be one of clip_resnet, efficientnet_lite, custom, got 'vit'",
         ),
         (
             edit_config(lambda config: config["model"]["text"].update(kind="clip_resnet")),
@@ -450,11 +451,45 @@ def test_every_option_is_in_the_config_file(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     written = {"model": asdict(CONFIG), "inference": asdict(INFERENCE)}
     written["model"]["image"]["kind"], written["model"]["text"]["kind"] = "clip_resnet", "clip_text"
-    assert config == {"schema_version": 3, **json.loads(json.dumps(written))}
+    assert config == {"schema_version": 4, **json.loads(json.dumps(written))}
+
+
+def to_version_3(config: dict[str, Any]) -> None:
+    """As it was when the tokenizer followed from the vocabulary's size, and nothing told of presence."""
+    config["schema_version"] = 3
+    del config["inference"]["guided_radius"], config["inference"]["presence_threshold"]
+    del config["model"]["presence_heads"], config["model"]["tokenizer"]
+
+
+@pytest.mark.parametrize(("vocabulary", "tokenizer"), [(None, "stored"), (49_408, "clip")])
+def test_a_config_of_version_3_has_clips_tokenizer_or_the_stored_one(
+    tmp_path: Path, vocabulary: int | None, tokenizer: str
+) -> None:
+    model = save(tmp_path / "model")
+    edit_config(to_version_3)(tmp_path / "model")
+    assert_holds(tmp_path / "model", model)
+    if vocabulary is not None:
+        edit_config(lambda config: config["model"]["text"].update(vocabulary=vocabulary))(tmp_path / "model")
+    assert read_config(tmp_path / "model" / "config.json").model.tokenizer == tokenizer
+
+
+def test_a_model_with_an_image_encoder_from_outside_loads_with_it_alone(tmp_path: Path) -> None:
+    model = small_cris(CONFIG, image_encoder=Pyramid)
+    save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "")
+    for encoder in (Pyramid, Pyramid(CONFIG.joint_dim)):
+        loaded = load_checkpoint(tmp_path / "model", image_encoder=encoder).model
+        assert loaded.config == model.config
+        assert all(loaded.state_dict()[name].equal(each) for name, each in model.state_dict().items())
+    with pytest.raises(InputError, match=r"not of cris: pass image_encoder=Pyramid$"):
+        load_checkpoint(tmp_path / "model")
+    save(tmp_path / "own")
+    with pytest.raises(InputError, match="clip_resnet of cris: leave image_encoder out"):
+        load_checkpoint(tmp_path / "own", image_encoder=Pyramid)
 
 
 def to_version_2(config: dict[str, Any]) -> None:
     """As it was when all encoders were CLIP's."""
+    to_version_3(config)
     config["schema_version"] = 2
     for part, key in (("image", "kind"), ("text", "kind"), ("neck", "alignment")):
         del config["model"][part][key]
@@ -466,7 +501,7 @@ def test_a_folder_of_version_2_has_encoders_of_clip_and_loads_as_before(tmp_path
     edit_config(to_version_2)(tmp_path / "model")
     assert_holds(tmp_path / "model", model)
     checkpoint = load_checkpoint(tmp_path / "model")
-    assert (checkpoint.model.config, checkpoint.inference) == (CONFIG, INFERENCE)
+    assert (checkpoint.model.config, checkpoint.inference) == (replace(CONFIG, tokenizer="stored"), INFERENCE)
 
 
 def test_a_folder_of_version_1_has_no_calibration_and_loads_as_before(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
 INFERENCE = (
     *("errors", "files", "jobs", "model", "segmenter", "picture", "letterbox", "prediction", "masks"),
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
+    "guided_filter",
 )
 NOT_INFERENCE = ("data", "training", "evaluation", "studies")
 FLOORS_OF_DATA = (
@@ -84,7 +85,8 @@ def reach(start: str) -> dict[str, list[str]]:
         for imported in own_imports(module) - chains.keys():
             chains[imported] = [*chains[module], imported]
             # cris/__init__.py names the public classes; who imports it for its version does not reach them.
-            if imported in MODULES and imported != "cris":
+            # An export on first use is no inference: it may calibrate on scenes.
+            if imported in MODULES and imported != "cris" and not is_within(imported, "export"):
                 waiting.append(imported)
     return chains
 

@@ -14,9 +14,10 @@ from cris import Prediction, Segmenter
 from cris.checkpoint import save_checkpoint
 from cris.engines.torch_engine import choose_device
 from cris.errors import InputError
+from cris.guided_filter import GuidedFilter
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.small import SMALL, Pyramid, small_cris
 
 SENTENCES = ["the red ring", "left dog", "second cup from the left"]
 TOKENIZER = Tokenizer().reduced(SENTENCES)
@@ -161,6 +162,19 @@ def test_protocol_and_threshold_are_the_checkpoints(small):
     prediction = Segmenter(small.engine.model, TOKENIZER, released, "cpu").predict(PICTURES[0], "left dog")
     assert prediction.letterbox.protocol == "released"
     np.testing.assert_array_equal(prediction.mask, prediction.letterbox.restore(prediction.grid) > 0)
+
+
+def test_a_guided_filter_fits_the_probabilities_to_the_picture(small):
+    plain = small.predict(PICTURES[0], SENTENCES[0])
+    inference = dataclasses.replace(INFERENCE, guided_radius=2)
+    filtering = Segmenter(small.engine, TOKENIZER, inference)
+    filtered = filtering.predict(PICTURES[0], SENTENCES[0])
+    cells = plain.letterbox.cells
+    square = plain.letterbox.apply(np.asarray(plain.picture))
+    expected = GuidedFilter(plain.letterbox.cell_colours(square), 2)(plain.grid[cells].copy())
+    assert np.array_equal(filtered.grid[cells], expected)
+    assert not np.array_equal(filtered.grid[cells], plain.grid[cells])
+    assert filtering.encode(PICTURES[0]).nbytes > small.encode(PICTURES[0]).nbytes
 
 
 def test_prediction_carries_no_gradients_and_trains_nothing():
@@ -333,3 +347,16 @@ def test_the_package_gives_its_classes_when_asked():
     assert {"Segmenter", "Prediction"} <= set(cris.__all__)
     with pytest.raises(AttributeError, match="module 'cris' has no attribute 'Segmentr'"):
         cris.Segmentr  # noqa: B018
+
+
+def test_a_model_with_an_image_encoder_from_outside_is_opened_with_it(tmp_path):
+    model = small_cris(CONFIG, image_encoder=Pyramid)
+    save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "")
+    found = Segmenter.from_pretrained(tmp_path / "model", "cpu", image_encoder=Pyramid)
+    expected = Segmenter(model, TOKENIZER, INFERENCE, "cpu").predict(PICTURES[0], SENTENCES[0])
+    assert_same(found.predict(PICTURES[0], SENTENCES[0]), expected)
+    assert_same(pickle.loads(pickle.dumps(found)).predict(PICTURES[0], SENTENCES[0]), expected)
+    with pytest.raises(InputError, match="pass image_encoder=Pyramid"):
+        Segmenter.from_pretrained(tmp_path / "model", "cpu")
+    with pytest.raises(InputError, match="engine onnx needs an export"):
+        Segmenter.from_pretrained(tmp_path / "model", engine="onnx", image_encoder=Pyramid)

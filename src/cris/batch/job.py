@@ -9,12 +9,12 @@ from pathlib import Path
 from cris.batch import SHARD_ROWS
 from cris.batch.pictures import PictureRef, find_pictures
 from cris.batch.sentences import Sentences
-from cris.engines.exported import is_exported
+from cris.engines.export_folder import is_exported
 from cris.errors import InputError
 from cris.files import sha256_of
 from cris.names import KnownNames
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of shards and manifest; goes up when a column or field changes its meaning or goes away."""
 
 

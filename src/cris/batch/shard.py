@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
         ("name", pa.string()),
         ("sentence", pa.string()),
         ("score", pa.float64()),
+        ("present", pa.float64()),
         ("box", pa.list_(pa.int32(), 4)),
         ("rle", pa.struct([("size", pa.list_(pa.int32(), 2)), ("counts", pa.string())])),
         ("error", pa.string()),
@@ -119,7 +120,7 @@ def _few_at_a_time(segmenter: Segmenter, pixels: Pixels, sentences: Sequence[str
 
 
 def _row(task: Task, sentence: str) -> Row:
-    empty = dict.fromkeys(("score", "box", "rle", "error"))
+    empty = dict.fromkeys(("score", "present", "box", "rle", "error"))
     return {"picture": task.picture.id, "name": task.picture.name, "sentence": sentence, **empty}
 
 
@@ -128,7 +129,7 @@ def _found(prediction: Prediction, options: AnswerOptions) -> Row:
         prediction = prediction.at_threshold(options.threshold)
     prediction = prediction.at_least(options.min_score)
     found = prediction.to_dict()
-    row = {name: found[name] for name in ("score", "box", "rle")}
+    row = {name: found.get(name) for name in ("score", "present", "box", "rle")}
     for name in options.save:
         if name == "polygons":
             row[name] = [outline.ravel().tolist() for outline in prediction.polygons()]

@@ -84,7 +84,7 @@ class Command:
         from cris.batch.output import Output, alone_in
         from cris.batch.sentences import read_sentences
         from cris.cli.console import progress, show
-        from cris.engines.exported import is_exported
+        from cris.engines.export_folder import is_exported
 
         checkpoint = resolve(self.model)
         sentences = read_sentences(self.sentences)
@@ -129,9 +129,9 @@ class _Engine(Protocol):
 
 def _check(checkpoint: Path, sentences: list[str]) -> None:
     """Check before any work that the model is whole, and warn of sentences that will be cut."""
-    from cris.engines.opening import open_model
+    from cris.engines.load import load_model
 
-    opened = open_model(checkpoint, "cpu")
+    opened = load_model(checkpoint, "cpu")
     limit = opened.inference.sentence_length
     for sentence in sentences:
         cut = opened.tokenizer.cut(sentence, limit)

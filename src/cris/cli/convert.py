@@ -128,7 +128,7 @@ class Imagenet:
 
         image_config, image_encoder = load_efficientnet_lite(self.file)
         reader = load_checkpoint(resolve(self.text))
-        joint_dim, channels = reader.model.config.joint_dim, image_encoder.head.conv.out_channels
+        joint_dim, channels = reader.model.config.joint_dim, image_encoder.channels[2]
         if joint_dim != channels:
             raise InputError(
                 f"--text must name a model whose joint space has {channels} channels, as the last features "

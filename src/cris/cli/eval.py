@@ -151,10 +151,12 @@ class Command:
         store_thresholds(folder, choice)
         if not self.as_json:
             show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
-            if choice.peaks:
-                show(
-                    f"peak threshold {choice.best_peak:.2f}: {choice.peaks[choice.best_peak]:.3f} gIoU on val"
-                )
+            if choice.best_giou is not None:
+                chosen = choice.applied_to(segmenter.inference)
+                tests = f"peak threshold {chosen.peak_threshold:.2f}"
+                if chosen.presence_threshold:
+                    tests += f", presence threshold {chosen.presence_threshold:.2f}"
+                show(f"{tests}: {choice.best_giou:.3f} gIoU on val")
         return choice.best
 
     def _written(self, out: Path, run: "Run", inference: "InferenceConfig", job: Job) -> "Evaluation":

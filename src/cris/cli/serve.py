@@ -4,12 +4,13 @@ import asyncio
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from cris.cli.console import show
 from cris.cli.errors import UsageError
+from cris.engines.formats import EngineName, Precision
 from cris.errors import InputError
 from cris.registry import DEFAULT_MODEL, resolve
 from cris.text_files import decode_text
@@ -34,9 +35,9 @@ class Command:
     """Port to listen on; 0 takes a free one."""
     device: str = "auto"
     """Device: cpu, cuda, cuda:1, mps; auto takes the fastest that is there."""
-    engine: Literal["torch", "onnx", "openvino"] | None = None
+    engine: EngineName | None = None
     """Engine that runs the model; the last two need the extra export. By default torch, or a folder's own."""
-    precision: Literal["fp32", "bf16", "int8"] | None = None
+    precision: Precision | None = None
     """fp32, bf16 (torch, openvino) or int8 (onnx, openvino). By default fp32, or a folder's own."""
     batch_size: Annotated[int, tyro.conf.arg(metavar="N")] = 8
     """Sentences that go through the model together, of whoever waits; 1 asks one after the other."""

@@ -2,17 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from cris.engines.formats import EngineName
 from cris.errors import InputError
 from cris.model.config import CrisConfig
 from cris.model.output import ModelOutput
 
-EngineName = Literal["torch", "onnx", "openvino"]
-Precision = Literal["fp32", "bf16", "int8"]
 Features = tuple[Any, ...]
 """Encoding of one image: arrays of the engine's kind, which can be sliced and joined and have `nbytes`."""
 

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from cris.engines.engine import Engine, Features, only_cpu
-from cris.engines.exported import ENGINES, PICTURE_OUTPUTS, Format, graph_files
+from cris.engines.export_folder import PICTURE_OUTPUTS, graph_files
+from cris.engines.formats import FORMATS, Format, Precision
 from cris.errors import InputError
 from cris.model.config import CrisConfig
 from cris.model.output import ModelOutput
@@ -21,8 +22,11 @@ class GraphEngine(Engine):
     format: ClassVar[Format]
     batch_size = 1
 
-    def __init__(self, folder: Path, config: CrisConfig, device: str = "auto") -> None:
-        self.device = only_cpu(device, ENGINES[self.format])
+    def __init__(
+        self, folder: Path, config: CrisConfig, device: str = "auto", precision: Precision = "fp32"
+    ) -> None:
+        self.device = only_cpu(device, FORMATS[self.format].engine)
+        self.precision = precision
         self.config = config
         self._picture, self._sentence = map(self._opened, graph_files(folder, self.format))
 

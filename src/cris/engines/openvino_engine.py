@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import openvino
 
-from cris.engines.engine import Precision
+from cris.engines.formats import Precision
 from cris.engines.graph_engine import GraphEngine
 from cris.model.config import CrisConfig
 
@@ -28,7 +28,7 @@ class OpenVinoEngine(GraphEngine):
         }
         if threads := os.environ.get("OMP_NUM_THREADS"):
             self._settings["INFERENCE_NUM_THREADS"] = int(threads)
-        super().__init__(folder, config, device)
+        super().__init__(folder, config, device, precision)
 
     def _open(self, file: Path) -> openvino.CompiledModel:
         return self._core.compile_model(file, "CPU", self._settings)

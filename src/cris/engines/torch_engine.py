@@ -22,7 +22,7 @@ REMEMBERED_SENTENCES = 256
 
 
 class TorchEngine(Engine):
-    """Engine for a model as it is, in training or prepared (see `cris.model.prepare`)."""
+    """Engine for a model as it is, in training or fused (see `cris.model.fuse`)."""
 
     def __init__(
         self, model: Cris, device: str = "auto", *, is_fixed: bool = False, is_compiled: bool = False

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cris.data.dataset import Dataset
 from cris.engines.engine import only_cpu
-from cris.engines.exported import ENGINES, is_exported, read_exported
+from cris.engines.export_folder import is_exported, read_exported
 from cris.errors import InputError
 from cris.evaluation.ask import measure
 from cris.evaluation.rows import Row
@@ -54,7 +54,7 @@ class Run:
             InputError: there is no such device here.
         """
         if is_exported(self.checkpoint):
-            return only_cpu(self.device, ENGINES[read_exported(self.checkpoint).format])
+            return only_cpu(self.device, read_exported(self.checkpoint).engine)
         from cris.engines.torch_engine import choose_device
 
         return choose_device(self.device).type
@@ -66,10 +66,10 @@ class Run:
         else:
             from cris.checkpoint import load_checkpoint
             from cris.engines.torch_engine import TorchEngine
-            from cris.model.prepare import prepare
+            from cris.model.fuse import fuse
 
             loaded = load_checkpoint(self.checkpoint)
-            engine = TorchEngine(prepare(loaded.model), device)
+            engine = TorchEngine(fuse(loaded.model), device)
             found = Segmenter(engine, loaded.tokenizer, loaded.inference)
         if self.threshold is not None:
             found.inference = replace(found.inference, threshold=self.threshold)

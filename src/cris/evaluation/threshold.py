@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from cris.segmenter import Segmenter
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
 """Probability thresholds that are tried."""
 PEAK_CANDIDATES = tuple((np.arange(0, 100, 2) / 100).tolist())
-"""Peak thresholds that are tried."""
+"""Thresholds of the peak, and of presence, that are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,8 @@ class Choice:
 
     mean_ious: dict[float, float]
     """Threshold → mean IoU."""
-    peaks: dict[float, float]
-    """Peak threshold → gIoU at the best threshold: what is absent counts 1 when its mask is empty.
+    gious: dict[tuple[float, float], float]
+    """Peak and presence threshold → gIoU at the best threshold: what is absent counts 1 if its mask is empty.
 
     Empty where no sentence means nothing, as there is then nothing to choose by.
     """
@@ -40,9 +41,14 @@ class Choice:
         return max(self.mean_ious, key=lambda threshold: self.mean_ious[threshold])
 
     @property
-    def best_peak(self) -> float:
-        """Return the peak threshold with the highest gIoU, lowest of equals; 0 where nothing is absent."""
-        return max(self.peaks, key=lambda peak: self.peaks[peak], default=0.0)
+    def best_giou(self) -> float | None:
+        """Return the highest gIoU; None where nothing is absent."""
+        return max(self.gious.values(), default=None)
+
+    def applied_to(self, inference: InferenceConfig) -> InferenceConfig:
+        """Return the settings with the best thresholds, the lowest of equals; 0 where there is no choice."""
+        peak, presence = max(self.gious, key=lambda pair: self.gious[pair], default=(0.0, 0.0))
+        return replace(inference, threshold=self.best, peak_threshold=peak, presence_threshold=presence)
 
 
 def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> Choice:
@@ -51,33 +57,39 @@ def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> 
     Raises:
         InputError: there are no images.
     """
-    ious, peaks, is_present = [], [], []
+    ious, peaks, presences, is_present = [], [], [], []
     for answer in ask(segmenter, images):
         prediction = answer.prediction
         ious.append(iou(*pixels_above(prediction.probability, answer.target.mask, CANDIDATES)))
-        peaks.append(prediction.grid[prediction.letterbox.cells].max())
+        peaks.append(prediction.peak)
+        presences.append(1.0 if prediction.present is None else prediction.present)
         is_present.append(bool(answer.reference.targets))
     if not ious:
         raise InputError("a threshold is chosen on one sample or more, got none")
     means = np.mean(ious, axis=0)
     return Choice(
         mean_ious={threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)},
-        peaks=gious(np.array(ious)[:, means.argmax()], np.array(peaks), np.array(is_present)),
+        gious=gious(
+            np.array(ious)[:, means.argmax()], np.array(peaks), np.array(presences), np.array(is_present)
+        ),
     )
 
 
 def gious(
     ious: Float64[np.ndarray, "sentences"],
-    peaks: Float32[np.ndarray, "sentences"],
+    peaks: Float64[np.ndarray, "sentences"],
+    presences: Float64[np.ndarray, "sentences"],
     is_present: Bool[np.ndarray, "sentences"],
-) -> dict[float, float]:
-    """Return gIoU at each peak threshold: the mean IoU, 1 where nothing is meant and nothing found."""
+) -> dict[tuple[float, float], float]:
+    """Return gIoU at each pair of thresholds: the mean IoU, 1 where nothing is meant and nothing found."""
     if is_present.all() or not is_present.any():
         return {}
-    return {
-        peak: float(np.where(is_present, ious * (peaks > peak), peaks <= peak).mean())
-        for peak in PEAK_CANDIDATES
-    }
+    candidates = PEAK_CANDIDATES if (presences < 1).any() else PEAK_CANDIDATES[:1]
+    found = {}
+    for peak, presence in product(PEAK_CANDIDATES, candidates):
+        is_found = (peaks > peak) & (presences > presence)
+        found[peak, presence] = float(np.where(is_present, ious * is_found, ~is_found).mean())
+    return found
 
 
 def pixels_above(
@@ -100,10 +112,7 @@ def store_thresholds(checkpoint: Path, choice: Choice) -> None:
     Raises:
         InputError: the folder holds no checkpoint.
     """
-    store_inference(
-        checkpoint,
-        lambda inference: replace(inference, threshold=choice.best, peak_threshold=choice.best_peak),
-    )
+    store_inference(checkpoint, choice.applied_to)
 
 
 def store_inference(checkpoint: Path, change: Callable[[InferenceConfig], InferenceConfig]) -> None:

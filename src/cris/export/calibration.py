@@ -2,28 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
+from torch import Tensor
 
 from cris.config_file import StoredConfig
 from cris.engines.engine import Engine
-from cris.engines.exported import PICTURE_OUTPUTS
-from cris.export.quantise import Inputs
-from cris.export.samples import Sample
-from cris.letterbox import Letterbox
+from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.export.quantize import Inputs
+from cris.export.samples import ExportSample
+from cris.guided_filter import GuidedFilter
+from cris.letterbox import Letterbox, normalisation
 from cris.model.cris import Cris
+from cris.model.output import ModelOutput
+from cris.prediction import Prediction
 
 _INDEX = np.zeros(1, dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Calibration:
+class CalibrationData:
     """Inputs of both graphs for some samples, and the masks that float32 predicts."""
 
     config: StoredConfig
-    samples: Sequence[Sample]
+    samples: Sequence[ExportSample]
     pictures: list[Inputs]
     """Inputs of the image graph."""
     sentences: list[Inputs]
@@ -33,7 +38,7 @@ class Calibration:
 
 
 @torch.inference_mode()
-def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> Calibration:
+def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[ExportSample]) -> CalibrationData:
     """Run the model on each sample and return its inputs and masks."""
     pictures: list[Inputs] = []
     sentences: list[Inputs] = []
@@ -44,23 +49,38 @@ def calibrate(model: Cris, config: StoredConfig, samples: Sequence[Sample]) -> C
         known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
         pictures.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
-        masks.append(_mask(output.logits[0, 0].numpy(), config))
-    return Calibration(config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks)
+        masks.append(_mask(output.map(Tensor.numpy), sample, config))
+    return CalibrationData(
+        config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks
+    )
 
 
-def mean_agreement(engine: Engine, calibration: Calibration) -> float:
+def mean_agreement(engine: Engine, calibration: CalibrationData) -> float:
     """Return the mean IoU of the engine's masks with those of float32; 1 where both are empty."""
     agreements = []
     for sample, mask in zip(calibration.samples, calibration.masks, strict=True):
         output = engine.segment(engine.encode_image(sample.image), sample.tokens, _INDEX)
-        found = _mask(output.logits[0, 0], calibration.config)
+        found = _mask(output, sample, calibration.config)
         union = (found | mask).sum()
         agreements.append((found & mask).sum() / union if union else 1.0)
     return float(np.mean(agreements))
 
 
-def _mask(logits: Float32[np.ndarray, "cells cells"], config: StoredConfig) -> Bool[np.ndarray, "size size"]:
+def _mask(output: ModelOutput, sample: ExportSample, config: StoredConfig) -> Bool[np.ndarray, "size size"]:
     """Return the mask that a segmenter finds in an image of the model's own input size."""
-    size = config.inference.input_size
-    whole = Letterbox(size, size, size, config.inference.protocol)
-    return whole.restore(0.5 + 0.5 * np.tanh(0.5 * logits)) > config.inference.threshold
+    inference = config.inference
+    scale, shift = normalisation()
+    levels = (np.moveaxis(sample.image[0], 0, -1) + shift) / scale
+    picture = levels.round().clip(0, 255).astype(np.uint8)
+    whole = Letterbox(inference.input_size, inference.input_size, inference.input_size, inference.protocol)
+    radius = inference.guided_radius
+    return Prediction.from_output(
+        output.map(itemgetter(0)),
+        sentence="",
+        picture=picture,
+        letterbox=whole,
+        threshold=inference.threshold,
+        peak_threshold=inference.peak_threshold,
+        presence_threshold=inference.presence_threshold,
+        guided_filter=GuidedFilter(whole.cell_colours(picture), radius) if radius else None,
+    ).mask

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from cris.engines.engine import Engine, Precision
+from cris.engines.engine import Engine
+from cris.engines.formats import Precision
 from cris.errors import InputError
-from cris.export.samples import Sample
+from cris.export.samples import ExportSample
 from cris.model.cris import Cris
 from cris.model.output import ModelOutput
 
@@ -18,7 +19,7 @@ LIMITS: Mapping[Precision, float] = {"fp32": 1e-4, "bf16": 0.1, "int8": 0.5}
 
 
 @torch.inference_mode()
-def plain_outputs(model: Cris, samples: Sequence[Sample]) -> dict[int, ModelOutput]:
+def plain_outputs(model: Cris, samples: Sequence[ExportSample]) -> dict[int, ModelOutput]:
     """Return the model's own outputs for the first samples, for each batch size in `BATCHES`."""
     answers = {}
     for batch in BATCHES:
@@ -29,7 +30,7 @@ def plain_outputs(model: Cris, samples: Sequence[Sample]) -> dict[int, ModelOutp
 
 
 def differences(
-    engine: Engine, samples: Sequence[Sample], expected: Mapping[int, ModelOutput]
+    engine: Engine, samples: Sequence[ExportSample], expected: Mapping[int, ModelOutput]
 ) -> dict[int, float]:
     """Return, for each batch size, how far the answers are from the model's.
 
@@ -59,7 +60,7 @@ def check(found: Mapping[int, float], precision: Precision) -> None:
             )
 
 
-def _inputs(samples: Sequence[Sample], batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _inputs(samples: Sequence[ExportSample], batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return images, sentences and image indices, which are out of order so that a mix-up would show."""
     first = samples[:batch]
     assert len(first) == batch

@@ -4,6 +4,7 @@ import contextlib
 import io
 import logging
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from cris.engines.exported import PICTURE_OUTPUTS, SUFFIXES, Format
+from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.engines.formats import FORMATS, Format
 from cris.model.output import ModelOutput
 
 OPSET = 18
@@ -24,10 +26,21 @@ NAMES = {
 """Graph → names of its inputs and of its possible outputs."""
 
 
+def write_graphs(programs: tuple[ExportedProgram, ExportedProgram], folder: Path, format: Format) -> None:
+    """Write the graphs of both programs, in their own precision."""
+    if format in ("pt2", "onnx"):
+        (write_pt2 if format == "pt2" else write_onnx)(programs, folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        write_onnx(programs, Path(temporary))
+        for name in NAMES:
+            write_graph(read_graph(Path(temporary) / f"{name}.onnx", format), name, folder, format)
+
+
 def write_pt2(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
     """Write picture.pt2 and sentence.pt2."""
     for name, program in zip(NAMES, programs, strict=True):
-        torch.export.save(program, folder / f"{name}{SUFFIXES['pt2']}")
+        torch.export.save(program, folder / f"{name}{FORMATS['pt2'].suffix}")
 
 
 def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) -> None:
@@ -52,7 +65,7 @@ def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) 
             _name_by_module(node)
         for value in (*written.model.graph.inputs, *written.model.graph.outputs):
             _name_batch(value)
-        written.save(folder / f"{name}{SUFFIXES['onnx']}")
+        written.save(folder / f"{name}{FORMATS['onnx'].suffix}")
 
 
 def read_graph(onnx_file: Path, format: Format) -> Any:
@@ -68,7 +81,7 @@ def read_graph(onnx_file: Path, format: Format) -> Any:
 
 def write_graph(graph: Any, name: str, folder: Path, format: Format) -> None:
     """Write NAME.onnx, or NAME.xml with its weights beside it as NAME.bin, in their current precision."""
-    file = folder / f"{name}{SUFFIXES[format]}"
+    file = folder / f"{name}{FORMATS[format].suffix}"
     if format == "onnx":
         import onnx
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from cris.config_file import StoredConfig
-from cris.engines.exported import PICTURE_OUTPUTS
+from cris.engines.export_folder import PICTURE_OUTPUTS
 from cris.model.cris import Cris
 from cris.model.neck import PictureFeatures
 
@@ -51,7 +51,7 @@ class SentenceProgram(nn.Module):
 
 
 def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedProgram]:
-    """Return the two programs of a prepared model, for any numbers of images and sentences.
+    """Return the two programs of a fused model, for any numbers of images and sentences.
 
     The image size and sentence length are those of the configuration.
     """

@@ -1,31 +1,53 @@
-"""Images and sentences that an export is calibrated and checked with."""
+"""Images and sentences that an export is checked and, in int8, calibrated with."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
+from cris.card import DOMAIN, RENDERED_SCENES
 from cris.config_file import StoredConfig
 from cris.demo.photographs import photographs
+from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.tokenizer import Tokenizer
 from cris.picture import read_picture
 
+Pair = tuple[UInt8[np.ndarray, "height width 3"], str]
+"""Image, and a sentence about it."""
+CalibrationSource = str | Path | Iterable[Pair]
+"""Photographs of the package ("photographs"), rendered "scenes", a folder of `cris data`, or pairs."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sample:
+class ExportSample:
     """One image and one sentence, as the model reads them."""
 
     image: Float32[np.ndarray, "1 3 size size"]
     tokens: Int64[np.ndarray, "1 length"]
 
 
-def as_samples(
-    pairs: Iterable[tuple[UInt8[np.ndarray, "height width 3"], str]],
-    config: StoredConfig,
-    tokenizer: Tokenizer,
-) -> list[Sample]:
+def default_calibration(card: Mapping[str, str]) -> str:
+    """Return "scenes" for a model whose card's fields say that it knows these alone, else "photographs"."""
+    return "scenes" if card.get(DOMAIN) == RENDERED_SCENES else "photographs"
+
+
+def calibration_samples(
+    source: CalibrationSource, limit: int, config: StoredConfig, tokenizer: Tokenizer
+) -> list[ExportSample]:
+    """Return up to `limit` samples of a source, as the model reads them.
+
+    Raises:
+        InputError: the source is no folder that `cris data` wrote.
+    """
+    pairs = _pairs(source) if isinstance(source, str | Path) else source
+    return as_samples(islice(pairs, limit), config, tokenizer)
+
+
+def as_samples(pairs: Iterable[Pair], config: StoredConfig, tokenizer: Tokenizer) -> list[ExportSample]:
     """Return images with their sentences, letterboxed and tokenized as a segmenter does it."""
     inference = config.inference
     samples = []
@@ -34,18 +56,18 @@ def as_samples(
         letterbox = Letterbox(height, width, inference.input_size, inference.protocol)
         image = normalise(letterbox.apply(picture))[None]
         tokens = tokenizer.encode([sentence], inference.sentence_length)
-        samples.append(Sample(image=image, tokens=tokens))
+        samples.append(ExportSample(image=image, tokens=tokens))
     return samples
 
 
-def packaged_pairs() -> Iterator[tuple[UInt8[np.ndarray, "height width 3"], str]]:
+def packaged_pairs() -> Iterator[Pair]:
     """Yield the photographs that come with the package, with each of their sentences."""
     for photograph in photographs():
         picture = read_picture(photograph.path)
         yield from ((picture, each.sentence) for each in photograph.asked)
 
 
-def noise_samples(count: int, config: StoredConfig) -> list[Sample]:
+def noise_samples(count: int, config: StoredConfig) -> list[ExportSample]:
     """Return images and sentences of random values, always the same: they reach all of the arithmetic."""
     generator = np.random.default_rng(0)
     size, length = config.inference.input_size, config.inference.sentence_length
@@ -57,5 +79,19 @@ def noise_samples(count: int, config: StoredConfig) -> list[Sample]:
         tokens[0, 0], tokens[0, words + 1] = vocabulary - 2, vocabulary - 1
         tokens[0, 1 : words + 1] = generator.integers(1, vocabulary - 2, words)
         picture = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
-        samples.append(Sample(image=normalise(picture)[None], tokens=tokens))
+        samples.append(ExportSample(image=normalise(picture)[None], tokens=tokens))
     return samples
+
+
+def _pairs(source: str | Path) -> Iterator[Pair]:
+    if source == "photographs":
+        return packaged_pairs()
+    from cris.data.open import is_dataset, open_dataset  # here, as few exports need it
+
+    if not is_dataset(source):
+        raise InputError(
+            f"calibration must be photographs, scenes, a folder that cris data wrote, or pairs of an image "
+            f"and a sentence, got {str(source)!r}"
+        )
+    dataset = open_dataset(source, split="train")
+    return ((sample.image, sample.sentence) for sample in map(dataset.__getitem__, range(len(dataset))))

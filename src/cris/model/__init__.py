@@ -8,10 +8,15 @@ from cris.model.config import BACKBONES, CrisConfig, InferenceConfig
 if TYPE_CHECKING:
     from cris.model.build import build_cris
     from cris.model.cris import Cris
+    from cris.model.encoders import ImageEncoder
 
-__all__ = ["BACKBONES", "Cris", "CrisConfig", "InferenceConfig", "build_cris"]
+__all__ = ["BACKBONES", "Cris", "CrisConfig", "ImageEncoder", "InferenceConfig", "build_cris"]
 
-_LAZY = {"Cris": "cris.model.cris", "build_cris": "cris.model.build"}
+_LAZY = {
+    "Cris": "cris.model.cris",
+    "ImageEncoder": "cris.model.encoders",
+    "build_cris": "cris.model.build",
+}
 """Names that import torch, which exported models do without → their modules."""
 
 

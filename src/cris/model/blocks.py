@@ -31,6 +31,20 @@ class ConvNorm(nn.Module):
     def forward(self, x: Float[Tensor, "batch in height width"]) -> Float[Tensor, "batch out h w"]:
         return self.norm(self.conv(x))  # type: ignore[no-any-return]
 
+    def fuse(self) -> None:
+        """Scale the convolution, in place, as its BatchNorm would, and give it the shift as its bias."""
+        conv, norm = self.conv, self.norm
+        if not isinstance(norm, nn.BatchNorm2d):  # fused before
+            return
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+        shift = norm.bias.double() - norm.running_mean.double() * scale
+        dtype = conv.weight.dtype
+        conv.weight = frozen((conv.weight.double() * scale[:, None, None, None]).to(dtype))
+        conv.bias = frozen(shift.to(dtype))
+        self.norm = nn.Identity()  # type: ignore[assignment]
+
 
 class ConvNormRelu(ConvNorm):
     """Convolution without bias, then BatchNorm and ReLU."""
@@ -46,7 +60,7 @@ class ConvNormRelu(ConvNorm):
 
     def finish(self, total: Float[Tensor, "batch out h w"]) -> Float[Tensor, "batch out h w"]:
         """Normalise and rectify the sum of all parts."""
-        if self.conv.bias is not None:  # BatchNorm is folded (see `prepare`)
+        if self.conv.bias is not None:  # BatchNorm is fused into it (see `cris.model.fuse`)
             total = total + self.conv.bias[:, None, None]
         return self._relu(self.norm(total))
 
@@ -123,6 +137,18 @@ class SinePositions(nn.Module):
         x = self(width)[None].expand(height, -1, -1)
         y = self(height)[:, None].expand(-1, width, -1)
         return torch.cat([x, y], dim=-1).flatten(0, 1)
+
+
+def fuse_norms(module: nn.Module) -> None:
+    """Fuse, in place, every BatchNorm beside a convolution into it."""
+    for each in module.modules():
+        if isinstance(each, ConvNorm):
+            each.fuse()
+
+
+def frozen(tensor: Tensor) -> nn.Parameter:
+    """Return a parameter that does not learn."""
+    return nn.Parameter(tensor.detach(), requires_grad=False)
 
 
 def upsample(x: Float[Tensor, "batch dim h w"]) -> Float[Tensor, "batch dim h2 w2"]:

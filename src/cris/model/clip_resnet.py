@@ -57,8 +57,11 @@ class DenseAttentionPool(nn.Module):
 class ClipResnet(ImageEncoder):
     """Image encoder with features at strides of 8, 16 and 32 pixels."""
 
+    float32_order = ("stem", "stages.0", "stages.1", "attention_pool")
+
     def __init__(self, config: ClipResnetConfig, joint_dim: int) -> None:
         super().__init__()
+        self.channels = (*config.channels[:2], joint_dim)
         first, second, third = config.stem
         self.stem = nn.Sequential(
             ConvNormRelu(3, first, 3, stride=2),
@@ -86,6 +89,11 @@ class ClipResnet(ImageEncoder):
             *(block for stage in self.stages for block in stage.children()),
             self.attention_pool,
         ]
+
+    @property
+    def positions(self) -> list[nn.Parameter]:
+        """Return the attention pool's positional embedding."""
+        return [self.attention_pool.positions]
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]

@@ -20,6 +20,8 @@ class ClipResnetConfig:
     """Channels within the first stage; the stages' outputs have 4, 8, 16 and 32 times as many."""
     position_grid: int = 7
     """Side of the attention pool's square positional embedding, in cells of 32 pixels."""
+    frozen_when_finetuned: ClassVar[int] = 0
+    """Number of blocks, counted from the image, that finetuning leaves as they are."""
 
     @property
     def channels(self) -> tuple[int, int, int]:
@@ -41,6 +43,9 @@ class EfficientNetLiteConfig:
     """Factor of all channels but the stem's and the last ones: 1 for Lite0 and Lite1, 1.1 for Lite2."""
     depth: float = 1.0
     """Factor of the blocks in all stages but the first and the last: 1, 1.1 and 1.2 for Lite0 to Lite2."""
+    frozen_when_finetuned: ClassVar[int] = 17
+    """Number of blocks, of 23 in Lite2, that finetuning leaves as they are; few images would ruin what they
+    know of many."""
 
     @property
     def channels(self) -> tuple[int, int, int]:
@@ -65,7 +70,23 @@ LITE = {
 }
 """EfficientNet-Lite variants whose stem and last features have the same channels."""
 
-ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig
+
+@dataclass(frozen=True, kw_only=True)
+class CustomImageConfig:
+    """Image encoder of the caller's, which this package cannot build: it is passed as `image_encoder`."""
+
+    kind: ClassVar[str] = "custom"
+    name: str
+    """Name of its class, to tell which encoder a stored model needs."""
+    frozen_when_finetuned: ClassVar[int] = 0
+    """Number of blocks, counted from the image, that finetuning leaves as they are."""
+
+
+ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig | CustomImageConfig
+
+
+CLIP_VOCABULARY = 49408
+"""Number of tokens of CLIP's tokenizer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +94,7 @@ class ClipTextConfig:
     """CLIP's text transformer; the defaults are those beside RN50 and RN101."""
 
     kind: ClassVar[str] = "clip_text"
-    vocabulary: int = 49408
+    vocabulary: int = CLIP_VOCABULARY
     """Number of tokens; the largest id is the end token."""
     context_length: int = 77
     """Longest sentence in tokens, start and end included."""
@@ -175,9 +196,14 @@ class CrisConfig:
     """Width of CLIP's joint space, shared by C5 and the sentence feature."""
     image: ImageEncoderConfig = field(default_factory=ClipResnetConfig)
     text: TextEncoderConfig = field(default_factory=ClipTextConfig)
+    tokenizer: Literal["clip", "scenes", "stored"] = "clip"
+    """Tokenizer that a new model gets: CLIP's, CLIP's reduced to the words of scenes, or none but the one
+    stored beside the weights that it begins with."""
     neck: NeckConfig = field(default_factory=NeckConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     projector: ProjectorConfig = field(default_factory=ProjectorConfig)
+    presence_heads: int = 0
+    """Attention heads of the second answer, whether anything is meant at all; 0 leaves it out."""
     padding: Literal["after_end", "zero_id"] = "after_end"
     """Tokens hidden from the decoder: all after the end, or (released) all with id 0, which is also "!"."""
 
@@ -194,8 +220,12 @@ class InferenceConfig:
     """Probability above which a pixel belongs to the mask."""
     peak_threshold: float = 0.0
     """Probability that a mask's maximum must exceed, else the mask is empty: absent objects then get none."""
+    guided_radius: int = 0
+    """Radius, in cells of 4 pixels, of the guided filter that fits masks to the image's edges; 0: none."""
     protocol: Literal["default", "released"] = "default"
     """Resampling of images and answers: ours, or exactly the released code's."""
+    presence_threshold: float = 0.0
+    """Probability of presence that must be exceeded, else the mask is empty; without the head it is 1."""
     calibration: Calibration = field(default_factory=Calibration)
     """Mapping of scores to the chance of a good mask; the default leaves them as they are."""
 

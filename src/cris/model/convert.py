@@ -10,7 +10,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cris.errors import InputError
-from cris.model.archive import read_tensors
 from cris.model.build import build_cris
 from cris.model.config import (
     ClipResnetConfig,
@@ -21,7 +20,8 @@ from cris.model.config import (
     ProjectorConfig,
 )
 from cris.model.cris import Cris
-from cris.model.fill import Source, fill
+from cris.model.safe_load import read_tensors
+from cris.model.state_dict import Source, load_tensors
 
 
 def _third(key: str, index: int) -> Source:
@@ -153,7 +153,7 @@ def load_clip(path: str | Path, config: CrisConfig) -> Cris:
         grid = math.isqrt(max(len(positions) - 1, 1))
         config = replace(config, image=replace(config.image, position_grid=grid))
     model = build_cris(config)
-    fill(model, tensors, _sources(model, CLIP), unused=CLIP_UNUSED, path=path)
+    load_tensors(model, tensors, _sources(model, CLIP), unused=CLIP_UNUSED, path=path)
     return model
 
 
@@ -171,7 +171,7 @@ def load_released(path: str | Path) -> Cris:
         message = f"{path} is no checkpoint of the released code: {error} is missing or misshapen"
         raise InputError(message) from error
     model = build_cris(config)
-    fill(model, tensors, _sources(model, RELEASED), unused=RELEASED_UNUSED, path=path)
+    load_tensors(model, tensors, _sources(model, RELEASED), unused=RELEASED_UNUSED, path=path)
     return model.eval()
 
 

@@ -1,4 +1,4 @@
-"""The whole model: image and sentence → encoders → neck → decoder → projector → logits."""
+"""The whole model: image and sentence → encoders → neck → decoder → projector → logits, and presence."""
 
 import torch
 from jaxtyping import Float, Int
@@ -11,6 +11,7 @@ from cris.model.decoder import Decoder
 from cris.model.encoders import ImageEncoder, TextEncoder
 from cris.model.neck import CrossModalNeck, PictureFeatures
 from cris.model.output import ModelOutput
+from cris.model.presence import PresenceHead
 from cris.model.projector import Projector
 
 
@@ -26,6 +27,7 @@ class Cris(nn.Module):
         neck: CrossModalNeck,
         decoder: Decoder | None,
         projector: Projector,
+        presence: PresenceHead | None = None,
     ) -> None:
         super().__init__()
         self.config = config
@@ -34,14 +36,15 @@ class Cris(nn.Module):
         self.neck = neck
         self.decoder = decoder
         self.projector = projector
+        self.presence = presence
 
     def forward(
         self,
         images: Float[Tensor, "pictures 3 height width"],
         tokens: Int[Tensor, "sentences tokens"],
         image_index: Int[Tensor, "sentences"] | None = None,
-    ) -> Float[Tensor, "sentences 1 h4 w4"]:
-        """Return logits that score every cell of 4 by 4 pixels against each sentence.
+    ) -> ModelOutput:
+        """Return all answers; their logits score every cell of 4 by 4 pixels against each sentence.
 
         Args:
             images: normalised RGB; height and width divisible by 32.
@@ -51,8 +54,7 @@ class Cris(nn.Module):
         Raises:
             InputError: height or width is not divisible by 32, or a sentence is longer than the context.
         """
-        output = self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
-        return output.logits  # type: ignore[no-any-return]
+        return self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
 
     def encode_image(self, images: Float[Tensor, "pictures 3 height width"]) -> PictureFeatures:
         """Return everything that does not depend on a sentence, to encode once and query often."""
@@ -82,4 +84,7 @@ class Cris(nn.Module):
             picture = picture.select(image_index)
         fused = self.neck(picture, text.sentence)
         decoded = fused if self.decoder is None else self.decoder(fused, text.words, text.is_padding)
-        return ModelOutput(logits=self.projector(decoded, text.sentence))
+        return ModelOutput(
+            logits=self.projector(decoded, text.sentence),
+            presence=None if self.presence is None else self.presence(decoded, text.sentence),
+        )

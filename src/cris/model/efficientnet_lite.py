@@ -86,11 +86,13 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite(ImageEncoder):
     """Image encoder with features at strides of 8, 16 and 32 pixels; the last has the joint width."""
 
+    float32_order = ("stem", "stages.0", "stages.1", "head")
     scale: Tensor
     shift: Tensor
 
     def __init__(self, config: EfficientNetLiteConfig, joint_dim: int) -> None:
         super().__init__()
+        self.channels = (*config.channels[:2], joint_dim)
         self.stem = SameConvNormRelu6(3, STEM, 3, 2, eps=EPS)
         channels_in, stages = STEM, []
         for index, stage in enumerate(STAGES):

@@ -13,6 +13,8 @@ class ModelOutput(NamedTuple):
 
     logits: Any
     """Scores of the cells of 4 by 4 pixels before the sigmoid: ([sentences,] 1, height / 4, width / 4)."""
+    presence: Any = None
+    """Score, before the sigmoid, that anything is meant at all: ([sentences]); None without such a head."""
 
     def named(self) -> dict[str, Any]:
         """Return the answers that are present, by name."""

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from cris.errors import InputError
-from cris.model.archive import read_tensors
 from cris.model.bert_text import BertText
 from cris.model.config import LITE, BertTextConfig, EfficientNetLiteConfig
 from cris.model.efficientnet_lite import EfficientNetLite
-from cris.model.fill import Source, fill
+from cris.model.safe_load import read_tensors
+from cris.model.state_dict import Source, load_tensors
 from cris.model.tokenizer import Tokenizer
 
 _BLOCK = {
@@ -60,7 +60,7 @@ def load_efficientnet_lite(path: str | Path) -> tuple[EfficientNetLiteConfig, Ef
             f"{path} must hold an EfficientNet-Lite0, 1 or 2 with tensors named _conv_stem, _blocks.N… and "
             f"_conv_head, found {blocks} blocks"
         )
-    fill(encoder, tensors, _lite_sources(encoder), unused=("_fc.weight", "_fc.bias"), path=path)
+    load_tensors(encoder, tensors, _lite_sources(encoder), unused=("_fc.weight", "_fc.bias"), path=path)
     return config, encoder.eval()
 
 
@@ -109,7 +109,7 @@ def load_bert(
     known = {piece: index for index, piece in enumerate(pieces)}
     tensors["embeddings.word_embeddings.weight"] = embedding[[known[each] for each in tokenizer.pieces]]
     tensors["positions"] = positions[: config.context_length] + segments[0]
-    fill(encoder, tensors, _bert_sources(encoder), unused=_unused(tensors), path=path)
+    load_tensors(encoder, tensors, _bert_sources(encoder), unused=_unused(tensors), path=path)
     return config, encoder.eval()
 
 

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from cris.model.config import ProjectorConfig
-from cris.model.doubling import UpsampledConvNormRelu
+from cris.model.upsample_conv import UpsampleConvNormRelu
 
 
 class Projector(nn.Module):
@@ -16,8 +16,8 @@ class Projector(nn.Module):
 
     def __init__(self, config: ProjectorConfig, dim: int, joint_dim: int) -> None:
         super().__init__()
-        self.first = UpsampledConvNormRelu(dim, config.hidden)
-        self.second = UpsampledConvNormRelu(config.hidden, config.dim)
+        self.first = UpsampleConvNormRelu(dim, config.hidden)
+        self.second = UpsampleConvNormRelu(config.hidden, config.dim)
         is_contrastive = config.head == "contrastive"
         self.pixels = nn.Conv2d(config.dim, config.dim if is_contrastive else 1, 1)
         self.kernel_size = config.kernel_size

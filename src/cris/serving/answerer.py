@@ -150,7 +150,7 @@ def _drawing(predictions: list[Prediction]) -> Drawing:
     return Drawing(
         preview=picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA),
         # what is absent is drawn at no threshold
-        grids=[prediction.grid * prediction.has_peak for prediction in predictions],
+        grids=[prediction.grid * prediction.is_present for prediction in predictions],
         letterbox=predictions[0].letterbox,
     )
 

@@ -66,6 +66,10 @@ class Result(BaseModel):
         ),
     ]
     rle: Rle
+    present: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="Probability that anything is meant; of models that tell it"),
+    ] = None
     polygons: Annotated[
         list[list[int]] | None,
         Field(description="Outer polygons, [x, y, x, y …] in pixels; a part of one pixel is one point"),

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from cris.engines.engine import EngineName, Precision
+from cris.engines.formats import EngineName, Precision
 from cris.errors import BUG, InputError
 from cris.segmenter import Segmenter
 from cris.serving.answerer import Answerer, FeatureCache

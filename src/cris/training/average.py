@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from cris.model.build import build_cris
+from cris.model.build import build_like
 from cris.model.cris import Cris
 
 
@@ -43,7 +43,7 @@ class MovingAverage:
     def _move(self, share: float) -> None:
         """Move a share of the way, BatchNorm's statistics included; all of it the first time."""
         if self.average is None:
-            fresh = build_cris(self.model.config).eval().requires_grad_(requires_grad=False)
+            fresh = build_like(self.model).eval().requires_grad_(requires_grad=False)
             self.average = fresh.to(next(self.model.parameters()).device)
         theirs = self.model.state_dict()
         for name, value in self.average.state_dict().items():

@@ -55,6 +55,8 @@ class ObjectivesConfig:
     """Weight of the Dice loss beside the text-to-pixel contrastive loss, which has 1."""
     peak_weight: float = 0.0
     """Weight of the cross-entropy of the highest cells' mean score against whether anything is meant."""
+    presence_weight: float = 0.0
+    """Weight of the cross-entropy of the model's second answer; needs model.presence-heads."""
     masked_regions: float = 0.0
     """Share of the image's patches that are hidden in a second pass (MaskRIS)."""
     masked_patch: int = 32
@@ -79,6 +81,8 @@ class OptimizerConfig:
     """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
     frozen_image_blocks: int = 0
     """Blocks of the image encoder, counted from the input, whose weights are frozen."""
+    parts: tuple[str, ...] = ()
+    """Parts of the model that learn, presence for example; none named: all that is not frozen."""
     freeze_text: bool = False
     """Freeze the text encoder."""
     positions: Literal["backbone", "head"] = "backbone"
@@ -279,6 +283,8 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     """Raise InputError that names the fields in which a stored fingerprint and the configuration differ."""
     theirs = {name: value for name, value in json.loads(stored).items() if _decides(name)}
     ours = json.loads(fingerprint(config))
+    # before runs had this field it followed from the vocabulary's size, which is compared
+    theirs.setdefault("model.tokenizer", ours["model.tokenizer"])
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = "recipe" if "recipe" in different else different[0]
         raise InputError(

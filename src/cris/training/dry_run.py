@@ -277,7 +277,7 @@ def _steps(config: TrainConfig, material: Material | None) -> int | None:
 
 
 def _tokenizer(config: TrainConfig) -> Tokenizer:
-    """Return the initial model's tokenizer where its folder is here, else one by the vocabulary's size."""
+    """Return the initial model's tokenizer where its folder is here, else the configuration's."""
     own = None
     if config.start and not names_clip(config.start) and not config.start.startswith("hf:"):
         folder = resolve(config.start)

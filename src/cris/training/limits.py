@@ -23,6 +23,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             *("seed", "keep", "skip_losses", "sampling.workers", "schedule.warmup_steps"),
             *("objectives.dice_weight", "objectives.consistency_weight"),
             *("optimizer.backbone_factor", "optimizer.weight_decay", "optimizer.gradient_clip"),
+            *("objectives.peak_weight", "objectives.presence_weight", "inference.guided_radius"),
             *("optimizer.frozen_image_blocks", "schedule.milestone_factor"),
         ),
     ),
@@ -33,7 +34,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         (
             *("sampling.flip_probability", "sampling.colour_jitter", "inference.threshold"),
             *("sampling.collage_share", "sampling.repeat_threshold"),
-            "inference.peak_threshold",
+            *("inference.peak_threshold", "inference.presence_threshold"),
             *("objectives.masked_regions", "objectives.masked_words", "optimizer.full_backbone_share"),
             *("schedule.decay_share", "schedule.milestones"),
         ),

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from cris.data.loading.loader import Batch
 from cris.data.loading.resample import Target
+from cris.model.output import ModelOutput
 from cris.training.config import ObjectivesConfig
 
 PEAK_CELLS = 16
@@ -65,7 +66,14 @@ def peak_loss(
     peaks = cells.topk(min(PEAK_CELLS, cells.shape[1]), dim=1).values
     # a picture of fewer cells than that has its peak among those it has
     peak = peaks.nan_to_num(neginf=0.0).sum(dim=1) / peaks.isfinite().sum(dim=1)
-    return F.binary_cross_entropy_with_logits(peak, mask.flatten(1).amax(dim=1).to(peak.dtype))
+    return presence_loss(peak, mask)
+
+
+def presence_loss(
+    presence: Float[Tensor, "batch"], mask: Float[Tensor, "batch 1 height width"]
+) -> Float[Tensor, ""]:
+    """Return the cross-entropy of the scores of presence against whether each mask has any pixel."""
+    return F.binary_cross_entropy_with_logits(presence, mask.flatten(1).amax(dim=1).to(presence.dtype))
 
 
 def consistency_loss(
@@ -108,15 +116,17 @@ class Objective:
     def __init__(self, config: ObjectivesConfig) -> None:
         self.config = config
 
-    def __call__(self, logits: Float[Tensor, "sentences 1 h4 w4"], batch: Batch) -> dict[str, Tensor]:
-        """Return the terms against the true masks: `contrastive`, and `dice` and `peak` if weighted."""
-        config, counted = self.config, self._counted(batch)
+    def __call__(self, output: ModelOutput, batch: Batch) -> dict[str, Tensor]:
+        """Return the terms against the true masks: `contrastive`, and others that have a weight."""
+        config, counted, logits = self.config, self._counted(batch), output.logits
         terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, counted)}
         if config.dice_weight:
             dice = dice_loss(logits, batch.masks, config.target, counted)
             terms["dice"] = config.dice_weight * dice
         if config.peak_weight:
             terms["peak"] = config.peak_weight * peak_loss(logits, batch.masks, counted)
+        if config.presence_weight:
+            terms["presence"] = config.presence_weight * presence_loss(output.presence, batch.masks)
         return terms
 
     def consistency(

@@ -20,9 +20,9 @@ from cris.data.union import UnionDataset
 from cris.errors import InputError
 from cris.files import sha256_of, whole_folder
 from cris.model.build import build_cris
-from cris.model.config import BACKBONES
 from cris.model.convert import load_clip
 from cris.model.cris import Cris
+from cris.model.encoders import OwnImageEncoder
 from cris.model.tokenizer import Tokenizer
 from cris.registry import names_clip, resolve
 from cris.training.config import SamplingConfig, TrainConfig
@@ -154,8 +154,10 @@ class Start:
         return sha256_of(file)
 
 
-def find_start(name: str) -> Start:
+def find_start(name: str, *, image_encoder: OwnImageEncoder | None = None) -> Start:
     """Return the weights named: a registered model or CLIP weights, a checkpoint or run folder, or a file.
+
+    A checkpoint that was trained with an image encoder of the caller's needs that encoder.
 
     Raises:
         InputError: there is no such thing, or it is damaged.
@@ -163,22 +165,34 @@ def find_start(name: str) -> Start:
     path = resolve(name, "clip" if names_clip(name) else "model")
     if path.is_file():
         return Start(path=path, checkpoint=None)
-    return Start(path=path, checkpoint=load_checkpoint(path))
+    return Start(path=path, checkpoint=load_checkpoint(path, image_encoder=image_encoder))
 
 
-def build_model(config: TrainConfig, start: Start | None) -> Cris:
+def build_model(
+    config: TrainConfig, start: Start | None, *, image_encoder: OwnImageEncoder | None = None
+) -> Cris:
     """Return the model as it is before its first step; fresh weights follow from the seed.
+
+    An image encoder of the caller's takes the place of the configuration's, as `build_cris` says.
 
     Raises:
         InputError: the weights to begin with have other sizes.
     """
     torch.manual_seed(config.seed)
     if start is None:
-        return build_cris(config.model)
+        return build_cris(config.model, image_encoder=image_encoder)
     if start.checkpoint is None:
+        if image_encoder is not None:
+            raise InputError(f"{start.path} has CLIP's image encoder: leave image_encoder out, or --from")
         return load_clip(start.path, config.model)
-    model, weights = build_cris(config.model), start.checkpoint.model.state_dict()
+    model, weights = (
+        build_cris(config.model, image_encoder=image_encoder),
+        start.checkpoint.model.state_dict(),
+    )
+    new = model.presence is not None and start.checkpoint.model.presence is None
     for name, ours in model.state_dict().items():
+        if new and name.startswith("presence."):
+            weights[name] = ours  # a head that the start has not begins fresh
         theirs = weights.get(name)
         if theirs is None or theirs.shape != ours.shape:
             found = "none" if theirs is None else list(theirs.shape)
@@ -190,18 +204,20 @@ def build_model(config: TrainConfig, start: Start | None) -> Cris:
 
 
 def choose_tokenizer(config: TrainConfig, own: Tokenizer | None) -> Tokenizer:
-    """Return the model's own tokenizer; without one CLIP's, whole or reduced, by the size of the vocabulary.
+    """Return the tokenizer of the initial weights; without one, that which the configuration names.
 
     Raises:
-        InputError: it has not as many tokens as the model's vocabulary.
+        InputError: there is none, or it has not as many tokens as the model's vocabulary.
     """
     size = config.model.text.vocabulary
     if own is not None:
         tokenizer = own
-    elif size == BACKBONES["RN50"].text.vocabulary:
-        tokenizer = Tokenizer()
+    elif config.model.tokenizer == "stored":
+        raise InputError(
+            "the model's tokenizer is stored beside the weights that it begins with: pass --from MODEL"
+        )
     else:
-        tokenizer = scenes_tokenizer()
+        tokenizer = scenes_tokenizer() if config.model.tokenizer == "scenes" else Tokenizer()
     if tokenizer.vocab_size != size:
         raise InputError(f"model.text.vocabulary must be the tokenizer's {tokenizer.vocab_size}, got {size}")
     return tokenizer

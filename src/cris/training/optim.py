@@ -10,21 +10,24 @@ from cris.training.config import OptimizerConfig, TrainConfig
 
 Part = Literal["backbone", "head"]
 """CLIP's two encoders, and everything after them."""
-POSITIONS = ("text_encoder.positions", "image_encoder.attention_pool.positions")
-"""CLIP's two positional embeddings."""
 
 
-def part_of(name: str, config: OptimizerConfig) -> Part:
-    """Return the part that a weight learns with, by its name."""
-    if name in POSITIONS:
-        return config.positions
-    return "backbone" if name.startswith(("image_encoder.", "text_encoder.")) else "head"
+def parts(model: Cris, config: OptimizerConfig) -> dict[torch.nn.Parameter, Part]:
+    """Return the part that each weight learns with."""
+    found: dict[torch.nn.Parameter, Part] = dict.fromkeys(model.parameters(), "head")
+    for encoder in (model.image_encoder, model.text_encoder):
+        found |= dict.fromkeys(encoder.parameters(), "backbone")
+    positions = (*model.image_encoder.positions, model.text_encoder.positions)
+    return found | dict.fromkeys(positions, config.positions)
 
 
 def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
     """Freeze the parts of the encoders that the configuration names."""
     if config.freeze_text:
         model.text_encoder.requires_grad_(requires_grad=False)
+    if config.parts:
+        for name, part in model.named_children():
+            part.requires_grad_(requires_grad=name in config.parts)
     for block in list(model.image_encoder.blocks)[: config.frozen_image_blocks]:
         block.requires_grad_(requires_grad=False)
 
@@ -32,11 +35,11 @@ def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
 def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any]]:
     """Group the weights that learn by part and decay: those with two or more dimensions decay, if any."""
     groups: dict[tuple[Part, float], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
+    for parameter, part in parts(model, config).items():
         if not parameter.requires_grad:
             continue
         decay = config.weight_decay if parameter.ndim >= 2 else 0.0
-        groups.setdefault((part_of(name, config), decay), []).append(parameter)
+        groups.setdefault((part, decay), []).append(parameter)
     return [
         {"params": parameters, "part": part, "weight_decay": decay}
         for (part, decay), parameters in groups.items()

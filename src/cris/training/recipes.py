@@ -15,7 +15,6 @@ from cris.model.config import (
     ClipTextConfig,
     CrisConfig,
     DecoderConfig,
-    EfficientNetLiteConfig,
     InferenceConfig,
     NeckConfig,
     ProjectorConfig,
@@ -143,6 +142,7 @@ def cris_scenes() -> TrainConfig:
             text=ClipTextConfig(
                 vocabulary=scenes_tokenizer().vocab_size, context_length=77, width=128, layers=3
             ),
+            tokenizer="scenes",
             neck=NeckConfig(fine=48, middle=64, coarse=128),
             decoder=DecoderConfig(layers=2, ffn=256, dropout=0.0),
             projector=ProjectorConfig(hidden=32, dim=24),
@@ -161,9 +161,6 @@ def cris_scenes() -> TrainConfig:
 PHOTOS_VOCABULARY = 26_299
 """Word pieces of the embedded model's tokenizer, which `tools/build_encoders.py` reduces from BERT's."""
 
-FROZEN_BLOCKS = 17
-"""Blocks of EfficientNet-Lite that keep their weights, of 23 in Lite2; the later ones learn."""
-
 
 def cris_photos() -> TrainConfig:
     """Return the default model's recipe: pretrained encoders, and the rest trained on photographs."""
@@ -178,11 +175,12 @@ def cris_photos() -> TrainConfig:
             joint_dim=1280,
             image=LITE["Lite2"],
             text=BertTextConfig(vocabulary=PHOTOS_VOCABULARY),
+            tokenizer="stored",
             neck=NeckConfig(fine=64, middle=128, coarse=256, alignment=True),
             decoder=DecoderConfig(layers=2, ffn=512, dropout=0.0),
             projector=ProjectorConfig(hidden=64, dim=48),
         ),
-        inference=InferenceConfig(input_size=320, sentence_length=32, threshold=0.5),
+        inference=InferenceConfig(input_size=320, sentence_length=32, threshold=0.5, guided_radius=3),
         sampling=SamplingConfig(
             pictures=12,
             sentences=4,
@@ -196,7 +194,7 @@ def cris_photos() -> TrainConfig:
         optimizer=OptimizerConfig(
             learning_rate=1e-3,
             backbone_factor=0.1,
-            frozen_image_blocks=FROZEN_BLOCKS,
+            frozen_image_blocks=LITE["Lite2"].frozen_when_finetuned,
             freeze_text=True,
             betas=(0.9, 0.98),
             weight_decay=0.02,
@@ -224,6 +222,7 @@ def scenes_tiny(family: Family) -> TrainConfig:
         joint_dim=64,
         image=ClipResnetConfig(layers=(1, 1, 1, 1), stem=(16, 16, 16), width=8, position_grid=4),
         text=ClipTextConfig(vocabulary=scenes_tokenizer().vocab_size, width=64, layers=2),
+        tokenizer="scenes",
         neck=NeckConfig(fine=32, middle=64, coarse=96),
         decoder=DecoderConfig(layers=1, ffn=128, dropout=0.0),
         projector=ProjectorConfig(hidden=32, dim=16),
@@ -265,7 +264,7 @@ def finetune(start: "StoredConfig") -> TrainConfig:
         checkpoint_every=100,
         model=start.model,
         # calibration and threshold of the peak are another model's
-        inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0),
+        inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0, presence_threshold=0.0),
         sampling=SamplingConfig(pictures=8, sentences=4),
         objectives=ObjectivesConfig(dice_weight=1.0),
         optimizer=OptimizerConfig(
@@ -274,14 +273,14 @@ def finetune(start: "StoredConfig") -> TrainConfig:
         schedule=ScheduleConfig(warmup_steps=50, decay_share=0.55),
         validation=ValidationConfig(every=100, samples=400),
     )
-    if not isinstance(start.model.image, EfficientNetLiteConfig):
+    frozen_blocks = start.model.image.frozen_when_finetuned
+    if not frozen_blocks:
         return config
-    # few images would ruin what these encoders know of many
     return replace(
         config,
         freeze_encoder_norms=True,
         optimizer=replace(
-            config.optimizer, backbone_factor=0.1, frozen_image_blocks=FROZEN_BLOCKS, freeze_text=True
+            config.optimizer, backbone_factor=0.1, frozen_image_blocks=frozen_blocks, freeze_text=True
         ),
     )
 

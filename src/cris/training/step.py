@@ -12,6 +12,8 @@ from torch import Tensor
 from cris.data.loading.loader import Batch
 from cris.errors import InputError
 from cris.model.cris import Cris
+from cris.model.output import ModelOutput
+from cris.training.activation_checkpointing import checkpoint_activations
 from cris.training.average import MovingAverage
 from cris.training.config import TrainConfig
 from cris.training.loss import Objective
@@ -19,7 +21,6 @@ from cris.training.masking import mask_batch
 from cris.training.norms import average_statistics, is_synchronised, prepare_norms
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
 from cris.training.processes import gathered, seed_step, summed
-from cris.training.recompute import recompute_features
 
 
 class Learner:
@@ -31,6 +32,8 @@ class Learner:
         Raises:
             InputError: the configuration asks for two things that exclude each other.
         """
+        if config.objectives.presence_weight and not config.model.presence_heads:
+            raise InputError("presence_weight needs a head that learns: pass --model.presence-heads 4")
         if config.compile and config.gradient_checkpointing:
             raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric
@@ -42,7 +45,7 @@ class Learner:
         )
         freeze_encoders(model, config.optimizer)
         if config.gradient_checkpointing:
-            recompute_features(model)
+            checkpoint_activations(model)
         self.model = model
         optimizer = build_optimizer(model, config)
         runner: Any = torch.compile(model) if config.compile else model
@@ -119,17 +122,17 @@ class Learner:
             masked = mask_batch(batch, self.config.objectives, hidden_word, generator)
             masked = self._cut(masked).to(device)
         batch = self._cut(batch).to(device)
-        logits = self._answer(batch)
-        terms = self.objective(logits, batch)
+        output = self._answer(batch)
+        terms = self.objective(output, batch)
         if masked is not None:
-            terms |= self.objective.consistency(self._answer(masked), logits, batch)
+            terms |= self.objective.consistency(self._answer(masked).logits, output.logits, batch)
         return terms
 
-    def _answer(self, batch: Batch) -> Tensor:
-        """Return the logits."""
+    def _answer(self, batch: Batch) -> ModelOutput:
+        """Return the model's answers."""
         images = batch.inputs().contiguous(memory_format=self.layout)
-        logits: Tensor = self.runner(images, batch.tokens, batch.image_index)
-        return logits
+        output: ModelOutput = self.runner(images, batch.tokens, batch.image_index)
+        return output
 
     def _cut(self, batch: Batch) -> Batch:
         """Drop columns that are padding in every sentence, unless compiled: then one size is faster."""

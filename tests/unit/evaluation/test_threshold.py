@@ -13,6 +13,7 @@ from cris.evaluation.threshold import (
     gious,
     pixels_above,
 )
+from cris.model.config import InferenceConfig
 
 
 @given(
@@ -28,22 +29,30 @@ def test_pixels_are_those_of_masks_made_at_each_candidate(probability: np.ndarra
 
 
 def test_the_best_is_the_lowest_of_equals() -> None:
-    choice = Choice({0.3: 0.5, 0.4: 0.6, 0.5: 0.6}, {0.1: 0.7, 0.2: 0.9, 0.3: 0.9})
+    choice = Choice({0.3: 0.5, 0.4: 0.6, 0.5: 0.6}, {(0.1, 0.0): 0.7, (0.2, 0.1): 0.9, (0.3, 0.0): 0.9})
     assert choice.best == 0.4
-    assert choice.best_peak == 0.2
-    assert Choice({0.3: 0.5}, {}).best_peak == 0
+    assert choice.best_giou == 0.9
+    chosen = choice.applied_to(InferenceConfig())
+    assert (chosen.threshold, chosen.peak_threshold, chosen.presence_threshold) == (0.4, 0.2, 0.1)
+    nothing_absent = Choice({0.3: 0.5}, {})
+    assert nothing_absent.best_giou is None
+    assert nothing_absent.applied_to(InferenceConfig(peak_threshold=0.5)) == InferenceConfig(threshold=0.3)
 
 
-def test_peaks_are_judged_by_giou() -> None:
+def test_peaks_and_presence_are_judged_by_giou() -> None:
     ious = np.array([0.9, 0.8, 0.7, 0.2, 0.0])
     peaks = np.array([0.9, 0.8, 0.61, 0.3, 0.55], dtype=np.float32)
     is_present = np.array([True, True, True, True, False])
-    found = gious(ious, peaks, is_present)
-    assert found[0.0] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2) / 5)
-    assert found[0.56] == pytest.approx((0.9 + 0.8 + 0.7 + 1) / 5)
-    assert found[0.96] == pytest.approx(1 / 5)
-    assert set(found) == set(PEAK_CANDIDATES)
-    assert gious(ious[:4], peaks[:4], is_present[:4]) == {}
+    untold = np.ones(5)
+    found = gious(ious, peaks, untold, is_present)
+    assert found[0.0, 0.0] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2) / 5)
+    assert found[0.56, 0.0] == pytest.approx((0.9 + 0.8 + 0.7 + 1) / 5)
+    assert found[0.96, 0.0] == pytest.approx(1 / 5)
+    assert set(found) == {(peak, 0.0) for peak in PEAK_CANDIDATES}
+    told = gious(ious, peaks, np.array([0.9, 0.8, 0.9, 0.3, 0.1]), is_present)
+    assert told[0.0, 0.2] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2 + 1) / 5)
+    assert told[0.56, 0.4] == found[0.56, 0.0]
+    assert gious(ious[:4], peaks[:4], untold[:4], is_present[:4]) == {}
 
 
 def test_no_examples_are_refused() -> None:

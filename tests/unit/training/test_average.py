@@ -3,7 +3,7 @@
 import torch
 
 from cris.training.average import MovingAverage
-from tests.small import small_cris
+from tests.small import Pyramid, small_cris
 
 
 def moved(model):
@@ -41,3 +41,13 @@ def test_without_memory_it_is_the_model_and_nothing_is_kept():
     average.update(step=3)
     assert average.current().neck.sentence.weight.equal(model.neck.sentence.weight)
     assert average.state_dict() == {}
+
+
+def test_a_model_with_an_image_encoder_from_outside_has_an_average_beside_it():
+    model = small_cris(image_encoder=Pyramid)
+    average = MovingAverage(model, decay=0.5)
+    before = model.image_encoder.c5.weight.detach().clone()
+    with torch.no_grad():
+        model.image_encoder.c5.weight.add_(1.0)
+    average.update(step=1000)
+    torch.testing.assert_close(average.current().image_encoder.c5.weight, before + 0.5)

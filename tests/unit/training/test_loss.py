@@ -7,8 +7,16 @@ import pytest
 import torch
 
 from cris.data.loading.loader import Batch
+from cris.model.output import ModelOutput
 from cris.training.config import ObjectivesConfig
-from cris.training.loss import Objective, consistency_loss, dice_loss, text_to_pixel_loss
+from cris.training.loss import (
+    Objective,
+    consistency_loss,
+    dice_loss,
+    peak_loss,
+    presence_loss,
+    text_to_pixel_loss,
+)
 
 
 def cells_of(mask, target):
@@ -117,7 +125,7 @@ def batch():
 def test_terms_are_weighted_and_count_the_cells_of_each_sentences_own_picture(batch):
     logits = torch.randn(3, 1, 4, 4)
     counted = UPPER_OR_LEFT[[0, 1, 1]][:, None]
-    terms = Objective(CONFIG)(logits, batch)
+    terms = Objective(CONFIG)(ModelOutput(logits), batch)
     assert terms == {
         "contrastive": text_to_pixel_loss(logits, batch.masks, "area", counted),
         "dice": 0.5 * dice_loss(logits, batch.masks, "area", counted),
@@ -130,5 +138,38 @@ def test_terms_are_weighted_and_count_the_cells_of_each_sentences_own_picture(ba
 def test_padding_counts_where_asked_and_a_weight_of_nothing_leaves_a_term_out(batch):
     logits = torch.randn(3, 1, 4, 4)
     released = replace(CONFIG, target="nearest", padding="counted", dice_weight=0.0)
-    terms = Objective(released)(logits, batch)
+    terms = Objective(released)(ModelOutput(logits), batch)
     assert terms == {"contrastive": text_to_pixel_loss(logits, batch.masks)}
+
+
+def test_the_peak_is_the_mean_of_the_highest_cells_on_the_picture(batch):
+    logits = torch.randn(3, 1, 4, 4)
+    counted = UPPER_OR_LEFT[[0, 1, 1]][:, None]
+    masks = batch.masks.clone()
+    masks[1] = 0
+    expected = []
+    for scores, cells, mask in zip(logits, counted, masks, strict=True):
+        peak = scores[cells].sort(descending=True).values[:16].mean()
+        chance = peak.sigmoid()
+        expected.append(-chance.log() if mask.any() else -(1 - chance).log())
+    assert peak_loss(logits, masks, counted).item() == pytest.approx(torch.stack(expected).mean().item())
+
+
+def test_few_false_cells_cost_what_is_absent_by_their_peak_alone():
+    nothing, logits = torch.zeros(1, 1, 96, 96), torch.full((1, 1, 96, 96), -8.0)
+    logits[..., :4, :4] = 6.0
+    assert text_to_pixel_loss(logits, nothing) < 0.02
+    assert peak_loss(logits, nothing) > 5
+
+
+def test_presence_is_judged_by_whether_the_mask_has_a_pixel(batch):
+    masks = batch.masks.clone()
+    masks[1] = 0
+    scores = torch.tensor([2.0, 1.0, -3.0])
+    right = torch.tensor([2.0, -1.0, -3.0]).sigmoid()  # probability given to what is so
+    assert presence_loss(scores, masks).item() == pytest.approx(-right.log().mean().item())
+    terms = Objective(replace(CONFIG, presence_weight=0.5, peak_weight=0.2))(
+        ModelOutput(torch.randn(3, 1, 4, 4), scores), replace(batch, masks=masks)
+    )
+    assert terms["presence"].item() == pytest.approx(0.5 * presence_loss(scores, masks).item())
+    assert set(terms) == {"contrastive", "dice", "peak", "presence"}

@@ -13,9 +13,17 @@ import torch
 from cris.checkpoint import save_checkpoint
 from cris.data.loading.loader import Batch, Loader
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
+from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.training.config import SamplingConfig
-from cris.training.material import build_loader, build_model, build_stream, find_start, gather_material
+from cris.training.material import (
+    build_loader,
+    build_model,
+    build_stream,
+    choose_tokenizer,
+    find_start,
+    gather_material,
+)
 from cris.training.recipes import RECIPES, cris_scenes
 from tests.photographs import Disc, photograph, plain_photographs
 from tests.stored import records, write
@@ -60,6 +68,14 @@ def test_a_vocabulary_that_no_tokenizer_has_is_refused() -> None:
     text = replace(CONFIG.model.text, vocabulary=1000)
     with pytest.raises(ValueError, match=r"model.text.vocabulary must be the tokenizer's"):
         gather_material(["scenes"], replace(CONFIG, model=replace(CONFIG.model, text=text)), None)
+
+
+def test_a_tokenizer_that_is_stored_comes_with_the_initial_weights_alone() -> None:
+    config = replace(CONFIG, model=replace(CONFIG.model, tokenizer="stored"))
+    own = choose_tokenizer(CONFIG, None)
+    assert choose_tokenizer(config, own) is own
+    with pytest.raises(InputError, match="stored beside the weights that it begins with: pass --from MODEL"):
+        choose_tokenizer(config, None)
 
 
 def test_recipes_for_photographs_read_clips_whole_vocabulary() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 from cris.model.blocks import ConvNormRelu, upsample
 
 
-class UpsampledConvNormRelu(ConvNormRelu):
+class UpsampleConvNormRelu(ConvNormRelu):
     """Bilinear upsampling by 2, then a 3x3 convolution, BatchNorm and ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -22,16 +22,16 @@ class UpsampledConvNormRelu(ConvNormRelu):
     def forward(self, x: Float[Tensor, "batch in h w"]) -> Float[Tensor, "batch out h2 w2"]:
         if x.is_cuda:  # where convolutions run at full speed, and round once instead of three times
             return super().forward(upsample(x))
-        return self.finish(convolve_doubled(x, self.conv.weight))
+        return self.finish(upsample_conv(x, self.conv.weight))
 
 
-def convolve_doubled(
+def upsample_conv(
     x: Float[Tensor, "batch in h w"], kernel: Float[Tensor, "out in 3 3"]
 ) -> Float[Tensor, "batch out h2 w2"]:
     """Convolve the upsampled `x`, with zeros outside; differentiable, and channels-last in memory."""
     batch, channels, height, width = x.shape
-    rows = doubled_taps(height, x).transpose(0, 1).flatten(1)  # columns: (row tap, row)
-    columns = doubled_taps(width, x).permute(1, 2, 0).flatten(1)  # columns: (column, tap)
+    rows = upsampled_taps(height, x).transpose(0, 1).flatten(1)  # columns: (row tap, row)
+    columns = upsampled_taps(width, x).permute(1, 2, 0).flatten(1)  # columns: (column, tap)
     weight = kernel.permute(2, 1, 3, 0).flatten(2)  # row tap, in, (column tap, out)
     mixed = x.permute(0, 2, 3, 1).reshape(batch, 1, height * width, channels) @ weight
     tall = rows @ mixed.reshape(batch, 3 * height, -1)
@@ -39,9 +39,9 @@ def convolve_doubled(
     return wide.permute(0, 3, 1, 2)
 
 
-def doubled_taps(length: int, like: Tensor) -> Float[Tensor, "3 doubled length"]:
-    """Return each kernel tap's weight matrix from a line to the doubled line, with zeros outside."""
+def upsampled_taps(length: int, like: Tensor) -> Float[Tensor, "3 upsampled length"]:
+    """Return each kernel tap's weight matrix from a line to the upsampled line, with zeros outside."""
     identity = torch.eye(length, device=like.device)
-    doubled = F.interpolate(identity[None], scale_factor=2, mode="linear", align_corners=False)[0].T
-    padded = F.pad(doubled, (0, 0, 1, 1)).to(like.dtype)
+    upsampled = F.interpolate(identity[None], scale_factor=2, mode="linear", align_corners=False)[0].T
+    padded = F.pad(upsampled, (0, 0, 1, 1)).to(like.dtype)
     return torch.stack([padded[tap : tap + 2 * length] for tap in range(3)])

@@ -3,10 +3,13 @@
 import contextlib
 import io
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from cris.model.encoders import ImageEncoder
 
 Inputs = Mapping[str, np.ndarray]
 """Input name of a graph → array fed to it."""
@@ -22,26 +25,30 @@ class Kept(NamedTuple):
 
 
 _ALL = r".*"
-_STEM = r".*\.stem.*"
-_FIRST_STAGE = r".*\.stages\.0.*"
-_FIRST_STAGES = (r".*\.stages\.[01].*",)
-_AFTER_STAGES = (r".*attention_pool.*", r".*model\.neck.*", r"/node_Conv.*")
-"""Patterns of the attention pool and the neck, whose parts of 1x1 convolutions have names of their own."""
+_NECK = (r".*model\.neck.*", r"/node_Conv.*")
+"""Patterns of the neck, whose parts of 1x1 convolutions have names of their own."""
 _ALWAYS = (r".*model\.text_encoder.*", r".*model\.projector.*")
-"""Patterns of modules that cost the masks most, as does the stem, and take little of the time."""
-STEPS = (
-    Kept(picture=(_STEM,), sentence=_ALWAYS),
-    Kept(picture=(_STEM,), sentence=(*_ALWAYS, r".*model\.decoder.*")),
-    Kept(picture=(_STEM,), sentence=(_ALL,)),
-    Kept(picture=(_STEM, _FIRST_STAGE), sentence=(_ALL,)),
-    Kept(picture=(_STEM, *_FIRST_STAGES), sentence=(_ALL,)),
-    Kept(picture=(_STEM, *_FIRST_STAGES, *_AFTER_STAGES), sentence=(_ALL,)),
-)
-"""Choices of what stays in float32, fastest first; the first that keeps the masks is taken. In the last, only
-the stages from the third on are in 8 bits."""
+"""Patterns of modules that cost the masks most, as does an encoder's stem, and take little of the time."""
 
 
-def quantise(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
+def quantization_steps(encoder: ImageEncoder) -> list[Kept]:
+    """Return the choices of what stays in float32, fastest first; the first that keeps the masks is taken.
+
+    The most sensitive part of the image encoder always does, then the decoder, then all after the encoder,
+    then the encoder's next parts, the last of them with the neck.
+    """
+    parts = tuple(rf".*model\.image_encoder\.{re.escape(name)}\b.*" for name in encoder.float32_order)
+    first = parts[:1]
+    return [
+        Kept(picture=first, sentence=_ALWAYS),
+        Kept(picture=first, sentence=(*_ALWAYS, r".*model\.decoder.*")),
+        Kept(picture=first, sentence=(_ALL,)),
+        *(Kept(picture=parts[:count], sentence=(_ALL,)) for count in range(2, len(parts))),
+        Kept(picture=(*parts, *_NECK), sentence=(_ALL,)),
+    ]
+
+
+def quantize(graph: Any, samples: Sequence[Inputs], kept: Sequence[str]) -> Any:
     """Return the graph (ONNX or OpenVINO) with convolutions and matrix products in 8 bits.
 
     Ranges come from the samples. Nodes whose names match a pattern of `kept` stay as they are, and so do

@@ -16,7 +16,7 @@ class Source(NamedTuple):
     read: Callable[[Tensor], Tensor] = lambda tensor: tensor
 
 
-def fill(
+def load_tensors(
     model: nn.Module,
     tensors: Mapping[str, Tensor],
     sources: Mapping[str, Source],

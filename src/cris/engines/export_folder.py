@@ -4,24 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from cris.config_file import StoredConfig, read_config
-from cris.engines.engine import EngineName, Precision
+from cris.engines.formats import FORMATS, EngineName, Format, Precision
 from cris.errors import InputError
 from cris.model.tokenizer import Tokenizer
 
-Format = Literal["onnx", "openvino", "pt2"]
-SUFFIXES = {"onnx": ".onnx", "openvino": ".xml", "pt2": ".pt2"}
-"""Format → file suffix of its graphs."""
-ENGINES: dict[Format, EngineName] = {"onnx": "onnx", "openvino": "openvino", "pt2": "torch"}
-"""Format → the engine that runs it."""
-PRECISIONS: dict[Format, tuple[Precision, ...]] = {
-    "onnx": ("fp32", "int8"),
-    "openvino": ("fp32", "bf16", "int8"),
-    "pt2": ("fp32", "bf16"),
-}
-"""Format → the precisions it is exported in."""
 METADATA = "export.json"
 _OLD_METADATA = "results.json"
 """Old name of the metadata file, which `cris export` wrote before export.json."""
@@ -39,6 +27,11 @@ class Exported:
     precision: Precision
     config: StoredConfig
     tokenizer: Tokenizer
+
+    @property
+    def engine(self) -> EngineName:
+        """Return the engine that runs it."""
+        return FORMATS[self.format].engine
 
 
 def is_exported(folder: Path) -> bool:
@@ -65,7 +58,7 @@ def read_exported(folder: str | Path) -> Exported:
     try:
         content = json.loads(metadata.read_text(encoding="utf-8"))
         version, kind, precision = (content[key] for key in ("schema_version", "format", "precision"))
-        is_known = version == SCHEMA_VERSION and precision in PRECISIONS.get(kind, ())
+        is_known = version == SCHEMA_VERSION and kind in FORMATS and precision in FORMATS[kind].precisions
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"{metadata} is not what cris export writes: export the model again") from error
     if not is_known:
@@ -94,7 +87,8 @@ def _is_old(folder: Path) -> bool:
 
 def graph_files(folder: Path, kind: Format) -> tuple[Path, Path]:
     """Return the files of the image graph and the sentence graph."""
-    return _file(folder, f"picture{SUFFIXES[kind]}"), _file(folder, f"sentence{SUFFIXES[kind]}")
+    suffix = FORMATS[kind].suffix
+    return _file(folder, f"picture{suffix}"), _file(folder, f"sentence{suffix}")
 
 
 def _file(folder: Path, name: str) -> Path:

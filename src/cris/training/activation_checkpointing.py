@@ -1,4 +1,4 @@
-"""Gradient checkpointing: features are computed again in the backward pass instead of being kept."""
+"""Activation checkpointing: features are computed again in the backward pass instead of being kept."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -11,7 +11,7 @@ from cris.model.cris import Cris
 from cris.training.norms import norms
 
 
-def recompute_features(model: Cris) -> None:
+def checkpoint_activations(model: Cris) -> None:
     """Make the model's blocks keep only their inputs; gradients and running statistics stay the same."""
     for part in _blocks(model):
         part.forward = partial(

@@ -1,15 +1,15 @@
-"""Preparation of a model for inference: the same answers within rounding, in less time."""
+"""Fusing of layers for inference: the same answers within rounding, in less time."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from cris.model.blocks import ConvNorm
+from cris.model.blocks import frozen, fuse_norms
 from cris.model.cris import Cris
 from cris.model.projector import Projector, add_shifted
 
 
-def prepare(model: Cris) -> Cris:
+def fuse(model: Cris) -> Cris:
     """Turn the model, in place, into one that only predicts; it cannot be trained or saved afterwards.
 
     BatchNorm is folded into the convolutions, and the projector's 1x1 convolution into the kernel made from
@@ -17,19 +17,18 @@ def prepare(model: Cris) -> Cris:
     rounding (1e-5 relative in float32).
     """
     model.eval().requires_grad_(False)
-    for module in model.modules():
-        if isinstance(module, ConvNorm):
-            _fold_norm(module)
-    model.projector = FoldedProjector(model.projector)  # type: ignore[assignment]
+    model.image_encoder.fuse()
+    fuse_norms(model)
+    model.projector = FusedProjector(model.projector)  # type: ignore[assignment]
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for block in (model.projector.first, model.projector.second):
-        # in memory as the product in `convolve_doubled` reads it, so that it need not be copied each time
-        block.conv.weight = _frozen(block.conv.weight.permute(2, 1, 3, 0).contiguous().permute(3, 1, 0, 2))
+        # in memory as the product in `upsample_conv` reads it, so that it need not be copied each time
+        block.conv.weight = frozen(block.conv.weight.permute(2, 1, 3, 0).contiguous().permute(3, 1, 0, 2))
     return model
 
 
 def to_bfloat16(model: Cris) -> Cris:
-    """Convert a prepared model, in place, to bfloat16: two decimal digits of precision, half the memory."""
+    """Convert a fused model, in place, to bfloat16: two decimal digits of precision, half the memory."""
     for tensor in model.parameters():
         tensor.data = tensor.data.to(torch.bfloat16)
     for name, buffer in model.named_buffers():
@@ -38,7 +37,7 @@ def to_bfloat16(model: Cris) -> Cris:
     return model
 
 
-class FoldedProjector(nn.Module):
+class FusedProjector(nn.Module):
     """Projector with its 1x1 convolution folded into the kernel that it makes from the sentence."""
 
     def __init__(self, projector: Projector) -> None:
@@ -65,19 +64,6 @@ class FoldedProjector(nn.Module):
         return logits
 
 
-def _fold_norm(block: ConvNorm) -> None:
-    """Scale the convolution as its BatchNorm would, and give it the shift as its bias."""
-    conv, norm = block.conv, block.norm
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-    shift = norm.bias.double() - norm.running_mean.double() * scale
-    dtype = conv.weight.dtype
-    conv.weight = _frozen((conv.weight.double() * scale[:, None, None, None]).to(dtype))
-    conv.bias = _frozen(shift.to(dtype))
-    block.norm = nn.Identity()  # type: ignore[assignment]
-
-
 def _fold_pixels(projector: Projector) -> nn.Linear:
     """Return the linear map from a sentence to the folded kernel, the tap biases and the bias.
 
@@ -94,9 +80,5 @@ def _fold_pixels(projector: Projector) -> nn.Linear:
     folded = torch.einsum("oi,otd->itd", mix, rows[:-1].reshape(len(mix), taps, -1)).flatten(0, 1)
     rows = torch.cat([folded, rows[-1:]]).to(linear.weight.dtype)
     text = nn.Linear(linear.in_features, len(rows))
-    text.weight, text.bias = _frozen(rows[:, :-1].contiguous()), _frozen(rows[:, -1].contiguous())
+    text.weight, text.bias = frozen(rows[:, :-1].contiguous()), frozen(rows[:, -1].contiguous())
     return text
-
-
-def _frozen(tensor: Tensor) -> nn.Parameter:
-    return nn.Parameter(tensor.detach(), requires_grad=False)
