@@ -123,7 +123,7 @@ def release_photos(options: argparse.Namespace) -> str:
             words=inference.sentence_length - 2,
             peak_threshold=inference.peak_threshold,
             presence_threshold=inference.presence_threshold,
-            val_sentences=sum(len(each.truths) for each in validation),
+            val_sentences=sum(len(each.references) for each in validation),
             val_photographs=len(validation),
             blocks=len(list(model.image_encoder.blocks)),
             learning_blocks=len(list(model.image_encoder.blocks)) - run["optimizer"]["frozen_image_blocks"],
