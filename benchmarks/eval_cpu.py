@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from benchmarks.turns import ratio, take_turns
+from cris.data.dataset import AnnotatedImage, AnnotatedObject, Reference
 from cris.data.scenes import Scenes
 from cris.engines.torch_engine import TorchEngine
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Example, Thing, Truth
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.letterbox import Letterbox, normalise
 from cris.model import BACKBONES, Cris, build_cris
@@ -43,7 +42,7 @@ class Work:
     sentences: int
     """Over all pictures."""
 
-    def examples(self) -> Iterator[Example]:
+    def examples(self) -> Iterator[AnnotatedImage]:
         """Scenes with several sentences each."""
         each = -(-self.sentences // self.pictures)
         left = self.sentences
@@ -51,13 +50,13 @@ class Work:
             scene = Scenes("test", size=320).scene(place, min(each, left))
             told = scene.expressions
             left -= len(told)
-            yield Example(
+            yield AnnotatedImage(
                 name=str(place),
                 picture_id=place,
                 image=scene.image,
-                objects=tuple(Thing(category=one.category, mask=one.mask) for one in scene.objects),
-                truths=tuple(
-                    Truth(
+                objects=tuple(AnnotatedObject(category=one.category, mask=one.mask) for one in scene.objects),
+                references=tuple(
+                    Reference(
                         sample=number,
                         ref_id=number,
                         sentence=one.sentence,
@@ -75,11 +74,11 @@ def model() -> Cris:
     return build_cris(BACKBONES["RN50"]).eval()
 
 
-def plainly(network: Cris, examples: list[Example]) -> float:
+def plainly(network: Cris, examples: list[AnnotatedImage]) -> float:
     """Mean IoU by a loop over sentences, each with its picture, one at a time."""
     tokenizer, ious = Tokenizer(), []
     for example in examples:
-        for truth in example.truths:
+        for truth in example.references:
             letterbox = Letterbox(*example.image.shape[:2], INFERENCE.input_size)
             image = torch.from_numpy(normalise(letterbox.apply(example.image)))[None]
             tokens = tokenizer([truth.sentence], INFERENCE.sentence_length)
@@ -107,7 +106,7 @@ def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
         if segmenter is None:
             mean = plainly(network, examples)
         else:
-            mean = float(np.mean([row.iou for row in evaluate(segmenter, examples)]))
+            mean = float(np.mean([row.iou for row in measure(segmenter, examples)]))
         (folder / path).write_text(str(mean))
 
     return measure
@@ -121,7 +120,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=1, help="of each")
     asked = parser.parse_args()
     work = Work(asked.pictures, asked.sentences)
-    count = sum(len(example.truths) for example in work.examples())
+    count = sum(len(example.references) for example in work.examples())
     paths = ("plain", "cris")
     with TemporaryDirectory() as folder:
         prepared = {path: partial(prepare_work, path, work, Path(folder)) for path in paths}

@@ -21,13 +21,14 @@ from typing import Literal
 import numpy as np
 import tyro
 
+from cris.data.dataset import Dataset
+from cris.data.open import open_dataset
 from cris.data.records import PictureRecord
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
-from cris.evaluation.evaluate import evaluate
+from cris.evaluation import ask
 from cris.evaluation.results import Evaluation
-from cris.evaluation.stored_examples import StoredExamples
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
@@ -72,12 +73,12 @@ class Options:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train and measure every combination; print a Markdown table."""
     options = tyro.cli(Options, args=arguments)
-    examples = StoredExamples(options.test, "test", options.limit)
+    dataset = open_dataset(options.test, "test", options.limit)
     size = options.input_size or Segmenter.from_pretrained(options.starts[0], "cpu").inference.input_size
     figures: dict[str, dict[str, float]] = {"0": {}}
     for start in options.starts:
         if start != NOTHING:
-            figures["0"][start] = measure(start, examples, options.device)
+            figures["0"][start] = measure(start, dataset, options.device)
     with tempfile.TemporaryDirectory() as folder:
         for count in options.images:
             data = Path(folder) / f"data-{count}"
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 begun = perf_counter()
                 run = Path(folder) / f"{len(figures)}-{options.starts.index(start)}"
                 learn(start, data, size, options, run)
-                figures[str(count)][start] = measure(best_checkpoint(run), examples, options.device)
+                figures[str(count)][start] = measure(best_checkpoint(run), dataset, options.device)
                 minutes = (perf_counter() - begun) / 60
                 print(
                     f"{count} images from {start}: {figures[str(count)][start]:.3f} ({minutes:.1f} minutes)",
@@ -155,9 +156,11 @@ def sized(config: TrainConfig, size: int, options: Options) -> TrainConfig:
     )
 
 
-def measure(model: str | Path, examples: StoredExamples, device: str) -> float:
+def measure(model: str | Path, dataset: Dataset, device: str) -> float:
     """Return the mean IoU."""
-    return Evaluation(list(evaluate(Segmenter.from_pretrained(model, device), examples))).total["mean_iou"]
+    return Evaluation(list(ask.measure(Segmenter.from_pretrained(model, device), dataset.images()))).total[
+        "mean_iou"
+    ]
 
 
 def table(figures: dict[str, dict[str, float]], starts: Sequence[str]) -> str:

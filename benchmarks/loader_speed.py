@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from benchmarks.turns import ratio, take_turns
-from cris.data.dataset import ReferringDataset
 from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.sampling import Stream
+from cris.data.stored import StoredSplit
 from cris.letterbox import MEAN_RGB, STD_RGB
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import BYTES, CLIP_TABLE, END, START, WORD_END, Tokenizer
@@ -85,7 +85,7 @@ def prepare_plain(folder: Path) -> Callable[[], object]:
     """Batches of single samples, every part of each made anew."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    dataset, tokenizer = ReferringDataset(folder, "train"), PlainTokenizer()
+    dataset, tokenizer = StoredSplit(folder, "train"), PlainTokenizer()
     order = np.random.default_rng(0).permutation(len(dataset))[:SAMPLES]
     samples = []
     for place in order:
@@ -121,7 +121,7 @@ def prepare_ours(folder: Path, sentences: int) -> Callable[[], object]:
     """Return the loader without worker processes, so that one core does all."""
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    dataset = ReferringDataset(folder, "train")
+    dataset = StoredSplit(folder, "train")
     rule = "all sentences" if sentences == 1 else "k sentences per picture"
     stream = Stream(dataset.index, rule, sentences=sentences)
     prepare = Prepare(

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.dataset import ReferringDataset
 from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.stored import StoredSplit
 from cris.masks import encode_rle
 from tests.stored import write
 
@@ -90,9 +90,9 @@ def photograph(
     )
 
 
-def stored(out: Path, pictures: Iterable[PictureRecord], split: str = "train") -> ReferringDataset:
+def stored(out: Path, pictures: Iterable[PictureRecord], split: str = "train") -> StoredSplit:
     write(out, list(pictures))
-    return ReferringDataset(out, split)
+    return StoredSplit(out, split)
 
 
 def plain_photographs(count: int = 6) -> list[PictureRecord]:

@@ -22,13 +22,13 @@ import numpy as np
 from benchmarks import photographs
 from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.cli import main as run_command
+from cris.data.dataset import AnnotatedImage, Dataset
+from cris.data.open import open_dataset
 from cris.data.scenes import SCENES_VERSION
 from cris.data.store.manifest import read_manifest
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Example, Examples, SceneExamples
+from cris.evaluation import ask
 from cris.evaluation.metrics import GOOD_IOU, Summary
 from cris.evaluation.results import Evaluation
-from cris.evaluation.stored_examples import StoredExamples
 from cris.evaluation.threshold import choose_threshold
 from cris.letterbox import CELL
 from cris.model.config import InferenceConfig
@@ -70,9 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def release_scenes(options: argparse.Namespace) -> str:
     """Choose and measure on scenes; return the card."""
     checkpoint = load_run(options.run)
-    inference = choose(checkpoint, SceneExamples("val", VALIDATION_SCENES), SceneExamples("val"))
+    inference = choose(
+        checkpoint,
+        open_dataset("scenes", "val", VALIDATION_SCENES).images(),
+        open_dataset("scenes", "val").images(),
+    )
     save(options, checkpoint, inference)
-    measured = measure(options.out, SceneExamples("test"))
+    measured = measure(options.out, open_dataset("scenes", "test"))
     recipe = cris_scenes()
     rows = [("all", measured.total), *measured.kinds.items()]
     card = (
@@ -81,7 +85,7 @@ def release_scenes(options: argparse.Namespace) -> str:
         .format(
             **common_fields(checkpoint, inference, measured),
             validation=VALIDATION_SCENES,
-            calibrated=len(SceneExamples("val")),
+            calibrated=len(open_dataset("scenes", "val")),
             version=SCENES_VERSION,
             pictures=recipe.sampling.pictures,
             sentences=recipe.sampling.sentences,
@@ -95,7 +99,7 @@ def release_scenes(options: argparse.Namespace) -> str:
 def release_photos(options: argparse.Namespace) -> str:
     """Choose on the split val of what was learned from, measure on other photographs; return the card."""
     checkpoint = load_run(options.run)
-    validation = [thinned(each, options.every) for each in StoredExamples(options.data, "val")]
+    validation = [thinned(each, options.every) for each in open_dataset(options.data, "val").images()]
     checkpoint = replace(checkpoint, inference=best_size(checkpoint, validation, options.sizes))
     inference = choose(checkpoint, validation, validation)
     save(options, checkpoint, inference)
@@ -124,7 +128,7 @@ def release_photos(options: argparse.Namespace) -> str:
             words=inference.sentence_length - 2,
             peak_threshold=inference.peak_threshold,
             presence_threshold=inference.presence_threshold,
-            val_sentences=sum(len(each.truths) for each in validation),
+            val_sentences=sum(len(each.references) for each in validation),
             val_photographs=len(validation),
             blocks=len(list(model.image_encoder.blocks)),
             learning_blocks=len(list(model.image_encoder.blocks)) - frozen,
@@ -161,12 +165,14 @@ def load_run(run: Path) -> Checkpoint:
     return load_checkpoint(next(folder for folder in folders if folder.is_dir()))
 
 
-def thinned(example: Example, every: int) -> Example:
+def thinned(image: AnnotatedImage, every: int) -> AnnotatedImage:
     """Return the image with each Nth of its sentences."""
-    return replace(example, truths=example.truths[::every])
+    return replace(image, references=image.references[::every])
 
 
-def best_size(checkpoint: Checkpoint, examples: Sequence[Example], sizes: Sequence[int]) -> InferenceConfig:
+def best_size(
+    checkpoint: Checkpoint, examples: Sequence[AnnotatedImage], sizes: Sequence[int]
+) -> InferenceConfig:
     """Return the checkpoint's way to be asked with the input size that has the highest gIoU on examples.
 
     Without sizes to choose from it stays.
@@ -183,7 +189,7 @@ def best_size(checkpoint: Checkpoint, examples: Sequence[Example], sizes: Sequen
 
 
 def choose(
-    checkpoint: Checkpoint, examples: Iterable[Example], calibrating: Iterable[Example]
+    checkpoint: Checkpoint, examples: Iterable[AnnotatedImage], calibrating: Iterable[AnnotatedImage]
 ) -> InferenceConfig:
     """Return the checkpoint's way to be asked with thresholds and a calibration chosen on examples."""
     inference = checkpoint.inference
@@ -202,17 +208,17 @@ def save(
     save_checkpoint(*parts, card=card, dtype=options.dtype, overwrite=True)
 
 
-def measure(model: Path, examples: Examples) -> Evaluation:
+def measure(model: Path, dataset: Dataset) -> Evaluation:
     """Return how good the stored model is."""
-    return Evaluation(list(evaluate(Segmenter.from_pretrained(model, "cpu"), examples)))
+    return Evaluation(list(ask.measure(Segmenter.from_pretrained(model, "cpu"), dataset.images())))
 
 
-def made_sentences(real: Path, folder: Path) -> StoredExamples:
+def made_sentences(real: Path, folder: Path) -> Dataset:
     """Return the photographs with the sentences that `cris data coco` makes by itself."""
     files = ["--instances", str(real / "instances.json"), "--images", str(real / "images")]
     if run_command(["data", "coco", *files, "--split-shares", "0", "0", "1", "--out", str(folder)]):
         raise SystemExit(1)
-    return StoredExamples(folder, "test")
+    return open_dataset(folder, "test")
 
 
 def ask_words(model: Path, real: Path, file: Path) -> dict[str, Any]:

@@ -4,18 +4,31 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cris.data.open import open_dataset
     from cris.demo.photographs import sample_image
+    from cris.evaluation.evaluate import evaluate
     from cris.export.export import export_model
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
     from cris.training.train import train
 
 __version__ = "0.1.0"
-__all__ = ["Prediction", "Segmenter", "__version__", "export_model", "sample_image", "train"]
+__all__ = [
+    "Prediction",
+    "Segmenter",
+    "__version__",
+    "evaluate",
+    "export_model",
+    "open_dataset",
+    "sample_image",
+    "train",
+]
 _MODULES = {
     "Prediction": "cris.prediction",
     "Segmenter": "cris.segmenter",
+    "evaluate": "cris.evaluation.evaluate",
     "export_model": "cris.export.export",
+    "open_dataset": "cris.data.open",
     "sample_image": "cris.demo.photographs",
     "train": "cris.training.train",
 }

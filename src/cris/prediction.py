@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -144,13 +145,20 @@ class Prediction:
 
         Raises InputError for a threshold that is no probability.
         """
-        if not 0 <= threshold <= 1:
-            raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
-        mask = self.letterbox.restore(self.grid) > threshold
-        raw = expected_iou(self.grid[self.letterbox.cells], threshold) if mask.any() else 0.0
-        if not self.is_present:
-            mask = np.zeros_like(mask)
-        return replace(self, mask=mask, score=self.calibration(raw))
+        (found,) = self.at_thresholds([threshold])
+        return found
+
+    def at_thresholds(self, thresholds: Iterable[float]) -> Iterator["Prediction"]:
+        """Yield what `at_threshold` returns for each; the answer is brought to the image's size once."""
+        values, cells = self.letterbox.restore(self.grid), self.grid[self.letterbox.cells]
+        for threshold in thresholds:
+            if not 0 <= threshold <= 1:
+                raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
+            mask = values > threshold
+            raw = expected_iou(cells, threshold) if mask.any() else 0.0
+            if not self.is_present:
+                mask = np.zeros_like(mask)
+            yield replace(self, mask=mask, score=self.calibration(raw))
 
     def at_least(self, min_score: float) -> "Prediction":
         """Return this prediction, or, when its score is lower, one that finds nothing and keeps the score."""

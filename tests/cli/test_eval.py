@@ -16,8 +16,8 @@ from PIL import Image
 
 from cris import Segmenter
 from cris.checkpoint import load_checkpoint, save_checkpoint
-from cris.data.dataset import ReferringDataset
 from cris.data.scenes import Scenes
+from cris.data.stored import StoredSplit
 from cris.evaluation import run as evaluation_run
 from cris.evaluation.metrics import METRICS
 from cris.evaluation.row_files import read_rows
@@ -113,7 +113,7 @@ def test_rows_are_kept_where_asked(cris: Cris, checkpoint: Path) -> None:
 
 def test_every_sentence_of_a_stored_split_is_measured(cris: Cris, checkpoint: Path, stored: Path) -> None:
     assert cris("eval", checkpoint, stored, "--split", "val", "--out", "out").code == 0
-    rows, dataset = read_rows(Path("out")), ReferringDataset(stored, "val")
+    rows, dataset = read_rows(Path("out")), StoredSplit(stored, "val")
     segmenter = Segmenter.from_pretrained(checkpoint, "cpu")
     assert len(rows) == len(dataset) == 40
     for place, row in enumerate(rows):

@@ -15,12 +15,12 @@ import cris
 from cris import Segmenter
 from cris.card import DOMAIN, SUMMARY, read_front_matter
 from cris.cli import main
+from cris.data.open import open_dataset
 from cris.demo.gallery import figures_of, photograph_cards
 from cris.demo.photographs import photographs
-from cris.evaluation.evaluate import evaluate
+from cris.evaluation.ask import measure
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.evaluation.results import Evaluation
-from cris.evaluation.stored_examples import StoredExamples
 from cris.registry import DEFAULT_MODEL, resolve
 from tests.conftest import Proof
 
@@ -74,9 +74,9 @@ def test_real_photographs_are_answered_as_published(
     files = ["--instances", f"{shared_real}/instances.json", "--images", f"{shared_real}/images"]
     data = tmp_path / "real"
     assert main(["data", "coco", *files, "--split-shares", "0", "0", "1", "--out", str(data)]) == 0
-    examples = StoredExamples(data, "test")
-    few = islice(examples, prove.count(full=len(examples), quick=24))
-    total = Evaluation(list(evaluate(segmenter, few))).total
+    dataset = open_dataset(data, "test")
+    few = islice(dataset.images(), prove.count(full=dataset.image_count, quick=24))
+    total = Evaluation(list(measure(segmenter, few))).total
     prove.figure(
         f"{DEFAULT_MODEL}: mean IoU on {total.count} sentences about photographs", f"{total['mean_iou']:.3f}"
     )

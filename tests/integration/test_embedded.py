@@ -13,10 +13,10 @@ from safetensors import safe_open
 from cris import Segmenter
 from cris.checkpoint import load_checkpoint
 from cris.cli import main
+from cris.data.open import open_dataset
 from cris.data.scenes import Scenes
 from cris.data.scenes.grammar import STANDARD_KINDS
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import SceneExamples
+from cris.evaluation.ask import measure
 from cris.evaluation.results import Evaluation
 from cris.registry import resolve
 from tests.conftest import Proof
@@ -47,8 +47,8 @@ def test_card_publishes_what_was_measured_and_how() -> None:
 
 
 def test_standard_test_split_is_answered_as_published(segmenter: Segmenter, prove: Proof) -> None:
-    examples = SceneExamples("test", prove.count(full=2000, quick=200))
-    total = Evaluation(list(evaluate(segmenter, examples))).total
+    dataset = open_dataset("scenes", "test", prove.count(full=2000, quick=200))
+    total = Evaluation(list(measure(segmenter, dataset.images()))).total
     prove.figure(f"{NAME}: mean IoU on {total.count} test scenes", f"{total['mean_iou']:.3f}")
     prove.figure(f"{NAME}: Pr@50", f"{total['pr50']:.3f}")
     prove.figure(f"{NAME}: ceiling", f"{total['ceiling']:.3f}")

@@ -8,7 +8,7 @@ import pytest
 
 from cris import Segmenter
 from cris.cli import main
-from cris.evaluation.examples import SceneExamples
+from cris.data.open import open_dataset
 from cris.studies.ambiguity import aurocs, judge_scenes
 from cris.studies.calibration import answers, fit, reliability
 from tests.conftest import Proof
@@ -28,8 +28,8 @@ def test_ambiguous_sentences_are_told_from_others(prove: Proof, segmenter: Segme
 
 def test_a_calibrated_score_is_the_chance_of_a_good_mask(prove: Proof, segmenter: Segmenter) -> None:
     fitted, tested = prove.count(full=1_000, quick=120), prove.count(full=2_000, quick=60)
-    calibration = fit(*answers(segmenter, SceneExamples("val", fitted), is_raw=True))
-    raw, is_good = answers(segmenter, SceneExamples("test", tested), is_raw=True)
+    calibration = fit(*answers(segmenter, open_dataset("scenes", "val", fitted).images(), is_raw=True))
+    raw, is_good = answers(segmenter, open_dataset("scenes", "test", tested).images(), is_raw=True)
     before = reliability(raw, is_good).ece
     after = reliability(np.array([calibration(score) for score in raw.tolist()]), is_good).ece
     prove.figure(

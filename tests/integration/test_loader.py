@@ -14,13 +14,14 @@ import torch
 from pycocotools.coco import COCO
 from torch.utils.data import DataLoader
 
-from cris.data.dataset import ReferringDataset, SceneDataset
 from cris.data.loading.loader import Loader, Prepare, grid_mask
 from cris.data.loading.resample import quick_square
 from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
+from cris.data.rendered import SceneDataset
 from cris.data.scenes import Scenes
 from cris.data.store.decode import decode_picture
+from cris.data.stored import StoredSplit
 from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
@@ -38,7 +39,7 @@ ALL = (CropAroundTargets(), HorizontalFlip(), ColourJitter())
 
 @pytest.fixture(scope="module")
 def real(shared_real, tmp_path_factory):
-    return ReferringDataset(write_real(shared_real, tmp_path_factory.mktemp("data") / "real"), "train")
+    return StoredSplit(write_real(shared_real, tmp_path_factory.mktemp("data") / "real"), "train")
 
 
 def loader(dataset, workers=0, transforms=ALL, sentences=2, tokenizer=None, **options):
@@ -151,7 +152,7 @@ def partly_damaged(tmp_path_factory):
     )
     folder = tmp_path_factory.mktemp("damaged") / "set"
     write(folder, made)
-    return ReferringDataset(folder, "train")
+    return StoredSplit(folder, "train")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -182,12 +183,12 @@ def test_what_takes_a_damaged_image_s_place_follows_from_the_position(partly_dam
 def test_a_data_set_without_one_image_that_decodes_ends_in_one_line(tmp_path):
     write(tmp_path / "set", [replace(record(0), image=b"none")])
     with pytest.raises(InputError, match=r"32 pictures .* street-0\.png: .*; cris data check lists"):
-        next(iter(loader(ReferringDataset(tmp_path / "set", "train"))))
+        next(iter(loader(StoredSplit(tmp_path / "set", "train"))))
 
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_is_wrong_of_the_data_set_is_the_same_one_line_from_a_worker(workers, monkeypatch):
-    def view(self, samples, longest=None):
+    def view(self, samples, longest=None, *, sentences=0):
         raise InputError("a shard is missing")
 
     monkeypatch.setattr(SceneDataset, "view", view)
@@ -214,7 +215,7 @@ import sys
 from itertools import islice
 sys.path.insert(0, sys.argv[1])
 from tests.integration.test_loader import SIZE, loader
-from cris.data.dataset import SceneDataset
+from cris.data.rendered import SceneDataset
 from cris.data.scenes import Scenes
 made = loader(SceneDataset(Scenes(split="val")), workers=1)
 print(sum(batch.images.nbytes for batch in islice(made, 3)), 3 * 4 * 3 * SIZE**2)

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from cris.data.collages import Collages
-from cris.data.dataset import ReferringDataset
 from cris.data.expressions import Wishes
+from cris.data.stored import StoredSplit
 from tests.property.expression_checker import Checker
 from tests.real import write_real
 
@@ -15,7 +15,7 @@ from tests.real import write_real
 def collages(shared_real: Path, tmp_path_factory: pytest.TempPathFactory) -> Collages:
     folder = write_real(shared_real, tmp_path_factory.mktemp("data") / "real")
     wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True)
-    return Collages(ReferringDataset(folder, "train"), seed=1, wishes=wishes)
+    return Collages(StoredSplit(folder, "train"), seed=1, wishes=wishes)
 
 
 def test_no_other_object_of_a_collage_fits(collages, prove):

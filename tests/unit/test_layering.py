@@ -20,9 +20,10 @@ NOT_INFERENCE = ("data", "training", "evaluation", "studies")
 FLOORS_OF_DATA = (
     ("records", "paths", "scenes"),
     ("store", "annotations"),
-    ("expressions", "inspection", "samples"),
-    ("dataset", "loading", "collages"),
+    ("expressions", "inspection", "dataset"),
+    ("stored", "rendered", "subset", "loading", "collages"),
     ("union", "sources"),
+    ("open",),
 )
 HEAVY = (
     "torch",

@@ -47,20 +47,20 @@ class Command:
 
     def run(self) -> int:
         """Segment, measure, write the page and print its figures."""
+        from cris.data.open import open_dataset
         from cris.data.scenes import Scenes
         from cris.demo.gallery import figures_of, photograph_cards, render, scene_cards
-        from cris.evaluation.evaluate import evaluate
-        from cris.evaluation.examples import SceneExamples
+        from cris.evaluation.ask import measure
         from cris.evaluation.results import Evaluation
         from cris.segmenter import Segmenter
 
         self._check_free()
-        examples = SceneExamples("test", self.limit)
+        dataset = open_dataset("scenes", "test", self.limit)
         summary = read_front_matter(resolve(self.model)).get(SUMMARY, "")
         photographs = photograph_cards(Segmenter.from_pretrained(self.model, self.device))
         scenes_segmenter = Segmenter.from_pretrained(self.scenes_model, self.device)
         scenes = scene_cards(scenes_segmenter)
-        rows = progress(evaluate(scenes_segmenter, examples), total=len(examples), what="scenes")
+        rows = progress(measure(scenes_segmenter, dataset.images()), total=len(dataset), what="scenes")
         evaluation = Evaluation(list(rows))
         page = render(
             model=self.model,
@@ -79,7 +79,7 @@ class Command:
             return 0
         show(_cards_table([*photographs, *scenes]))
         show(f"{self.model} {_in_words(figures_of(photographs))}")
-        show(figures_table(f"{self.scenes_model} on the first {len(examples)} test scenes", evaluation))
+        show(figures_table(f"{self.scenes_model} on the first {len(dataset)} test scenes", evaluation))
         if summary:
             show(summary)
         show(

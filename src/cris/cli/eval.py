@@ -15,7 +15,7 @@ from cris.errors import InputError
 from cris.jobs import Job, model_sha256, read_record, to_json, write_record, written_together
 
 if TYPE_CHECKING:
-    from cris.evaluation.examples import Examples
+    from cris.data.dataset import Dataset
     from cris.evaluation.parts import Parts
     from cris.evaluation.results import Evaluation
     from cris.evaluation.rows import Row
@@ -81,15 +81,21 @@ class Command:
 
     def measure(self) -> "Evaluation":
         """Measure, with progress on stderr, and write when asked to."""
+        from cris.evaluation.evaluate import evaluate
         from cris.evaluation.results import Evaluation
         from cris.evaluation.run import Run
 
-        examples = self._examples(self.split)
+        dataset = self._dataset(self.split)
         checkpoint, inference = self._checkpoint()
-        run = Run(checkpoint=checkpoint, examples=examples, threshold=inference.threshold, device=self.device)
+        run = Run(checkpoint=checkpoint, dataset=dataset, threshold=inference.threshold, device=self.device)
         if self.out is None:
-            rows = self._rows(run, range(run.parts), None, examples.sentences)
-            return Evaluation(sorted(rows, key=lambda row: row.sample))
+            return evaluate(
+                checkpoint,
+                dataset,
+                threshold=inference.threshold,
+                device=self.device,
+                processes=self.processes,
+            )
         from cris.evaluation.row_files import read_rows  # here: only files need pyarrow
 
         job = _job(run)
@@ -97,19 +103,10 @@ class Command:
             return Evaluation(read_rows(self.out))
         return self._written(self.out, run, inference, job)
 
-    def _examples(self, split: str) -> "Examples":
-        from cris.evaluation.sources import open_examples
+    def _dataset(self, split: str) -> "Dataset":
+        from cris.data.open import open_dataset
 
-        return open_examples(self.data, split, self.limit)
-
-    def _data_set(self) -> str | None:
-        """Return the published data set that the split is of, if it is of one."""
-        if self.data == "scenes":
-            return self.data
-        from cris.data.store.manifest import read_manifest
-        from cris.evaluation.paper import data_set_of
-
-        return data_set_of(Path(self.data), read_manifest(Path(self.data)), self.split)
+        return open_dataset(self.data, split, self.limit)
 
     def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
         """Return the model's folder, and its inference settings."""
@@ -144,11 +141,13 @@ class Command:
             raise UsageError(
                 f"--choose-threshold changes the model: name a folder of yours, not {self.model}"
             )
-        examples = self._examples("val")
+        dataset = self._dataset("val")
         segmenter = Segmenter.from_pretrained(folder, self.device)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            choice = choose_threshold(segmenter, progress(examples, total=len(examples), what="val pictures"))
+            choice = choose_threshold(
+                segmenter, progress(dataset.images(), total=dataset.image_count, what="val pictures")
+            )
         store_thresholds(folder, choice)
         if not self.as_json:
             show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
@@ -163,7 +162,7 @@ class Command:
     def _written(self, out: Path, run: "Run", inference: "InferenceConfig", job: Job) -> "Evaluation":
         from cris.config_file import CONFIG, read_config
         from cris.environment import environment
-        from cris.evaluation.paper import backbone_of
+        from cris.evaluation.paper import backbone_of, published_name
         from cris.evaluation.parts import Parts
         from cris.evaluation.results import Evaluation
         from cris.evaluation.row_files import write_rows
@@ -174,7 +173,7 @@ class Command:
         rows = [row for part in done for row in parts.read(part)]
         missing = [part for part in range(run.parts) if part not in done]
         try:
-            rows += self._rows(run, missing, parts, run.examples.sentences - len(rows))
+            rows += self._rows(run, missing, parts, len(run.dataset) - len(rows))
         except BaseException:
             if parts.done():
                 warnings.warn(f"{out} keeps what was measured: pass --resume to go on", stacklevel=1)
@@ -188,9 +187,9 @@ class Command:
             model=self.model,
             backbone=backbone_of(read_config(run.checkpoint / CONFIG).model),
             data=self.data,
-            data_set=self._data_set(),
+            data_set=published_name(run.dataset),
             split=self.split,
-            limit=self.limit if run.examples.sentences == self.limit else None,  # there may be fewer
+            limit=self.limit if len(run.dataset) == self.limit else None,  # there may be fewer
             protocol=inference.protocol,
             threshold=inference.threshold,
             input_size=inference.input_size,
@@ -247,7 +246,7 @@ def _job(run: "Run") -> Job:
         {
             "version": [__version__, ROWS_VERSION],
             "model": model_sha256(run.checkpoint),
-            "data": run.examples.identity,
+            "data": run.dataset.identity,
             "threshold": run.threshold,
         },
     )

@@ -53,6 +53,7 @@ class Command:
 
     def run(self) -> int:
         """Export, and print the files and how far the answers are from the model's."""
+        from cris.data.open import is_dataset
         from cris.export.export import export_model
         from cris.export.samples import default_calibration
         from cris.registry import resolve
@@ -72,7 +73,7 @@ class Command:
             },
         )
         job.check_free(self.out, overwrite=self.overwrite)
-        is_known = images in ("photographs", "scenes") or (Path(images) / "manifest.json").is_file()
+        is_known = images == "photographs" or is_dataset(images)
         with written_together(self.out) as partial:
             result = export_model(
                 folder,

@@ -48,9 +48,9 @@ class Command:
 
         results = read_results(self.results)
         self._check_free(results.record["fingerprint"])
-        evaluation, examples = results.evaluation(), results.examples(self.data)
+        evaluation, dataset = results.evaluation(), results.dataset(self.data)
         with atomic_files(self.out, last=[PAGE]) as folder:
-            drawing = write_report(folder, _subject(results), evaluation, examples)
+            drawing = write_report(folder, _subject(results), evaluation, dataset)
             for _ in progress(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
                 pass
         if self.as_json:

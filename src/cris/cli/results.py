@@ -8,7 +8,7 @@ from cris.errors import InputError
 from cris.jobs import PARQUET_RECORD, SCHEMA_VERSION, read_record
 
 if TYPE_CHECKING:
-    from cris.evaluation.examples import Examples
+    from cris.data.dataset import Dataset
     from cris.evaluation.results import Evaluation
 
 
@@ -33,23 +33,22 @@ class Results:
             )
         return Evaluation(rows)
 
-    def examples(self, data: Path | None = None) -> "Examples":
+    def dataset(self, data: Path | None = None) -> "Dataset":
         """Return the measured data; raise InputError when it is gone or has changed since."""
-        from cris.evaluation.sources import SCENES, open_examples
+        from cris.data.open import is_dataset, open_dataset
 
-        measured = self.record["data"]
-        named = measured if data is None or measured == SCENES else str(data)
-        if named != SCENES and not Path(named).is_dir():
+        named = self.record["data"] if data is None else str(data)
+        if not is_dataset(named):
             raise InputError(
                 f"{self.folder} was measured on {named}, which is not there: say with --data where it is now"
             )
-        examples = open_examples(named, self.record["split"], self.record["limit"])
-        if examples.identity != self.record["identity"]["data"]:
+        dataset = open_dataset(named, self.record["split"], self.record["limit"])
+        if dataset.identity != self.record["identity"]["data"]:
             raise InputError(
                 f"{named} is not what {self.folder} was measured on, or has changed since: "
                 "name the right data set with --data, or measure again"
             )
-        return examples
+        return dataset
 
 
 def read_results(folder: Path) -> Results:

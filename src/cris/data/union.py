@@ -1,65 +1,87 @@
-"""Several data sets as one for training, without images that any of them evaluates on."""
+"""Several data sets as one, for training without images that any of them evaluates on."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
-from cris.data.dataset import ReferringDataset
-from cris.data.samples import Sample, SampleIndex, View
+from cris.data.dataset import AnnotatedImage, Dataset, SampleIndex, View
 from cris.data.store.reading import StoredDataset
+from cris.data.stored import StoredSplit
+from cris.data.subset import Subset
 from cris.errors import InputError
 
 
-class UnionDataset:
-    """Samples of one split of several data sets, one after the other; a data set may lack the split.
+class UnionDataset(Dataset):
+    """Samples of several data sets, one after the other."""
+
+    def __init__(self, parts: Sequence[Dataset]) -> None:
+        self.parts = parts
+        self.name = " and ".join(part.name for part in parts)
+        self.split = parts[0].split
+        self.identity = ["union", [part.identity for part in parts]]
+        self.index = SampleIndex(
+            picture=_joined([part.index.picture for part in parts]),
+            entry=_joined([part.index.entry for part in parts]),
+        )
+        self._samples = [0, *accumulate(len(part) for part in parts)]
+        self._images = [0, *accumulate(part.image_count for part in parts)]
+
+    def image(self, number: int) -> AnnotatedImage:
+        """Return an image of the data set that it comes from."""
+        if not 0 <= number < self.image_count:
+            raise IndexError(f"number must be within {self.image_count} images, got {number}")
+        part = bisect_right(self._images, number) - 1
+        image = self.parts[part].image(number - self._images[part])
+        references = (replace(each, sample=each.sample + self._samples[part]) for each in image.references)
+        return replace(image, references=tuple(references))
+
+    def view(self, samples: Sequence[int], longest: int | None = None, *, sentences: int = 0) -> View:
+        """Return samples of one image, as the data set that it comes from has them."""
+        part = bisect_right(self._samples, samples[0]) - 1
+        places = [sample - self._samples[part] for sample in samples]
+        return self.parts[part].view(places, longest, sentences=sentences)
+
+    def rows(self) -> list[tuple[StoredDataset, int]] | None:
+        """Return the stored data set and row of each image; None unless all parts are stored."""
+        rows = [part.rows() for part in self.parts]
+        return None if None in rows else [row for part in rows for row in part or ()]
+
+
+def open_union(folders: Sequence[Path | str], split: str) -> UnionDataset:
+    """Return one split of several stored data sets; one of them may lack the split.
 
     From the split `train`, images are left out that any of the data sets holds in another split. An image is
     identified by its id, so all must number their images alike, as those made from COCO do.
 
     Raises:
-        InputError: a folder is not a data set, or none has the split.
+        InputError: a folder is not a data set, or none has the split, or nothing of it is left.
     """
+    stored = [StoredDataset(folder) for folder in folders]
+    having = [each for each in stored if split in each.manifest.splits]
+    if not having:
+        known = sorted({name for each in stored for name in each.manifest.splits})
+        raise InputError(f"split must be one of {', '.join(known)}, got {split!r}")
+    held_out = set().union(*map(_held_out, stored)) if split == "train" else set()
+    parts = [_without(StoredSplit(each.folder, split), held_out) for each in having]
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        raise InputError(
+            f"every picture of split {split} is held out by one of {', '.join(map(str, folders))}: "
+            "pictures are compared by their ids, so all must number them alike"
+        )
+    return UnionDataset(parts)
 
-    def __init__(self, folders: Sequence[Path | str], split: str) -> None:
-        stored = [StoredDataset(folder) for folder in folders]
-        having = [each for each in stored if split in each.manifest.splits]
-        if not having:
-            known = sorted({name for each in stored for name in each.manifest.splits})
-            raise InputError(f"split must be one of {', '.join(known)}, got {split!r}")
-        self.split = split
-        self.parts = [ReferringDataset(each.folder, split) for each in having]
-        held_out = set().union(*map(_held_out, stored)) if split == "train" else set()
-        self._part, self._place = _kept(self.parts, held_out)
-        if not len(self._part):
-            raise InputError(
-                f"every picture of split {split} is held out by one of {', '.join(map(str, folders))}: "
-                "pictures are compared by their ids, so all must number them alike"
-            )
-        self.index = _joined(self.parts, self._part, self._place)
 
-    def __len__(self) -> int:
-        """Return the number of sentences."""
-        return len(self._part)
-
-    def __getitem__(self, place: int) -> Sample:
-        """Return the sample at that index; negative ones count from the end."""
-        part: ReferringDataset = self.parts[self._part[place]]
-        return part[int(self._place[place])]
-
-    def rows(self) -> list[tuple[StoredDataset, int]]:
-        """Return the data set and row of each image, in the order of the index."""
-        return [
-            (part.stored, row)
-            for number, part in enumerate(self.parts)
-            for row in np.unique(part.index.picture[self._place[self._part == number]]).tolist()
-        ]
-
-    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Return samples of one image, which is read once (see `Referring`)."""
-        places = [int(self._place[sample]) for sample in samples]
-        part: ReferringDataset = self.parts[self._part[samples[0]]]
-        return part.view(places, longest)
+def _without(part: StoredSplit, held_out: set[int]) -> Dataset:
+    """Return the data set without these images."""
+    ids = np.array(_picture_ids(part.stored), dtype=np.int64)[[row for _, row in part.rows()]]
+    kept = np.flatnonzero(~np.isin(ids, list(held_out))[part.index.picture])
+    return part if len(kept) == len(part) else Subset(part, kept)
 
 
 def _held_out(stored: StoredDataset) -> set[int]:
@@ -76,26 +98,7 @@ def _picture_ids(stored: StoredDataset) -> list[int]:
     return [int(each) for shard in shards for each in stored.batch(shard).column("picture_id").to_pylist()]
 
 
-def _kept(parts: Sequence[ReferringDataset], held_out: set[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the data set of each remaining sample and its index there."""
-    which, places = [], []
-    for number, part in enumerate(parts):
-        ids = np.array(_picture_ids(part.stored), dtype=np.int64)[part.index.picture]
-        kept = np.flatnonzero(~np.isin(ids, list(held_out)))
-        which.append(np.full(len(kept), number))
-        places.append(kept)
-    return np.concatenate(which), np.concatenate(places)
-
-
-def _joined(parts: Sequence[ReferringDataset], which: np.ndarray, places: np.ndarray) -> SampleIndex:
-    """Return images and entries counted through all data sets; entries without gaps."""
-    pictures, entries = np.empty_like(places), np.empty_like(places)
-    first_picture = first_entry = 0
-    for number, part in enumerate(parts):
-        mine = which == number
-        pictures[mine] = part.index.picture[places[mine]] + first_picture
-        entries[mine] = part.index.entry[places[mine]] + first_entry
-        first_picture += len(part.stored)
-        first_entry += int(part.index.entry.max()) + 1
-    begins = np.diff(entries, prepend=-1) != 0
-    return SampleIndex(picture=pictures, entry=np.cumsum(begins) - 1)
+def _joined(numbers: Sequence[Int64[np.ndarray, "_"]]) -> Int64[np.ndarray, "samples"]:
+    """Return numbers from 0 without gaps, counted on through all parts; none of them is empty."""
+    firsts = [0, *accumulate(int(part[-1]) + 1 for part in numbers)]
+    return np.concatenate([part + first for part, first in zip(numbers, firsts, strict=False)])

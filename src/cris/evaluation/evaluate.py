@@ -1,85 +1,77 @@
-"""Evaluation of a segmenter on examples: one row for each sentence, each image encoded once."""
+"""Evaluation of a model on a data set, in one call."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
 
-from cris.evaluation.examples import Example, Truth
-from cris.evaluation.failures import explain
-from cris.evaluation.kinds import count_words
-from cris.evaluation.metrics import intersection_and_union, iou
+from cris.data.dataset import Dataset
+from cris.data.open import Source, open_dataset
+from cris.data.subset import first
+from cris.errors import InputError
+from cris.evaluation.ask import measure
+from cris.evaluation.metrics import METRICS, Metric
+from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
-from cris.letterbox import ceiling
-from cris.prediction import Prediction
+from cris.evaluation.run import Run, run_parts
+from cris.progress import track
+from cris.registry import resolve
 from cris.segmenter import Segmenter
-
-Ambiguity = Callable[[Prediction], float]
 
 
 def evaluate(
-    segmenter: Segmenter, examples: Iterable[Example], ambiguity: Ambiguity | None = None
-) -> Iterator[Row]:
-    """Yield the rows of all examples in their order, as they get done; each image is encoded once.
+    model: Segmenter | str | Path,
+    data: Dataset | Source | Sequence[Source],
+    *,
+    split: str = "test",
+    limit: int | None = None,
+    metrics: Sequence[Metric] = METRICS,
+    threshold: float | None = None,
+    device: str = "auto",
+    processes: int | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """Return how good a model is on a data set, row by row and in figures.
+
+    ```python
+    evaluation = evaluate("cris-scenes", "scenes", limit=200)
+    print(evaluation)
+    evaluation.total["mean_iou"], evaluation.intervals["mean_iou"], evaluation.rows[0].failure
+    ```
 
     Args:
-        segmenter: the model to measure
-        examples: images with what is asked of them
-        ambiguity: value of the rows' ambiguity; left out, they hold None
+        model: registered name or checkpoint folder; or a segmenter, which is asked as it is, in this process.
+        data: a data set (see `cris.open_dataset` for what can be named), or a `Dataset` of your own.
+        split: split to open; a `Dataset` is one already.
+        limit: first samples to measure, where not all.
+        metrics: metrics to report: `[*METRICS, mine]` for one more.
+        threshold: threshold in place of the checkpoint's own.
+        device: cpu, cuda, cuda:1, mps, or auto for the fastest that is there.
+        processes: processes that share the work of a named model; any number gives the same rows.
+        progress: whether to show a bar on stderr, in a terminal.
+
+    Raises:
+        InputError: the model or the data are not as they must be.
     """
-    remaining = iter(examples)
-    while batch := list(islice(remaining, segmenter.batch_size)):
-        found = segmenter.predict_batch(
-            [example.image for example in batch],
-            [[truth.sentence for truth in example.truths] for example in batch],
-        )
-        for example, predictions in zip(batch, found, strict=True):
-            yield from _rows(segmenter, example, predictions, ambiguity)
+    # a data set also has a length and items, so sequences of sources are told by what they are
+    if isinstance(data, str | Path | list | tuple):
+        dataset = open_dataset(data, split, limit)
+    else:
+        assert isinstance(data, Dataset)
+        dataset = first(data, limit)
+    if isinstance(model, Segmenter):
+        if threshold is not None or processes is not None:
+            raise InputError("threshold and processes are for a named model: a segmenter is asked as it is")
+        rows: Iterable[Row] = _asked(model, dataset)
+    else:
+        run = Run(checkpoint=resolve(str(model)), dataset=dataset, threshold=threshold, device=device)
+        rows = (row for _, part in run_parts(run, range(run.parts), processes) for row in part)
+    if progress:
+        rows = track(rows, total=len(dataset), what="samples")
+    return Evaluation(sorted(rows, key=lambda row: row.sample), metrics)
 
 
-def _rows(
-    segmenter: Segmenter, example: Example, predictions: list[Prediction], ambiguity: Ambiguity | None
-) -> Iterator[Row]:
-    ceilings: dict[tuple[int, ...], float] = {}  # several sentences often mean the same
-    for truth, prediction in zip(example.truths, predictions, strict=True):
-        if truth.targets not in ceilings:
-            inference = segmenter.inference
-            ceilings[truth.targets] = ceiling(
-                example.mask(truth.targets), inference.input_size, inference.protocol
-            )
-        uncertain = None if ambiguity is None else ambiguity(prediction)
-        yield _row(example, truth, prediction, ceilings[truth.targets], uncertain)
-
-
-def _row(
-    example: Example, truth: Truth, prediction: Prediction, ceiling: float, ambiguity: float | None
-) -> Row:
-    true = example.mask(truth.targets)
-    intersection, union = intersection_and_union(prediction.mask, true)
-    others = [thing.mask for place, thing in enumerate(example.objects) if place not in truth.targets]
-    explanation = explain(prediction.mask, true, others)
-    height, width = true.shape
-    return Row(
-        sample=truth.sample,
-        picture=example.name,
-        picture_id=example.picture_id,
-        ref_id=truth.ref_id,
-        sentence=truth.sentence,
-        kind=truth.kind,
-        category=example.category(truth.targets),
-        words=count_words(truth.sentence),
-        distractors=example.distractors(truth.targets),
-        height=height,
-        width=width,
-        true_area=int(true.sum()),
-        predicted_area=int(prediction.mask.sum()),
-        intersection=intersection,
-        union=union,
-        iou=iou(float(intersection), float(union)),
-        score=prediction.score,
-        ambiguity=ambiguity,
-        visible=truth.visible,
-        ceiling=ceiling,
-        failure=explanation.failure,
-        is_no_target=not truth.targets,
-        best_other_iou=explanation.best_other_iou,
-        rle=prediction.to_rle(),
-    )
+def _asked(segmenter: Segmenter, dataset: Dataset) -> Iterator[Row]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # sentences that are cut are part of what is measured
+        yield from measure(segmenter, dataset.images(), ambiguity=attrgetter("ambiguity"))

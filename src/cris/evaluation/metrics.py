@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from cris.errors import InputError
-from cris.evaluation.rows import Overlap
+from cris.evaluation.rows import Row
 
 GOOD_IOU = 0.5
 """IoU above which a mask is good: what the score is asked to tell."""
@@ -88,7 +88,7 @@ class Metric:
     meaning: str
     """Meaning in a short sentence, for people."""
     figure: Callable[[Any], Any]
-    """Function from a `Row` to its part; in METRICS, it reads what a `Row` shares with every `Overlap`."""
+    """Function from a `Row` to its part."""
     aggregate: Aggregate
     has_interval: bool = True
     """True if an evaluation reports a `Ratio`'s interval, and a comparison its difference."""
@@ -101,7 +101,7 @@ class Metric:
     digits: int = 3
     """Number of digits shown after the point."""
 
-    def __call__(self, rows: Iterable[Overlap]) -> float | None:
+    def __call__(self, rows: Iterable[Row]) -> float | None:
         """Return the figure of some rows; None where it means nothing."""
         return self.aggregate([self.figure(row) for row in rows])
 
@@ -149,7 +149,7 @@ def iou(intersection: Pixels, union: Pixels) -> Pixels:
     return intersection / (union + _EPSILON)
 
 
-def generalised_iou(row: Overlap) -> float:
+def generalised_iou(row: Row) -> float:
     """Return what gIoU is the mean of: without the 1e-6, and 1 where rightly nothing is found."""
     if row.is_no_target:
         return float(row.predicted_area == 0)
@@ -175,11 +175,11 @@ def _score_auroc(pairs: Sequence[tuple[float, bool]]) -> float | None:
     return auroc(np.array(scores), np.array(is_good))
 
 
-def _pixels(row: Overlap) -> tuple[float, float]:
+def _pixels(row: Row) -> tuple[float, float]:
     return row.intersection, row.union
 
 
-def _iou(row: Overlap) -> float:
+def _iou(row: Row) -> float:
     return row.iou
 
 
@@ -267,7 +267,7 @@ meaning that nothing is found.
 """
 
 
-def summarise(rows: Sequence[Overlap], metrics: Iterable[Metric] = METRICS) -> Summary:
+def summarise(rows: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> Summary:
     """Return the figures of some rows, to the last bit the same in whatever order.
 
     Raises:

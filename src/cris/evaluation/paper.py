@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cris.data.annotations.references import SPLIT_SIZES
+from cris.data.dataset import Dataset
+from cris.data.rendered import SceneDataset
 from cris.data.store.manifest import Manifest
+from cris.data.stored import StoredSplit
+from cris.data.subset import whole_of
 from cris.model.config import BACKBONES, CrisConfig
 
 MEAN_IOU: Mapping[str, Mapping[tuple[str, str], float]] = {
@@ -38,6 +42,16 @@ TITLES = {
     "refcocog-google": "RefCOCOg (google)",
 }
 _NAME = re.compile(r"(?<![a-z])refcoco(\+|plus|g)?(?![a-z])(?:[-_ ]?(umd|google))?", re.IGNORECASE)
+
+
+def published_name(dataset: Dataset) -> str | None:
+    """Return the published data set that a split is of: scenes, or one of the RefCOCO family."""
+    match whole_of(dataset):
+        case SceneDataset(name=name):
+            return name
+        case StoredSplit(stored=stored, split=split):
+            return data_set_of(stored.folder, stored.manifest, split)
+    return None
 
 
 def data_set_of(folder: Path, manifest: Manifest, split: str) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from typing import Any
 
 from cris.evaluation.bootstrap import Interval, intervals
@@ -11,7 +12,7 @@ from cris.evaluation.metrics import METRICS, Metric, Summary, headlines, summari
 from cris.evaluation.rows import Row
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """All rows, and what they amount to."""
 
@@ -50,6 +51,34 @@ class Evaluation:
     def failures(self) -> dict[str, int]:
         """Return kind of failure → number of samples, the most frequent first."""
         return count_failures(self.rows)
+
+    def __repr__(self) -> str:
+        """Return the headlines in one line."""
+        figures = ", ".join(f"{title} {figure}" for title, figure, _ in self._lines())
+        return f"Evaluation({self.total.count:,} samples: {figures})"
+
+    def __str__(self) -> str:
+        """Return a table of the headlines with their intervals."""
+        lines = [f"{title:<14}{figure:>8}  {ends}".rstrip() for title, figure, ends in self._lines()]
+        return "\n".join([f"{self.total.count:,} samples", *lines])
+
+    def _repr_html_(self) -> str:
+        """Return the same table, for notebooks."""
+        rows = "".join(
+            f"<tr><td>{escape(title)}</td><td>{figure}</td><td>{ends}</td></tr>"
+            for title, figure, ends in self._lines()
+        )
+        head = f"<tr><th>{self.total.count:,} samples</th><th></th><th>95 % interval</th></tr>"
+        return f"<table>{head}{rows}</table>"
+
+    def _lines(self) -> list[tuple[str, str, str]]:
+        """Return title, figure and interval of each headline, as text."""
+        lines = []
+        for metric in self.headlines:
+            interval = self.intervals.get(metric.name)
+            ends = f"{metric.text(interval.low)} to {metric.text(interval.high)}" if interval else ""
+            lines.append((metric.title, metric.text(self.total[metric.name]), ends))
+        return lines
 
     def to_dict(self) -> dict[str, Any]:
         """Return for JSON the total's figures, `intervals`, `failures`, `kinds` and `breakdowns`."""

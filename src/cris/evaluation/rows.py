@@ -3,34 +3,19 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from cris.masks import Rle
+import numpy as np
+from jaxtyping import Bool
+
+from cris.errors import InputError
+from cris.masks import Rle, decode_rle
 
 Failure = Literal["wrong object", "bad mask", "missed", "hallucinated", "merged"]
 """Kind of failure of a miss, see `cris.evaluation.failures`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Overlap:
-    """Comparison of one mask with the true one: what metrics read; areas are in pixels."""
-
-    true_area: int
-    predicted_area: int
-    intersection: int
-    """Area common to the mask found and the true one."""
-    union: int
-    iou: float
-    """Intersection / (union + 1e-6), as released: 0 when both masks are empty."""
-    score: float
-    """Model's own score, 0 to 1."""
-    ceiling: float
-    """IoU of the true mask drawn on the model's own grid."""
-    is_no_target: bool
-    """True if the sentence means nothing in the image."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row(Overlap):
-    """Answer to one sentence about one image."""
+class Row:
+    """Answer to one sentence about one image, compared with what the sentence means; areas are in pixels."""
 
     sample: int
     """Place in the split, from 0; rows are sorted by it."""
@@ -50,13 +35,39 @@ class Row(Overlap):
     height: int
     """Image height, in pixels."""
     width: int
+    true_area: int
+    predicted_area: int
+    intersection: int
+    """Area common to the mask found and the true one."""
+    union: int
+    iou: float
+    """Intersection / (union + 1e-6), as released: 0 when both masks are empty."""
+    score: float
+    """Model's own score, 0 to 1."""
     ambiguity: float | None
     """`Prediction.ambiguity`, 0 to 1; None unless it was asked for, which `cris eval` always does."""
     visible: float | None
     """Visible share of the target; of Scenes only, and None when there is no target."""
+    ceiling: float
+    """IoU of the true mask drawn on the model's own grid."""
     failure: Failure | None
     """Kind of failure; None when nothing went wrong."""
+    is_no_target: bool
+    """True if the sentence means nothing in the image."""
     best_other_iou: float
     """Highest IoU of the mask found with an annotated object that is not meant; 0 without one."""
-    rle: Rle
-    """Mask found."""
+    rle: Rle | None
+    """Mask found; None where masks are not kept, as in training."""
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "height width"]:
+        """Return the mask found.
+
+        Raises:
+            InputError: it was not kept.
+        """
+        if self.rle is None:
+            raise InputError(
+                f"sample {self.sample} was measured without keeping its mask: measure it by cris eval"
+            )
+        return decode_rle(self.rle)

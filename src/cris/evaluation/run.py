@@ -10,11 +10,11 @@ from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
+from cris.data.dataset import Dataset
 from cris.engines.engine import only_cpu
 from cris.engines.export_folder import is_exported, read_exported
 from cris.errors import InputError
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Examples
+from cris.evaluation.ask import measure
 from cris.evaluation.rows import Row
 from cris.segmenter import Segmenter
 from cris.workers import WorkerDiedError, cores, devices, limit_threads, run_tasks
@@ -31,7 +31,7 @@ class Run:
     """Measurement of a model on a data set; it can be sent to other processes."""
 
     checkpoint: Path
-    examples: Examples
+    dataset: Dataset
     threshold: float | None = None
     """Threshold in place of the checkpoint's own."""
     device: str = "auto"
@@ -39,8 +39,8 @@ class Run:
 
     @property
     def parts(self) -> int:
-        """Return the number of parts that the examples make."""
-        return -(-len(self.examples) // PART_PICTURES)
+        """Return the number of parts that the images make."""
+        return -(-self.dataset.image_count // PART_PICTURES)
 
     def kind_of_device(self) -> str:
         """Return cpu, cuda or mps; an exported model runs on the CPU, and without torch.
@@ -72,11 +72,11 @@ class Run:
 
     def rows(self, segmenter: Segmenter, part: int) -> list[Row]:
         """Return the rows of a part; sentences that are cut are cut silently."""
-        places = range(part * PART_PICTURES, min((part + 1) * PART_PICTURES, len(self.examples)))
+        numbers = range(part * PART_PICTURES, min((part + 1) * PART_PICTURES, self.dataset.image_count))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            examples = (self.examples[place] for place in places)
-            return list(evaluate(segmenter, examples, ambiguity=attrgetter("ambiguity")))
+            images = map(self.dataset.image, numbers)
+            return list(measure(segmenter, images, ambiguity=attrgetter("ambiguity")))
 
 
 def run_parts(

@@ -2,19 +2,19 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, product
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from cris.config_file import CONFIG, read_config, write_config
+from cris.data.dataset import AnnotatedImage
 from cris.errors import InputError
-from cris.evaluation.examples import Example
+from cris.evaluation.ask import ask
 from cris.evaluation.metrics import iou
 from cris.files import atomic_file
 from cris.model.config import InferenceConfig
-from cris.prediction import Prediction, expected_iou
 from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
@@ -51,26 +51,19 @@ class Choice:
         return replace(inference, threshold=self.best, peak_threshold=peak, presence_threshold=presence)
 
 
-def choose_threshold(segmenter: Segmenter, examples: Iterable[Example]) -> Choice:
-    """Try all candidates on examples, which must be of a validation split for figures to be fair.
+def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> Choice:
+    """Try all candidates on images, which must be of a validation split for figures to be fair.
 
     Raises:
-        InputError: there are no examples.
+        InputError: there are no images.
     """
     ious, peaks, presences, is_present = [], [], [], []
-    remaining = iter(examples)
-    while batch := list(islice(remaining, segmenter.batch_size)):
-        found = segmenter.predict_batch(
-            [example.image for example in batch],
-            [[truth.sentence for truth in example.truths] for example in batch],
-        )
-        for example, predictions in zip(batch, found, strict=True):
-            for truth, prediction in zip(example.truths, predictions, strict=True):
-                true = example.mask(truth.targets)
-                ious.append(iou(*pixels_above(prediction.probability, true, CANDIDATES)))
-                peaks.append(prediction.peak)
-                presences.append(1.0 if prediction.present is None else prediction.present)
-                is_present.append(bool(truth.targets))
+    for answer in ask(segmenter, images):
+        prediction = answer.prediction
+        ious.append(iou(*pixels_above(prediction.probability, answer.target.mask, CANDIDATES)))
+        peaks.append(prediction.peak)
+        presences.append(1.0 if prediction.present is None else prediction.present)
+        is_present.append(bool(answer.reference.targets))
     if not ious:
         raise InputError("a threshold is chosen on one sample or more, got none")
     means = np.mean(ious, axis=0)
@@ -111,29 +104,6 @@ def pixels_above(
     outside = np.bincount(passed[~true], minlength=len(thresholds) + 1)
     intersections = inside[::-1].cumsum()[::-1][1:]
     return intersections, inside.sum() + outside[::-1].cumsum()[::-1][1:]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AtThresholds:
-    """Figures of one answer at several thresholds, as `evaluate` has them at the model's."""
-
-    intersections: Int64[np.ndarray, "thresholds"]
-    unions: Int64[np.ndarray, "thresholds"]
-    scores: Float64[np.ndarray, "thresholds"]
-
-
-def measure_at(
-    prediction: Prediction, true: Bool[np.ndarray, "height width"], thresholds: Sequence[float]
-) -> AtThresholds:
-    """Return the pixels and scores that `prediction.at_threshold` has at rising thresholds."""
-    cells = prediction.grid[prediction.letterbox.cells]
-    intersections, unions = pixels_above(prediction.probability, true, thresholds)
-    true_area = int(np.count_nonzero(true))
-    areas = intersections + unions - true_area
-    raw = [expected_iou(cells, each) if area else 0.0 for each, area in zip(thresholds, areas, strict=True)]
-    if not prediction.is_present:
-        intersections, unions = np.zeros_like(intersections), np.full_like(unions, true_area)
-    return AtThresholds(intersections, unions, np.array([prediction.calibration(each) for each in raw]))
 
 
 def store_thresholds(checkpoint: Path, choice: Choice) -> None:

@@ -86,17 +86,12 @@ def noise_samples(count: int, config: StoredConfig) -> list[ExportSample]:
 def _pairs(source: str | Path) -> Iterator[Pair]:
     if source == "photographs":
         return packaged_pairs()
-    if source == "scenes":
-        from cris.data.scenes import Scenes  # here, as few exports need it
+    from cris.data.open import is_dataset, open_dataset  # here, as few exports need it
 
-        scenes = Scenes(split="val")
-        return ((sample.image, sample.sentence) for sample in map(scenes.__getitem__, range(len(scenes))))
-    if not (Path(source) / "manifest.json").is_file():
+    if not is_dataset(source):
         raise InputError(
             f"calibration must be photographs, scenes, a folder that cris data wrote, or pairs of an image "
             f"and a sentence, got {str(source)!r}"
         )
-    from cris.data.dataset import ReferringDataset
-
-    stored = ReferringDataset(source, split="train")
-    return ((item.image, item.sentence) for item in map(stored.__getitem__, range(len(stored))))
+    dataset = open_dataset(source, split="train")
+    return ((sample.image, sample.sentence) for sample in map(dataset.__getitem__, range(len(dataset))))

@@ -11,14 +11,13 @@ from typing import Any
 from PIL import Image
 from rich.text import Text
 
+from cris.data.dataset import Dataset
+from cris.data.open import open_dataset
 from cris.evaluation.bootstrap import Interval
-from cris.evaluation.examples import Example, Examples
 from cris.evaluation.metrics import Summary, headlines
 from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
-from cris.evaluation.sources import open_examples
 from cris.jobs import RECORD, Job, begin_experiment, write_record, written_together
-from cris.masks import decode_rle
 from cris.model.encoders import OwnImageEncoder
 from cris.studies.measuring import evaluate
 from cris.studies.stages import TrainingStage
@@ -149,7 +148,7 @@ def ablate(
         interval = evaluation.intervals.get("mean_iou")
         rows.append(Measured(row=row, total=evaluation.total, interval=interval))
     text = table(rows, data=source, split=split, recipe=base.recipe)
-    drawn = figure(open_examples(source, split, limit), results)
+    drawn = figure(open_dataset(source, split, limit), results)
     options = options_of(base) if is_named(base) else []
     figures = {one.row: one.total.to_dict() for one in rows}
     job = Job("ablate", {"recipe": base.recipe, "options": options, "rows": figures})
@@ -188,29 +187,25 @@ def table(rows: Sequence[Measured], *, data: str, split: str, recipe: str) -> st
     return "\n".join(lines) + "\n"
 
 
-def figure(examples: Examples, folders: Mapping[str, Path]) -> Image.Image:
+def figure(dataset: Dataset, folders: Mapping[str, Path]) -> Image.Image:
     """Return a figure of what the rows of `DRAWN` find beside what is meant: the first sample of each kind.
 
     Args:
-        examples: what was measured on.
+        dataset: what was measured on.
         folders: row → its results.
     """
     rows = {row: read_rows(folders[row]) for row in DRAWN}
     firsts: dict[str, int] = {}
     for place, one in enumerate(rows["both-3"]):
         firsts.setdefault(one.kind, place)
-    names = {rows["both-3"][place].picture for place in firsts.values()}
-    pictures = {example.name: example for example in examples if example.name in names}
-    return draw_sheet([_shown(pictures, rows, place) for place in sorted(firsts.values())])
+    return draw_sheet([_shown(dataset, rows, place) for place in sorted(firsts.values())])
 
 
-def _shown(pictures: Mapping[str, Example], rows: Mapping[str, list[Row]], place: int) -> MaskExample:
-    one = rows["both-3"][place]
-    example = pictures[one.picture]
-    (truth,) = (truth for truth in example.truths if truth.sample == one.sample)
+def _shown(dataset: Dataset, rows: Mapping[str, list[Row]], place: int) -> MaskExample:
+    sample = dataset[rows["both-3"][place].sample]
     return MaskExample(
-        image=example.image,
-        sentence=one.sentence,
-        truth=example.mask(truth.targets),
-        found={name: decode_rle(rows[row][place].rle) for row, name in DRAWN.items()},
+        image=sample.image,
+        sentence=sample.sentence,
+        truth=sample.mask,
+        found={name: rows[row][place].mask for row, name in DRAWN.items()},
     )

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from cris.evaluation.examples import Example, Examples
+from cris.data.dataset import AnnotatedImage, Dataset
 from cris.masks import decode_rle
 from cris.pages import fill
 from cris.prediction import lit_up
@@ -31,9 +31,10 @@ class Card:
     preferred_name: str
 
 
-def make_cards(suspects: Sequence[Suspect], examples: Examples) -> list[Card]:
+def make_cards(suspects: Sequence[Suspect], dataset: Dataset) -> list[Card]:
     """Read the images once more, and draw both readings of each sentence."""
-    return [_card(suspect, examples[suspect.place]) for suspect in suspects]
+    numbers = dataset.index.picture
+    return [_card(suspect, dataset.image(int(numbers[suspect.sample]))) for suspect in suspects]
 
 
 def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
@@ -49,27 +50,27 @@ def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: i
     )
 
 
-def _card(suspect: Suspect, example: Example) -> Card:
-    annotated = example.mask(suspect.annotated)
+def _card(suspect: Suspect, image: AnnotatedImage) -> Card:
+    annotated = image.mask(suspect.annotated)
     if suspect.preferred is None:
         preferred = decode_rle(suspect.rle)
         name = "what is not annotated" if suspect.prefers == "elsewhere" else "no other object"
     else:
-        preferred = example.mask([suspect.preferred])
-        name = example.objects[suspect.preferred].category
-    names = sorted({example.objects[number].category for number in suspect.annotated})
+        preferred = image.mask([suspect.preferred])
+        name = image.objects[suspect.preferred].category
+    names = sorted({image.objects[number].category for number in suspect.annotated})
     return Card(
         suspect=suspect,
-        annotated=_data_uri(example, annotated),
+        annotated=_data_uri(image, annotated),
         annotated_name=", ".join(names) or "nothing",
-        preferred=_data_uri(example, preferred),
+        preferred=_data_uri(image, preferred),
         preferred_name=name,
     )
 
 
-def _data_uri(example: Example, mask: Bool[np.ndarray, "height width"]) -> str:
-    image = lit_up(np.ascontiguousarray(example.image), mask)
-    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
+def _data_uri(image: AnnotatedImage, mask: Bool[np.ndarray, "height width"]) -> str:
+    drawn = lit_up(np.ascontiguousarray(image.image), mask)
+    drawn.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
+    drawn.save(buffer, "JPEG", quality=82)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from cris.calibration import IDENTITY, Calibration
+from cris.data.dataset import AnnotatedImage
 from cris.errors import InputError
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Example
+from cris.evaluation.ask import measure
 from cris.evaluation.metrics import GOOD_IOU
 from cris.evaluation.threshold import store_inference
 from cris.segmenter import Segmenter
@@ -72,7 +72,7 @@ class Reliability:
 
 
 def answers(
-    segmenter: Segmenter, examples: Iterable[Example], *, is_raw: bool
+    segmenter: Segmenter, images: Iterable[AnnotatedImage], *, is_raw: bool
 ) -> tuple[Float64[np.ndarray, "n"], Bool[np.ndarray, "n"]]:
     """Return for each sentence its score, without calibration where raw, and whether the mask is good."""
     if is_raw:
@@ -80,7 +80,7 @@ def answers(
         segmenter = Segmenter(
             segmenter.engine, segmenter.tokenizer, inference, batch_size=segmenter.batch_size
         )
-    rows = list(evaluate(segmenter, examples))
+    rows = list(measure(segmenter, images))
     scores = np.array([row.score for row in rows], dtype=np.float64)
     return scores, np.array([row.iou > GOOD_IOU for row in rows], dtype=bool)
 

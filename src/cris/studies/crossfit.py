@@ -1,6 +1,5 @@
 """Cross-fitting: every image is judged by a model that was trained on the others."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -9,7 +8,8 @@ import numpy as np
 from jaxtyping import Int64
 
 from cris.config_file import StoredConfig
-from cris.data.samples import Referring, Sample, SampleIndex, View
+from cris.data.dataset import Dataset, SampleIndex
+from cris.data.subset import Subset
 from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
@@ -19,29 +19,6 @@ from cris.training.recipes import finetune
 from cris.training.state import last_checkpoint
 
 _LEARNING_RATE = 5e-5
-
-
-class Part:
-    """Subset of a data set, as a data set of its own; samples of one image must stand together."""
-
-    def __init__(self, whole: Referring, places: Int64[np.ndarray, "part"]) -> None:
-        self.whole = whole
-        self.places = places
-        self.index = SampleIndex(
-            picture=_counted(whole.index.picture[places]), entry=_counted(whole.index.entry[places])
-        )
-
-    def __len__(self) -> int:
-        """Return the number of samples."""
-        return len(self.places)
-
-    def __getitem__(self, place: int) -> Sample:
-        """Return the sample at that place."""
-        return self.whole[int(self.places[place])]
-
-    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Return samples of one image, which is read once (see `Referring`)."""
-        return self.whole.view([int(self.places[sample]) for sample in samples], longest)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +75,7 @@ def deal_folds(pictures: Int64[np.ndarray, "samples"], folds: int, seed: int) ->
 
 def fit_fold(
     training: FoldTraining,
-    whole: Referring,
+    whole: Dataset,
     places: Int64[np.ndarray, "part"],
     fold: int,
     fingerprint: str,
@@ -112,7 +89,7 @@ def fit_fold(
         InputError: `out` holds another run.
     """
     assert training.start.checkpoint is not None
-    part = Part(whole, places)
+    part = Subset(whole, places)
     material = Material(
         training=part,
         validation=part,
@@ -122,8 +99,3 @@ def fit_fold(
     config = training.config(part.index, fold, fingerprint)
     outcome = fit(config, build_model(config, training.start), material, out, progress=progress)
     return Segmenter.from_pretrained(last_checkpoint(out), training.device), outcome
-
-
-def _counted(numbers: Int64[np.ndarray, "n"]) -> Int64[np.ndarray, "n"]:
-    """Return the same groups, counted from 0 without gaps in their order."""
-    return np.cumsum(np.diff(numbers, prepend=numbers[:1]) != 0)

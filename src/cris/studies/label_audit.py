@@ -10,13 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from cris.data.dataset import ReferringDataset, SceneDataset
-from cris.data.samples import Referring
-from cris.data.scenes import SceneKnobs
+from cris.data.dataset import Dataset
+from cris.data.open import open_dataset
+from cris.data.rendered import SceneDataset
+from cris.data.scenes import SceneKnobs, Scenes
+from cris.data.subset import first, whole_of
 from cris.errors import UsageError
-from cris.evaluation.examples import Examples, SceneExamples
-from cris.evaluation.sources import SCENES
-from cris.evaluation.stored_examples import StoredExamples
 from cris.jobs import Job, model_sha256, to_json, write_record, written_together
 from cris.progress import track
 from cris.registry import DEFAULT_MODEL, resolve
@@ -116,17 +115,15 @@ def audit(
         UsageError: an argument makes no sense.
         InputError: the model or the data cannot be used, or `out` holds something else.
     """
-    if plant and str(data) != SCENES:
-        raise UsageError(f"plant is of scenes: leave it out for {data}")
     if not 0 <= plant < 1:
         raise UsageError(f"plant must be a share from 0 to 1, got {plant}")
     if steps < 0 or show < 0:
         raise UsageError(f"steps and show must be 0 or more, got {steps} and {show}")
     folder = Path(out)
-    examples, whole = _open(str(data), split, limit, plant)
+    dataset = _open(data, split, limit, plant)
     model = resolve(start)
     options = (plant, folds, steps, seed)
-    parts = {"data": examples.identity, "model": model_sha256(model), "options": options}
+    parts = {"data": dataset.identity, "model": model_sha256(model), "options": options}
     runs = Job("audit", parts).fingerprint  # of the folds' trainings, which any page shares
     job = Job("audit", {"runs": runs, "show": show})
     files = [PAGE, RANKING, LIST]
@@ -134,8 +131,7 @@ def audit(
     if steps:
         judged = _judged_by_folds(
             model,
-            examples,
-            whole,
+            dataset,
             folder / FOLDS,
             runs,
             folds=folds,
@@ -145,14 +141,14 @@ def audit(
             progress=progress,
         )
     else:  # exported models do that, too, without torch
-        judged = judge(Segmenter.from_pretrained(model, device), enumerate(examples))
+        judged = judge(Segmenter.from_pretrained(model, device), dataset.images())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # sentences that are cut, each time anew
-        ranked = rank(track(judged, total=examples.sentences, what="sentences", is_shown=progress))
+        ranked = rank(track(judged, total=len(dataset), what="sentences", is_shown=progress))
     top = _first_tenth(ranked)
-    precision = precision_at_top(ranked, _planted(whole, examples.sentences)) if plant else None
+    precision = precision_at_top(ranked, _planted(dataset)) if plant else None
     page = render(
-        make_cards(ranked[:show], examples),
+        make_cards(ranked[:show], dataset),
         data=str(data),
         split=split,
         model=str(start),
@@ -180,18 +176,19 @@ def audit(
     return LabelAudit(suspects=ranked, precision_at_top=precision, out=folder, record=record)
 
 
-def _open(data: str, split: str, limit: int | None, plant: float) -> tuple[Examples, Referring]:
-    """Return the data to judge, and the same as training data; a sample has the same place in both."""
-    if data != SCENES:
-        return StoredExamples(data, split, limit), ReferringDataset(data, split)
-    scenes = SceneExamples(split, limit, knobs=SceneKnobs(mislabelled=plant))
-    return scenes, SceneDataset(scenes.scenes)
+def _open(data: str | Path, split: str, limit: int | None, plant: float) -> Dataset:
+    """Return the data to judge; of scenes with planted labels."""
+    dataset = open_dataset(data, split, limit)
+    if not plant:
+        return dataset
+    if not isinstance(whole_of(dataset), SceneDataset):
+        raise UsageError(f"plant is of scenes: leave it out for {data}")
+    return first(SceneDataset(Scenes(split, knobs=SceneKnobs(mislabelled=plant))), limit)
 
 
 def _judged_by_folds(
     model: Path,
-    examples: Examples,
-    whole: Referring,
+    dataset: Dataset,
     out: Path,
     identity: str,
     *,
@@ -211,26 +208,24 @@ def _judged_by_folds(
     if start.checkpoint is None:
         raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {model}")
     training = FoldTraining(start=start, steps=steps, seed=seed, device=device)
-    pictures = whole.index.picture[: examples.sentences]
-    fold_of = deal_folds(pictures, folds, seed)
-    # samples of a picture stand together, so the first tells the picture's fold
-    firsts = np.flatnonzero(np.diff(pictures, prepend=-1))
+    images = dataset.index.picture
+    fold_of = deal_folds(images, folds, seed)
     for fold in range(folds):
         others = np.flatnonzero(fold_of != fold)
         run = out / f"{identity[:12]}-{fold}"
         logger.info("fold %d of %d: finetuning on the others in %s", fold + 1, folds, run)
-        segmenter, outcome = fit_fold(training, whole, others, fold, identity, run, progress=progress)
+        segmenter, outcome = fit_fold(training, dataset, others, fold, identity, run, progress=progress)
         end_if_stopped(outcome.stopped_by)
-        places = np.flatnonzero(fold_of[firsts] == fold).tolist()
-        yield from judge(segmenter, ((place, examples[place]) for place in places))
+        yield from judge(segmenter, map(dataset.image, np.unique(images[fold_of == fold]).tolist()))
 
 
 def _first_tenth(ranked: Sequence[Suspect]) -> Sequence[Suspect]:
     return ranked[: max(1, round(TOP * len(ranked)))]
 
 
-def _planted(whole: Referring, count: int) -> list[bool]:
+def _planted(dataset: Dataset) -> list[bool]:
     """Return for each sample whether its label is a planted wrong one."""
-    assert isinstance(whole, SceneDataset)
-    scenes = (whole.scenes.scene(index, 1) for index in range(count))
-    return [scene.expressions[0].targets != scene.expressions[0].fitting for scene in scenes]
+    scenes = whole_of(dataset)
+    assert isinstance(scenes, SceneDataset)
+    samples = (scenes.scenes[number] for number in range(len(dataset)))
+    return [sample.targets != sample.fitting for sample in samples]

@@ -6,17 +6,16 @@ in dataset labels"), with an image's objects as the classes of a sentence.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from cris.data.annotations.selection import SAID_PREFIX
-from cris.evaluation.examples import Example, Truth
+from cris.data.dataset import AnnotatedImage
+from cris.evaluation.ask import Answer, ask
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.masks import Rle
-from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
 TOP = 0.1
@@ -36,8 +35,6 @@ class Suspect:
 
     sample: int
     """Place in the split, from 0."""
-    place: int
-    """Place of the image among the examples."""
     picture: str
     picture_id: int
     ref_id: int
@@ -65,17 +62,9 @@ class Suspect:
         return asdict(self)
 
 
-def judge(segmenter: Segmenter, examples: Iterable[tuple[int, Example]]) -> Iterator[Suspect]:
-    """Judge every annotation of these images, given with their places, in their order."""
-    remaining = iter(examples)
-    while batch := list(islice(remaining, segmenter.batch_size)):
-        found = segmenter.predict_batch(
-            [example.image for _, example in batch],
-            [[truth.sentence for truth in example.truths] for _, example in batch],
-        )
-        for (place, example), predictions in zip(batch, found, strict=True):
-            for truth, prediction in zip(example.truths, predictions, strict=True):
-                yield _suspect(place, example, truth, prediction)
+def judge(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> Iterator[Suspect]:
+    """Judge every annotation of these images, in their order."""
+    return map(_suspect, ask(segmenter, images))
 
 
 def rank(suspects: Iterable[Suspect]) -> list[Suspect]:
@@ -89,30 +78,29 @@ def precision_at_top(ranked: Sequence[Suspect], is_wrong: Sequence[bool], share:
     return sum(is_wrong[one.sample] for one in ranked[:count]) / count
 
 
-def _suspect(place: int, example: Example, truth: Truth, prediction: Prediction) -> Suspect:
-    probability = prediction.probability
-    annotated = example.mask(truth.targets)
+def _suspect(answer: Answer) -> Suspect:
+    image, reference, prediction = answer.image, answer.reference, answer.prediction
+    probability, annotated = prediction.probability, answer.target.mask
     # without a target the annotation says that nothing is meant, which even odds everywhere would say too
     own = _evidence(probability, annotated) if annotated.any() else 0.0
     rivals: list[tuple[float, Preferred, int | None]] = [
-        (_evidence(probability, thing.mask), "object", number)
-        for number, thing in enumerate(example.objects)
-        if number not in truth.targets and thing.mask.any() and not _is_same(thing.mask, annotated)
+        (_evidence(probability, each.mask), "object", number)
+        for number, each in enumerate(image.objects)
+        if number not in reference.targets and each.mask.any() and not _is_same(each.mask, annotated)
     ]
-    elsewhere = _beside_objects(prediction.mask, example)
+    elsewhere = _beside_objects(prediction.mask, image)
     if elsewhere is not None:
         rivals.append((_evidence(probability, elsewhere), "elsewhere", None))
     strongest = max(rivals, key=lambda one: one[0], default=(-np.inf, "nothing", None))
     is_preferred = strongest[0] > own
     return Suspect(
-        sample=truth.sample,
-        place=place,
-        picture=example.name,
-        picture_id=example.picture_id,
-        ref_id=truth.ref_id,
-        sentence=truth.sentence,
+        sample=reference.sample,
+        picture=image.name,
+        picture_id=image.picture_id,
+        ref_id=reference.ref_id,
+        sentence=reference.sentence,
         suspicion=_chance_of_others(own, [evidence for evidence, _, _ in rivals]),
-        annotated=truth.targets,
+        annotated=reference.targets,
         prefers=strongest[1] if is_preferred else "nothing",
         preferred=strongest[2] if is_preferred else None,
         score=prediction.score,
@@ -140,8 +128,8 @@ def _is_same(one: Bool[np.ndarray, "height width"], other: Bool[np.ndarray, "hei
 
 
 def _beside_objects(
-    found: Bool[np.ndarray, "height width"], example: Example
+    found: Bool[np.ndarray, "height width"], image: AnnotatedImage
 ) -> Bool[np.ndarray, "height width"] | None:
     """Return the mask found where nothing is annotated, when that is most of it."""
-    beside = found & ~example.mask(range(len(example.objects)))
+    beside = found & ~image.mask(range(len(image.objects)))
     return beside if 2 * np.count_nonzero(beside) > np.count_nonzero(found) else None

@@ -5,15 +5,14 @@ from pathlib import Path
 
 from cris import __version__
 from cris.config_file import CONFIG, read_config
-from cris.data.store.manifest import read_manifest
+from cris.data.open import open_dataset
 from cris.environment import environment
-from cris.evaluation.paper import backbone_of, data_set_of
+from cris.evaluation.paper import backbone_of, published_name
 from cris.evaluation.parts import Parts
 from cris.evaluation.results import Evaluation
 from cris.evaluation.row_files import ROWS_VERSION, read_rows, write_rows
 from cris.evaluation.rows import Row
 from cris.evaluation.run import Run, run_parts
-from cris.evaluation.sources import SCENES, open_examples
 from cris.jobs import Job, model_sha256, read_record, write_record, written_together
 from cris.progress import track
 from cris.registry import resolve
@@ -38,14 +37,14 @@ def evaluate(
     """
     checkpoint = resolve(model)
     config = read_config(checkpoint / CONFIG)
-    examples = open_examples(data, split, limit)
-    run = Run(checkpoint=checkpoint, examples=examples, threshold=config.inference.threshold, device=device)
+    dataset = open_dataset(data, split, limit)
+    run = Run(checkpoint=checkpoint, dataset=dataset, threshold=config.inference.threshold, device=device)
     job = Job(
         "eval",
         {
             "version": [__version__, ROWS_VERSION],
             "model": model_sha256(checkpoint),
-            "data": examples.identity,
+            "data": dataset.identity,
             "threshold": run.threshold,
         },
     )
@@ -61,7 +60,7 @@ def evaluate(
             parts.save(number, found)
             yield from found
 
-    rows += track(measured(), total=examples.sentences - len(rows), what="samples", is_shown=progress)
+    rows += track(measured(), total=len(dataset) - len(rows), what="samples", is_shown=progress)
     evaluation = Evaluation(sorted(rows, key=lambda row: row.sample))
     record = job.record(
         [ROWS],
@@ -70,9 +69,9 @@ def evaluate(
         model=str(model),
         backbone=backbone_of(config.model),
         data=data,
-        data_set=data if data == SCENES else data_set_of(Path(data), read_manifest(Path(data)), split),
+        data_set=published_name(dataset),
         split=split,
-        limit=limit if examples.sentences == limit else None,
+        limit=limit if len(dataset) == limit else None,
         protocol=config.inference.protocol,
         threshold=config.inference.threshold,
         input_size=config.inference.input_size,

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from cris.data.scenes import SceneKnobs
+from cris.data.dataset import AnnotatedImage, AnnotatedObject, Dataset
+from cris.data.rendered import SceneDataset
+from cris.data.scenes import SceneKnobs, Scenes
+from cris.data.subset import first
 from cris.errors import InputError
 from cris.evaluation.bootstrap import mean_interval
-from cris.evaluation.examples import Example, Examples, SceneExamples, Thing
 from cris.evaluation.rows import Row
 
 VISIBLE_EDGES = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -75,7 +77,7 @@ def level(rows: Sequence[Row], low: float, high: float) -> Level:
     )
 
 
-def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) -> Iterator[Example]:
+def covered(dataset: Dataset, share: float, place: Place, *, seed: int = 0) -> Iterator[AnnotatedImage]:
     """Yield every sentence with a target, its image covered in part by pixels of another image.
 
     on: a patch hides that share of the target; what is left of it is what the sentence then means.
@@ -88,14 +90,14 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
         InputError: the share is not between 0 and 1.
     """
     check_share(share)
-    for number in range(len(examples)):
-        example = examples[number]
-        donor = examples[(number + 1) % len(examples)].image
-        for truth in example.truths:
-            target = example.mask(truth.targets)
+    for number in range(dataset.image_count):
+        image = dataset.image(number)
+        donor = dataset.image((number + 1) % dataset.image_count).image
+        for reference in image.references:
+            target = image.mask(reference.targets)
             if np.count_nonzero(target) < 2:
                 continue
-            random = np.random.default_rng((seed, truth.sample))
+            random = np.random.default_rng((seed, reference.sample))
             patch = draw_patch(target, share, random)
             if place == "beside":
                 moved = move_off(patch, target, random)
@@ -103,14 +105,12 @@ def covered(examples: Examples, share: float, place: Place, *, seed: int = 0) ->
                     continue
                 patch = moved
             hidden = np.count_nonzero(target & patch) / np.count_nonzero(target)
-            visible = (1.0 if truth.visible is None else truth.visible) * (1 - hidden)
+            visible = (1.0 if reference.visible is None else reference.visible) * (1 - hidden)
             yield replace(
-                example,
-                image=paste(example.image, donor, patch),
-                objects=tuple(
-                    Thing(category=thing.category, mask=thing.mask & ~patch) for thing in example.objects
-                ),
-                truths=(replace(truth, visible=visible),),
+                image,
+                image=paste(image.image, donor, patch),
+                objects=tuple(AnnotatedObject(each.category, each.mask & ~patch) for each in image.objects),
+                references=(replace(reference, visible=visible),),
             )
 
 
@@ -120,9 +120,9 @@ def check_share(share: float) -> None:
         raise InputError(f"the share to hide must be above 0 and below 1, got {share}")
 
 
-def covered_scenes(split: str, low: float, high: float, limit: int) -> Examples:
-    """Yield scenes whose targets other objects cover, so that this range of shares shows."""
-    return SceneExamples(split, limit, knobs=SceneKnobs(occluded=(low, high)))
+def covered_scenes(split: str, low: float, high: float, limit: int) -> Dataset:
+    """Return scenes whose targets other objects cover, so that this range of shares shows."""
+    return first(SceneDataset(Scenes(split, knobs=SceneKnobs(occluded=(low, high)))), limit)
 
 
 def draw_patch(

@@ -6,9 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Examples
-from cris.evaluation.sources import SCENES, open_examples
+from cris.data.dataset import Dataset
+from cris.data.open import open_dataset
+from cris.data.rendered import SceneDataset
+from cris.data.subset import whole_of
+from cris.evaluation.ask import measure
 from cris.jobs import Job, model_sha256, write_record, written_together
 from cris.progress import track
 from cris.registry import resolve
@@ -99,15 +101,15 @@ def occlusion(
     """
     for share in hide:
         check_share(share)
-    examples = open_examples(str(data), split, limit)
+    dataset = open_dataset(data, split, limit)
     folder = resolve(model)
     options = (limit, tuple(hide), seed)
-    job = Job("occlusion", {"model": model_sha256(folder), "data": examples.identity, "options": options})
+    job = Job("occlusion", {"model": model_sha256(folder), "data": dataset.identity, "options": options})
     if out is not None:
         job.check_free(Path(out), [PLOT], overwrite=overwrite)
     measuring = _Measuring(Segmenter.from_pretrained(folder, device), is_shown=progress)
-    levels = dict(measuring.patched(examples, sorted(hide), seed))
-    if str(data) == SCENES:
+    levels = dict(measuring.patched(dataset, sorted(hide), seed))
+    if isinstance(whole_of(dataset), SceneDataset):
         levels["scenes"] = list(measuring.covered_by_others(split, limit))
     record = job.record(
         [PLOT],
@@ -132,18 +134,18 @@ class _Measuring:
     is_shown: bool
 
     def patched(
-        self, examples: Examples, shares: Sequence[float], seed: int
+        self, dataset: Dataset, shares: Sequence[float], seed: int
     ) -> Iterator[tuple[str, list[Level]]]:
         """Yield the levels with patches on and beside the target, the most hidden first."""
-        total = examples.sentences
-        rows = evaluate(self.segmenter, examples)
+        total = len(dataset)
+        rows = measure(self.segmenter, dataset.images())
         whole = list(track(rows, total=total, what="nothing hidden", is_shown=self.is_shown))
         unhidden = level([row for row in whole if not row.is_no_target], 1.0, 1.0)
         words: dict[Place, str] = {"on": "hidden", "beside": "beside"}
         for place, word in words.items():
             found = [unhidden]
             for share in shares:
-                rows = evaluate(self.segmenter, covered(examples, share, place, seed=seed))
+                rows = measure(self.segmenter, covered(dataset, share, place, seed=seed))
                 what = f"{share:g} {word}"
                 if measured := list(track(rows, total=total, what=what, is_shown=self.is_shown)):
                     found.append(level(measured, 1 - share, 1 - share))
@@ -153,7 +155,7 @@ class _Measuring:
         """Yield the levels of scenes whose targets other objects cover."""
         for low, high in pairwise(VISIBLE_EDGES):
             scenes = covered_scenes(split, low, high, limit)
-            rows = evaluate(self.segmenter, scenes)
+            rows = measure(self.segmenter, scenes.images())
             what = f"{low:g} to {high:g} visible"
             yield level(list(track(rows, total=len(scenes), what=what, is_shown=self.is_shown)), low, high)
 

@@ -10,19 +10,17 @@ from typing import Any
 
 from rich.text import Text
 
-from cris import __version__
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR
-from cris.data.scenes import SCENES_VERSION, Scenes
-from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_manifest
+from cris.data.open import manifest_of
+from cris.data.rendered import SCENES
+from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
-from cris.data.store.schema import SCHEMA_VERSION
 from cris.environment import in_one_line
 from cris.errors import InputError, UsageError
 from cris.evaluation.metrics import headlines
-from cris.evaluation.sources import SCENES
 from cris.evaluation.table import Run, Sheet, make_sheet
 from cris.files import atomic_files
 from cris.jobs import begin_experiment, read_record
@@ -131,7 +129,7 @@ def reproduce(
         raise UsageError(f"scale must be a share above 0 and at most 1, got {scale}")
     config = configured(recipe, start=start, losses=losses, **overrides)
     sources = data_of(data, config.recipe)
-    known = {source: describe(source) for source in sources}
+    known = {source: manifest_of(source) for source in sources}
     begin = find_start(config.start) if config.model.tokenizer == "stored" else None
     material = gather_material(sources, config, begin)
     length = resolved(config, build_stream(config, material).groups_per_epoch).length
@@ -233,31 +231,6 @@ def _training_command(stage: TrainingStage) -> str:
         what = ["--config", str(stage.out / "config.json")]
     name, *options = what
     return shlex.join(["cris", "train", name, "--data", *stage.data, "--out", str(stage.out), *options])
-
-
-def describe(source: str) -> Manifest:
-    """Return the manifest of a data set's folder, or what it would say of scenes.
-
-    Raises:
-        InputError: the folder is no data set.
-    """
-    if source != SCENES:
-        return read_manifest(Path(source))
-    sizes = {split: len(Scenes(split)) for split in ("train", "val", "test")}
-    return Manifest(
-        schema_version=SCHEMA_VERSION,
-        cris_version=__version__,
-        command="rendering scenes as they are needed",
-        source=SourceInfo(kind=SCENES),
-        fingerprint=f"scenes {SCENES_VERSION}",
-        pictures=sum(sizes.values()),
-        objects=sum(sizes.values()),
-        splits={
-            split: SplitCounts(pictures=size, entries=size, objects=size, sentences=size)
-            for split, size in sizes.items()
-        },
-        files=(),
-    )
 
 
 def measured_splits(manifest: Manifest) -> dict[str, int]:

@@ -9,8 +9,8 @@ import numpy as np
 from rich.console import Group
 
 from cris.calibration import Calibration
+from cris.data.open import open_dataset
 from cris.errors import UsageError
-from cris.evaluation.sources import open_examples
 from cris.jobs import Job, model_sha256, write_record, written_together
 from cris.progress import track
 from cris.registry import REGISTRY, resolve
@@ -106,13 +106,13 @@ def calibrate(
     """
     if str(model) in REGISTRY and not check:
         raise UsageError(f"a calibration changes the model: name a folder of yours, not {model}")
-    examples = open_examples(str(data), split, limit)
+    dataset = open_dataset(data, split, limit)
     folder = resolve(model)
-    job = Job("calibrate", {"model": model_sha256(folder), "data": examples.identity, "check": check})
+    job = Job("calibrate", {"model": model_sha256(folder), "data": dataset.identity, "check": check})
     if out is not None:
         job.check_free(Path(out), [PLOT], overwrite=overwrite)
     segmenter = Segmenter.from_pretrained(folder, device)
-    asked = track(examples, total=len(examples), what="images", is_shown=progress)
+    asked = track(dataset.images(), total=dataset.image_count, what="images", is_shown=progress)
     scores, is_good = answers(segmenter, asked, is_raw=not check)
     calibration = segmenter.inference.calibration
     before = None

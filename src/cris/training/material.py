@@ -9,15 +9,13 @@ import torch
 from jaxtyping import Int64
 
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
-from cris.data.collages import COLLAGES_VERSION, Collages, MixedDataset
-from cris.data.dataset import ReferringDataset, SceneDataset
+from cris.data.collages import COLLAGES_VERSION, Collages
+from cris.data.dataset import Dataset
 from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.repeats import repeats_of
 from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
-from cris.data.samples import Referring, Stored
-from cris.data.scenes import SCENES_VERSION, Scenes
-from cris.data.store.manifest import read_manifest
+from cris.data.open import manifest_of, open_dataset
 from cris.data.union import UnionDataset
 from cris.errors import InputError
 from cris.files import sha256_of, whole_folder
@@ -30,21 +28,20 @@ from cris.registry import names_clip, resolve
 from cris.training.config import SamplingConfig, TrainConfig
 from cris.training.recipes import scenes_tokenizer
 
-SCENES = "scenes"
-"""Name of rendered scenes, accepted in place of a data set's folder."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
     """Samples, and the tokenizer to read their sentences with."""
 
-    training: Referring
-    validation: Referring
+    training: Dataset
+    validation: Dataset
     tokenizer: Tokenizer
     fingerprints: tuple[str, ...]
     """Fingerprints of the samples, one for each data set, and one for collages where there are some."""
     repeats: Int64[np.ndarray, "pictures"] | None = None
     """Number of times that each image comes in an epoch; None: once."""
+    collages: Collages | None = None
+    """Collages that take the place of some samples; None: of none."""
 
 
 def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
@@ -62,43 +59,33 @@ def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokeni
     """Open data sets, to be read with that tokenizer; raises as `gather_material`."""
     looked_at = [config.validation.data] if config.validation.data else sources
     sampling = config.sampling
-    samples = _samples(sources, "train", config.seed)
-    training, repeats = samples, None
-    if sampling.collage_share:
-        training = MixedDataset(samples, Collages(_stored(samples, "collage_share"), seed=config.seed))
-    if sampling.repeat_threshold:
-        repeats = repeats_of(_stored(samples, "repeat_threshold"), sampling.repeat_threshold, config.seed)
+    training = open_dataset(sources, "train", seed=config.seed)
+    rows = training.rows()
+    for option in ("collage_share", "repeat_threshold"):
+        if getattr(sampling, option) and rows is None:
+            raise InputError(
+                f"sampling.{option} needs photographs and must be 0 for {training.name}: pass --data FOLDER"
+            )
+    collages = Collages(training, seed=config.seed) if sampling.collage_share else None
+    repeats = None
+    if rows is not None and sampling.repeat_threshold:
+        repeats = repeats_of(rows, training.split, sampling.repeat_threshold, config.seed)
     _check_validation_split(looked_at, config.validation.split)
     return Material(
         training=training,
-        validation=_samples(looked_at, config.validation.split, 0),
+        validation=open_dataset(looked_at, config.validation.split),
         tokenizer=tokenizer,
         fingerprints=(
-            *map(_fingerprint, sources),
-            *([f"collages {COLLAGES_VERSION}"] if sampling.collage_share else []),
+            *(manifest_of(source).fingerprint for source in sources),
+            *([f"collages {COLLAGES_VERSION}"] if collages else []),
         ),
         repeats=repeats,
+        collages=collages,
     )
 
 
-def _stored(samples: Referring, option: str) -> Stored:
-    if not isinstance(samples, Stored):
-        raise InputError(f"sampling.{option} needs photographs and must be 0 for scenes: pass --data FOLDER")
-    return samples
-
-
-def _samples(sources: Sequence[str], split: str, seed: int) -> Referring:
-    if list(sources) == [SCENES]:
-        return SceneDataset(Scenes(split, seed=seed))
-    if SCENES in sources:
-        raise InputError(f"scenes stand alone, got {' '.join(sources)}: make a data set by cris data scenes")
-    return ReferringDataset(sources[0], split) if len(sources) == 1 else UnionDataset(sources, split)
-
-
 def _check_validation_split(sources: Sequence[str], split: str) -> None:
-    if SCENES in sources:
-        return
-    known = sorted({name for source in sources for name in read_manifest(Path(source)).splits})
+    known = sorted({name for source in sources for name in manifest_of(source).splits})
     if split not in known:
         other = "train" if "train" in known else min(known, default="")
         raise InputError(
@@ -107,15 +94,12 @@ def _check_validation_split(sources: Sequence[str], split: str) -> None:
         )
 
 
-def _fingerprint(source: str) -> str:
-    return f"scenes {SCENES_VERSION}" if source == SCENES else read_manifest(Path(source)).fingerprint
-
-
 def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, processes: int = 1) -> Loader:
     """Return the batches of one process; each is a part of a step's batch when steps accumulate."""
     sampling = config.sampling
+    collages = material.collages
     return Loader(
-        material.training,
+        material.training if collages is None else UnionDataset([material.training, collages]),
         build_stream(config, material),
         Prepare(
             tokenizer=material.tokenizer,
@@ -133,14 +117,13 @@ def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, proc
 def build_stream(config: TrainConfig, material: Material) -> Stream:
     """Return the stream that decides which samples come in which order."""
     sampling = config.sampling
-    index = material.training.index
     return Stream(
-        index,
+        material.training.index,
         sampling.rule,
         sentences=sampling.sentences,
         seed=config.seed,
         repeats=material.repeats,
-        collages=len(material.training) - len(index),
+        collages=0 if material.collages is None else len(material.collages),
         collage_share=sampling.collage_share,
     )
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cris.data.dataset import ReferringDataset
+from cris.data.dataset import Dataset
 from cris.data.loading.sampling import Stream
-from cris.data.samples import Referring
 from cris.data.store.manifest import SourceInfo
-from cris.data.union import UnionDataset
+from cris.data.stored import StoredSplit
+from cris.data.union import open_union
 from tests.stored import record, write
 
 
@@ -23,18 +23,16 @@ def folders(tmp_path: Path) -> list[Path]:
 
 
 def test_no_picture_is_learned_from_that_any_data_set_holds_out(folders: list[Path]) -> None:
-    union = UnionDataset(folders, "train")
+    union = open_union(folders, "train")
     assert sorted({union[place].picture_id for place in range(len(union))}) == [0, 1, 4, 5]
 
 
 def test_every_other_sample_is_there_as_its_data_set_has_it(folders: list[Path]) -> None:
-    union = UnionDataset(folders, "train")
+    union = open_union(folders, "train")
     alone = [
         sample
         for folder in folders
-        for sample in (
-            ReferringDataset(folder, "train")[p] for p in range(len(ReferringDataset(folder, "train")))
-        )
+        for sample in (StoredSplit(folder, "train")[p] for p in range(len(StoredSplit(folder, "train"))))
         if sample.picture_id not in (2, 3)
     ]
     assert [(s.picture_id, s.ref_id, s.sentence) for s in (union[p] for p in range(len(union)))] == [
@@ -44,13 +42,13 @@ def test_every_other_sample_is_there_as_its_data_set_has_it(folders: list[Path])
 
 
 def test_other_splits_are_joined_as_they_are(folders: list[Path]) -> None:
-    assert {UnionDataset(folders, "val")[p].picture_id for p in range(4)} == {3}
-    assert {UnionDataset(folders, "test")[p].picture_id for p in range(4)} == {2}
+    assert {open_union(folders, "val")[p].picture_id for p in range(4)} == {3}
+    assert {open_union(folders, "test")[p].picture_id for p in range(4)} == {2}
 
 
 def test_groups_keep_to_one_picture_and_entries_have_no_gaps(folders: list[Path]) -> None:
-    union = UnionDataset(folders, "train")
-    assert isinstance(union, Referring)
+    union = open_union(folders, "train")
+    assert isinstance(union, Dataset)
     assert sorted(set(union.index.entry.tolist())) == list(range(int(union.index.entry.max()) + 1))
     stream = Stream(union.index, "k sentences per picture", sentences=3)
     assert stream.groups_per_epoch == 4
@@ -62,11 +60,11 @@ def test_groups_keep_to_one_picture_and_entries_have_no_gaps(folders: list[Path]
 
 def test_a_split_that_none_has_is_refused(folders: list[Path]) -> None:
     with pytest.raises(ValueError, match="split must be one of test, train, val, got 'testA'"):
-        UnionDataset(folders, "testA")
+        open_union(folders, "testA")
 
 
 def test_a_union_of_which_nothing_is_left_says_why(tmp_path: Path) -> None:
     write(tmp_path / "a", [record(1, "train")])
     write(tmp_path / "b", [record(1, "val")], SourceInfo(kind="test", options={"other": 1}))
     with pytest.raises(ValueError, match="pictures are compared by their ids"):
-        UnionDataset([tmp_path / "a", tmp_path / "b"], "train")
+        open_union([tmp_path / "a", tmp_path / "b"], "train")

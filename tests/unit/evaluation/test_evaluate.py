@@ -1,170 +1,94 @@
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
-from cris import Segmenter
-from cris.data.scenes import SceneKnobs, Scenes, vocabulary
-from cris.evaluation.evaluate import evaluate
-from cris.evaluation.examples import Example, SceneExamples, Thing, Truth
-from cris.evaluation.results import Evaluation
-from cris.letterbox import ceiling
-from cris.masks import Rle, decode_rle, encode_rle
-from cris.model.config import InferenceConfig
-from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+import cris
+from cris.data.dataset import AnnotatedImage, AnnotatedObject, Dataset, Reference, SampleIndex
+from cris.data.open import open_dataset
+from cris.errors import InputError
+from cris.evaluation.metrics import METRICS, Metric, mean
+from cris.segmenter import Segmenter
 
-INFERENCE = InferenceConfig(input_size=64, sentence_length=24, threshold=0.5)
+
+class Squares(Dataset):
+    """A data set of someone's own: a white square on black, and two sentences about it."""
+
+    def __init__(self, count: int) -> None:
+        self.name, self.split = "squares", "test"
+        self.identity = ["squares", count]
+        self.index = SampleIndex.counted(count * [2])
+
+    def image(self, number: int) -> AnnotatedImage:
+        mask = np.zeros((40, 50), dtype=bool)
+        mask[5 + number : 20 + number, 10:30] = True
+        return AnnotatedImage(
+            name=f"square-{number}",
+            picture_id=number,
+            image=np.repeat(255 * mask[..., None].astype(np.uint8), 3, axis=2),
+            objects=(AnnotatedObject("square", lambda: mask),),
+            references=tuple(
+                Reference(sample=sample, ref_id=sample, sentence=sentence, targets=targets)
+                for sample, sentence, targets in zip(
+                    self.index.of_image(number), ("the square", "the circle"), ((0,), ()), strict=True
+                )
+            ),
+        )
+
+
+LONG = Metric(
+    name="long_iou",
+    title="IoU of <long>",
+    meaning="Mean IoU over sentences of two words or more.",
+    figure=lambda row: row.iou if row.words >= 2 else None,
+    aggregate=mean(),
+)
 
 
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
-    tokenizer = Tokenizer().reduced(sorted(vocabulary()))
-    config = replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size))
-    return Segmenter(small_cris(config), tokenizer, INFERENCE, "cpu", batch_size=3)
+    return Segmenter.from_pretrained("cris-scenes", "cpu")
 
 
-def several_expressions(count: int) -> Iterator[Example]:
-    scenes = Scenes("val")
-    for index in range(count):
-        scene = scenes.scene(index, expressions=1 + index % 3)
-        truths = [
-            Truth(sample=0, ref_id=0, sentence=one.sentence, kind=one.kind, targets=one.targets)
-            for one in scene.expressions
-        ]
-        yield Example(
-            name=str(index),
-            picture_id=index,
-            image=scene.image,
-            objects=tuple(Thing(category=each.category, mask=each.mask) for each in scene.objects),
-            truths=tuple(truths),
-        )
+def test_a_data_set_and_a_metric_of_ones_own_are_measured(segmenter: Segmenter) -> None:
+    evaluation = cris.evaluate(segmenter, Squares(3), metrics=[*METRICS, LONG], progress=False)
+    assert [row.sample for row in evaluation.rows] == [*range(6)]
+    assert [row.is_no_target for row in evaluation.rows] == 3 * [False, True]
+    assert evaluation.total["long_iou"] == evaluation.total["mean_iou"]
+    assert evaluation.total["n_acc"] is not None
+    assert repr(evaluation).startswith("Evaluation(6 samples: mean IoU ")
+    assert "IoU of <long>" in str(evaluation)
+    assert "IoU of &lt;long&gt;" in evaluation._repr_html_()
 
 
-def test_rows_are_those_of_single_predictions_in_order(segmenter: Segmenter) -> None:
-    examples = list(several_expressions(7))
-    rows = iter(evaluate(segmenter, examples))
-    for example in examples:
-        for truth in example.truths:
-            row = next(rows)
-            prediction, mask = segmenter.predict(example.image, truth.sentence), example.mask(truth.targets)
-            assert (row.picture, row.sentence, row.kind) == (example.name, truth.sentence, truth.kind)
-            assert row.score == pytest.approx(prediction.score, abs=1e-4)
-            assert row.iou == pytest.approx(row.intersection / (row.union + 1e-6))
-            # a value at the threshold may fall to either side when batches differ
-            assert row.intersection == pytest.approx((prediction.mask & mask).sum(), abs=20)
-            assert row.union == pytest.approx((prediction.mask | mask).sum(), abs=20)
-            assert row.ceiling == ceiling(mask, 64, "default")
-            assert (row.height, row.width, row.words) == (160, 160, len(truth.sentence.split()))
-    assert next(rows, None) is None
+def test_samples_and_views_follow_from_the_images() -> None:
+    squares = Squares(2)
+    assert (len(squares), squares.image_count) == (4, 2)
+    assert squares[2].sentence == "the square"
+    assert squares[2].mask.sum() == 300
+    assert not squares[-1].mask.any()
+    view = squares.view([2, 3], sentences=3)
+    assert view.sentences == ("the square", "the circle", "the square")
+    assert (view.meant, len(view.masks)) == ((0, 1, 0), 2)
 
 
-def test_a_row_keeps_the_mask_found_and_what_there_is_to_know(segmenter: Segmenter) -> None:
-    for example, row in zip(
-        SceneExamples("val", 6), evaluate(segmenter, SceneExamples("val", 6)), strict=True
-    ):
-        (truth,) = example.truths
-        found, true = decode_rle(row.rle), example.mask(truth.targets)
-        assert (row.predicted_area, row.true_area) == (found.sum(), true.sum())
-        assert (row.intersection, row.union) == ((found & true).sum(), (found | true).sum())
-        (target,) = truth.targets
-        category = example.objects[target].category
-        assert row.category == category
-        alike = [thing for thing in example.objects if thing.category == category and thing.mask.any()]
-        assert row.distractors == len(alike) - 1
-        others = [thing.mask for place, thing in enumerate(example.objects) if place != target]
-        overlaps = [(found & other).sum() / ((found | other).sum() + 1e-6) for other in others]
-        assert row.best_other_iou == pytest.approx(max(overlaps, default=0))
-        assert row.visible == Scenes("val")[row.sample].visibility
-        assert (row.failure is None) == (row.iou >= 0.5)
-        assert (row.is_no_target, row.ambiguity) == (False, None)
+def test_a_named_model_gives_the_rows_of_its_segmenter(
+    segmenter: Segmenter, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = cris.evaluate("cris-scenes", "scenes", split="val", limit=3, device="cpu", processes=1)
+    asked = cris.evaluate(segmenter, open_dataset("scenes", "val"), limit=3)
+    assert [row.sentence for row in named.rows] == [row.sentence for row in asked.rows]
+    assert named.total["mean_iou"] == pytest.approx(asked.total["mean_iou"], abs=0.02)
+    assert capsys.readouterr().out == ""
 
 
-def test_scenes_that_mean_nothing_or_several_are_measured(segmenter: Segmenter) -> None:
-    examples = SceneExamples("val", 8, knobs=SceneKnobs(no_target=0.5, several_targets=0.5))
-    rows = list(evaluate(segmenter, examples))
-    assert {row.kind for row in rows} == {"no_target", "plural"}
-    for row in rows:
-        assert row.is_no_target == (row.kind == "no_target") == (row.true_area == 0)
-        assert row.visible is None or not row.is_no_target
+def test_options_of_a_named_model_are_refused_for_a_segmenter(segmenter: Segmenter) -> None:
+    with pytest.raises(InputError, match="a segmenter is asked as it is"):
+        cris.evaluate(segmenter, Squares(1), threshold=0.5)
 
 
-def test_what_is_asked_for_is_kept_as_ambiguity(segmenter: Segmenter) -> None:
-    rows = evaluate(segmenter, SceneExamples("val", 2), ambiguity=lambda prediction: 1 - prediction.score)
-    assert all(row.ambiguity == 1 - row.score for row in rows)
-
-
-def test_each_picture_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, pictures = segmenter.engine.model.encode_image, []
-
-    def spy(images: torch.Tensor) -> object:
-        pictures.append(len(images))
-        return encode(images)
-
-    monkeypatch.setattr(segmenter.engine.model, "encode_image", spy)
-    rows = list(evaluate(segmenter, several_expressions(7)))
-    assert len(rows) > 7
-    assert pictures == [3, 3, 1]
-
-
-@dataclass
-class Answer:
-    mask: np.ndarray
-    score: float
-
-    def to_rle(self) -> Rle:
-        return encode_rle(self.mask)
-
-
-class Oracle:
-    """Answers with the true mask, or with nothing where the sentence has an even number of letters."""
-
-    inference = INFERENCE
-    batch_size = 4
-
-    def __init__(self, examples: list[Example]) -> None:
-        self.masks = {
-            truth.sentence: example.mask(truth.targets) for example in examples for truth in example.truths
-        }
-
-    def predict_batch(self, pictures: list[object], sentences: list[list[str]]) -> list[list[Answer]]:
-        return [[self.answer(sentence) for sentence in group] for group in sentences]
-
-    def answer(self, sentence: str) -> Answer:
-        is_right = len(sentence) % 2 == 1
-        return Answer(self.masks[sentence] & is_right, 0.6 + 0.4 * is_right)
-
-
-def test_figures_of_known_answers_come_out() -> None:
-    examples = list(SceneExamples("val", 40))
-    evaluation = Evaluation(list(evaluate(Oracle(examples), examples)))  # type: ignore[arg-type]
-    right = np.mean([len(truth.sentence) % 2 for example in examples for truth in example.truths])
-    assert 0 < right < 1
-    total = evaluation.total
-    assert total["mean_iou"] == pytest.approx(right, abs=1e-6)
-    assert total["pr50"] == total["pr90"] == total["t_acc"] == pytest.approx(right)
-    assert total["score_auroc"] == 1.0
-    assert 0.5 < total["ceiling"] < 1
-    assert evaluation.failures == {"missed": round((1 - right) * 40)}
-
-
-@pytest.mark.parametrize(("limit", "count"), [(None, 1000), (5, 5), (5000, 1000)])
-def test_scenes_are_as_many_as_asked_or_there(limit: int | None, count: int) -> None:
-    assert len(SceneExamples("val", limit)) == count
-
-
-def test_scenes_are_the_standard_samples() -> None:
-    for example, sample in zip(SceneExamples("test", 4), islice(Scenes("test"), 4), strict=True):
-        (truth,) = example.truths
-        np.testing.assert_array_equal(example.image, sample.image)
-        np.testing.assert_array_equal(example.mask(truth.targets), sample.mask)
-        assert (truth.sentence, truth.kind) == (sample.sentence, sample.kind)
-
-
-@pytest.mark.parametrize(("split", "limit"), [("testA", 5), ("test", 0), ("test", -1)])
-def test_unknown_split_and_useless_limit_are_refused(split: str, limit: int) -> None:
-    with pytest.raises(ValueError, match="must be"):
-        SceneExamples(split, limit)
+def test_rows_without_masks_say_so(segmenter: Segmenter) -> None:
+    (row, *_) = cris.evaluate(segmenter, Squares(1), progress=False).rows
+    assert row.mask.shape == (40, 50)
+    with pytest.raises(InputError, match="without keeping its mask"):
+        _ = replace(row, rle=None).mask

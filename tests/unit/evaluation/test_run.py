@@ -8,9 +8,12 @@ import pytest
 import torch
 
 from cris.checkpoint import save_checkpoint
-from cris.data.scenes import vocabulary
+from cris.data.dataset import AnnotatedImage
+from cris.data.open import open_dataset
+from cris.data.rendered import SceneDataset
+from cris.data.scenes import Scenes, vocabulary
+from cris.data.subset import first
 from cris.evaluation import run as evaluation_run
-from cris.evaluation.examples import SceneExamples
 from cris.evaluation.parts import FOLDER, Parts
 from cris.evaluation.run import Run, run_parts
 from cris.model.config import InferenceConfig
@@ -25,7 +28,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     model = small_cris(replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size)))
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_checkpoint(folder, model, tokenizer, InferenceConfig(input_size=64, sentence_length=24), "# tiny\n")
-    return Run(checkpoint=folder, examples=SceneExamples("val", 20), device="cpu")
+    return Run(checkpoint=folder, dataset=open_dataset("scenes", "val", 20), device="cpu")
 
 
 @pytest.fixture(autouse=True)
@@ -67,16 +70,17 @@ def test_nothing_to_do_loads_nothing(run: Run) -> None:
     assert list(run_parts(replace(run, checkpoint=Path("nowhere")), [], processes=1)) == []
 
 
-class Deadly(SceneExamples):
+class Deadly(SceneDataset):
     """Kills the process that asks for a picture."""
 
-    def __getitem__(self, place: int) -> object:  # type: ignore[override]
+    def image(self, number: int) -> AnnotatedImage:
         os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)
+        raise AssertionError
 
 
 def test_a_process_that_the_system_ends_is_told(run: Run) -> None:
-    deadly = replace(run, examples=Deadly("val", 20))
+    deadly = replace(run, dataset=first(Deadly(Scenes("val")), 20))
     with pytest.raises(ChildProcessError, match="pass fewer --processes"):
         list(run_parts(deadly, [0, 1, 2], processes=2))
 

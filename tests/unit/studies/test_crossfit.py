@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cris.data.dataset import SceneDataset
-from cris.data.samples import SampleIndex
+from cris.data.dataset import SampleIndex
+from cris.data.rendered import SceneDataset
 from cris.data.scenes import Scenes
-from cris.studies.crossfit import FoldTraining, Part, deal_folds, fit_fold
+from cris.data.subset import Subset
+from cris.studies.crossfit import FoldTraining, deal_folds, fit_fold
 from cris.training.material import find_start
 
 PICTURES = np.array([0, 0, 1, 2, 2, 2, 5, 5, 9])
@@ -30,11 +31,11 @@ def test_folds_that_cannot_be_are_refused(folds: int) -> None:
 
 def test_a_part_is_its_samples_renumbered() -> None:
     whole = SceneDataset(Scenes("val"))
-    part = Part(whole, np.array([3, 4, 9]))
+    part = Subset(whole, np.array([3, 4, 9]))
     assert len(part) == 3
     assert part.index.picture.tolist() == part.index.entry.tolist() == [0, 1, 2]
     assert part[2].picture_id == 9
-    assert part.view([1, 1]).sentences == whole.view([4, 4]).sentences
+    assert part.view([1], sentences=2).sentences == whole.view([4], sentences=2).sentences
 
 
 def test_a_fold_is_trained_on_the_others_and_kept(tmp_path: Path) -> None:
@@ -42,10 +43,10 @@ def test_a_fold_is_trained_on_the_others_and_kept(tmp_path: Path) -> None:
     training = FoldTraining(start=find_start("cris-scenes"), steps=1, seed=0, device="cpu")
     seen = []
 
-    class Watched(Part):
-        def view(self, samples, longest=None):
-            seen.extend(int(self.places[sample]) for sample in samples)
-            return super().view(samples, longest)
+    class Watched(Subset):
+        def view(self, samples, longest=None, *, sentences=0):
+            seen.extend(int(self.samples[sample]) for sample in samples)
+            return super().view(samples, longest, sentences=sentences)
 
     watched = Watched(whole, np.arange(40))
     folds = deal_folds(watched.index.picture, 2, seed=0)

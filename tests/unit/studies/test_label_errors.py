@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from cris.data.annotations.selection import read_drop_list
-from cris.evaluation.examples import Example, Thing, Truth
+from cris.data.dataset import AnnotatedImage, AnnotatedObject, Reference, SampleIndex
 from cris.letterbox import Letterbox
 from cris.masks import encode_rle
 from cris.model.output import ModelOutput
@@ -25,14 +25,18 @@ def mask(*parts: tuple[slice, slice]) -> np.ndarray:
     return lit
 
 
-def example(targets: tuple[int, ...], objects: tuple[np.ndarray, ...] = (mask(LEFT), mask(RIGHT))) -> Example:
-    truth = Truth(sample=0, ref_id=7, sentence="the <b>star</b>", kind="category", targets=targets)
-    return Example(
+def example(
+    targets: tuple[int, ...], objects: tuple[np.ndarray, ...] = (mask(LEFT), mask(RIGHT))
+) -> AnnotatedImage:
+    truth = Reference(sample=0, ref_id=7, sentence="the <b>star</b>", kind="category", targets=targets)
+    return AnnotatedImage(
         name="a.png",
         picture_id=3,
         image=np.zeros((SIDE, SIDE, 3), dtype=np.uint8),
-        objects=tuple(Thing(category=f"thing {place}", mask=each) for place, each in enumerate(objects)),
-        truths=(truth,),
+        objects=tuple(
+            AnnotatedObject(category=f"thing {place}", mask=each) for place, each in enumerate(objects)
+        ),
+        references=(truth,),
     )
 
 
@@ -62,8 +66,8 @@ class Finds:
         )
 
 
-def suspect(found: Finds, one: Example) -> Suspect:
-    (judged,) = judge(found, [(5, one)])
+def suspect(found: Finds, one: AnnotatedImage) -> Suspect:
+    (judged,) = judge(found, [one])
     return judged
 
 
@@ -71,7 +75,7 @@ def test_what_the_model_finds_is_hardly_suspicious() -> None:
     right = suspect(Finds(LEFT), example((0,)))
     assert right.suspicion < 0.1
     assert (right.prefers, right.preferred) == ("nothing", None)
-    assert (right.place, right.picture, right.picture_id, right.ref_id) == (5, "a.png", 3, 7)
+    assert (right.sample, right.picture, right.picture_id, right.ref_id) == (0, "a.png", 3, 7)
 
 
 def test_another_object_that_the_model_finds_makes_a_label_suspicious() -> None:
@@ -126,8 +130,10 @@ def test_ranking_and_precision() -> None:
 
 def test_the_page_shows_both_readings_and_escapes_what_the_data_says() -> None:
     class Sources:
-        def __getitem__(self, place: int) -> Example:
-            assert place == 5
+        index = SampleIndex.counted([1])
+
+        def image(self, number: int) -> AnnotatedImage:
+            assert number == 0
             return example((0,))
 
     found = [suspect(Finds(RIGHT), example((0,))), suspect(Finds(LOW), example((0,)))]
@@ -145,7 +151,9 @@ def test_the_page_shows_both_readings_and_escapes_what_the_data_says() -> None:
 
 def test_suspects_are_judged_with_the_keyboard_or_by_touch(needs_browser: None, tmp_path: Path) -> None:
     class Sources:
-        def __getitem__(self, place: int) -> Example:
+        index = SampleIndex.counted([1])
+
+        def image(self, number: int) -> AnnotatedImage:
             return example((0,))
 
     wrong = suspect(Finds(RIGHT), example((0,)))

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cris.data.scenes import SceneKnobs
-from cris.evaluation.examples import SceneExamples
+from cris.data.open import open_dataset
+from cris.data.rendered import SceneDataset
+from cris.data.scenes import SceneKnobs, Scenes
+from cris.data.subset import first
 from cris.evaluation.rows import Row
 from cris.studies.occluders import by_visible_share, covered, draw_patch, level, move_off, paste
 from tests.rows import a_row
@@ -86,11 +88,11 @@ def test_patches_show_another_picture() -> None:
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.75])
 def test_covered_scenes_mean_what_is_left_of_their_target(share: float) -> None:
-    examples = SceneExamples("val", 12)
+    examples = open_dataset("scenes", "val", 12)
     found = list(covered(examples, share, "on"))
     assert len(found) == 12
-    for before, after in zip(examples, found, strict=True):
-        (old,), (new,) = before.truths, after.truths
+    for before, after in zip(examples.images(), found, strict=True):
+        (old,), (new,) = before.references, after.references
         was, left = before.mask(old.targets), after.mask(new.targets)
         assert (new.sentence, new.sample, after.picture_id) == (old.sentence, old.sample, before.picture_id)
         assert not (left & ~was).any()
@@ -101,21 +103,21 @@ def test_covered_scenes_mean_what_is_left_of_their_target(share: float) -> None:
 
 
 def test_beside_leaves_the_target_whole_and_changes_the_picture_as_much() -> None:
-    examples = SceneExamples("val", 12)
+    examples = open_dataset("scenes", "val", 12)
     on, beside = (list(covered(examples, 0.5, place)) for place in ("on", "beside"))
     assert beside
-    originals = {example.name: example for example in examples}
+    originals = {example.name: example for example in examples.images()}
     patched = {example.name: example for example in on}
     for after in beside:
         before = originals[after.name]
-        assert (after.mask(after.truths[0].targets) == before.mask(before.truths[0].targets)).all()
-        assert after.truths[0].visible == before.truths[0].visible
+        assert (after.mask(after.references[0].targets) == before.mask(before.references[0].targets)).all()
+        assert after.references[0].visible == before.references[0].visible
         sizes = [(one.image != before.image).any(axis=2).sum() for one in (after, patched[after.name])]
         assert sizes[0] == pytest.approx(sizes[1], rel=0.1)
 
 
 def test_the_same_seed_gives_the_same_patches_and_another_one_others() -> None:
-    examples = SceneExamples("val", 3)
+    examples = open_dataset("scenes", "val", 3)
     one, same, other = (list(covered(examples, 0.5, "on", seed=seed)) for seed in (1, 1, 2))
     for a, b, c in zip(one, same, other, strict=True):
         assert (a.image == b.image).all()
@@ -123,23 +125,23 @@ def test_the_same_seed_gives_the_same_patches_and_another_one_others() -> None:
 
 
 def test_sentences_that_mean_nothing_are_left_out() -> None:
-    examples = SceneExamples("val", 3, knobs=SceneKnobs(no_target=1.0))
+    examples = first(SceneDataset(Scenes("val", knobs=SceneKnobs(no_target=1.0))), 3)
     assert not list(covered(examples, 0.5, "on"))
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.5])
 def test_shares_that_hide_nothing_or_all_are_refused(share: float) -> None:
     with pytest.raises(ValueError, match="above 0 and below 1"):
-        next(covered(SceneExamples("val", 1), share, "on"))
+        next(covered(open_dataset("scenes", "val", 1), share, "on"))
 
 
 def test_every_sentence_of_a_picture_gets_a_patch_of_its_own() -> None:
-    class Twice(SceneExamples):
-        def __getitem__(self, place: int):
-            example = super().__getitem__(place)
-            (truth,) = example.truths
+    class Twice(SceneDataset):
+        def image(self, number: int):
+            example = super().image(number)
+            (truth,) = example.references
             other = replace(truth, sample=truth.sample + 100, targets=(1 - min(1, truth.targets[0]),))
-            return replace(example, truths=(truth, other))
+            return replace(example, references=(truth, other))
 
-    found = list(covered(Twice("val", 2), 0.4, "on"))
-    assert [[truth.sample for truth in one.truths] for one in found] == [[0], [100], [1], [101]]
+    found = list(covered(first(Twice(Scenes("val")), 2), 0.4, "on"))
+    assert [[truth.sample for truth in one.references] for one in found] == [[0], [100], [1], [101]]

@@ -6,17 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cris.data.dataset import ReferringDataset
-from cris.evaluation.evaluate import evaluate
+from cris.data.stored import StoredSplit
+from cris.evaluation.ask import measure
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.evaluation.results import Evaluation
-from cris.evaluation.stored_examples import StoredExamples
 from cris.evaluation.threshold import CANDIDATES
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.segmenter import Segmenter
 from cris.training.config import ValidationConfig
-from cris.training.validation import validate, validation_places
+from cris.training.validation import validate, validation_samples
 from tests.small import SMALL, small_cris
 from tests.stored import records, write
 
@@ -30,10 +29,10 @@ class Rank:
 
 
 @pytest.fixture
-def samples(tmp_path: Path) -> ReferringDataset:
+def samples(tmp_path: Path) -> StoredSplit:
     """Six pictures, three entries each, of which the first has two sentences."""
     write(tmp_path / "data", records(8))
-    return ReferringDataset(tmp_path / "data", "train")
+    return StoredSplit(tmp_path / "data", "train")
 
 
 @pytest.fixture
@@ -43,14 +42,14 @@ def segmenter() -> Segmenter:
     return Segmenter(model, tokenizer, InferenceConfig(input_size=64, sentence_length=24), device="cpu")
 
 
-def test_of_each_object_the_first_sentence_or_all_are_looked_at(samples: ReferringDataset) -> None:
-    everything = validation_places(samples, ValidationConfig(sentences="all"))
-    first = validation_places(samples, ValidationConfig(sentences="first"))
+def test_of_each_object_the_first_sentence_or_all_are_looked_at(samples: StoredSplit) -> None:
+    everything = validation_samples(samples, ValidationConfig(sentences="all"))
+    first = validation_samples(samples, ValidationConfig(sentences="first"))
     assert len(everything) == len(samples) == 24
-    sentences = [samples[place].sentence for place in first[:3].tolist()]
+    sentences = [first[place].sentence for place in range(3)]
     assert sentences == ["left dog", "a blue boat", "both dogs"]
     assert len(first) == 18
-    assert len(validation_places(samples, ValidationConfig(samples=5))) == 5
+    assert len(validation_samples(samples, ValidationConfig(samples=5))) == 5
 
 
 def test_every_sample_counts_once_on_any_number_of_processes(samples, segmenter, monkeypatch) -> None:
@@ -96,8 +95,7 @@ def test_its_figures_are_those_of_an_evaluation_at_the_threshold_found(
 ) -> None:
     found = validate(Rank(0, 1), segmenter, samples, ValidationConfig(choose_threshold=chooses))
     segmenter.inference = replace(segmenter.inference, threshold=found.threshold)
-    examples = StoredExamples(samples.stored.folder, "train")
-    assert found.summary == Evaluation(list(evaluate(segmenter, examples))).total
+    assert found.summary == Evaluation(list(measure(segmenter, samples.images()))).total
     for each in found.shown:
         np.testing.assert_array_equal(
             each.found["what is found"], segmenter.predict(each.image, each.sentence).mask
@@ -108,8 +106,7 @@ def test_a_peak_threshold_empties_masks_as_an_evaluation_does(samples, segmenter
     config = ValidationConfig(choose_threshold=False)
     segmenter.inference = replace(segmenter.inference, threshold=0.4, peak_threshold=0.6)
     found = validate(Rank(0, 1), segmenter, samples, config)
-    examples = StoredExamples(samples.stored.folder, "train")
-    assert found.summary == Evaluation(list(evaluate(segmenter, examples))).total
+    assert found.summary == Evaluation(list(measure(segmenter, samples.images()))).total
 
 
 def test_the_first_samples_are_there_to_be_drawn(samples, segmenter) -> None:

@@ -3,17 +3,25 @@
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from itertools import cycle, islice, zip_longest
+from functools import partial, reduce
+from itertools import zip_longest
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cris.data.collages.compose import compose
 from cris.data.collages.cutouts import MIN_SIDE, Cutout, Photographs
+from cris.data.dataset import (
+    AnnotatedImage,
+    AnnotatedObject,
+    Dataset,
+    Reference,
+    SampleIndex,
+    View,
+    in_turn,
+)
 from cris.data.expressions import Expression, Wishes, expressions_of
 from cris.data.records import ObjectRecord
-from cris.data.samples import Sample, SampleIndex, Stored, View
 from cris.data.scenes.draws import Draws
 from cris.data.store.reading import StoredDataset
 from cris.errors import InputError
@@ -56,21 +64,24 @@ class Collage:
         return reduce(np.logical_or, (decode_rle(self.objects[each].rle) for each in object_ids), empty)
 
 
-class Collages:
+class Collages(Dataset):
     """Collages of one split's photographs; photographs shared with another split are never used.
 
     It can be pickled for other processes.
 
     Raises:
-        InputError: there is nothing that can be cut out.
+        InputError: the data set is not stored, or there is nothing in it that can be cut out.
     """
 
     def __init__(
-        self, dataset: Stored, *, seed: int = 0, count: int = 1_000_000, wishes: Wishes | None = None
+        self, dataset: Dataset, *, seed: int = 0, count: int = 1_000_000, wishes: Wishes | None = None
     ) -> None:
+        of_split = dataset.rows()
+        if of_split is None:
+            raise InputError(f"collages are made of photographs in stored data sets, got {dataset.name}")
         rows = [
             (stored, row)
-            for stored, row in _different(dataset.rows())
+            for stored, row in _different(of_split)
             if all(entry.split == dataset.split for entry in stored.row(row).entries)
         ]
         self.photographs = Photographs.of(rows)
@@ -82,37 +93,44 @@ class Collages:
                 f"collages need photographs that only split {dataset.split} has, with whole objects of "
                 f"{MIN_SIDE} pixels and more: found none in {len(rows):,} pictures"
             )
-        places = np.arange(count)
-        self.index = SampleIndex(picture=places, entry=places)
+        self.name, self.split = "collages", dataset.split
+        self.identity = ["collages", COLLAGES_VERSION, dataset.identity, seed, repr(self.wishes), count]
+        numbers = np.arange(count)
+        self.index = SampleIndex(picture=numbers, entry=numbers)
 
-    def __len__(self) -> int:
-        """Return the number of collages."""
-        return len(self.index)
-
-    def __getitem__(self, place: int) -> Sample:
-        """Return the sample at that index; negative ones count from the end."""
-        if not -len(self) <= place < len(self):
-            raise IndexError(f"index must be within {len(self)} collages, got {place}")
-        place %= len(self)
-        view = self.view([place])
-        return Sample(
-            image=view.image,
-            sentence=view.sentences[0],
-            mask=view.masks[0],
-            picture_id=place,
-            ref_id=place,
+    def image(self, number: int) -> AnnotatedImage:
+        """Make a collage, with the first of its sentences."""
+        if not 0 <= number < len(self):
+            raise IndexError(f"number must be within {len(self)} collages, got {number}")
+        collage = self.collage(number)
+        expression = collage.expressions[0]
+        reference = Reference(
+            sample=number,
+            ref_id=number,
+            sentence=expression.sentence,
+            kind=expression.kind,
+            targets=expression.object_ids,
+        )
+        return AnnotatedImage(
+            name=f"collage-{number}",
+            picture_id=number,
+            image=collage.image,
+            objects=tuple(
+                AnnotatedObject(each.category, partial(decode_rle, each.rle)) for each in collage.objects
+            ),
+            references=(reference,),
         )
 
-    def view(self, samples: Sequence[int], longest: int | None = None) -> View:
-        """Return a collage with a sentence for each time its sample is named, distinct while it has them."""
-        collage = self.collage(samples[0])
-        chosen = list(islice(cycle(collage.expressions), len(samples)))
-        distinct = list(dict.fromkeys(expression.object_ids for expression in chosen))
-        return View(
-            image=collage.image,
-            sentences=tuple(expression.sentence for expression in chosen),
-            masks=tuple(map(collage.mask, distinct)),
-            meant=tuple(distinct.index(expression.object_ids) for expression in chosen),
+    def view(self, samples: Sequence[int], longest: int | None = None, *, sentences: int = 0) -> View:
+        """Return a collage with that many sentences, distinct ones while it has them."""
+        (number,) = samples
+        collage = self.collage(number)
+        told = in_turn(collage.expressions[: max(1, sentences)], sentences)
+        return View.of(
+            collage.image,
+            [each.sentence for each in told],
+            [each.object_ids for each in told],
+            collage.mask,
         )
 
     def collage(self, index: int) -> Collage:

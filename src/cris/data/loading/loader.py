@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int, Int64, UInt8
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, get_worker_info
+from torch.utils.data import Dataset as MapDataset
 
+from cris.data.dataset import Dataset, View
 from cris.data.loading.resample import Target, cell_shares, quick_square
 from cris.data.loading.sampling import Group, Stream
 from cris.data.loading.transforms import SMALLEST_SHARE, Transform
-from cris.data.samples import Referring, View
 from cris.errors import DamagedImageError, InputError
 from cris.letterbox import CELL, Letterbox, normalisation
 from cris.model.config import InferenceConfig
@@ -164,7 +165,7 @@ class Loader:
 
     def __init__(
         self,
-        dataset: Referring,
+        dataset: Dataset,
         stream: Stream,
         prepare: Prepare,
         *,
@@ -262,10 +263,10 @@ class _Loaded:
     damaged: tuple[DamagedImageError, ...]
 
 
-class _Views(Dataset[_Loaded]):
+class _Views(MapDataset[_Loaded]):
     """Prepared groups, each with its own generator."""
 
-    def __init__(self, dataset: Referring, prepare: Prepare, stream: Stream) -> None:
+    def __init__(self, dataset: Dataset, prepare: Prepare, stream: Stream) -> None:
         self.dataset = dataset
         self.prepare = prepare
         self.stream = stream
@@ -286,7 +287,8 @@ class _Views(Dataset[_Loaded]):
 
     def _prepared(self, group: Group) -> Prepared:
         random = np.random.default_rng((self.stream.seed, group.position, len(group.samples)))
-        view = self.dataset.view(group.samples, self.prepare.longest)
+        distinct = list(dict.fromkeys(group.samples))
+        view = self.dataset.view(distinct, self.prepare.longest, sentences=len(group.samples))
         return self.prepare(view, group.samples, random)
 
 

@@ -8,20 +8,15 @@ from math import sqrt
 import numpy as np
 from jaxtyping import Int64
 
-from cris.data.samples import Stored
+from cris.data.store.reading import StoredDataset
 
 
-def referred_categories(dataset: Stored) -> list[frozenset[str]]:
-    """Return the categories that sentences of the split mean in each of its images."""
+def referred_categories(rows: Sequence[tuple[StoredDataset, int]], split: str) -> list[frozenset[str]]:
+    """Return the categories that sentences of the split mean in each of these stored images."""
     found: list[frozenset[str]] = []
-    for stored, index in dataset.rows():
+    for stored, index in rows:
         row = stored.row(index)
-        meant = {
-            object_id
-            for entry in row.entries
-            if entry.split == dataset.split
-            for object_id in entry.object_ids
-        }
+        meant = {object_id for entry in row.entries if entry.split == split for object_id in entry.object_ids}
         found.append(frozenset(each.category for each in row.objects if each.id in meant))
     return found
 
@@ -49,7 +44,9 @@ def whole_repeats(
     )
 
 
-def repeats_of(dataset: Stored, threshold: float, seed: int) -> Int64[np.ndarray, "pictures"]:
-    """Return how often each image of a data set occurs in an epoch."""
-    picture_ids = [stored.row(index).picture_id for stored, index in dataset.rows()]
-    return whole_repeats(repeat_factors(referred_categories(dataset), threshold), picture_ids, seed)
+def repeats_of(
+    rows: Sequence[tuple[StoredDataset, int]], split: str, threshold: float, seed: int
+) -> Int64[np.ndarray, "pictures"]:
+    """Return how often each of these stored images of a split occurs in an epoch."""
+    picture_ids = [stored.row(index).picture_id for stored, index in rows]
+    return whole_repeats(repeat_factors(referred_categories(rows, split), threshold), picture_ids, seed)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Int64
 
-from cris.data.samples import SampleIndex
+from cris.data.dataset import SampleIndex
 from cris.errors import InputError
 
 Rule = Literal["one sentence per object", "all sentences", "k sentences per picture"]

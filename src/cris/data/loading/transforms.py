@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from cris.data.dataset import View
 from cris.data.loading.flip import flip_sentence
-from cris.data.samples import View
 from cris.errors import InputError
 from cris.masks import box_of
 

@@ -10,9 +10,9 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from cris.data.collages import COLLAGES_VERSION, Collage, Collages
-from cris.data.dataset import ReferringDataset
 from cris.data.records import PictureRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo, read_manifest
+from cris.data.stored import StoredSplit
 from cris.errors import InputError
 
 _MAX_IDS = 10_000
@@ -57,7 +57,7 @@ class CollageSet:
 
     def records(self, start: int) -> Iterator[PictureRecord]:
         """Yield the images from that index on."""
-        collages = Collages(ReferringDataset(self.folder, self.split), seed=self.seed, count=self.count)
+        collages = Collages(StoredSplit(self.folder, self.split), seed=self.seed, count=self.count)
         for index in range(start, self.count):
             yield _record(collages.collage(index), index, self.sentences, self.split)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from cris.evaluation.examples import Examples
+from cris.data.dataset import Dataset
 from cris.evaluation.failures import MEANINGS
 from cris.evaluation.report.pictures import EXTRA_RGB, MISSED_RGB, SHARED_RGB, draw_pictures
 from cris.evaluation.report.plots import TITLES, plots
@@ -52,16 +52,14 @@ class Subject:
     """Fingerprint of the results, so that a report knows what it is on."""
 
 
-def write_report(
-    folder: Path, subject: Subject, evaluation: Evaluation, examples: Examples
-) -> Iterator[None]:
+def write_report(folder: Path, subject: Subject, evaluation: Evaluation, dataset: Dataset) -> Iterator[None]:
     """Write index.html, pictures/ and layers/; yield once for each sample that is drawn.
 
     Raises:
         InputError: an image cannot be read any more.
     """
     drawn = set()
-    for sample in draw_pictures(folder, examples, evaluation.rows, pictured(evaluation.rows)):
+    for sample in draw_pictures(folder, dataset, pictured(evaluation.rows)):
         drawn.add(sample)
         yield
     (folder / PAGE).write_text(render(subject, evaluation, drawn), encoding="utf-8")

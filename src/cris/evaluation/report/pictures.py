@@ -1,17 +1,15 @@
 """Images of a report: small, and one layer for each sample that tells truth from answer."""
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, UInt8
 from PIL import Image
 
-from cris.evaluation.examples import Examples
+from cris.data.dataset import Dataset
 from cris.evaluation.rows import Row
-from cris.masks import decode_rle
 
 SHARED_RGB, EXTRA_RGB, MISSED_RGB = (46, 204, 133), (240, 84, 84), (84, 140, 255)
 """Colours of found and true, found but not true, true but not found."""
@@ -24,30 +22,24 @@ MOST_BYTES = 24_000_000
 _QUALITY = 62  # of WebP
 
 
-def draw_pictures(
-    folder: Path, examples: Examples, rows: Sequence[Row], wanted: Iterable[Row]
-) -> Iterator[int]:
+def draw_pictures(folder: Path, dataset: Dataset, wanted: Iterable[Row]) -> Iterator[int]:
     """Write `pictures/ID.webp` and `layers/SAMPLE.png`; yield the numbers of the samples that have both.
 
     Args:
         folder: of the report
-        examples: what was measured, in its order
-        rows: all of them, in the order of the split
+        dataset: what was measured
         wanted: the samples to draw, the most important first
     """
     for name in ("pictures", "layers"):
         (folder / name).mkdir()
-    order = (picture for picture, _ in groupby(rows, key=lambda row: row.picture_id))
-    places = {picture: place for place, picture in enumerate(order)}
     drawn: set[int] = set()
     left = MOST_BYTES
     for row in wanted:
-        example = examples[places[row.picture_id]]
-        (truth,) = (truth for truth in example.truths if truth.sample == row.sample)
+        sample = dataset[row.sample]
         size = _small(row.width, row.height)
-        files = {f"layers/{row.sample}.png": layer(decode_rle(row.rle), example.mask(truth.targets), size)}
+        files = {f"layers/{row.sample}.png": layer(row.mask, sample.mask, size)}
         if row.picture_id not in drawn:
-            files[f"pictures/{row.picture_id}.webp"] = thumbnail(example.image, size)
+            files[f"pictures/{row.picture_id}.webp"] = thumbnail(sample.image, size)
         left -= sum(map(len, files.values()))
         if left < 0:
             return

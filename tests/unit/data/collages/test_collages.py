@@ -9,11 +9,11 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from cris.data.collages import COLLAGES_VERSION, Collages, MixedDataset
-from cris.data.dataset import ReferringDataset
+from cris.data.collages import COLLAGES_VERSION, Collages
+from cris.data.dataset import Dataset
 from cris.data.expressions import Census, Wishes, expressions_of
-from cris.data.samples import Referring
-from cris.data.union import UnionDataset
+from cris.data.stored import StoredSplit
+from cris.data.union import UnionDataset, open_union
 from cris.masks import decode_rle
 from cris.picture import read_picture
 from tests.photographs import (
@@ -113,9 +113,9 @@ def test_photographs_of_another_split_are_never_used(tmp_path):
     (entry,) = in_both.entries
     in_both = replace(in_both, entries=(entry, replace(entry, ref_id=77, split="test")))
     stored(tmp_path / "data", [*plain_photographs(), *held_out, in_both])
-    collages = Collages(ReferringDataset(tmp_path / "data", "train"))
+    collages = Collages(StoredSplit(tmp_path / "data", "train"))
     assert not any(is_magenta_seen(collages.collage(index).image) for index in range(60))
-    only_val = Collages(ReferringDataset(tmp_path / "data", "val"))
+    only_val = Collages(StoredSplit(tmp_path / "data", "val"))
     assert all(is_magenta_seen(only_val.collage(index).image) for index in range(3))
     assert only_val.collage(0).background in {f"photo-{number}.png" for number in range(10, 16)}
 
@@ -124,7 +124,7 @@ def test_a_union_gives_each_photograph_once_and_none_that_is_held_out(tmp_path):
     pictures = plain_photographs(4)
     write(tmp_path / "a", pictures)
     write(tmp_path / "b", [*pictures[:2], photograph(3, [Disc("dog")], split="val")])
-    collages = Collages(UnionDataset([tmp_path / "a", tmp_path / "b"], "train"))
+    collages = Collages(open_union([tmp_path / "a", tmp_path / "b"], "train"))
     used = [stored.row(row).picture_id for stored, row in collages.photographs.rows]
     assert sorted(used) == [1, 2, 4]
 
@@ -194,9 +194,9 @@ def test_nothing_is_said_of_what_touches_or_is_nearer(tmp_path):
 
 
 def test_a_view_has_as_many_sentences_as_are_asked_for_and_fewer_are_the_first_of_more(collages):
-    assert isinstance(collages, Referring)
+    assert isinstance(collages, Dataset)
     for index in range(10):
-        one, six = collages.view([index]), collages.view(6 * [index])
+        one, six = collages.view([index]), collages.view([index], sentences=6)
         assert six.sentences[:1] == one.sentences
         assert len(six.sentences) == len(six.meant) == 6
         assert len(set(six.sentences)) == min(6, len(collages.collage(index).expressions))
@@ -207,14 +207,14 @@ def test_a_view_has_as_many_sentences_as_are_asked_for_and_fewer_are_the_first_o
     sample = collages[-1]
     assert (sample.picture_id, sample.ref_id) == (39, 39)
     assert sample.sentence == collages.view([39]).sentences[0]
-    with pytest.raises(IndexError, match="within 40 collages, got 40"):
+    with pytest.raises(IndexError, match="within 40 samples of 'train', got 40"):
         collages[40]
 
 
 def test_a_view_asks_again_when_there_is_no_more_to_say(tmp_path):
     collages = Collages(stored(tmp_path / "data", plain_photographs(3)), wishes=Wishes())
     assert len(collages.collage(0).expressions) < 30
-    assert len(collages.view(30 * [0]).sentences) == 30
+    assert len(collages.view([0], sentences=30).sentences) == 30
 
 
 def test_one_sentence_in_five_means_nothing(photographs):
@@ -236,12 +236,13 @@ def test_where_nothing_can_be_said_the_error_tells_so(tmp_path):
 
 
 def test_mixed_samples_are_those_of_the_data_set_and_then_collages(photographs, collages):
-    mixed = MixedDataset(photographs, collages)
-    assert isinstance(mixed, Referring)
+    mixed = UnionDataset([photographs, collages])
+    assert isinstance(mixed, Dataset)
     assert len(mixed) == len(photographs) + 40
-    assert mixed.index is photographs.index
+    assert (mixed.index.picture[: len(photographs)] == photographs.index.picture).all()
+    assert mixed.rows() is None
     assert mixed[1].sentence == photographs[1].sentence
     assert mixed[-1].sentence == collages[39].sentence
     first = len(photographs)
-    assert mixed.view([first + 3, first + 3]).sentences == collages.view([3, 3]).sentences
+    assert mixed.view([first + 3], sentences=2).sentences == collages.view([3], sentences=2).sentences
     assert mixed.view([2]).sentences == photographs.view([2]).sentences

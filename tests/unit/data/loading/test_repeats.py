@@ -48,6 +48,6 @@ def test_categories_are_those_that_sentences_of_the_split_mean(tmp_path):
     pictures.append(photograph(10, [Disc("bus")]))
     pictures.append(photograph(11, [Disc("cat")], split="val"))
     train = stored(tmp_path / "data", pictures)
-    assert referred_categories(train) == 9 * [{"dog"}] + [{"bus"}]
-    assert repeats_of(train, 0.9, seed=0).tolist() == 9 * [1] + [3]
-    assert repeats_of(train, 0.1, seed=0).tolist() == 10 * [1]
+    assert referred_categories(train.rows(), "train") == 9 * [{"dog"}] + [{"bus"}]
+    assert repeats_of(train.rows(), "train", 0.9, seed=0).tolist() == 9 * [1] + [3]
+    assert repeats_of(train.rows(), "train", 0.1, seed=0).tolist() == 10 * [1]

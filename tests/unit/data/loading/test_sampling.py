@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cris.data.dataset import SampleIndex
 from cris.data.loading.sampling import Stream
-from cris.data.samples import SampleIndex
 
 # three pictures with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
 PICTURE = np.repeat([0, 1, 2], [3, 4, 6])

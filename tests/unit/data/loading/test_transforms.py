@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cris.data.dataset import View
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
-from cris.data.samples import View
 from cris.masks import box_of
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from cris.data.collages import Collages
-from cris.data.dataset import ReferringDataset
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.stats import count
 from cris.data.sources.collages import CollageSet
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
+from cris.data.stored import StoredSplit
 from cris.masks import decode_rle
 from cris.picture import read_picture
 from tests.photographs import Disc, photograph, plain_photographs
@@ -28,7 +28,7 @@ def collages(tmp_path: Path) -> CollageSet:
 
 
 def test_records_are_the_collages_of_training(collages: CollageSet) -> None:
-    made = Collages(ReferringDataset(collages.folder, "train"), seed=2)
+    made = Collages(StoredSplit(collages.folder, "train"), seed=2)
     for index, record in enumerate(collages.records(0)):
         collage = made.collage(index)
         assert record.file_name == f"collage-{index:06d}-of-{Path(collage.background).stem}.jpg"

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from cris.evaluation.examples import Examples
+from cris.data.dataset import Dataset
+from cris.data.open import open_dataset
 from cris.evaluation.failures import explain
+from cris.evaluation.kinds import kind_of
 from cris.evaluation.metrics import METRICS, intersection_and_union, iou
 from cris.evaluation.report import pictures
 from cris.evaluation.report.page import Subject, headlines, render, write_report
@@ -18,7 +20,6 @@ from cris.evaluation.report.pictures import EXTRA_RGB, MISSED_RGB, SHARED_RGB
 from cris.evaluation.report.selection import PICTURES_EACH, pictured, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
-from cris.evaluation.stored_examples import StoredExamples
 from cris.masks import encode_rle
 from tests.browser import Opened, opened
 from tests.conftest import Proof
@@ -40,14 +41,14 @@ FOUND = {
 """What answers to sentences about the left dog are, by turns."""
 
 
-def rows_of(examples: Examples) -> list[Row]:
+def rows_of(dataset: Dataset) -> list[Row]:
     """Answers that are right, wrong, partly right and empty by turns."""
     rows = []
-    for example in examples:
-        for truth in example.truths:
+    for image in dataset.images():
+        for truth in image.references:
             found = mask_of(*list(FOUND.values())[(truth.sample + truth.sample // 4) % len(FOUND)])
-            true = example.mask(truth.targets)
-            others = [each.mask for place, each in enumerate(example.objects) if place not in truth.targets]
+            true = image.mask(truth.targets)
+            others = [each.mask for place, each in enumerate(image.objects) if place not in truth.targets]
             intersection, union = intersection_and_union(found, true)
             explanation = explain(found, true, others)
             rows.append(
@@ -58,11 +59,11 @@ def rows_of(examples: Examples) -> list[Row]:
                     iou=iou(float(intersection), float(union)),
                     true_area=int(true.sum()),
                     predicted_area=int(found.sum()),
-                    picture=example.name,
-                    picture_id=example.picture_id,
+                    picture=image.name,
+                    picture_id=image.picture_id,
                     sentence=truth.sentence,
-                    kind=truth.kind,
-                    category=example.category(truth.targets),
+                    kind=kind_of(truth.sentence),
+                    category=image.category(truth.targets),
                     height=48,
                     width=64,
                     score=(truth.sample * 7 % 20) / 20,
@@ -76,18 +77,18 @@ def rows_of(examples: Examples) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[StoredExamples, Evaluation]:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Evaluation]:
     """Ten pictures with 40 sentences, one of them hostile."""
     folder = tmp_path_factory.mktemp("data") / "set"
     records = [record(number, "val") for number in range(10)]
     records[0] = with_entry(records[0], sentences=(HOSTILE, "the dog on the left"))
     write(folder, [replace(one, file_name=f"<i>{one.file_name}") for one in records])
-    examples = StoredExamples(folder, "val")
-    return examples, Evaluation(rows_of(examples))
+    dataset = open_dataset(folder, "val")
+    return dataset, Evaluation(rows_of(dataset))
 
 
 @pytest.fixture(scope="module")
-def report(measured: tuple[StoredExamples, Evaluation], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(measured: tuple[Dataset, Evaluation], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     examples, evaluation = measured
     assert len(list(write_report(folder, SUBJECT, evaluation, examples))) == 40
@@ -143,7 +144,7 @@ def test_headers_sort_both_ways(browser: Opened) -> None:
 
 @pytest.mark.parametrize("view", ["wrong object", "bad mask", "missed", "hallucinated"])
 def test_a_kind_of_failure_shows_its_samples(
-    view: str, browser: Opened, measured: tuple[StoredExamples, Evaluation]
+    view: str, browser: Opened, measured: tuple[Dataset, Evaluation]
 ) -> None:
     expected = measured[1].failures[view]
     browser.page.locator(f".failures button[data-view='{view}']").click()
@@ -186,7 +187,7 @@ def test_a_layer_tells_truth_from_answer() -> None:
 
 
 def test_views_hold_what_they_say_and_every_row_is_in_the_table(
-    measured: tuple[StoredExamples, Evaluation], report: Path
+    measured: tuple[Dataset, Evaluation], report: Path
 ) -> None:
     rows = measured[1].rows
     found = {view.name: view.samples(rows) for view in views(rows)}
@@ -218,7 +219,7 @@ def test_pictures_are_bounded_and_no_view_goes_without() -> None:
 
 
 def test_pictures_stop_at_their_bytes(
-    measured: tuple[StoredExamples, Evaluation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    measured: tuple[Dataset, Evaluation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "MOST_BYTES", 6_000)
     examples, evaluation = measured
@@ -250,7 +251,7 @@ def test_headlines_tell_of_what_means_nothing_only_where_there_is_such() -> None
     assert {"gIoU", "cIoU", "N-acc", "T-acc"} <= {one.name for one in headlines(nothing)}
 
 
-def test_the_same_rows_make_the_same_page(measured: tuple[StoredExamples, Evaluation]) -> None:
+def test_the_same_rows_make_the_same_page(measured: tuple[Dataset, Evaluation]) -> None:
     first, second = (render(SUBJECT, measured[1], {1, 2}) for _ in range(2))
     assert first == second
     assert not re.search(r"https?://(?!www\.w3\.org|purl\.org|creativecommons\.org)", first)
