@@ -140,7 +140,7 @@ def release_photos(options: argparse.Namespace) -> str:
             pictures=longest["sampling"]["pictures"],
             sentences=longest["sampling"]["sentences"],
             hours=sum(hours_of(each) for each in (*options.before, options.run)),
-            photographs=len(test),
+            photographs=sum(1 for _ in test.images()),
             rows=table([*areas, ("all", measured.total)], columns),
             kinds=table(list(measured.kinds.items()), columns),
             low=interval.low,

@@ -1,7 +1,6 @@
 """Prediction of the model: a mask with its probability, score and box, ready to draw and to store."""
 
 import io
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,7 +53,10 @@ class Prediction:
     check: Check | None = None
     """Stability of the answer under small changes; None until `cris.agreement` has asked."""
     present: float | None = None
-    """Probability that the sentence means anything in the image; None of models that do not tell."""
+    """Probability that the sentence means anything in the image; None of models that do not tell.
+
+    The second answer's probability times the highest of a cell: the two err in different sentences.
+    """
     peak_threshold: float = 0.0
     """Probability that one must exceed, or the mask is empty, as `InferenceConfig` has it."""
     presence_threshold: float = 0.0
@@ -87,8 +89,8 @@ class Prediction:
         Raises InputError for logits that are not finite.
         """
         (logits,) = output.logits
-        present = None if output.presence is None else float(_sigmoid(output.presence))
-        if not np.isfinite(logits).all() or (present is not None and not math.isfinite(present)):
+        presence = output.presence
+        if not np.isfinite(logits).all() or (presence is not None and not np.isfinite(presence)):
             raise InputError(
                 "the model's answer is not finite: its weights are damaged, or training diverged"
             )
@@ -102,7 +104,7 @@ class Prediction:
             picture=picture,
             grid=grid,
             letterbox=letterbox,
-            present=present,
+            present=None if presence is None else float(_sigmoid(presence) * grid[letterbox.cells].max()),
             peak_threshold=peak_threshold,
             presence_threshold=presence_threshold,
             calibration=calibration,

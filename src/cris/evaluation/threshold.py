@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -81,12 +80,17 @@ def gious(
     presences: Float64[np.ndarray, "sentences"],
     is_present: Bool[np.ndarray, "sentences"],
 ) -> dict[tuple[float, float], float]:
-    """Return gIoU at each pair of thresholds: the mean IoU, 1 where nothing is meant and nothing found."""
+    """Return gIoU by peak and presence threshold: the mean IoU, 1 where nothing is meant and nothing found.
+
+    Where presence is told, only its thresholds are tried.
+    """
     if is_present.all() or not is_present.any():
         return {}
-    candidates = PEAK_CANDIDATES if (presences < 1).any() else PEAK_CANDIDATES[:1]
+    # presence has the peak in it
+    tells = bool((presences < 1).any())
     found = {}
-    for peak, presence in product(PEAK_CANDIDATES, candidates):
+    for each in PEAK_CANDIDATES:
+        peak, presence = (0.0, each) if tells else (each, 0.0)
         is_found = (peaks > peak) & (presences > presence)
         found[peak, presence] = float(np.where(is_present, ious * is_found, ~is_found).mean())
     return found

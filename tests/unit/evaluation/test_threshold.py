@@ -51,7 +51,7 @@ def test_peaks_and_presence_are_judged_by_giou() -> None:
     assert set(found) == {(peak, 0.0) for peak in PEAK_CANDIDATES}
     told = gious(ious, peaks, np.array([0.9, 0.8, 0.9, 0.3, 0.1]), is_present)
     assert told[0.0, 0.2] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2 + 1) / 5)
-    assert told[0.56, 0.4] == found[0.56, 0.0]
+    assert set(told) == {(0.0, presence) for presence in PEAK_CANDIDATES}
     assert gious(ious[:4], peaks[:4], untold[:4], is_present[:4]) == {}
 
 
