@@ -308,7 +308,7 @@ def broken(change: str) -> Iterator[Any]:
     [
         ("empty mask", "means an object without a mask, so it cannot be measured; cris data check"),
         ("damaged mask", "runs must add up to height × width"),
-        ("another size", "its mask must have the picture's 48×64 pixels, got 9×9"),
+        ("another size", "must have the picture's 48×64 pixels, got 9×9"),
     ],
 )
 @pytest.mark.parametrize("processes", ["1", "2"])
