@@ -84,8 +84,8 @@ def test_a_batch_holds_each_picture_once_with_its_own_sentences_and_masks(real):
     assert batch.image_index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     samples = [real[sample] for sample in batch.samples.tolist()]
     for row, sample in enumerate(samples):
-        picture = int(real.index.picture[batch.samples[row]])
-        decoded, _ = decode_picture(real.stored.picture(picture).image, SIZE)
+        stored, place = real.rows()[int(real.index.picture[batch.samples[row]])]
+        decoded, _ = decode_picture(stored.picture(place).image, SIZE)
         image = batch.images[batch.image_index[row]].permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(image, quick_square(decoded, Letterbox(*decoded.shape[:2], SIZE)))
         letterbox = Letterbox(*sample.image.shape[:2], SIZE)

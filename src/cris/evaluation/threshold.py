@@ -1,7 +1,7 @@
 """Thresholds that turn probabilities into masks: chosen on validation, kept in the checkpoint."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,8 @@ from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
 """Probability thresholds that are tried."""
+MIN_EMPTIED = 0.9
+"""Share of the sentences about what is absent whose masks should be empty."""
 PEAK_CANDIDATES = tuple((np.arange(0, 100, 2) / 100).tolist())
 """Thresholds of the peak, and of presence, that are tried."""
 
@@ -34,6 +36,9 @@ class Choice:
     Empty where no sentence means nothing, as there is then nothing to choose by.
     """
 
+    emptied: dict[tuple[float, float], float] = field(default_factory=dict)
+    """Peak and presence threshold → share of what is absent whose mask is empty."""
+
     @property
     def best(self) -> float:
         """Return the threshold with the highest mean IoU; the lowest of equals."""
@@ -45,8 +50,14 @@ class Choice:
         return max(self.gious.values(), default=None)
 
     def applied_to(self, inference: InferenceConfig) -> InferenceConfig:
-        """Return the settings with the best thresholds, the lowest of equals; 0 where there is no choice."""
-        peak, presence = max(self.gious, key=lambda pair: self.gious[pair], default=(0.0, 0.0))
+        """Return the settings with the best thresholds, the lowest of equals; 0 where there is no choice.
+
+        Peak and presence are the lowest that empty `MIN_EMPTIED` of what is absent; where none does, the pair
+        with the highest gIoU.
+        """
+        enough = [pair for pair, share in self.emptied.items() if share >= MIN_EMPTIED]
+        best = max(self.gious, key=lambda pair: self.gious[pair], default=(0.0, 0.0))
+        peak, presence = min(enough, default=best)
         return replace(inference, threshold=self.best, peak_threshold=peak, presence_threshold=presence)
 
 
@@ -66,34 +77,37 @@ def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> 
     if not ious:
         raise InputError("a threshold is chosen on one sample or more, got none")
     means = np.mean(ious, axis=0)
+    gious, emptied = judge_emptying(
+        np.array(ious)[:, means.argmax()], np.array(peaks), np.array(presences), np.array(is_present)
+    )
     return Choice(
         mean_ious={threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)},
-        gious=gious(
-            np.array(ious)[:, means.argmax()], np.array(peaks), np.array(presences), np.array(is_present)
-        ),
+        gious=gious,
+        emptied=emptied,
     )
 
 
-def gious(
+def judge_emptying(
     ious: Float64[np.ndarray, "sentences"],
     peaks: Float64[np.ndarray, "sentences"],
     presences: Float64[np.ndarray, "sentences"],
     is_present: Bool[np.ndarray, "sentences"],
-) -> dict[tuple[float, float], float]:
-    """Return gIoU by peak and presence threshold: the mean IoU, 1 where nothing is meant and nothing found.
+) -> tuple[dict[tuple[float, float], float], dict[tuple[float, float], float]]:
+    """Return gIoU, and the share of what is absent whose mask is empty, by peak and presence threshold.
 
-    Where presence is told, only its thresholds are tried.
+    gIoU is the mean IoU, 1 where nothing is meant and nothing found. Where presence is told, only its
+    thresholds are tried, as it has the peak in it.
     """
     if is_present.all() or not is_present.any():
-        return {}
-    # presence has the peak in it
+        return {}, {}
     tells = bool((presences < 1).any())
-    found = {}
+    gious, emptied = {}, {}
     for each in PEAK_CANDIDATES:
-        peak, presence = (0.0, each) if tells else (each, 0.0)
-        is_found = (peaks > peak) & (presences > presence)
-        found[peak, presence] = float(np.where(is_present, ious * is_found, ~is_found).mean())
-    return found
+        pair = (0.0, each) if tells else (each, 0.0)
+        is_found = (peaks > pair[0]) & (presences > pair[1])
+        gious[pair] = float(np.where(is_present, ious * is_found, ~is_found).mean())
+        emptied[pair] = float((~is_found[~is_present]).mean())
+    return gious, emptied
 
 
 def pixels_above(

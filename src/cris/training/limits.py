@@ -23,7 +23,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             *("seed", "keep", "skip_losses", "sampling.workers", "schedule.warmup_steps"),
             *("objectives.dice_weight", "objectives.peak_weight", "objectives.consistency_weight"),
             *("optimizer.backbone_factor", "optimizer.weight_decay", "optimizer.gradient_clip"),
-            *("objectives.peak_weight", "objectives.presence_weight", "inference.guided_radius"),
+            *("objectives.presence_weight", "inference.guided_radius"),
             *("optimizer.frozen_image_blocks", "schedule.milestone_factor"),
         ),
     ),

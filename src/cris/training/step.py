@@ -44,6 +44,8 @@ class Learner:
             model, fabric, is_frozen=config.freeze_norms, is_encoder_frozen=config.freeze_encoder_norms
         )
         freeze_encoders(model, config.optimizer)
+        if model.presence is not None and not config.objectives.presence_weight:
+            model.presence.requires_grad_(requires_grad=False)  # nothing would come back to it
         if config.gradient_checkpointing:
             checkpoint_activations(model)
         self.model = model

@@ -10,7 +10,7 @@ from cris.evaluation.threshold import (
     PEAK_CANDIDATES,
     Choice,
     choose_threshold,
-    gious,
+    judge_emptying,
     pixels_above,
 )
 from cris.model.config import InferenceConfig
@@ -34,25 +34,29 @@ def test_the_best_is_the_lowest_of_equals() -> None:
     assert choice.best_giou == 0.9
     chosen = choice.applied_to(InferenceConfig())
     assert (chosen.threshold, chosen.peak_threshold, chosen.presence_threshold) == (0.4, 0.2, 0.1)
+    emptied = {(0.1, 0.0): 0.9, (0.2, 0.1): 1.0, (0.3, 0.0): 1.0}  # the gentlest that empties enough
+    gentle = Choice({0.4: 0.6}, choice.gious, emptied).applied_to(InferenceConfig())
+    assert (gentle.peak_threshold, gentle.presence_threshold) == (0.1, 0.0)
     nothing_absent = Choice({0.3: 0.5}, {})
     assert nothing_absent.best_giou is None
     assert nothing_absent.applied_to(InferenceConfig(peak_threshold=0.5)) == InferenceConfig(threshold=0.3)
 
 
-def test_peaks_and_presence_are_judged_by_giou() -> None:
+def test_peaks_and_presence_are_judged_by_giou_and_by_what_they_empty() -> None:
     ious = np.array([0.9, 0.8, 0.7, 0.2, 0.0])
     peaks = np.array([0.9, 0.8, 0.61, 0.3, 0.55], dtype=np.float32)
     is_present = np.array([True, True, True, True, False])
     untold = np.ones(5)
-    found = gious(ious, peaks, untold, is_present)
+    found, emptied = judge_emptying(ious, peaks, untold, is_present)
+    assert (emptied[0.54, 0.0], emptied[0.56, 0.0]) == (0, 1)
     assert found[0.0, 0.0] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2) / 5)
     assert found[0.56, 0.0] == pytest.approx((0.9 + 0.8 + 0.7 + 1) / 5)
     assert found[0.96, 0.0] == pytest.approx(1 / 5)
     assert set(found) == {(peak, 0.0) for peak in PEAK_CANDIDATES}
-    told = gious(ious, peaks, np.array([0.9, 0.8, 0.9, 0.3, 0.1]), is_present)
+    told, _ = judge_emptying(ious, peaks, np.array([0.9, 0.8, 0.9, 0.3, 0.1]), is_present)
     assert told[0.0, 0.2] == pytest.approx((0.9 + 0.8 + 0.7 + 0.2 + 1) / 5)
     assert set(told) == {(0.0, presence) for presence in PEAK_CANDIDATES}
-    assert gious(ious[:4], peaks[:4], untold[:4], is_present[:4]) == {}
+    assert judge_emptying(ious[:4], peaks[:4], untold[:4], is_present[:4]) == ({}, {})
 
 
 def test_no_examples_are_refused() -> None:

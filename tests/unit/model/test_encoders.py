@@ -54,7 +54,7 @@ def test_an_encoder_from_outside_becomes_part_of_the_model(given: OwnImageEncode
     assert model.image_encoder is given or given is Pyramid
     assert model.config == replace(SMALL, image=CustomImageConfig(name="Pyramid"))
     assert_features_fit(model.image_encoder, SMALL.joint_dim)
-    assert model(torch.randn(1, 3, 64, 64), random_tokens([3], 12)).shape == (1, 1, 16, 16)
+    assert model(torch.randn(1, 3, 64, 64), random_tokens([3], 12)).logits.shape == (1, 1, 16, 16)
 
 
 def test_a_model_with_an_encoder_from_outside_is_not_built_without_it():

@@ -155,8 +155,8 @@ def test_finetuning_keeps_encoders_that_know_much(kind: str):
     assert config.inference == replace(inference, peak_threshold=0.0)
     kept = config.freeze_encoder_norms, config.optimizer.freeze_text, config.optimizer.backbone_factor
     assert kept == ((True, True, 0.1) if kind == "lite" else (False, False, 1.0))
-    of_photos = RECIPES["cris-photos"]().optimizer.frozen_image_blocks
-    assert config.optimizer.frozen_image_blocks == (of_photos if kind == "lite" else 0)
+    assert config.optimizer.frozen_image_blocks == KINDS[kind].image.frozen_when_finetuned
+    assert (config.optimizer.frozen_image_blocks > 0) == (kind == "lite")
 
 
 def test_late_blocks_of_the_default_models_image_encoder_learn():

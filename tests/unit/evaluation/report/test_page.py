@@ -223,7 +223,7 @@ def test_pictures_stop_at_their_bytes(
 ) -> None:
     monkeypatch.setattr(pictures, "MOST_BYTES", 6_000)
     examples, evaluation = measured
-    drawn = list(pictures.draw_pictures(tmp_path, examples, evaluation.rows, evaluation.rows))
+    drawn = list(pictures.draw_pictures(tmp_path, examples, evaluation.rows))
     assert 0 < len(drawn) < 40
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.*")) <= 6_000
 
