@@ -42,11 +42,14 @@ def dying_once(marks: Path) -> Callable[[int], int]:
     return partial(dies_once, marks)
 
 
-def children() -> list[int | None]:
-    return [process.pid for process in multiprocessing.active_children()]
+@pytest.fixture
+def children() -> Callable[[], list[int | None]]:
+    """The processes that are there now and were not when the test began, as other tests may keep some."""
+    before = [process.pid for process in multiprocessing.active_children()]
+    return lambda: [process.pid for process in multiprocessing.active_children() if process.pid not in before]
 
 
-def test_every_task_is_done_once() -> None:
+def test_every_task_is_done_once(children) -> None:
     assert dict(run_tasks([squares] * 2, [3, 1, 2])) == {0: 9, 1: 1, 2: 4}
     assert children() == []
 
@@ -59,7 +62,7 @@ def test_a_task_is_done_again_after_its_process_died(tmp_path: Path) -> None:
     assert dict(run_tasks([partial(dying_once, tmp_path)], [7])) == {0: 7}
 
 
-def test_death_at_every_attempt_names_the_task_and_leaves_no_process() -> None:
+def test_death_at_every_attempt_names_the_task_and_leaves_no_process(children) -> None:
     with pytest.raises(WorkerDiedError, match=f"{ATTEMPTS} processes died") as caught:
         list(run_tasks([os.abort], [7]))
     assert (caught.value.index, caught.value.exit_code) == (0, -signal.SIGABRT)

@@ -21,7 +21,7 @@ def spied(engine: TorchEngine) -> list[int]:
 def test_an_engine_answers_as_its_model():
     engine = TorchEngine(small_cris(), "cpu")
     with torch.inference_mode():
-        expected = small_cris()(*map(torch.from_numpy, (IMAGES, TOKENS, INDEX))).numpy()
+        expected = small_cris()(*map(torch.from_numpy, (IMAGES, TOKENS, INDEX))).logits.numpy()
     answer = engine.segment(engine.encode_image(IMAGES), TOKENS, INDEX)
     np.testing.assert_allclose(answer.logits, expected, rtol=1e-4, atol=1e-5)
 

@@ -29,7 +29,7 @@ def tiny() -> TrainConfig:
         steps=2,
         device="cpu",
         keep=0,
-        model=replace(SMALL, text=text),
+        model=replace(SMALL, text=text, tokenizer="scenes"),
         inference=InferenceConfig(input_size=64, sentence_length=16),
         sampling=SamplingConfig(pictures=2),
         validation=ValidationConfig(samples=2),
