@@ -45,7 +45,7 @@ GROUPS = {
         "serve": "Serve a model over HTTP, with a page to try it",
     },
 }
-"""What one wants → commands with their purpose; kept by hand, so that `cris --help` imports nothing."""
+"""Purpose → commands with their purpose; kept by hand, so that `cris --help` imports nothing."""
 COMMANDS = {name: what for commands in GROUPS.values() for name, what in commands.items()}
 """Command → its purpose."""
 

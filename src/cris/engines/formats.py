@@ -10,7 +10,7 @@ Format = Literal["onnx", "openvino", "pt2"]
 
 @dataclass(frozen=True, kw_only=True)
 class FormatInfo:
-    """What the package has to know of a format; how it is written is in `cris.export.graphs`."""
+    """Facts about a format; how it is written is in `cris.export.graphs`."""
 
     suffix: str
     """Suffix of the files of its graphs."""

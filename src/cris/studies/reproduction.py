@@ -39,7 +39,7 @@ from cris.training.train import configured
 TABLES = {"table.md": False, "table.tex": True}
 """File → true if it is LaTeX."""
 PARTS = ("checked", "run", "results", "model", *TABLES)
-"""What an experiment writes to its folder."""
+"""Files that an experiment writes to its folder."""
 LEAST_SAMPLES = 8
 """Least samples of each split that a rehearsal measures."""
 logger = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from cris.training.config import TrainConfig, check_same_run, fingerprint
 
 _FOLDERS = ("curves", "sheets", "tensorboard")
 _FILES = ("config.json", "metrics.jsonl", "summary.md", "summary.html")
-"""What a run writes beside its checkpoints."""
+"""Files that a run writes beside its checkpoints."""
 _STEP = re.compile(r"step-(\d+)")
 
 
