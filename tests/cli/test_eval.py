@@ -231,7 +231,7 @@ def test_results_of_another_model_or_version_stay(
     assert outcome.is_short_error()
     assert "out holds results of another data set, split or limit" in outcome.err
     with monkeypatch.context() as patch:
-        patch.setattr("cris.__version__", "99.0")
+        patch.setattr("cris.evaluation.saved.__version__", "99.0")
         outcome = cris("eval", checkpoint, *evaluate)
     assert outcome.is_short_error()
     assert "out holds results of another version of cris" in outcome.err
@@ -381,7 +381,11 @@ def test_a_folder_without_a_model_is_one_line(cris: Cris, tmp_path: Path) -> Non
 
 
 def test_rows_need_pyarrow_and_say_so(cris: Cris, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("cris.evaluation.row_files")]:
+    for name in [
+        name
+        for name in sys.modules
+        if name.startswith(("cris.evaluation.row_files", "cris.evaluation.saved"))
+    ]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     outcome = cris("eval", checkpoint, "scenes", "--limit", "1", "--out", "out")

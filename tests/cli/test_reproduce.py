@@ -60,7 +60,7 @@ def ran(monkeypatch):
         return run_and_tell
 
     monkeypatch.setattr(TrainingStage, "run", telling("train", TrainingStage.run))
-    for name, function in (("data", "check_dataset"), ("eval", "evaluate")):
+    for name, function in (("data", "check_dataset"), ("eval", "evaluate_to")):
         monkeypatch.setattr(reproduction, function, telling(name, getattr(reproduction, function)))
     return stages, fails
 

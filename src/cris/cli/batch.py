@@ -87,8 +87,9 @@ class Command:
         from cris.batch.job import AnswerOptions, plan_job
         from cris.batch.output import Output, alone_in
         from cris.batch.sentences import read_sentences
-        from cris.cli.console import progress, show
+        from cris.cli.console import show
         from cris.engines.export_folder import is_exported
+        from cris.progress import track
 
         checkpoint = resolve(self.model)
         sentences = read_sentences(self.sentences)
@@ -103,7 +104,7 @@ class Command:
             output = Output(self.out, job, about, is_resuming=self.resume, overwrite=self.overwrite)
             left = [shard for shard in job.shards if shard.number not in output.finished]
             if left:
-                for number, content in progress(engine.run(left), total=len(left), what="shards"):
+                for number, content in track(engine.run(left), total=len(left), what="shards"):
                     output.add(number, content)
             manifest = output.complete()
         if self.as_json:

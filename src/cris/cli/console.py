@@ -2,21 +2,19 @@
 
 import logging
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, RenderableType, RichCast
 from rich.table import Table
 from rich.text import Text
 
 from cris.jobs import to_json
-from cris.progress import track
 
 if TYPE_CHECKING:
     from cris.evaluation.results import Evaluation
 
-Item = TypeVar("Item")
 _PIPE_WIDTH = 120  # columns where there is no terminal
 
 
@@ -24,11 +22,6 @@ def show(what: RenderableType) -> None:
     """Print to stdout; strings are taken as they are, without rich's markup."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
     console.print(Text(what) if isinstance(what, str) else what, soft_wrap=isinstance(what, str | Text))
-
-
-def progress(items: Iterable[Item], *, total: int, what: str) -> Iterator[Item]:
-    """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal."""
-    return track(items, total=total, what=what)
 
 
 @contextmanager

@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cris.card import SUMMARY, read_front_matter
-from cris.cli.console import figures_table, progress, show
+from cris.cli.console import figures_table, show
 from cris.errors import InputError
 from cris.files import atomic_files
 from cris.jobs import check_folder, to_json
+from cris.progress import track
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Command:
         photographs = photograph_cards(Segmenter.from_pretrained(self.model, self.device))
         scenes_segmenter = Segmenter.from_pretrained(self.scenes_model, self.device)
         scenes = scene_cards(scenes_segmenter)
-        rows = progress(measure(scenes_segmenter, dataset.images()), total=len(dataset), what="scenes")
+        rows = track(measure(scenes_segmenter, dataset.images()), total=len(dataset), what="scenes")
         evaluation = Evaluation(list(rows))
         page = render(
             model=self.model,

@@ -2,27 +2,23 @@
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from cris.cli.console import figures_table, in_words, progress, show
+from cris.cli.console import figures_table, in_words, show
 from cris.cli.errors import UsageError
 from cris.errors import InputError
-from cris.jobs import Job, model_sha256, read_record, to_json, write_record, written_together
+from cris.jobs import to_json
+from cris.progress import track
 
 if TYPE_CHECKING:
     from cris.data.dataset import Dataset
-    from cris.evaluation.parts import Parts
     from cris.evaluation.results import Evaluation
-    from cris.evaluation.rows import Row
-    from cris.evaluation.run import Run
     from cris.model.config import InferenceConfig
 
-ROWS = "rows.parquet"
 RELEASED_THRESHOLD = 0.35
 """Threshold of the released code, whatever the checkpoint says."""
 
@@ -82,12 +78,9 @@ class Command:
     def measure(self) -> "Evaluation":
         """Measure, with progress on stderr, and write when asked to."""
         from cris.evaluation.evaluate import evaluate
-        from cris.evaluation.results import Evaluation
-        from cris.evaluation.run import Run
 
         dataset = self._dataset(self.split)
         checkpoint, inference = self._checkpoint()
-        run = Run(checkpoint=checkpoint, dataset=dataset, threshold=inference.threshold, device=self.device)
         if self.out is None:
             return evaluate(
                 checkpoint,
@@ -96,12 +89,22 @@ class Command:
                 device=self.device,
                 processes=self.processes,
             )
-        from cris.evaluation.row_files import read_rows  # here: only files need pyarrow
+        from cris.evaluation.saved import evaluate_to  # here: only files need pyarrow
 
-        job = _job(run)
-        if self.resume and read_record(self.out).get("identity") == job.identity:
-            return Evaluation(read_rows(self.out))
-        return self._written(self.out, run, inference, job)
+        return evaluate_to(
+            self.out,
+            checkpoint,
+            dataset,
+            model=self.model,
+            data=self.data,
+            split=self.split,
+            limit=self.limit,
+            threshold=inference.threshold,
+            device=self.device,
+            resume=self.resume,
+            overwrite=self.overwrite,
+            processes=self.processes,
+        )
 
     def _dataset(self, split: str) -> "Dataset":
         from cris.data.open import open_dataset
@@ -146,7 +149,7 @@ class Command:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             choice = choose_threshold(
-                segmenter, progress(dataset.images(), total=dataset.image_count, what="val pictures")
+                segmenter, track(dataset.images(), total=dataset.image_count, what="val pictures")
             )
         store_thresholds(folder, choice)
         if not self.as_json:
@@ -158,95 +161,3 @@ class Command:
                     tests += f", presence threshold {chosen.presence_threshold:.2f}"
                 show(f"{tests}: {choice.best_giou:.3f} gIoU on val")
         return choice.best
-
-    def _written(self, out: Path, run: "Run", inference: "InferenceConfig", job: Job) -> "Evaluation":
-        from cris.config_file import CONFIG, read_config
-        from cris.environment import environment
-        from cris.evaluation.paper import backbone_of, published_name
-        from cris.evaluation.parts import Parts
-        from cris.evaluation.results import Evaluation
-        from cris.evaluation.row_files import write_rows
-
-        parts = Parts(out, job.identity)
-        self._check(out, parts, job)
-        done = sorted(parts.done() & set(range(run.parts)))
-        rows = [row for part in done for row in parts.read(part)]
-        missing = [part for part in range(run.parts) if part not in done]
-        try:
-            rows += self._rows(run, missing, parts, len(run.dataset) - len(rows))
-        except BaseException:
-            if parts.done():
-                warnings.warn(f"{out} keeps what was measured: pass --resume to go on", stacklevel=1)
-            raise
-        rows.sort(key=lambda row: row.sample)
-        evaluation = Evaluation(rows)
-        record = job.record(
-            [ROWS],
-            identity=job.identity,
-            environment=environment(run.kind_of_device()),
-            model=self.model,
-            backbone=backbone_of(read_config(run.checkpoint / CONFIG).model),
-            data=self.data,
-            data_set=published_name(run.dataset),
-            split=self.split,
-            limit=self.limit if len(run.dataset) == self.limit else None,  # there may be fewer
-            protocol=inference.protocol,
-            threshold=inference.threshold,
-            input_size=inference.input_size,
-            **evaluation.to_dict(),
-        )
-        with written_together(out) as folder:
-            write_rows(folder / ROWS, rows)
-            write_record(folder, record)
-        parts.remove()
-        return evaluation
-
-    def _check(self, out: Path, parts: "Parts", job: Job) -> None:
-        """Raise InputError where `out` holds what this job may not touch."""
-        earlier = parts.earlier()
-        if self.overwrite:
-            job.check_free(out, overwrite=True)
-            parts.remove()
-        elif earlier is None:
-            recorded = read_record(out).get("identity")
-            if isinstance(recorded, dict) and (what := job.difference(recorded)):
-                raise InputError(
-                    f"{out} holds results of another {what}: choose another --out, or pass --overwrite"
-                )
-            job.check_free(out, [ROWS], overwrite=False)
-        elif not self.resume:
-            raise InputError(
-                f"{out} holds an interrupted evaluation: pass --resume to go on with it, or --overwrite"
-            )
-        elif what := job.difference(earlier):
-            raise InputError(
-                f"{out} holds an interrupted evaluation of another {what}: "
-                "only the same one can go on; choose another --out, or pass --overwrite"
-            )
-
-    def _rows(self, run: "Run", numbers: Sequence[int], parts: "Parts | None", left: int) -> "Iterator[Row]":
-        """Yield the rows of these parts, which are `left` samples, as they get done and are kept."""
-        from cris.evaluation.run import run_parts
-
-        def done() -> "Iterator[Row]":
-            for number, rows in run_parts(run, numbers, self.processes):
-                if parts is not None:
-                    parts.save(number, rows)
-                yield from rows
-
-        return progress(done(), total=left, what="samples")
-
-
-def _job(run: "Run") -> Job:
-    from cris import __version__
-    from cris.evaluation.row_files import ROWS_VERSION
-
-    return Job(
-        "eval",
-        {
-            "version": [__version__, ROWS_VERSION],
-            "model": model_sha256(run.checkpoint),
-            "data": run.dataset.identity,
-            "threshold": run.threshold,
-        },
-    )

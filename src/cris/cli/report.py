@@ -42,16 +42,17 @@ class Command:
 
     def run(self) -> int:
         """Read, draw and write."""
-        from cris.cli.console import progress, show
+        from cris.cli.console import show
         from cris.evaluation.report.page import write_report
         from cris.evaluation.report.selection import pictured
+        from cris.progress import track
 
         results = read_results(self.results)
         self._check_free(results.record["fingerprint"])
         evaluation, dataset = results.evaluation(), results.dataset(self.data)
         with atomic_files(self.out, last=[PAGE]) as folder:
             drawing = write_report(folder, _subject(results), evaluation, dataset)
-            for _ in progress(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
+            for _ in track(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
                 pass
         if self.as_json:
             page = {"page": str(self.out / PAGE), "count": len(evaluation.rows)}

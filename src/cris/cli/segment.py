@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from cris.card import DOMAIN, read_front_matter
-from cris.cli.console import progress, show
+from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.cli.pictures import find_pictures, is_picture_file
 from cris.cli.saving import FILES, check_share, saved_forms
 from cris.errors import InputError
 from cris.filenames import result_names
 from cris.jobs import Job, model_sha256, sha256_if_readable, to_json, write_record, written_together
+from cris.progress import track
 from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Command:
         """Segment every image, write to the folder if there is one, and return what was found."""
         names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
         entries, failures = [], []
-        for place, picture in enumerate(progress(pictures, total=len(pictures), what="pictures")):
+        for place, picture in enumerate(track(pictures, total=len(pictures), what="pictures")):
             try:
                 encoded = first or segmenter.encode(picture)
             except InputError as error:

@@ -17,9 +17,10 @@ from cris.evaluation.bootstrap import Interval
 from cris.evaluation.metrics import Summary, headlines
 from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
+from cris.evaluation.saved import evaluate_to
 from cris.jobs import RECORD, Job, begin_experiment, write_record, written_together
 from cris.model.encoders import OwnImageEncoder
-from cris.studies.measuring import evaluate
+from cris.registry import resolve
 from cris.studies.stages import TrainingStage
 from cris.training.figures import MaskExample, draw_sheet
 from cris.training.loss import Loss
@@ -144,7 +145,18 @@ def ablate(
             progress=progress,
         )
         stage.run()
-        evaluation = evaluate(run, source, split=split, limit=limit, out=results[row], progress=progress)
+        evaluation = evaluate_to(
+            results[row],
+            resolve(run),
+            open_dataset(source, split, limit),
+            model=str(run),
+            data=source,
+            split=split,
+            limit=limit,
+            resume=True,
+            overwrite=True,
+            progress=progress,
+        )
         interval = evaluation.intervals.get("mean_iou")
         rows.append(Measured(row=row, total=evaluation.total, interval=interval))
     text = table(rows, data=source, split=split, recipe=base.recipe)

@@ -14,20 +14,21 @@ from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR
-from cris.data.open import manifest_of
+from cris.data.open import manifest_of, open_dataset
 from cris.data.rendered import SCENES
 from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
 from cris.environment import in_one_line
 from cris.errors import InputError, UsageError
 from cris.evaluation.metrics import headlines
+from cris.evaluation.saved import evaluate_to
 from cris.evaluation.table import Run, Sheet, make_sheet
 from cris.files import atomic_files
 from cris.jobs import begin_experiment, read_record
 from cris.model.encoders import OwnImageEncoder
 from cris.pages import fill
 from cris.progress import track
-from cris.studies.measuring import evaluate
+from cris.registry import resolve
 from cris.studies.stages import TrainingStage
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss
@@ -194,7 +195,18 @@ class Measurement:
         logger.info("measuring on %s, %s", self.data, self.split)
         limit = None if self.limit == self.count else self.limit
         results = self.results(out)
-        evaluate(out / "run", self.data, split=self.split, limit=limit, out=results, progress=progress)
+        evaluate_to(
+            results,
+            resolve(out / "run"),
+            open_dataset(self.data, self.split, limit),
+            model=str(out / "run"),
+            data=self.data,
+            split=self.split,
+            limit=limit,
+            resume=True,
+            overwrite=True,
+            progress=progress,
+        )
         return read_record(results) | {"data": Path(self.data).name, "model": recipe}
 
     def command(self, out: Path) -> str:

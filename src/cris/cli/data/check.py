@@ -30,16 +30,14 @@ class Command:
 
     def run(self) -> int:
         """Check, and print the findings."""
-        from cris.cli.console import progress
         from cris.data.inspection.check import check_dataset
         from cris.data.inspection.findings import ERROR
         from cris.data.store.reading import StoredDataset
         from cris.jobs import to_json
+        from cris.progress import track
 
         dataset = StoredDataset(self.data)
-        findings = check_dataset(
-            dataset, lambda records: progress(records, total=len(dataset), what="pictures")
-        )
+        findings = check_dataset(dataset, lambda records: track(records, total=len(dataset), what="pictures"))
         if self.as_json:
             content = {
                 "data": str(self.data),

@@ -36,10 +36,10 @@ class Command:
 
     def run(self) -> int:
         """Make, write and print how much."""
-        from cris.cli.console import progress
         from cris.cli.data.console import command, show_dataset
         from cris.data.sources.collages import CollageSet
         from cris.data.store.writing import write_dataset
+        from cris.progress import track
 
         collages = CollageSet(
             folder=self.folder,
@@ -50,7 +50,7 @@ class Command:
         )
         manifest = write_dataset(
             self.out,
-            lambda start: progress(collages.records(start), total=self.count - start, what="collages"),
+            lambda start: track(collages.records(start), total=self.count - start, what="collages"),
             collages.source,
             command=command(),
             is_resuming=self.resume,

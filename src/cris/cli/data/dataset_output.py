@@ -37,10 +37,10 @@ def write_conversion(
     as_json: bool,
 ) -> "Manifest":
     """Write the data set and report its contents; `files` and `options` are what decides its rows."""
-    from cris.cli.console import progress
     from cris.cli.data.console import command, show_dataset
     from cris.data.store.manifest import SourceInfo
     from cris.data.store.writing import write_dataset
+    from cris.progress import track
 
     skipping = {"skip_invalid": True} if conversion.invalid.is_skipping else {}
     source = SourceInfo(
@@ -51,7 +51,7 @@ def write_conversion(
     )
     manifest = write_dataset(
         out,
-        lambda start: progress(conversion.pictures(start), total=conversion.count - start, what="pictures"),
+        lambda start: track(conversion.pictures(start), total=conversion.count - start, what="pictures"),
         source,
         command=command(),
         is_resuming=is_resuming,

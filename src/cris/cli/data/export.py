@@ -30,10 +30,11 @@ class Command:
 
     def run(self) -> int:
         """Export, and print how much."""
-        from cris.cli.console import progress, show
+        from cris.cli.console import show
         from cris.data.store.export import export
         from cris.data.store.reading import StoredDataset
         from cris.jobs import Job, is_unused, record_file, to_json, write_record, written_together
+        from cris.progress import track
 
         dataset = StoredDataset(self.data)
         shards = [shard.sha256 for shard in dataset.manifest.files]
@@ -42,7 +43,7 @@ class Command:
         if record_file(self.out) is None and not is_unused(self.out):
             raise InputError(f"{self.out} holds other things than an export: choose another --out")
         with written_together(self.out) as folder:
-            for _ in progress(export(dataset, folder, self.format), total=len(dataset), what="pictures"):
+            for _ in track(export(dataset, folder, self.format), total=len(dataset), what="pictures"):
                 pass
             files = sorted(path.name for path in folder.iterdir())
             size = sum(path.stat().st_size for path in folder.iterdir())

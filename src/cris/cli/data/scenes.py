@@ -43,11 +43,11 @@ class Command:
 
     def run(self) -> int:
         """Render, write and print how much."""
-        from cris.cli.console import progress
         from cris.cli.data.console import command, show_dataset
         from cris.data.scenes import SceneKnobs
         from cris.data.sources.scenes import SceneSet
         from cris.data.store.writing import write_dataset
+        from cris.progress import track
 
         knobs = SceneKnobs(
             ambiguous=self.ambiguous_share,
@@ -65,7 +65,7 @@ class Command:
         total = sum(scenes.counts.values())
         manifest = write_dataset(
             self.out,
-            lambda start: progress(scenes.records(start), total=total - start, what="scenes"),
+            lambda start: track(scenes.records(start), total=total - start, what="scenes"),
             scenes.source,
             command=command(),
             is_resuming=self.resume,

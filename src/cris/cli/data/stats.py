@@ -33,17 +33,18 @@ class Command:
 
     def run(self) -> int:
         """Count, print and draw."""
-        from cris.cli.console import progress, show
+        from cris.cli.console import show
         from cris.cli.data.console import split_table
         from cris.data.inspection.stats import count
         from cris.data.inspection.stats_page import contact_sheet, render
         from cris.data.store.reading import StoredDataset
         from cris.jobs import Job, to_json, write_record, written_together
+        from cris.progress import track
 
         dataset = StoredDataset(self.data)
         job = Job("stats", {"shards": [shard.sha256 for shard in dataset.manifest.files]})
         job.check_free(self.out, [PAGE], overwrite=self.overwrite)
-        statistics = count(progress(dataset, total=len(dataset), what="pictures"), dataset.manifest.splits)
+        statistics = count(track(dataset, total=len(dataset), what="pictures"), dataset.manifest.splits)
         cards = contact_sheet(dataset, _SAMPLES)
         with written_together(self.out) as folder:
             page = render(self.data.resolve().name, statistics, cards)
