@@ -12,9 +12,9 @@ from statistics import mean
 
 import tyro
 
-from cris import train
+from cris import open_dataset, train
+from cris.evaluation.saved import evaluate_to
 from cris.jobs import read_record
-from cris.studies.measuring import evaluate
 from cris.training.recipes import FAMILIES
 from cris.training.state import last_checkpoint
 
@@ -51,7 +51,17 @@ def measured(options: Options, family: str, seed: int) -> dict[str, float]:
     run = options.out / f"{family}-{seed}"
     results = run / "eval"
     train(f"scenes-tiny-{family}", out=run, seed=seed, resume=True)
-    evaluate(last_checkpoint(run), "scenes", split=options.split, limit=None, out=results)
+    checkpoint, scenes = last_checkpoint(run), open_dataset("scenes", options.split)
+    evaluate_to(
+        results,
+        checkpoint,
+        scenes,
+        model=str(checkpoint),
+        data="scenes",
+        split=options.split,
+        resume=True,
+        overwrite=True,
+    )
     return read_record(results)
 
 
