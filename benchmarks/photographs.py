@@ -200,8 +200,13 @@ def tell(figures: dict[str, Any]) -> None:
     )
     _say(f"## Presence: {presence['present']} categories that are there, {presence['absent']} that are not\n")
     _table(
-        ("AUROC of the score", "of the highest probability", "empty where present", "empty where absent"),
-        [[presence[each] for each in ("score_auroc", "peak_auroc", "present_empty", "absent_empty")]],
+        ("AUROC of the score", "of the peak", "of presence", "empty where present", "empty where absent"),
+        [
+            [
+                presence[each]
+                for each in ("score_auroc", "peak_auroc", "presence_auroc", "present_empty", "absent_empty")
+            ]
+        ],
     )
     _say("## Words that no sentence for training has\n")
     fields = ("trained", "photos", "mean_iou", "trained_mean_iou")

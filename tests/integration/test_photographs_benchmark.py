@@ -34,6 +34,7 @@ def test_presence_is_told_by_what_is_higher_where_the_category_is() -> None:
         is_empty=np.array([False, True, True, False]),
         scores=np.array([0.9, 0.2, 0.1, 0.3]),
         peaks=np.array([0.9, 0.8, 0.1, 0.3]),
+        presents=np.array([0.9, 0.2, 0.3, 0.1]),
     )
     assert presence.figures() == pytest.approx(
         {
@@ -41,6 +42,7 @@ def test_presence_is_told_by_what_is_higher_where_the_category_is() -> None:
             "absent": 2,
             "score_auroc": 0.75,
             "peak_auroc": 1.0,
+            "presence_auroc": 0.75,
             "present_empty": 0.5,
             "absent_empty": 0.5,
         }

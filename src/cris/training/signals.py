@@ -31,6 +31,11 @@ class StopSignal:
 
 
 def end_if_stopped(number: int) -> None:
-    """End as a signal asks that stopped a run, now that the run has saved; 0 asks nothing."""
+    """End as a signal asks that stopped a run, now that the run has saved; 0 asks nothing.
+
+    Raises:
+        SystemExit: the program was started with that signal ignored, as a shell does in the background.
+    """
     if number:
         signal.raise_signal(number)
+        raise SystemExit(128 + number)
