@@ -71,7 +71,7 @@ def needs_browser() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if "needs_browser" not in getattr(item, "fixturenames", ()):
         return
-    from tests.browser import FETCH, find_or_fetch_browser
+    from tests.fixtures.browser import FETCH, find_or_fetch_browser
 
     if find_or_fetch_browser() is None:
         # not from the fixture: skips from one place in the code are one line, with their number

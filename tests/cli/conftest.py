@@ -15,7 +15,7 @@ from cris.cli import main
 from cris.data.scenes import vocabulary
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.fixtures.small import SMALL, small_cris
 
 
 @dataclass(frozen=True)

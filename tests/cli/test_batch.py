@@ -15,9 +15,9 @@ from PIL import Image
 
 from cris import Segmenter
 from cris.conversions import outlines_of
-from tests.bulk import rows_of, shard_files, write_parquet, write_sentences
 from tests.cli.conftest import Cris
 from tests.cli.test_documented import fields, first_cells, section
+from tests.fixtures.bulk import rows_of, shard_files, write_parquet, write_sentences
 
 
 @pytest.fixture

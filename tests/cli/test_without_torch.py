@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from cris.cli import COMMANDS, main
-from tests.served import encoded, served
+from tests.fixtures.served import encoded, served
 
 NEEDS_TORCH = ("convert", "train", "reproduce", "ablate", "export")
 """Commands that make or train models."""

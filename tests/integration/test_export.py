@@ -25,8 +25,8 @@ from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import resolve
 from tests.conftest import Proof
-from tests.small import SMALL, SMALL_LITE, Pyramid, small_cris
-from tests.wordpieces import PIECES
+from tests.fixtures.small import SMALL, SMALL_LITE, Pyramid, small_cris
+from tests.fixtures.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
 PICTURE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)

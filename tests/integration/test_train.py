@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from cris.cli import main
-from tests.stored import records, write
+from tests.fixtures.stored import records, write
 
 SMALL_RUN = [
     *("--sampling.pictures", "2", "--sampling.sentences", "2", "--validation.samples", "2"),

@@ -10,8 +10,8 @@ from cris.data.sources.conversion import check_picture
 from cris.data.store.decode import decode_picture
 from cris.errors import InputError
 from cris.picture import open_picture, read_picture
-from tests.damaged import damaged_pictures
-from tests.served import served
+from tests.fixtures.damaged import damaged_pictures
+from tests.fixtures.served import served
 
 MOST_PIXELS = 2**22
 MEBIBYTE = 2**20

@@ -25,8 +25,8 @@ from cris.training.material import (
     gather_material,
 )
 from cris.training.recipes import RECIPES, cris_scenes
-from tests.photographs import Disc, photograph, plain_photographs
-from tests.stored import records, write
+from tests.fixtures.photographs import Disc, photograph, plain_photographs
+from tests.fixtures.stored import records, write
 
 CONFIG = cris_scenes()
 

@@ -7,7 +7,7 @@ import pytest
 from cris.training.config import OptimizerConfig, ScheduleConfig
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
-from tests.small import KINDS, small_cris
+from tests.fixtures.small import KINDS, small_cris
 
 CONFIG = replace(
     cris_scenes(),

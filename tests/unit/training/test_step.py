@@ -14,8 +14,8 @@ from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.step import Learner
-from tests.small import SMALL_LITE, small_cris
-from tests.training import CONFIG, joined, learner_of, random_batch
+from tests.fixtures.small import SMALL_LITE, small_cris
+from tests.fixtures.training import CONFIG, joined, learner_of, random_batch
 
 LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
 EXACT = replace(CONFIG, precision="fp64", freeze_norms=True)

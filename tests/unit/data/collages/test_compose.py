@@ -7,7 +7,7 @@ from cris.data.collages.cutouts import Photograph
 from cris.data.scenes.draws import Draws
 from cris.masks import box_of, decode_rle
 from cris.picture import read_picture
-from tests.photographs import BLUE, GREEN, RED, Disc, disc_mask, photograph
+from tests.fixtures.photographs import BLUE, GREEN, RED, Disc, disc_mask, photograph
 from tests.unit.data.collages.test_paste import disc_cutout, grown
 
 BELOW = photograph(

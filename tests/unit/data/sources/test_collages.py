@@ -16,8 +16,8 @@ from cris.data.store.writing import write_dataset
 from cris.data.stored import StoredSplit
 from cris.masks import decode_rle
 from cris.picture import read_picture
-from tests.photographs import Disc, photograph, plain_photographs
-from tests.stored import write
+from tests.fixtures.photographs import Disc, photograph, plain_photographs
+from tests.fixtures.stored import write
 
 
 @pytest.fixture
