@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import browser
+from tests.fixtures import browser
 
 FETCHED = ["playwright install chromium", "apt-get update", "apt-get install"]
 CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
