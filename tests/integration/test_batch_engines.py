@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Proof
 from tests.fixtures.bulk import (
     make_checkpoint,
     rows_of,
@@ -20,6 +19,7 @@ from tests.fixtures.bulk import (
     write_parquet,
     write_sentences,
 )
+from tests.fixtures.plugin import Proof
 
 LONGEST_S = 3600
 STARTS = 4

@@ -6,7 +6,7 @@ import pytest
 from cris.evaluation.bootstrap import intervals, mean_interval
 from cris.evaluation.metrics import METRICS, Ratio, summarise
 from cris.evaluation.rows import Row
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 from tests.fixtures.rows import a_row
 
 

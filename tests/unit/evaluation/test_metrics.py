@@ -33,7 +33,7 @@ from cris.evaluation.table import Run, make_sheet
 from cris.letterbox import Letterbox
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 from tests.fixtures.rows import a_row
 
 

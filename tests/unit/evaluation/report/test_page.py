@@ -21,8 +21,8 @@ from cris.evaluation.report.selection import PICTURES_EACH, pictured, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.masks import encode_rle
-from tests.conftest import Proof
 from tests.fixtures.browser import Opened, opened
+from tests.fixtures.plugin import Proof
 from tests.fixtures.rows import a_row
 from tests.fixtures.stored import mask_of, record, with_entry, write
 
