@@ -70,7 +70,7 @@ def exported(checkpoint: Path, make_once: MakeOnce) -> Path:
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     """A JPEG of 60×40 pixels."""
     path = tmp_path / "street.jpg"
     pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
