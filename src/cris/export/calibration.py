@@ -80,6 +80,7 @@ def _mask(output: ModelOutput, sample: ExportSample, config: StoredConfig) -> Bo
         picture=picture,
         letterbox=whole,
         threshold=inference.threshold,
+        relative_threshold=inference.relative_threshold,
         peak_threshold=inference.peak_threshold,
         presence_threshold=inference.presence_threshold,
         guided_filter=GuidedFilter(whole.cell_colours(picture), radius) if radius else None,
