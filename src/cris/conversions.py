@@ -57,8 +57,8 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
 def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
-    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An answer that found nothing has no annotation,
-    and an image without predictions is left out, as nothing tells its size.
+    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An empty mask has no annotation, and an
+    image without predictions is left out, as nothing tells its size.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []

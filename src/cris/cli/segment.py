@@ -178,7 +178,7 @@ class Command:
             model=self.model,
             threshold=segmenter.inference.threshold if self.threshold is None else self.threshold,
             min_score=self.min_score,
-            images=entries,
+            pictures=entries,
             failures=failures,
         )
 
