@@ -21,7 +21,7 @@ CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
 """Probability thresholds that are tried."""
 RELATIVE_CANDIDATES = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Relative thresholds that are tried for models that tell presence; the others' empty masks rest on 1."""
-MIN_EMPTIED = 0.9
+MIN_EMPTIED = 0.85
 """Share of the sentences about what is absent whose masks should be empty."""
 PEAK_CANDIDATES = tuple((np.arange(100) / 100).tolist())
 """Thresholds of the peak, and of presence, that are tried."""
