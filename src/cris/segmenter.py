@@ -283,6 +283,7 @@ class Segmenter:
                         image=encoded[row].image,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        relative_threshold=self.inference.relative_threshold,
                         peak_threshold=self.inference.peak_threshold,
                         presence_threshold=self.inference.presence_threshold,
                         calibration=self.inference.calibration,
