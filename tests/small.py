@@ -11,6 +11,7 @@ from cris.model.config import (
     BertTextConfig,
     ClipResnetConfig,
     ClipTextConfig,
+    ClipVitConfig,
     DecoderConfig,
     EfficientNetLiteConfig,
     NeckConfig,
@@ -34,7 +35,8 @@ SMALL_LITE = replace(
     presence_heads=2,
 )
 """With the encoders, the alignment and the presence head of cris-photos."""
-KINDS = {"clip": SMALL, "lite": SMALL_LITE}
+SMALL_VIT = replace(SMALL, image=ClipVitConfig(width=64, layers=2, position_grid=3))
+KINDS = {"clip": SMALL, "lite": SMALL_LITE, "vit": SMALL_VIT}
 """A small model with each kind of encoders."""
 
 
