@@ -33,7 +33,7 @@ class PatchEmbedding(nn.Module):
         side = isqrt(len(self.positions) - 1)
         grid = self.positions[1:].T.reshape(1, -1, side, side)
         grid = F.interpolate(grid, patches.shape[-2:], mode="bicubic", align_corners=False)
-        first = (self.class_token + self.positions[0]).expand(len(patches), 1, -1)
+        first = (self.class_token + self.positions[0]).expand(patches.shape[0], 1, -1)
         tokens = torch.cat([first, (patches + grid).flatten(2).mT], dim=1)
         return self.norm(tokens)  # type: ignore[no-any-return]
 

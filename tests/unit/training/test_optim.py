@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from lightning_fabric import Fabric
 
 from cris.training.config import OptimizerConfig, ScheduleConfig
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
-from cris.training.step import Learner
 from tests.small import KINDS, small_cris
+from tests.training import learner_of
 
 CONFIG = replace(
     cris_scenes(),
@@ -75,7 +74,7 @@ def test_weights_decay_and_vectors_do_not():
 def test_layer_decay_slows_each_block_of_the_image_encoder_more_the_earlier_it_is():
     model = small_cris(KINDS["vit"])
     config = replace(CONFIG.optimizer, layer_decay=0.5, positions="head")
-    learner = Learner(replace(CONFIG, model=KINDS["vit"], optimizer=config), model, Fabric("cpu", devices=1))
+    learner = learner_of(replace(CONFIG, model=KINDS["vit"], optimizer=config), model)
     rates = learner.set_learning_rates()
     assert rates["learning_rate_backbone"] == pytest.approx(0.1 * rates["learning_rate_head"])
     found = {each: group["lr"] for group in learner.optimizer.param_groups for each in group["params"]}
