@@ -23,7 +23,7 @@ import tyro
 
 from cris.data.dataset import Dataset
 from cris.data.open import open_dataset
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
@@ -107,15 +107,15 @@ def take(source: Path, part: str, count: int, seed: int, out: Path) -> None:
         SystemExit: there are not as many images.
     """
     stored = StoredDataset(source)
-    places = np.unique(stored.samples(part).picture)
+    places = np.unique(stored.samples(part).image)
     if not 2 <= count <= len(places):
         raise SystemExit(f"expected 2 to the {len(places)} images of {source}, {part}, got {count}")
     chosen = np.random.default_rng(seed).permutation(places)[:count]
     validated = set(chosen[: max(1, round(VALIDATION_SHARE * count))].tolist())
 
-    def records(done: int) -> Iterator[PictureRecord]:
+    def records(done: int) -> Iterator[ImageRecord]:
         for place in islice(sorted(chosen.tolist()), done, None):
-            record = stored.picture(place)
+            record = stored.image(place)
             split = "val" if place in validated else "train"
             kept = tuple(replace(entry, split=split) for entry in record.entries if entry.split == part)
             yield replace(record, entries=kept)

@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--steps", type=int, default=30, help="timed steps of each path")
-    parser.add_argument("--batch", type=int, default=64, help="pictures, with one sentence each")
+    parser.add_argument("--batch", type=int, default=64, help="images, with one sentence each")
     parser.add_argument("--tiny", action="store_true", help="a small model at 64 pixels, not compiled")
     told = parser.parse_args()
     if told.device == "cuda" and not torch.cuda.is_available():

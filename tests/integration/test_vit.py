@@ -41,8 +41,8 @@ def checkpoint_of(folder: Path, patch: int) -> Path:
 def test_every_exported_form_answers_as_the_model(tmp_path: Path, format: Format, patch: int) -> None:
     model = checkpoint_of(tmp_path, patch)
     export_model(model, tmp_path / "exported", format=format)
-    for pictures, sentences in ((1, 1), (4, 2)):
-        assert_answers_alike(tmp_path / "exported", model, pictures, sentences)
+    for images, sentences in ((1, 1), (4, 2)):
+        assert_answers_alike(tmp_path / "exported", model, images, sentences)
 
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])

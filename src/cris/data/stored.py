@@ -36,10 +36,10 @@ class StoredSplit(Dataset):
         self.name = str(folder)
         self.split = split
         self._samples = self.stored.samples(split)
-        picture = self._samples.picture.astype(np.int64)
-        # an entry begins where another picture or another entry does
-        begins = np.diff(picture, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
-        self.index = SampleIndex(picture=numbered(picture), entry=np.cumsum(begins != 0) - 1)
+        image = self._samples.image.astype(np.int64)
+        # an entry begins where another image or another entry does
+        begins = np.diff(image, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
+        self.index = SampleIndex(image=numbered(image), entry=np.cumsum(begins != 0) - 1)
         shards = [shard.sha256 for shard in self.stored.manifest.files]
         self.identity = ["stored", shards, split, len(self)]
 
@@ -91,10 +91,10 @@ class StoredSplit(Dataset):
 
     def rows(self) -> list[tuple[StoredDataset, int]]:
         """Return the stored data set and row of each image."""
-        return [(self.stored, row) for row in np.unique(self._samples.picture).tolist()]
+        return [(self.stored, row) for row in np.unique(self._samples.image).tolist()]
 
     def _row(self, sample: int) -> Row:
-        return self.stored.row(int(self._samples.picture[sample]))
+        return self.stored.row(int(self._samples.image[sample]))
 
     def _reference(
         self,
@@ -133,7 +133,7 @@ class StoredSplit(Dataset):
             height, width = row.size
             raise self.stored.damaged(
                 row,
-                f"{what} must have the picture's {height}×{width} pixels, got "
+                f"{what} must have the image's {height}×{width} pixels, got "
                 f"{mask.shape[0]}×{mask.shape[1]}",
             )
         return mask

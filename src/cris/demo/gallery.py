@@ -42,7 +42,7 @@ class Card:
     width: int
     """Image width in pixels."""
     height: int
-    picture: str
+    image: str
     found: str
     mask: str
     compare: str
@@ -82,7 +82,7 @@ def make_card(
         credit=credit,
         width=width,
         height=height,
-        picture=_data_uri(Image.fromarray(prediction.picture), "JPEG"),
+        image=_data_uri(Image.fromarray(prediction.image), "JPEG"),
         found=_data_uri(prediction.overlay(), "JPEG"),
         mask=_data_uri(Image.fromarray(prediction.mask), "PNG"),
         compare=_data_uri(_comparison(prediction.mask, true), "PNG"),

@@ -111,7 +111,7 @@ def make_sheet(runs: Iterable[Run], figure: str = "mean_iou", metrics: Sequence[
         if name in backbones
     ]
     unit = " in percent" if metric.is_share else ""
-    remarks = [f"{metric.title}{unit}, with 95 % intervals resampled by picture."]
+    remarks = [f"{metric.title}{unit}, with 95 % intervals resampled by image."]
     if has_parts:
         remarks.append(f"{_IN_PART} The first samples of the split only.")
     if any(data.endswith(_NOT_PUBLISHED) for data, _ in ordered):

@@ -33,7 +33,7 @@ class Card:
 
 def make_cards(suspects: Sequence[Suspect], dataset: Dataset) -> list[Card]:
     """Read the images once more, and draw both readings of each sentence."""
-    numbers = dataset.index.picture
+    numbers = dataset.index.image
     return [_card(suspect, dataset.image(int(numbers[suspect.sample]))) for suspect in suspects]
 
 

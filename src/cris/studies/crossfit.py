@@ -41,9 +41,9 @@ class FoldTraining:
         checkpoint = self.start.checkpoint
         assert checkpoint is not None
         recipe = finetune(StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference))
-        usual = int(np.median(np.unique(index.picture, return_counts=True)[1]))
+        usual = int(np.median(np.unique(index.image, return_counts=True)[1]))
         sentences = min(usual, recipe.sampling.sentences)
-        pictures = recipe.sampling.pictures * recipe.sampling.sentences // sentences
+        images = recipe.sampling.pictures * recipe.sampling.sentences // sentences
         return replace(
             recipe,
             steps=self.steps,
@@ -52,22 +52,22 @@ class FoldTraining:
             data=(f"{fingerprint}, all but fold {fold}",),
             start_sha256=self.start.fingerprint,
             keep=0,
-            sampling=replace(recipe.sampling, pictures=pictures, sentences=sentences, flip_probability=0.5),
+            sampling=replace(recipe.sampling, pictures=images, sentences=sentences, flip_probability=0.5),
             optimizer=replace(recipe.optimizer, learning_rate=_LEARNING_RATE),
             schedule=replace(recipe.schedule, warmup_steps=min(50, self.steps // 5)),
             validation=replace(recipe.validation, every=self.steps, samples=1, choose_threshold=False),
         )
 
 
-def deal_folds(pictures: Int64[np.ndarray, "samples"], folds: int, seed: int) -> Int64[np.ndarray, "samples"]:
+def deal_folds(images: Int64[np.ndarray, "samples"], folds: int, seed: int) -> Int64[np.ndarray, "samples"]:
     """Return the fold of each sample, which is that of its image; folds differ by one image at most.
 
     Raises:
         InputError: there are fewer images than folds, or fewer than two folds.
     """
-    known, owner = np.unique(pictures, return_inverse=True)
+    known, owner = np.unique(images, return_inverse=True)
     if not 2 <= folds <= len(known):
-        raise InputError(f"folds must be 2 to the {len(known)} pictures there are, got {folds}")
+        raise InputError(f"folds must be 2 to the {len(known)} images there are, got {folds}")
     dealt = np.empty(len(known), dtype=np.int64)
     dealt[np.random.default_rng(seed).permutation(len(known))] = np.arange(len(known)) % folds
     return dealt[owner]

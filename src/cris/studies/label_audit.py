@@ -207,7 +207,7 @@ def _judged_by_folds(
     if start.checkpoint is None:
         raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {model}")
     training = FoldTraining(start=start, steps=steps, seed=seed, device=device)
-    images = dataset.index.picture
+    images = dataset.index.image
     fold_of = deal_folds(images, folds, seed)
     for fold in range(folds):
         others = np.flatnonzero(fold_of != fold)

@@ -79,9 +79,9 @@ class Estimate:
         """Return the number of images that one process can take at a time."""
         return max(0, int((_USABLE * self.available - self.static) / max(self.each, 1e-6)))
 
-    def memory_with(self, pictures: int, *, is_accumulating: bool) -> float:
+    def memory_with(self, images: int, *, is_accumulating: bool) -> float:
         """Return the most memory that a process holds, in GB, when it takes this many images at a time."""
-        features = self.each * pictures
+        features = self.each * images
         # gradients come as features go, and stay until the last part of a step
         return self.static + (features + self.gradients if is_accumulating else max(features, self.gradients))
 
@@ -107,7 +107,7 @@ class Estimate:
         notes += ", in bf16: a CPU is far slower in fp16, pass --precision bf16" if self.is_bf16 else ""
         return (
             f"{self.seconds:.2f} s a step ({how}{notes}); {length}\n"
-            f"{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} pictures at a time in "
+            f"{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} images at a time in "
             f"each process; about {self.fitting} fit"
         )
 
@@ -182,12 +182,12 @@ class _Measured:
     last_seconds: float
     """Seconds of the largest pass."""
 
-    def seconds(self, pictures: int) -> float:
+    def seconds(self, images: int) -> float:
         """Return the seconds of a pass over this many images."""
         if self.pictures == 1:
-            return self.first_seconds * pictures
+            return self.first_seconds * images
         slope = max(0.0, self.last_seconds - self.first_seconds) / (self.pictures - 1)
-        return self.last_seconds + slope * (pictures - self.pictures)
+        return self.last_seconds + slope * (images - self.pictures)
 
 
 def _measure(
@@ -197,9 +197,9 @@ def _measure(
     device = learner.fabric.device
     batches_of = _batches(config, material)
 
-    def take(pictures: int) -> tuple[float, float, float]:
+    def take(images: int) -> tuple[float, float, float]:
         """Return the seconds of a pass, and the memory before it and at most."""
-        batches = batches_of(pictures)
+        batches = batches_of(images)
         next(batches)  # the first one also waits for what is made once a run
         _reset_peak(device)
         before, started = _memory(device), time.monotonic()
@@ -235,31 +235,31 @@ def _measure(
 def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], Iterator[Batch]]:
     """Return a function that makes batches of a given number of images: of the data, or random ones."""
 
-    def of_data(pictures: int) -> Iterator[Batch]:
+    def of_data(images: int) -> Iterator[Batch]:
         assert material is not None
-        sampling = replace(config.sampling, pictures=pictures, workers=0)
+        sampling = replace(config.sampling, pictures=images, workers=0)
         return iter(build_loader(replace(config, sampling=sampling, accumulation=1), material))
 
-    return of_data if material is not None else lambda pictures: repeat(stand_in_batch(config, pictures))
+    return of_data if material is not None else lambda images: repeat(stand_in_batch(config, images))
 
 
-def stand_in_batch(config: TrainConfig, pictures: int) -> Batch:
+def stand_in_batch(config: TrainConfig, image_count: int) -> Batch:
     """Return random images with random sentences, of the sizes that the configuration gives them."""
     inference, text = config.inference, config.model.text
-    size, count = inference.input_size, pictures * config.sampling.sentences
+    size, count = inference.input_size, image_count * config.sampling.sentences
     words = max(1, round(_WORDS * (inference.sentence_length - 2)))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.zeros(count, inference.sentence_length, dtype=torch.long)
     tokens[:, 0], tokens[:, words + 1] = text.vocabulary - 2, text.vocabulary - 1
     tokens[:, 1 : words + 1] = torch.randint(3, text.vocabulary - 2, (count, words), generator=generator)
-    images = torch.randint(0, 256, (pictures, size, size, 3), generator=generator, dtype=torch.uint8)
+    images = torch.randint(0, 256, (image_count, size, size, 3), generator=generator, dtype=torch.uint8)
     cells = size // CELL
     return Batch(
         images=images.permute(0, 3, 1, 2),
         tokens=tokens,
-        image_index=torch.arange(pictures).repeat_interleave(config.sampling.sentences),
+        image_index=torch.arange(image_count).repeat_interleave(config.sampling.sentences),
         masks=torch.randint(0, 2, (count, 1, cells, cells), generator=generator).float(),
-        on_picture=torch.ones(pictures, cells, cells, dtype=torch.bool),
+        on_image=torch.ones(image_count, cells, cells, dtype=torch.bool),
         samples=torch.arange(count),
     )
 

@@ -38,7 +38,7 @@ class Material:
     tokenizer: Tokenizer
     fingerprints: tuple[str, ...]
     """Fingerprints of the samples, one for each data set, and one for collages where there are some."""
-    repeats: Int64[np.ndarray, "pictures"] | None = None
+    repeats: Int64[np.ndarray, "images"] | None = None
     """Number of times that each image comes in an epoch; None: once."""
     collages: Collages | None = None
     """Collages that take the place of some samples; None: of none."""
@@ -90,7 +90,7 @@ def _check_validation_split(sources: Sequence[str], split: str) -> None:
         other = "train" if "train" in known else min(known, default="")
         raise InputError(
             f"--validation.split must be one of {', '.join(known)} in {' '.join(sources)}, got {split!r}: "
-            f"add pictures for it, or pass --validation.split {other}"
+            f"add images for it, or pass --validation.split {other}"
         )
 
 

@@ -107,7 +107,7 @@ def test_a_released_answer_scores_what_the_released_code_gives_it(shared_referen
     found = Prediction.from_output(
         ModelOutput(logits[None]),
         sentence="",
-        picture=np.zeros((*true.shape, 3), dtype=np.uint8),
+        image=np.zeros((*true.shape, 3), dtype=np.uint8),
         letterbox=Letterbox(*true.shape, size, "released"),
         threshold=0.35,
     )

@@ -33,10 +33,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation_run, "PART_PICTURES", 8)
+    monkeypatch.setattr(evaluation_run, "PART_IMAGES", 8)
 
 
-def test_parts_cover_every_picture_once_whatever_their_order(run: Run) -> None:
+def test_parts_cover_every_image_once_whatever_their_order(run: Run) -> None:
     found = dict(run_parts(run, [2, 0, 1], processes=1))
     assert [*found] == [2, 0, 1]
     assert [row.sample for part in sorted(found) for row in found[part]] == [*range(20)]
@@ -71,7 +71,7 @@ def test_nothing_to_do_loads_nothing(run: Run) -> None:
 
 
 class Deadly(SceneDataset):
-    """Kills the process that asks for a picture."""
+    """Kills the process that asks for an image."""
 
     def image(self, number: int) -> AnnotatedImage:
         os.kill(os.getpid(), signal.SIGKILL)

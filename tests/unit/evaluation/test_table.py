@@ -46,7 +46,7 @@ def test_the_paper_stands_above_models_with_its_encoder() -> None:
         "| mine_50% | 70.12 (69.0–71.2) | 70.12 (69.0–71.2)† | 70.12 (69.0–71.2) |\n"
         "| other | 50.00 | – | – |\n"
         "\n"
-        "mean IoU in percent, with 95 % intervals resampled by picture.\n"
+        "mean IoU in percent, with 95 % intervals resampled by image.\n"
         "† The first samples of the split only.\n"
     )
 

@@ -175,7 +175,7 @@ def test_collages_are_made_of_what_is_learned_from_and_told_in_the_fingerprints(
     assert material.fingerprints == (*plain.fingerprints, "collages 1")
 
 
-def test_pictures_of_rare_categories_are_repeated(tmp_path: Path) -> None:
+def test_images_of_rare_categories_are_repeated(tmp_path: Path) -> None:
     dogs = [photograph(number, [Disc("dog")]) for number in range(1, 9)]
     cow, held_out = photograph(9, [Disc("cow")]), photograph(10, [Disc("cow")], split="val")
     write(tmp_path / "data", [*dogs, cow, held_out])

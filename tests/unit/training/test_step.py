@@ -49,7 +49,7 @@ def test_loss_and_gradients_of_a_step_equal_the_reference(shared_reference, tmp_
         tokens=torch.from_numpy(reference["tokens"]).long(),
         image_index=torch.arange(len(images)),
         masks=mask,
-        on_picture=torch.ones(len(images), images.shape[-2] // 4, images.shape[-1] // 4, dtype=torch.bool),
+        on_image=torch.ones(len(images), images.shape[-2] // 4, images.shape[-1] // 4, dtype=torch.bool),
         samples=torch.arange(len(images)),
     )
     released = ObjectivesConfig(target="nearest", padding="counted")

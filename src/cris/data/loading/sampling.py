@@ -30,7 +30,7 @@ def epoch_groups(
     sentences: int,
     seed: int,
     epoch: int,
-    repeats: Int64[np.ndarray, "pictures"] | None = None,
+    repeats: Int64[np.ndarray, "images"] | None = None,
 ) -> Int64[np.ndarray, "groups sentences"]:
     """Return the samples of an epoch, a row for each group, in shuffled order.
 
@@ -45,7 +45,7 @@ def epoch_groups(
     times = _times(index, rule, repeats)
     if rule == "all sentences":
         return random.permutation(np.repeat(np.arange(len(index)), times))[:, None]
-    owner = index.entry if rule == "one sentence per object" else index.picture
+    owner = index.entry if rule == "one sentence per object" else index.image
     order = np.lexsort((random.random(len(index)), owner))
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     counts = np.diff(starts, append=len(owner))
@@ -56,17 +56,17 @@ def epoch_groups(
 
 
 def _times(
-    index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "pictures"] | None
+    index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "images"] | None
 ) -> Int64[np.ndarray, "owners"]:
     """Return how often each sample, object or image occurs in an epoch, as the rule has it."""
     starts = np.arange(len(index))
     if rule != "all sentences":
-        owner = index.entry if rule == "one sentence per object" else index.picture
+        owner = index.entry if rule == "one sentence per object" else index.image
         starts = np.flatnonzero(np.diff(owner, prepend=-1))
     if repeats is None:
         return np.ones(len(starts), dtype=np.int64)
-    pictures = np.cumsum(np.diff(index.picture, prepend=-1) != 0) - 1
-    return np.asarray(repeats[pictures[starts]])
+    images = np.cumsum(np.diff(index.image, prepend=-1) != 0) - 1
+    return np.asarray(repeats[images[starts]])
 
 
 class Stream:
@@ -84,7 +84,7 @@ class Stream:
         *,
         sentences: int = 1,
         seed: int = 0,
-        repeats: Int64[np.ndarray, "pictures"] | None = None,
+        repeats: Int64[np.ndarray, "images"] | None = None,
         collages: int = 0,
         collage_share: float = 0.0,
     ) -> None:

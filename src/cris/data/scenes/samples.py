@@ -151,7 +151,7 @@ class Scenes:
 def _seen_object(layout: Layout, owner: Int[np.ndarray, "side side"], place: int) -> SceneObject:
     item, mask, box = layout.items[place], owner == place, (0, 0, 0, 0)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows):  # a barely visible object may have no pixel in a small picture
+    if len(rows):  # a barely visible object may have no pixel in a small image
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return SceneObject(
         category=item.category,

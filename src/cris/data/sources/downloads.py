@@ -89,7 +89,7 @@ def download_annotations(name: str) -> Annotations:
     return Annotations(refs=_unpack(archive, data_set.refs), instances=_unpack(archive, data_set.instances))
 
 
-def download_pictures() -> Path:
+def download_images() -> Path:
     """Return the zip of COCO's 2014 training images (13.5 GB), downloaded unless it is there; see above."""
     return _fetch(TRAIN_2014)
 

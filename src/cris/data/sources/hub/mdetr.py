@@ -8,9 +8,9 @@ from cris.data.annotations.fields import Row, as_row, read_json
 from cris.data.annotations.instances import (
     Annotation,
     Instances,
-    PictureInfo,
+    ImageInfo,
     annotation_of,
-    picture_info,
+    image_info,
     read_instances,
 )
 from cris.data.annotations.invalid import InvalidRows
@@ -60,7 +60,7 @@ class _SentenceRow:
     def __init__(self, row: Row, split: str, categories: dict[int, str]) -> None:
         self.row, self.split, self.categories = row, split, categories
         self.id = row.whole("id")
-        self.picture = picture_info(Row(row.where, {**row.fields, "id": row.value("original_id")}))
+        self.image = image_info(Row(row.where, {**row.fields, "id": row.value("original_id")}))
         self.caption = row.text("caption").strip()
         self.boxes: list[Row] = []
 
@@ -77,7 +77,7 @@ class _SentenceRow:
                 raise InputError(
                     f"{row.where}: segmentation is missing: pass --instances, COCO's instances_train2014.json"
                 )
-            ids = {"id": row.whole("original_id"), "image_id": self.picture.id}
+            ids = {"id": row.whole("original_id"), "image_id": self.image.id}
             yield annotation_of(Row(row.where, {**row.fields, **ids}), self.categories)
 
 
@@ -116,21 +116,21 @@ def _sentences(path: Path, split: str, invalid: InvalidRows) -> list[_SentenceRo
 
 
 def _own_instances(rows: Sequence[_SentenceRow]) -> Instances:
-    pictures: dict[int, PictureInfo] = {}
+    images: dict[int, ImageInfo] = {}
     annotations: dict[int, Annotation] = {}
     for row in rows:
-        known = pictures.setdefault(row.picture.id, row.picture)
-        if known != row.picture:
-            raise row.row.error("height and width", f"{known.height}×{known.width} as before", row.picture)
+        known = images.setdefault(row.image.id, row.image)
+        if known != row.image:
+            raise row.row.error("height and width", f"{known.height}×{known.width} as before", row.image)
         for annotation in row.annotations():
             annotations.setdefault(annotation.id, annotation)
-    return Instances(rows[0].row.where if rows else "", pictures.values(), annotations.values())
+    return Instances(rows[0].row.where if rows else "", images.values(), annotations.values())
 
 
 def _references(rows: Sequence[_SentenceRow]) -> list[Reference]:
     groups: dict[tuple[int, str, tuple[int, ...]], list[_SentenceRow]] = {}
     for row in rows:
-        groups.setdefault((row.picture.id, row.split, row.object_ids()), []).append(row)
+        groups.setdefault((row.image.id, row.split, row.object_ids()), []).append(row)
     return [
         Reference(
             where=group[0].row.where,

@@ -8,16 +8,16 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.annotations.fields import Row
-from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import Reference, Sentence
 from cris.data.sources.hub.parquet import (
-    PICTURE,
+    IMAGE,
     Layout,
-    ParquetPictures,
-    encoded_picture,
+    ParquetImages,
+    encoded_image,
     floats_as_written,
-    picture_size,
+    image_size,
     rows,
     split_of_file,
 )
@@ -28,7 +28,7 @@ LAYOUT = Layout(
     name="lmms-lab/RefCOCO",
     columns={
         "question_id": pa.string(),
-        "image": PICTURE,
+        "image": IMAGE,
         "answer": pa.list_(pa.string()),
         "segmentation": pa.list_(pa.float32()),
         "bbox": pa.list_(pa.float32()),
@@ -47,7 +47,7 @@ class ObjectRows:
 
     references: list[Reference]
     instances: Instances
-    contents: ParquetPictures
+    contents: ParquetImages
     remarks: list[str]
 
 
@@ -78,9 +78,9 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     return ObjectRows(
         references=table.references,
         instances=Instances(
-            str(files[0].parent), table.pictures.values(), table.annotations.values(), invalid
+            str(files[0].parent), table.images.values(), table.annotations.values(), invalid
         ),
-        contents=ParquetPictures(files, table.places),
+        contents=ParquetImages(files, table.places),
         remarks=remarks,
     )
 
@@ -89,56 +89,56 @@ class _Table:
     """Collector of rows into images, objects and references."""
 
     def __init__(self) -> None:
-        self.pictures: dict[str, PictureInfo] = {}
+        self.images: dict[str, ImageInfo] = {}
         self.annotations: dict[tuple[object, ...], Annotation] = {}
         self.references: list[Reference] = []
         self.places: dict[int, int] = {}
         self.partial = 0
 
     def add(self, row: Row, split: str, place: int) -> None:
-        picture = self._picture(row, place)
-        annotation = self._annotation(row, picture)
+        image = self._image(row, place)
+        annotation = self._annotation(row, image)
         self.references.append(
             Reference(
                 where=row.where,
                 key=row.text("question_id"),
                 id=len(self.references),
-                picture_id=picture.id,
+                picture_id=image.id,
                 object_ids=(annotation.id,),
                 split=split,
                 sentences=tuple(Sentence(text=str(text or "").strip()) for text in row.rows("answer")),
             )
         )
 
-    def _picture(self, row: Row, place: int) -> PictureInfo:
+    def _image(self, row: Row, place: int) -> ImageInfo:
         name = row.text("file_name")
         coco = _COCO_NAME.fullmatch(name)
         file_name = coco[1] + coco[3] if coco else name
-        height, width = picture_size(row, encoded_picture(row))
-        info = self.pictures.get(file_name)
+        height, width = image_size(row, encoded_image(row))
+        info = self.images.get(file_name)
         if info is None:
             # beyond COCO's numbers, which have 12 digits, where a name has none
-            number = int(coco[2]) if coco else 10**12 + len(self.pictures)
+            number = int(coco[2]) if coco else 10**12 + len(self.images)
             fields = {"id": number, "file_name": file_name, "height": height, "width": width}
-            info = picture_info(Row(row.where, fields))
+            info = image_info(Row(row.where, fields))
             if number in self.places:
-                raise row.error("file_name", "another name for another picture", name)
-            self.pictures[file_name] = info
+                raise row.error("file_name", "another name for another image", name)
+            self.images[file_name] = info
             self.places[number] = place
         elif (height, width) != (info.height, info.width):
             expected = f"of {info.height}×{info.width} pixels, as in an earlier row of {file_name}"
             raise row.error("image", expected, f"{height}×{width}")
         return info
 
-    def _annotation(self, row: Row, picture: PictureInfo) -> Annotation:
+    def _annotation(self, row: Row, image: ImageInfo) -> Annotation:
         polygon = floats_as_written(row.numbers("segmentation"))
         left, top, width, height = box = _box(row)
-        key = (picture.id, box, tuple(polygon))
+        key = (image.id, box, tuple(polygon))
         if key not in self.annotations:
             self.annotations[key] = Annotation(
                 where=row.where,
                 id=len(self.annotations),
-                picture_id=picture.id,
+                picture_id=image.id,
                 category=UNKNOWN_CATEGORY,
                 box=box,
                 area=None,

@@ -10,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cris.data.annotations.fields import Row
-from cris.data.annotations.instances import PictureInfo
+from cris.data.annotations.instances import ImageInfo
 from cris.data.annotations.references import SPLITS
 from cris.errors import InputError
-from cris.picture import open_picture
+from cris.image import open_image
 
 _ROWS_AT_ONCE = 64
-PICTURE = pa.struct({"bytes": pa.binary()})
+IMAGE = pa.struct({"bytes": pa.binary()})
 _KINDS: tuple[tuple[Callable[[pa.DataType], bool], str, str], ...] = (
     (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), "text", "text"),
     (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind), "bytes", "bytes"),
@@ -102,7 +102,7 @@ def split_of_file(path: Path) -> str:
     )
 
 
-def encoded_picture(row: Row, name: str = "image") -> bytes:
+def encoded_image(row: Row, name: str = "image") -> bytes:
     """Return the bytes of an image column."""
     content = (row.value(name) or {}).get("bytes")
     if not content:
@@ -110,25 +110,25 @@ def encoded_picture(row: Row, name: str = "image") -> bytes:
     return bytes(content)
 
 
-def picture_size(row: Row, content: bytes) -> tuple[int, int]:
+def image_size(row: Row, content: bytes) -> tuple[int, int]:
     """Return height and width, without decoding.
 
     Raises:
         InputError: it is not an image.
     """
-    with open_picture(content, f"{row.where}: image") as image:
+    with open_image(content, f"{row.where}: image") as image:
         width, height = image.size
     return height, width
 
 
-class ParquetPictures:
+class ParquetImages:
     """Encoded images inside Parquet files, streamed in the order of the rows."""
 
     def __init__(self, files: Sequence[Path], places: dict[int, int]) -> None:
         """Take `places`: image id → the row it is in, counted through all the files."""
         self._files, self._places = files, places
 
-    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[ImageInfo]) -> set[str]:
         """Return the file names of missing images: none."""
         return set()
 
@@ -136,16 +136,16 @@ class ParquetPictures:
         """Return no name, as no image is missing."""
         return None
 
-    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+    def ordered(self, infos: Iterable[ImageInfo]) -> list[ImageInfo]:
         """Return the images in the order of their rows."""
         return sorted(infos, key=lambda info: self._places[info.id])
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
+    def stream(self, infos: Sequence[ImageInfo]) -> Iterator[bytes | InputError]:
         """Yield the encoded images, one at a time."""
         wanted = {self._places[info.id] for info in infos}
         for place, row in enumerate(rows(self._files, ["image"])):
             if place in wanted:
-                yield encoded_picture(row)
+                yield encoded_image(row)
 
 
 def _open(path: Path) -> pq.ParquetFile:
