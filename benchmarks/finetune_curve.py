@@ -33,7 +33,7 @@ from cris.registry import DEFAULT_MODEL, SCENES_MODEL
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import fit
-from cris.training.material import build_model, find_start, gather_material
+from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.recipes import finetune
 from cris.training.state import best_checkpoint
 
@@ -126,7 +126,7 @@ def take(source: Path, part: str, count: int, seed: int, out: Path) -> None:
 
 def learn(start: str, data: Path, size: int, options: Options, out: Path) -> None:
     """Run the recipe `finetune` as `cris train` does; from nothing, everything is fresh and learns."""
-    begun = find_start(DEFAULT_MODEL if start == NOTHING else start)
+    begun = find_initial_weights(DEFAULT_MODEL if start == NOTHING else start)
     assert begun.checkpoint is not None
     config = sized(finetune(begun.checkpoint), size, options)
     if start == NOTHING:
@@ -137,9 +137,9 @@ def learn(start: str, data: Path, size: int, options: Options, out: Path) -> Non
                 config.optimizer, frozen_image_blocks=0, freeze_text=False, backbone_factor=1.0
             ),
         )
-    material = gather_material([str(data)], config, begun)
-    config = replace(config, data=material.fingerprints, start=start)
-    fit(config, build_model(config, None if start == NOTHING else begun), material, out)
+    setup = gather_setup([str(data)], config, begun)
+    config = replace(config, data=setup.fingerprints, start=start)
+    fit(config, build_model(config, None if start == NOTHING else begun), setup, out)
 
 
 def sized(config: TrainConfig, size: int, options: Options) -> TrainConfig:

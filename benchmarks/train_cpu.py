@@ -22,7 +22,7 @@ from cris.training.config import TrainConfig
 from cris.training.loss import Objective
 from cris.training.processes import launch
 from cris.training.recipes import fixed
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from tests.small import SMALL
 from tests.straightforward import predict_plainly
 
@@ -71,8 +71,8 @@ def prepare(path: str, *, is_tiny: bool) -> Callable[[], object]:
     config = recipe(is_tiny=is_tiny)
     model, batch = build_cris(config.model).train(), random_batch(config)
     if path == "cris":
-        learner = Learner(config, model, launch(config))
-        return lambda: learner.take([batch])
+        trainer = Trainer(config, model, launch(config))
+        return lambda: trainer.training_step([batch])
     optimizer = torch.optim.Adam(model.parameters(), lr=config.optimizer.learning_rate)
     objective = Objective(config.objectives)
 

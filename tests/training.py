@@ -1,4 +1,4 @@
-"""A small training run for tests: configuration, batches, learner."""
+"""A small training run for tests: configuration, batches, trainer."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.training.config import ObjectivesConfig, SamplingConfig, TrainConfig
 from cris.training.processes import precision_of
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from tests.small import SMALL, random_tokens, small_cris
 
 DRY = replace(SMALL, decoder=replace(SMALL.decoder, dropout=0.0))
@@ -25,10 +25,10 @@ CONFIG = TrainConfig(
 )
 
 
-def learner_of(config: TrainConfig, model: Cris | None = None) -> Learner:
+def trainer_of(config: TrainConfig, model: Cris | None = None) -> Trainer:
     """In one process, on the CPU."""
     fabric = Fabric(accelerator="cpu", devices=1, plugins=[precision_of(config.precision, "cpu")])
-    return Learner(config, model or small_cris(config.model), fabric)
+    return Trainer(config, model or small_cris(config.model), fabric)
 
 
 def random_batch(counts: list[int], seed: int = 0, size: int = 64) -> Batch:

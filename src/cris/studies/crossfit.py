@@ -14,7 +14,7 @@ from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import Outcome, fit
-from cris.training.material import Material, Start, build_model
+from cris.training.setup import InitialWeights, Setup, build_model
 from cris.training.recipes import finetune
 from cris.training.state import last_checkpoint
 
@@ -25,7 +25,7 @@ _LEARNING_RATE = 5e-5
 class FoldTraining:
     """Training of each fold's model."""
 
-    start: Start
+    start: InitialWeights
     """Initial model; it should not have learned from what is judged."""
     steps: int
     """Optimiser steps; 0 judges by the initial model."""
@@ -90,12 +90,12 @@ def fit_fold(
     """
     assert training.start.checkpoint is not None
     part = Subset(whole, places)
-    material = Material(
+    setup = Setup(
         training=part,
         validation=part,
         tokenizer=training.start.checkpoint.tokenizer,
         fingerprints=(fingerprint,),
     )
     config = training.config(part.index, fold, fingerprint)
-    outcome = fit(config, build_model(config, training.start), material, out, progress=progress)
+    outcome = fit(config, build_model(config, training.start), setup, out, progress=progress)
     return Segmenter.from_pretrained(last_checkpoint(out), training.device), outcome

@@ -32,7 +32,7 @@ from cris.registry import resolve
 from cris.studies.stages import TrainingStage
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss
-from cris.training.material import build_stream, find_start, gather_material
+from cris.training.setup import build_stream, find_initial_weights, gather_setup
 from cris.training.recipe_choice import Recipe, data_of, is_named, options_of
 from cris.training.state import best_checkpoint
 from cris.training.train import configured
@@ -131,9 +131,9 @@ def reproduce(
     config = configured(recipe, start=start, losses=losses, **overrides)
     sources = data_of(data, config.recipe)
     known = {source: manifest_of(source) for source in sources}
-    begin = find_start(config.start) if config.model.tokenizer == "stored" else None
-    material = gather_material(sources, config, begin)
-    length = resolved(config, build_stream(config, material).groups_per_epoch).length
+    begin = find_initial_weights(config.start) if config.model.tokenizer == "stored" else None
+    setup = gather_setup(sources, config, begin)
+    length = resolved(config, build_stream(config, setup).groups_per_epoch).length
     config = replace(config, steps=rehearsed(length, scale, 1))
     folder = Path(out)
     begin_experiment(folder, PARTS, is_resumed=resume, overwrite=overwrite)

@@ -8,7 +8,7 @@ from cris.data.rendered import SceneDataset
 from cris.data.scenes import Scenes
 from cris.data.subset import Subset
 from cris.studies.crossfit import FoldTraining, deal_folds, fit_fold
-from cris.training.material import find_start
+from cris.training.setup import find_initial_weights
 
 IMAGES = np.array([0, 0, 1, 2, 2, 2, 5, 5, 9])
 
@@ -40,7 +40,7 @@ def test_a_part_is_its_samples_renumbered() -> None:
 
 def test_a_fold_is_trained_on_the_others_and_kept(tmp_path: Path) -> None:
     whole = SceneDataset(Scenes("val"))
-    training = FoldTraining(start=find_start("cris-scenes"), steps=1, seed=0, device="cpu")
+    training = FoldTraining(start=find_initial_weights("cris-scenes"), steps=1, seed=0, device="cpu")
     seen = []
 
     class Watched(Subset):
@@ -63,7 +63,7 @@ def test_a_fold_is_trained_on_the_others_and_kept(tmp_path: Path) -> None:
 
 
 def test_a_step_takes_as_many_sentences_whatever_a_image_has() -> None:
-    training = FoldTraining(start=find_start("cris-scenes"), steps=1, seed=0, device="cpu")
+    training = FoldTraining(start=find_initial_weights("cris-scenes"), steps=1, seed=0, device="cpu")
     for each, expected in ((1, (32, 1)), (2, (16, 2)), (9, (8, 4))):
         image = np.repeat(np.arange(40), each)
         sampling = training.config(SampleIndex(image=image, entry=image), 0, "data").sampling

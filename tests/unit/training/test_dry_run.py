@@ -18,7 +18,7 @@ from dataclasses import replace
 from cris.training.dry_run import stand_in_batch
 from cris.training.processes import launch
 from cris.training.recipes import RECIPES
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from cris.model.build import build_cris
 import torch
 torch.set_num_threads(1)
@@ -33,9 +33,9 @@ if sys.argv[2] == "dry":
     found = dry.dry_run(config, [])
     print(json.dumps({"memory": found.memory, "measured": found.measured}))
 else:
-    learner = Learner(config, build_cris(config.model), launch(config))
+    trainer = Trainer(config, build_cris(config.model), launch(config))
     for _ in range(2):
-        learner.take([stand_in_batch(config, images)])
+        trainer.training_step([stand_in_batch(config, images)])
     print(json.dumps({"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}))
 """
 

@@ -8,7 +8,7 @@ from cris.training.config import OptimizerConfig, ScheduleConfig
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
 from tests.small import KINDS, small_cris
-from tests.training import learner_of
+from tests.training import trainer_of
 
 CONFIG = replace(
     cris_scenes(),
@@ -74,10 +74,10 @@ def test_weights_decay_and_vectors_do_not():
 def test_layer_decay_slows_each_block_of_the_image_encoder_more_the_earlier_it_is():
     model = small_cris(KINDS["vit"])
     config = replace(CONFIG.optimizer, layer_decay=0.5, positions="head")
-    learner = learner_of(replace(CONFIG, model=KINDS["vit"], optimizer=config), model)
-    rates = learner.set_learning_rates()
+    trainer = trainer_of(replace(CONFIG, model=KINDS["vit"], optimizer=config), model)
+    rates = trainer.set_learning_rates()
     assert rates["learning_rate_backbone"] == pytest.approx(0.1 * rates["learning_rate_head"])
-    found = {each: group["lr"] for group in learner.optimizer.param_groups for each in group["params"]}
+    found = {each: group["lr"] for group in trainer.optimizer.param_groups for each in group["params"]}
     blocks = model.image_encoder.blocks
     for index, block in enumerate(blocks):
         for name, each in block.named_parameters():
