@@ -156,10 +156,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         http.shutdown()
 
 
-def source_of(url: str, path: Path) -> downloads.Source:
+def source_of(url: str, path: Path) -> downloads.Download:
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    return downloads.Source(url=f"{url}/{path.name}", sha256=sha256, size=len(content))
+    return downloads.Download(url=f"{url}/{path.name}", sha256=sha256, size=len(content))
 
 
 @pytest.fixture

@@ -148,14 +148,14 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stop_after(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets an evaluation do a few parts."""
-    measure, left = evaluation_run.Run.rows, iter(range(parts))
+    measure, left = evaluation_run.EvaluationRun.rows, iter(range(parts))
 
-    def rows(self: evaluation_run.Run, segmenter: Segmenter, part: int) -> list[Row]:
+    def rows(self: evaluation_run.EvaluationRun, segmenter: Segmenter, part: int) -> list[Row]:
         if next(left, None) is None:
             raise KeyboardInterrupt
         return measure(self, segmenter, part)
 
-    monkeypatch.setattr(evaluation_run.Run, "rows", rows)
+    monkeypatch.setattr(evaluation_run.EvaluationRun, "rows", rows)
 
 
 def test_an_interrupted_run_goes_on_where_it_was(

@@ -14,7 +14,7 @@ from cris.demo.gallery import (
     EXTRA_RGB,
     MISSED_RGB,
     SHARED_RGB,
-    Card,
+    GalleryCard,
     figures_of,
     make_card,
     render,
@@ -48,7 +48,7 @@ def evaluation() -> Evaluation:
     )
 
 
-def page(photographs: list[Card], model: str = "cris-photos", summary: str = "Knows a lot.") -> str:
+def page(photographs: list[GalleryCard], model: str = "cris-photos", summary: str = "Knows a lot.") -> str:
     return render(
         model=model,
         summary=summary,

@@ -19,7 +19,7 @@ from cris.data.dataset import (
 )
 from cris.data.records import ObjectRecord, ReferringEntry
 from cris.data.store.reading import StoredDataset
-from cris.data.store.shards import Row
+from cris.data.store.shards import StoredRow
 from cris.errors import InputError
 from cris.masks import Rle, decode_rle
 
@@ -93,12 +93,12 @@ class StoredSplit(Dataset):
         """Return the stored data set and row of each image."""
         return [(self.stored, row) for row in np.unique(self._samples.image).tolist()]
 
-    def _row(self, sample: int) -> Row:
+    def _row(self, sample: int) -> StoredRow:
         return self.stored.row(int(self._samples.image[sample]))
 
     def _reference(
         self,
-        row: Row,
+        row: StoredRow,
         records: Sequence[ObjectRecord],
         objects: Sequence[AnnotatedObject],
         entry: ReferringEntry,
@@ -116,15 +116,15 @@ class StoredSplit(Dataset):
             targets=targets,
         )
 
-    def _mask(self, row: Row, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
+    def _mask(self, row: StoredRow, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
         what = f"a mask of the objects {object_ids}"
         masks = [self._decoded(row, rle, what) for rle in row.rles(object_ids)]
         return reduce(np.logical_or, masks) if masks else np.zeros(row.size, dtype=bool)
 
-    def _object_mask(self, row: Row, record: ObjectRecord) -> Bool[np.ndarray, "height width"]:
+    def _object_mask(self, row: StoredRow, record: ObjectRecord) -> Bool[np.ndarray, "height width"]:
         return self._decoded(row, record.rle, f"the mask of object {record.id}")
 
-    def _decoded(self, row: Row, rle: Rle, what: str) -> Bool[np.ndarray, "height width"]:
+    def _decoded(self, row: StoredRow, rle: Rle, what: str) -> Bool[np.ndarray, "height width"]:
         try:
             mask = decode_rle(rle)
         except InputError as error:

@@ -27,7 +27,7 @@ MOST_PROCESSES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class EvaluationRun:
     """Measurement of a model on a data set; it can be sent to other processes."""
 
     checkpoint: Path
@@ -80,7 +80,7 @@ class Run:
 
 
 def run_parts(
-    run: Run, parts: Sequence[int], processes: int | None = None
+    run: EvaluationRun, parts: Sequence[int], processes: int | None = None
 ) -> Iterator[tuple[int, list[Row]]]:
     """Yield number and rows of each of the parts, as they get done.
 
@@ -110,7 +110,7 @@ def run_parts(
 
 
 def _in_processes(
-    run: Run, kind: str, parts: Sequence[int], processes: int
+    run: EvaluationRun, kind: str, parts: Sequence[int], processes: int
 ) -> Iterator[tuple[int, list[Row]]]:
     """Yield the parts from processes, to which several GPUs are dealt in turn."""
     places = devices(run.device) if kind == "cuda" else [run.device]
@@ -126,7 +126,7 @@ def _in_processes(
         ) from error
 
 
-def _set_up(run: Run, kind: str, device: str) -> Callable[[int], list[Row]]:
+def _set_up(run: EvaluationRun, kind: str, device: str) -> Callable[[int], list[Row]]:
     """Load the model, in a worker process; return what measures a part with it."""
     if kind == "cpu":
         limit_threads(1)

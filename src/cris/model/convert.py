@@ -32,7 +32,7 @@ from cris.model.convert_tables import (
 )
 from cris.model.cris import Cris
 from cris.model.safe_load import read_tensors
-from cris.model.state_dict import Source, load_tensors
+from cris.model.state_dict import TensorSource, load_tensors
 
 
 def load_clip(path: str | Path, config: CrisConfig | None = None) -> Cris:
@@ -196,7 +196,7 @@ def _count(tensors: Mapping[str, Tensor], pattern: str) -> int:
     return sum(re.fullmatch(pattern, key) is not None for key in tensors)
 
 
-def _sources(model: Cris, table: Mapping[str, Source]) -> dict[str, Source]:
+def _sources(model: Cris, table: Mapping[str, TensorSource]) -> dict[str, TensorSource]:
     """Return the table's rows for this model's tensors, without those that the table does not know."""
     patterns = [
         (re.compile(re.escape(ours).replace(r"\*", r"([^.]+)")), source) for ours, source in table.items()
@@ -208,5 +208,5 @@ def _sources(model: Cris, table: Mapping[str, Source]) -> dict[str, Source]:
                 key = source.key
                 for part in match.groups():
                     key = key.replace("*", part, 1)
-                sources[name] = Source(key, source.read)
+                sources[name] = TensorSource(key, source.read)
     return sources

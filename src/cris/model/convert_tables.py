@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from jaxtyping import Float
 from torch import Tensor
 
-from cris.model.state_dict import Source
+from cris.model.state_dict import TensorSource
 
 
-def _third(key: str, index: int) -> Source:
+def _third(key: str, index: int) -> TensorSource:
     """Return one of the query, key and value that torch's attention keeps in a single tensor."""
-    return Source(key, lambda tensor: tensor.chunk(3)[index])
+    return TensorSource(key, lambda tensor: tensor.chunk(3)[index])
 
 
-def _transposed(key: str) -> Source:
-    return Source(key, lambda tensor: tensor.T)
+def _transposed(key: str) -> TensorSource:
+    return TensorSource(key, lambda tensor: tensor.T)
 
 
 def _without_class_token(
@@ -25,23 +25,23 @@ def _without_class_token(
     return positions[1:].T.reshape(-1, side, side)
 
 
-def _attention(ours: str, theirs: str) -> dict[str, Source]:
-    rows = {f"{ours}.output.*": Source(f"{theirs}.out_proj.*")}
+def _attention(ours: str, theirs: str) -> dict[str, TensorSource]:
+    rows = {f"{ours}.output.*": TensorSource(f"{theirs}.out_proj.*")}
     for index, part in enumerate(("query", "key", "value")):
         rows[f"{ours}.{part}.weight"] = _third(f"{theirs}.in_proj_weight", index)
         rows[f"{ours}.{part}.bias"] = _third(f"{theirs}.in_proj_bias", index)
     return rows
 
 
-def _conv_norm(ours: str, theirs: str) -> dict[str, Source]:
-    return {f"{ours}.conv.*": Source(f"{theirs}.0.*"), f"{ours}.norm.*": Source(f"{theirs}.1.*")}
+def _conv_norm(ours: str, theirs: str) -> dict[str, TensorSource]:
+    return {f"{ours}.conv.*": TensorSource(f"{theirs}.0.*"), f"{ours}.norm.*": TensorSource(f"{theirs}.1.*")}
 
 
-def _same(rows: Mapping[str, str]) -> dict[str, Source]:
-    return {f"{ours}.*": Source(f"{theirs}.*") for ours, theirs in rows.items()}
+def _same(rows: Mapping[str, str]) -> dict[str, TensorSource]:
+    return {f"{ours}.*": TensorSource(f"{theirs}.*") for ours, theirs in rows.items()}
 
 
-def _clip_block(ours: str, theirs: str) -> dict[str, Source]:
+def _clip_block(ours: str, theirs: str) -> dict[str, TensorSource]:
     return {
         **_attention(f"{ours}.attention", f"{theirs}.attn"),
         **_same(
@@ -55,7 +55,7 @@ def _clip_block(ours: str, theirs: str) -> dict[str, Source]:
     }
 
 
-def _hugging_face_block(ours: str, theirs: str) -> dict[str, Source]:
+def _hugging_face_block(ours: str, theirs: str) -> dict[str, TensorSource]:
     return _same(
         {
             f"{ours}.attention.query": f"{theirs}.self_attn.q_proj",
@@ -81,7 +81,7 @@ _BOTTLENECK = {
     "shortcut.norm": "downsample.1",
 }
 
-CLIP: dict[str, Source] = {
+CLIP: dict[str, TensorSource] = {
     **_same({f"image_encoder.stem.{i}.conv": f"visual.conv{i + 1}" for i in range(3)}),
     **_same({f"image_encoder.stem.{i}.norm": f"visual.bn{i + 1}" for i in range(3)}),
     **_same(
@@ -91,7 +91,7 @@ CLIP: dict[str, Source] = {
             for ours, theirs in _BOTTLENECK.items()
         }
     ),
-    "image_encoder.attention_pool.positions": Source(
+    "image_encoder.attention_pool.positions": TensorSource(
         "visual.attnpool.positional_embedding", _without_class_token
     ),
     **_same(
@@ -107,20 +107,20 @@ CLIP: dict[str, Source] = {
             "text_encoder.norm": "ln_final",
         }
     ),
-    "image_encoder.stem.class_token": Source("visual.class_embedding"),
-    "image_encoder.stem.positions": Source("visual.positional_embedding"),
+    "image_encoder.stem.class_token": TensorSource("visual.class_embedding"),
+    "image_encoder.stem.positions": TensorSource("visual.positional_embedding"),
     **_clip_block("image_encoder.layers.*", "visual.transformer.resblocks.*"),
     "image_encoder.pyramid.projection.weight": _transposed("visual.proj"),
     **_clip_block("text_encoder.blocks.*", "transformer.resblocks.*"),
-    "text_encoder.positions": Source("positional_embedding"),
-    "text_encoder.projection": Source("text_projection"),
+    "text_encoder.positions": TensorSource("positional_embedding"),
+    "text_encoder.projection": TensorSource("text_projection"),
 }
 """Our tensors → their place in OpenAI's CLIP, and open_clip's; a star stands for one part of a name."""
 
 HUGGING_FACE_PATCHES = "vision_model.embeddings.patch_embedding"
-CLIP_HUGGING_FACE: dict[str, Source] = {
-    "image_encoder.stem.class_token": Source("vision_model.embeddings.class_embedding"),
-    "image_encoder.stem.positions": Source("vision_model.embeddings.position_embedding.weight"),
+CLIP_HUGGING_FACE: dict[str, TensorSource] = {
+    "image_encoder.stem.class_token": TensorSource("vision_model.embeddings.class_embedding"),
+    "image_encoder.stem.positions": TensorSource("vision_model.embeddings.position_embedding.weight"),
     **_same(
         {
             "image_encoder.stem.patches": HUGGING_FACE_PATCHES,
@@ -133,7 +133,7 @@ CLIP_HUGGING_FACE: dict[str, Source] = {
     ),
     **_hugging_face_block("image_encoder.layers.*", "vision_model.encoder.layers.*"),
     **_hugging_face_block("text_encoder.blocks.*", "text_model.encoder.layers.*"),
-    "text_encoder.positions": Source("text_model.embeddings.position_embedding.weight"),
+    "text_encoder.positions": TensorSource("text_model.embeddings.position_embedding.weight"),
     "text_encoder.projection": _transposed("text_projection.weight"),
 }
 """Our tensors → their place in transformers' `CLIPModel`, which has vision transformers only."""
@@ -143,8 +143,8 @@ CLIP_UNUSED = {
     *("text_model.embeddings.position_ids", "vision_model.embeddings.position_ids"),
 }
 
-RELEASED: dict[str, Source] = {
-    **{ours: Source(f"backbone.{source.key}", source.read) for ours, source in CLIP.items()},
+RELEASED: dict[str, TensorSource] = {
+    **{ours: TensorSource(f"backbone.{source.key}", source.read) for ours, source in CLIP.items()},
     **_conv_norm("image_encoder.attention_pool.residual", "backbone.visual.attnpool.connect"),
     **_same({"neck.sentence": "neck.txt_proj.0", "neck.sentence_norm": "neck.txt_proj.1"}),
     **_conv_norm("neck.coarse", "neck.f1_v_proj"),

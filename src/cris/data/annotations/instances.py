@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Box, Row, as_row, as_text, read_json
+from cris.data.annotations.fields import Box, SourceRow, as_row, as_text, read_json
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.polygons import check_in_image, check_size, rle_area, segmentation_rle
 from cris.data.paths import check_relative
@@ -167,7 +167,7 @@ def read_instances(path: Path, invalid: InvalidRows | None = None) -> Instances:
     return instances
 
 
-def image_info(row: Row) -> ImageInfo:
+def image_info(row: SourceRow) -> ImageInfo:
     """Return an image of COCO's `images`."""
     file_name = row.text("file_name")
     try:
@@ -183,7 +183,7 @@ def image_info(row: Row) -> ImageInfo:
     )
 
 
-def _annotated(row: Row) -> tuple[str, ...] | None:
+def _annotated(row: SourceRow) -> tuple[str, ...] | None:
     """Return the completely annotated categories: a name or a list of them; None for all."""
     value = row.fields.get("annotated")
     if value is None or as_text(value) == "all":
@@ -194,7 +194,7 @@ def _annotated(row: Row) -> tuple[str, ...] | None:
     return names
 
 
-def annotation_of(row: Row, categories: dict[int, str]) -> Annotation:
+def annotation_of(row: SourceRow, categories: dict[int, str]) -> Annotation:
     """Return an annotation of COCO's `annotations`."""
     category = row.whole("category_id")
     if category not in categories:

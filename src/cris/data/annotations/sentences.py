@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Row, as_row, as_whole
+from cris.data.annotations.fields import SourceRow, as_row, as_whole
 from cris.data.annotations.instances import Instances
 from cris.data.annotations.invalid import InvalidRows
 from cris.errors import InputError
@@ -51,7 +51,7 @@ def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None
             row = as_row(where, fields)
             if suffix == ".csv":
                 ids = [_number(each) for each in row.text("annotation_id").split()]
-                row = Row(where, {**row.fields, "annotation_id": ids})
+                row = SourceRow(where, {**row.fields, "annotation_id": ids})
             said.append(_said(row, instances, names, images))
     if not said:
         errors = invalid.left_out.get("sentences", ())
@@ -59,7 +59,7 @@ def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None
     return said
 
 
-def _said(row: Row, instances: Instances, names: KnownNames, images: dict[str, int]) -> Said:
+def _said(row: SourceRow, instances: Instances, names: KnownNames, images: dict[str, int]) -> Said:
     name = names.find(row.text("image"))
     if name is None:
         raise InputError(f"{row.where}: image {row.value('image')!r} is no file_name of {instances.name}")
@@ -77,7 +77,7 @@ def _said(row: Row, instances: Instances, names: KnownNames, images: dict[str, i
     return Said(picture_id=images[name], object_ids=object_ids, sentence=sentence)
 
 
-def _object_ids(row: Row) -> tuple[int, ...]:
+def _object_ids(row: SourceRow) -> tuple[int, ...]:
     given: Any = row.value("annotation_id")
     ids = []
     for each in [] if given is None else given if isinstance(given, list) else [given]:

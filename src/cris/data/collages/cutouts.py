@@ -41,7 +41,7 @@ class Cutout:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Photograph:
+class CollagePhotograph:
     """A photograph as collages use it, possibly at a fraction of its size."""
 
     record: ImageRecord
@@ -116,7 +116,7 @@ class Photographs:
             self._fitting[background] = {category: found[category] for category in sorted(found)}
         return self._fitting[background]
 
-    def read(self, row: int) -> Photograph:
+    def read(self, row: int) -> CollagePhotograph:
         """Decode a photograph.
 
         Raises:
@@ -124,7 +124,7 @@ class Photographs:
         """
         stored, index = self.rows[row]
         image, reduction = stored.decode(stored.row(index), MAX_SIDE)
-        return Photograph(stored.image(index), image, reduction)
+        return CollagePhotograph(stored.image(index), image, reduction)
 
     def cut(self, candidate: Candidate) -> Cutout | None:
         """Cut the object out; return None when it is not whole and clear after all.

@@ -129,7 +129,7 @@ def _for_training(
 ) -> list[Expression]:
     draw = random.Random(f"{wishes.seed} {picture_id}")
     vocabulary = Vocabulary(context.census.known)
-    scene = training.Scene(
+    scene = training.TrainingContext(
         groups=context.groups,
         palette=context.palette,
         vocabulary=vocabulary,

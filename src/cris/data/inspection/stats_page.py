@@ -21,7 +21,7 @@ _SHOWN_SIDE = 360  # pixels; of the longer side of an image on the sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class SampleCard:
     """A sample on the contact sheet."""
 
     sentence: str
@@ -36,7 +36,7 @@ class Card:
     """Image with its mask highlighted, as a data URI."""
 
 
-def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
+def contact_sheet(dataset: StoredDataset, count: int) -> list[SampleCard]:
     """Return samples spread evenly over the data set.
 
     Raises:
@@ -50,7 +50,7 @@ def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
     ]
 
 
-def render(title: str, statistics: Statistics, cards: Sequence[Card]) -> str:
+def render(title: str, statistics: Statistics, cards: Sequence[SampleCard]) -> str:
     """Return the page."""
     edges = [f"{100 * edge:g}" for edge in AREA_EDGES]
     areas = [f"{low}–{high} %" for low, high in pairwise(edges)]
@@ -72,7 +72,7 @@ def _named(counts: Sequence[int], most: int) -> list[tuple[str, int]]:
     return [(f"{place}" if place < most else f"{most} +", times) for place, times in enumerate(counts)]
 
 
-def _card(dataset: StoredDataset, image: int, entry: int, sentence: int) -> Card:
+def _card(dataset: StoredDataset, image: int, entry: int, sentence: int) -> SampleCard:
     record = dataset.image(image)
     meant = record.entries[entry]
     mask = np.zeros((record.height, record.width), dtype=bool)
@@ -81,7 +81,7 @@ def _card(dataset: StoredDataset, image: int, entry: int, sentence: int) -> Card
             mask |= decode_rle(each.rle)
     drawn = lit_up(read_image(record.image), mask)
     drawn.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    return Card(
+    return SampleCard(
         sentence=meant.sentences[sentence],
         split=meant.split,
         name=record.file_name,

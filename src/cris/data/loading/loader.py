@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as MapDataset
 
 from cris.data.dataset import Dataset, View
 from cris.data.loading.resample import Target, cell_shares, quick_square
-from cris.data.loading.sampling import Group, Stream
+from cris.data.loading.sampling import SampleGroup, Stream
 from cris.data.loading.transforms import SMALLEST_SHARE, Transform
 from cris.errors import DamagedImageError, InputError
 from cris.letterbox import CELL, Letterbox, normalisation
@@ -271,7 +271,7 @@ class _Views(MapDataset[_Loaded]):
         self.prepare = prepare
         self.stream = stream
 
-    def __getitem__(self, group: Group) -> _Loaded:
+    def __getitem__(self, group: SampleGroup) -> _Loaded:
         """Return the group, or, where its image is damaged, the next one whose image is not."""
         damaged: list[DamagedImageError] = []
         for position in range(group.position + 1, group.position + _TRIES + 1):
@@ -285,7 +285,7 @@ class _Views(MapDataset[_Loaded]):
         told = f"{_TRIES} images that follow each other cannot be decoded, the last is {damaged[-1]}"
         return _Loaded(InputError(told), ())
 
-    def _prepared(self, group: Group) -> Prepared:
+    def _prepared(self, group: SampleGroup) -> Prepared:
         random = np.random.default_rng((self.stream.seed, group.position, len(group.samples)))
         distinct = list(dict.fromkeys(group.samples))
         view = self.dataset.view(distinct, self.prepare.longest, sentences=len(group.samples))

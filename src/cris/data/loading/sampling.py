@@ -15,7 +15,7 @@ Rule = Literal["one sentence per object", "all sentences", "k sentences per pict
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SampleGroup:
     """Samples of one image that share one reading of it."""
 
     position: int
@@ -113,17 +113,17 @@ class Stream:
         """Return the number of groups: one per object, sentence or image, by the rule, times its repeats."""
         return self._groups_per_epoch
 
-    def group(self, position: int) -> Group:
+    def group(self, position: int) -> SampleGroup:
         """Return the group at that position of the stream."""
         if self._is_collage(position):
-            return Group(position, (len(self.index) + position % self.collages,) * self.sentences)
+            return SampleGroup(position, (len(self.index) + position % self.collages,) * self.sentences)
         epoch, place = divmod(position, self.groups_per_epoch)
         if epoch != self._epoch:
             self._groups = epoch_groups(self.index, self.rule, self.sentences, self.seed, epoch, self.repeats)
             self._epoch = epoch
-        return Group(position, tuple(self._groups[place].tolist()))
+        return SampleGroup(position, tuple(self._groups[place].tolist()))
 
-    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[Group]]:
+    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[SampleGroup]]:
         """Yield, from a position on, this process's part of batches of `groups` groups over all processes."""
         share = groups // processes
         while True:

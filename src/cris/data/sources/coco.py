@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cris.data.annotations.instances import Instances, read_instances
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.annotations.selection import Selection
 from cris.data.annotations.sentences import Said, read_sentences
 from cris.data.expressions import Census, Wishes, expressions_of
@@ -110,7 +110,7 @@ def _check_drawable(
             annotation.object(instances.images[annotation.picture_id], is_meant=is_meant)
 
 
-def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[Reference]:
+def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[ReferenceRecord]:
     """Return sentences with the same meaning grouped into references."""
     grouped: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for each in said:
@@ -118,7 +118,7 @@ def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> 
         if each.sentence not in texts:
             texts.append(each.sentence)
     return [
-        Reference(
+        ReferenceRecord(
             where=where,
             key=str(number),
             id=number,

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from cris.data.annotations.instances import Instances, ImageInfo
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.polygons import stray_polygons
-from cris.data.annotations.references import Reference, SplitSize, split_sizes
+from cris.data.annotations.references import ReferenceRecord, SplitSize, split_sizes
 from cris.data.annotations.selection import Selection, select
 from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.sources.images import Images
@@ -89,7 +89,7 @@ class ImageFiles:
 
 
 def join(
-    references: Sequence[Reference],
+    references: Sequence[ReferenceRecord],
     instances: Instances,
     contents: Contents,
     *,
@@ -105,7 +105,7 @@ def join(
             and may not be skipped.
     """
     invalid = invalid or InvalidRows()
-    known: list[Reference] = []
+    known: list[ReferenceRecord] = []
     for reference in references:
         with invalid.checked("references"):
             check_reference(reference, instances)
@@ -114,7 +114,7 @@ def join(
     selected = select(known, instances, selection)
     left, remarks = without_blanks(selected.references)
     remarks = [*selected.remarks, *remarks, *_leaks(known), *_other_categories(known, instances)]
-    by_image: dict[int, list[Reference]] = {}
+    by_image: dict[int, list[ReferenceRecord]] = {}
     for reference in left:
         by_image.setdefault(reference.picture_id, []).append(reference)
     infos = contents.ordered(instances.images[picture_id] for picture_id in by_image)
@@ -145,7 +145,7 @@ def join(
     )
 
 
-def check_reference(reference: Reference, instances: Instances) -> None:
+def check_reference(reference: ReferenceRecord, instances: Instances) -> None:
     """Raise InputError when the reference's image or objects do not exist."""
     if reference.picture_id not in instances.images:
         raise InputError(
@@ -162,9 +162,9 @@ def check_reference(reference: Reference, instances: Instances) -> None:
             )
 
 
-def without_blanks(references: Sequence[Reference]) -> tuple[list[Reference], list[str]]:
+def without_blanks(references: Sequence[ReferenceRecord]) -> tuple[list[ReferenceRecord], list[str]]:
     """Return the references without empty sentences, and a note when there were some."""
-    left: list[Reference] = []
+    left: list[ReferenceRecord] = []
     for reference in references:
         sentences = tuple(sentence for sentence in reference.sentences if sentence.text)
         if sentences:
@@ -181,7 +181,7 @@ def image_record(
     info: ImageInfo,
     content: bytes | InputError,
     instances: Instances,
-    references: Sequence[Reference],
+    references: Sequence[ReferenceRecord],
     invalid: InvalidRows,
 ) -> ImageRecord | None:
     """Return the image with its objects and referring entries; None where `invalid` leaves it out.
@@ -227,8 +227,8 @@ def image_record(
 
 
 def _drawn(
-    info: ImageInfo, instances: Instances, references: Sequence[Reference], invalid: InvalidRows
-) -> tuple[list[ObjectRecord], list[Reference], set[str]]:
+    info: ImageInfo, instances: Instances, references: Sequence[ReferenceRecord], invalid: InvalidRows
+) -> tuple[list[ObjectRecord], list[ReferenceRecord], set[str]]:
     """Return an image's objects, the references to them, and the categories of objects that are left out."""
     meant = {object_id for reference in references for object_id in reference.object_ids}
     objects: list[ObjectRecord] = []
@@ -251,7 +251,7 @@ def _drawn(
     return objects, left, set(bad.values())
 
 
-def _leave_out_sentences(references: Sequence[Reference], what: str, invalid: InvalidRows) -> None:
+def _leave_out_sentences(references: Sequence[ReferenceRecord], what: str, invalid: InvalidRows) -> None:
     for reference in references:
         for each in reference.sentences:
             sentence = f"{reference.where}: {each.text!r} of reference {reference.key}"
@@ -281,7 +281,7 @@ def check_image(content: bytes, name: str, height: int, width: int) -> None:
         )
 
 
-def _leaks(references: Sequence[Reference]) -> list[str]:
+def _leaks(references: Sequence[ReferenceRecord]) -> list[str]:
     """Return a note when splits share images, as those of RefCOCOg's google partition do by design."""
     images: dict[str, set[int]] = {}
     for reference in references:
@@ -291,7 +291,7 @@ def _leaks(references: Sequence[Reference]) -> list[str]:
     return [f"{count:,} images of {split} are in train too" for split, count in sorted(shared.items())]
 
 
-def _other_categories(references: Sequence[Reference], instances: Instances) -> list[str]:
+def _other_categories(references: Sequence[ReferenceRecord], instances: Instances) -> list[str]:
     """Return a note when references give their objects other categories than the annotations do."""
     first, count = "", 0
     for reference in references:

@@ -15,7 +15,7 @@ from cris.data.paths import inside
 from cris.data.records import ImageRecord
 from cris.data.store.decode import Reduction, decode_image
 from cris.data.store.manifest import Manifest, read_manifest
-from cris.data.store.shards import Row, open_shard, read_row
+from cris.data.store.shards import StoredRow, open_shard, read_row
 from cris.errors import DamagedImageError, InputError
 
 
@@ -71,15 +71,15 @@ class StoredDataset:
         row = self.row(index)
         return read_row(row.batch, row.index)
 
-    def row(self, index: int) -> Row:
+    def row(self, index: int) -> StoredRow:
         """Return the image at that index, to read parts of."""
         if not 0 <= index < len(self):
             raise IndexError(f"index must be within {len(self)} images, got {index}")
         shard = bisect.bisect_right(self._ends, index)
-        return Row(self.batch(shard), index - self._start(shard))
+        return StoredRow(self.batch(shard), index - self._start(shard))
 
     def decode(
-        self, row: Row, longest: int | None = None
+        self, row: StoredRow, longest: int | None = None
     ) -> tuple[UInt8[np.ndarray, "height width 3"], Reduction]:
         """Return the image of a row, possibly reduced, and its reduction (see `decode_image`).
 
@@ -96,7 +96,7 @@ class StoredDataset:
             raise self.damaged(row, f"expected {stored_width}×{stored_height} pixels, found {width}×{height}")
         return image, reduction
 
-    def damaged(self, row: Row, reason: str) -> DamagedImageError:
+    def damaged(self, row: StoredRow, reason: str) -> DamagedImageError:
         """Return the error to raise where part of a row's image cannot be decoded."""
         where = f"{self.folder}, image {row.file_name}"
         return DamagedImageError(where, f"{reason}; cris data check lists all that are damaged")

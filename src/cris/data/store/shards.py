@@ -43,7 +43,7 @@ def read_row(batch: pa.RecordBatch, index: int) -> ImageRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredRow:
     """The image at a row of a shard, of which only the requested parts are read."""
 
     batch: pa.RecordBatch

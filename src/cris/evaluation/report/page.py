@@ -14,7 +14,7 @@ from cris.data.dataset import Dataset
 from cris.evaluation.failures import MEANINGS
 from cris.evaluation.report.images import EXTRA_RGB, MISSED_RGB, SHARED_RGB, draw_images
 from cris.evaluation.report.plots import TITLES, plots
-from cris.evaluation.report.selection import IMAGES_EACH, View, illustrated, views
+from cris.evaluation.report.selection import IMAGES_EACH, ReportView, illustrated, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.pages import fill
@@ -108,7 +108,7 @@ def _failures(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _view_dict(view: View) -> dict[str, Any]:
+def _view_dict(view: ReportView) -> dict[str, Any]:
     return {
         "name": view.name,
         "meaning": view.meaning,

@@ -17,7 +17,7 @@ Column = Literal["sample", "iou", "score", "ambiguity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class ReportView:
     """Samples that are worth looking at, in an order."""
 
     name: str
@@ -42,7 +42,7 @@ class View:
         return float("-inf") if value is None else float(value)
 
 
-def views(rows: Sequence[Row]) -> list[View]:
+def views(rows: Sequence[Row]) -> list[ReportView]:
     """Return the views that these rows have samples for."""
     found = [
         _view("all", "Samples spread evenly over the split.", "sample"),
@@ -90,8 +90,8 @@ def _view(
     is_descending: bool = False,
     is_in: Callable[[Row], bool] = lambda row: True,
     filters: dict[str, str] | None = None,
-) -> View:
-    return View(
+) -> ReportView:
+    return ReportView(
         name=name, meaning=meaning, sort=sort, is_descending=is_descending, is_in=is_in, filters=filters or {}
     )
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cris.data.annotations.instances import Instances
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference
+from cris.data.annotations.references import ReferenceRecord
 from cris.data.annotations.selection import Selection
 from cris.data.sources.conversion import Contents, Conversion, ImageFiles, join
 from cris.data.sources.hub import object_rows, image_rows, reference_rows
@@ -45,7 +45,7 @@ def convert_hub(
     remarks: list[str] = []
     contents: Contents
     data_set = _data_set(folder)
-    references: list[Reference]
+    references: list[ReferenceRecord]
     source: Instances
     if not folder.exists():
         raise InputError(f"there is no file or folder {folder}")

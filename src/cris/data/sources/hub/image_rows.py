@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.annotations.fields import Row, as_row
+from cris.data.annotations.fields import SourceRow, as_row
 from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.sources.hub.parquet import (
     IMAGE,
-    Layout,
+    ColumnLayout,
     ParquetImages,
     encoded_image,
     image_size,
@@ -29,7 +29,7 @@ _SAMPLE = pa.struct(
         "mask": pa.struct({"counts": pa.string(), "size": pa.list_(pa.int32())}),
     }
 )
-LAYOUT = Layout(
+LAYOUT = ColumnLayout(
     name="moondream/refcoco-m",
     columns={
         "image": IMAGE,
@@ -45,7 +45,7 @@ LAYOUT = Layout(
 class ImageRows:
     """Contents of the files."""
 
-    references: list[Reference]
+    references: list[ReferenceRecord]
     instances: Instances
     contents: ParquetImages
 
@@ -60,7 +60,7 @@ def read_image_rows(files: Sequence[Path], invalid: InvalidRows) -> ImageRows:
     """
     images: list[ImageInfo] = []
     annotations: list[Annotation] = []
-    references: list[Reference] = []
+    references: list[ReferenceRecord] = []
     places: dict[int, int] = {}
     place = -1
     for path in files:
@@ -85,7 +85,7 @@ def read_image_rows(files: Sequence[Path], invalid: InvalidRows) -> ImageRows:
     )
 
 
-def _image(row: Row, number: int) -> ImageInfo:
+def _image(row: SourceRow, number: int) -> ImageInfo:
     height, width = image_size(row, encoded_image(row))
     fields = {
         "id": row.whole("image_id") if row.fields.get("image_id") is not None else number,
@@ -93,10 +93,10 @@ def _image(row: Row, number: int) -> ImageInfo:
         "height": height,
         "width": width,
     }
-    return image_info(Row(row.where, fields))
+    return image_info(SourceRow(row.where, fields))
 
 
-def _annotation(sample: Row, image: ImageInfo) -> Annotation:
+def _annotation(sample: SourceRow, image: ImageInfo) -> Annotation:
     return Annotation(
         where=sample.where,
         id=sample.whole("id"),
@@ -109,9 +109,9 @@ def _annotation(sample: Row, image: ImageInfo) -> Annotation:
     )
 
 
-def _reference(sample: Row, image: ImageInfo, split: str) -> Reference:
+def _reference(sample: SourceRow, image: ImageInfo, split: str) -> ReferenceRecord:
     number = sample.whole("id")
-    return Reference(
+    return ReferenceRecord(
         where=sample.where,
         key=str(number),
         id=number,

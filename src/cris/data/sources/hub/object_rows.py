@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.annotations.fields import Row
+from cris.data.annotations.fields import SourceRow
 from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.sources.hub.parquet import (
     IMAGE,
-    Layout,
+    ColumnLayout,
     ParquetImages,
     encoded_image,
     floats_as_written,
@@ -24,7 +24,7 @@ from cris.data.sources.hub.parquet import (
 
 UNKNOWN_CATEGORY = "object"
 """Category for all objects, as these files name none."""
-LAYOUT = Layout(
+LAYOUT = ColumnLayout(
     name="lmms-lab/RefCOCO",
     columns={
         "question_id": pa.string(),
@@ -45,7 +45,7 @@ _SAME_BOX_PIXELS = 1.0
 class ObjectRows:
     """Contents of the files."""
 
-    references: list[Reference]
+    references: list[ReferenceRecord]
     instances: Instances
     contents: ParquetImages
     remarks: list[str]
@@ -61,7 +61,7 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     Raises:
         InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
-    table = _Table()
+    table = _Collector()
     place = 0
     for path in files:
         split = split_of_file(path)
@@ -85,21 +85,21 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     )
 
 
-class _Table:
+class _Collector:
     """Collector of rows into images, objects and references."""
 
     def __init__(self) -> None:
         self.images: dict[str, ImageInfo] = {}
         self.annotations: dict[tuple[object, ...], Annotation] = {}
-        self.references: list[Reference] = []
+        self.references: list[ReferenceRecord] = []
         self.places: dict[int, int] = {}
         self.partial = 0
 
-    def add(self, row: Row, split: str, place: int) -> None:
+    def add(self, row: SourceRow, split: str, place: int) -> None:
         image = self._image(row, place)
         annotation = self._annotation(row, image)
         self.references.append(
-            Reference(
+            ReferenceRecord(
                 where=row.where,
                 key=row.text("question_id"),
                 id=len(self.references),
@@ -110,7 +110,7 @@ class _Table:
             )
         )
 
-    def _image(self, row: Row, place: int) -> ImageInfo:
+    def _image(self, row: SourceRow, place: int) -> ImageInfo:
         name = row.text("file_name")
         coco = _COCO_NAME.fullmatch(name)
         file_name = coco[1] + coco[3] if coco else name
@@ -120,7 +120,7 @@ class _Table:
             # beyond COCO's numbers, which have 12 digits, where a name has none
             number = int(coco[2]) if coco else 10**12 + len(self.images)
             fields = {"id": number, "file_name": file_name, "height": height, "width": width}
-            info = image_info(Row(row.where, fields))
+            info = image_info(SourceRow(row.where, fields))
             if number in self.places:
                 raise row.error("file_name", "another name for another image", name)
             self.images[file_name] = info
@@ -130,7 +130,7 @@ class _Table:
             raise row.error("image", expected, f"{height}×{width}")
         return info
 
-    def _annotation(self, row: Row, image: ImageInfo) -> Annotation:
+    def _annotation(self, row: SourceRow, image: ImageInfo) -> Annotation:
         polygon = floats_as_written(row.numbers("segmentation"))
         left, top, width, height = box = _box(row)
         key = (image.id, box, tuple(polygon))
@@ -150,7 +150,7 @@ class _Table:
         return self.annotations[key]
 
 
-def _box(row: Row) -> tuple[float, float, float, float]:
+def _box(row: SourceRow) -> tuple[float, float, float, float]:
     left, top, width, height = floats_as_written(row.box("bbox"))
     return left, top, width, height
 

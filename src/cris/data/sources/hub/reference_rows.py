@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.annotations.fields import Row, as_row
+from cris.data.annotations.fields import SourceRow, as_row
 from cris.data.annotations.instances import Annotation, Instances, ImageInfo, annotation_of, image_info
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, sentence_of, split_of
+from cris.data.annotations.references import ReferenceRecord, sentence_of, split_of
 from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
-from cris.data.sources.hub.parquet import Layout, rows
+from cris.data.sources.hub.parquet import ColumnLayout, rows
 from cris.errors import InputError
 
-LAYOUT = Layout(
+LAYOUT = ColumnLayout(
     name="jxu124/refcoco",
     columns={
         "sentences": pa.list_(pa.struct({"sent": pa.string(), "sent_id": pa.int64()})),
@@ -28,7 +28,7 @@ LAYOUT = Layout(
 )
 
 
-def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[list[Reference], Instances]:
+def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[list[ReferenceRecord], Instances]:
     """Return the references of files in that layout, and the objects they mean; there are no others.
 
     The box is that of the raw annotation, as the column `bbox` has corners.
@@ -36,7 +36,7 @@ def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[li
     Raises:
         InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
-    references: dict[int, Reference] = {}
+    references: dict[int, ReferenceRecord] = {}
     images: dict[int, ImageInfo] = {}
     annotations: dict[int, Annotation] = {}
     for row in rows(files, list(LAYOUT.columns)):
@@ -60,9 +60,9 @@ def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[li
     return list(references.values()), instances
 
 
-def _reference(row: Row, image: ImageInfo, annotation: Annotation) -> Reference:
+def _reference(row: SourceRow, image: ImageInfo, annotation: Annotation) -> ReferenceRecord:
     number = row.whole("ref_id")
-    return Reference(
+    return ReferenceRecord(
         where=row.where,
         key=str(number),
         id=number,
@@ -76,7 +76,7 @@ def _reference(row: Row, image: ImageInfo, annotation: Annotation) -> Reference:
     )
 
 
-def _inner(row: Row, name: str) -> Row:
+def _inner(row: SourceRow, name: str) -> SourceRow:
     """Return the fields inside a column of JSON text."""
     try:
         fields = json.loads(row.text(name))
