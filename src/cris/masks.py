@@ -61,7 +61,7 @@ def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] 
 
 
 def parts_of(
-    mask: Bool[np.ndarray, "height width"], min_area: float
+    mask: Bool[np.ndarray, "height width"], min_area: float | int
 ) -> list[Bool[np.ndarray, "height width"]]:
     """Return the connected parts of a mask, the largest first; pixels that touch at a corner are connected.
 

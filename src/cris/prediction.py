@@ -147,7 +147,7 @@ class Prediction:
         """Return the number of the mask's pixels."""
         return int(np.count_nonzero(self.mask))
 
-    def parts(self, min_area: float = 0.02) -> list["Prediction"]:
+    def parts(self, min_area: float | int = 0.02) -> list["Prediction"]:
         """Return the separate regions of the mask, the largest first, each as a prediction of its own.
 
         Each has its own `mask`, `box` and `area`; the score is that of the whole mask.
