@@ -39,7 +39,11 @@ class StoredSplit(Dataset):
         picture = self._samples.picture.astype(np.int64)
         # an entry begins where another picture or another entry does
         begins = np.diff(picture, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
-        self.index = SampleIndex(picture=numbered(picture), entry=np.cumsum(begins != 0) - 1)
+        self.index = SampleIndex(
+            picture=numbered(picture),
+            entry=np.cumsum(begins != 0) - 1,
+            targets=self._samples.targets.astype(np.int64),
+        )
         shards = [shard.sha256 for shard in self.stored.manifest.files]
         self.identity = ["stored", shards, split, len(self)]
 

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from cris.data.collages import COLLAGES_VERSION, Collages
 from cris.data.dataset import Dataset
 from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.repeats import repeats_of
-from cris.data.loading.sampling import Stream
+from cris.data.loading.sampling import Stream, wanted_shares
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
 from cris.data.open import manifest_of, open_dataset
+from cris.data.rendered import SceneDataset
+from cris.data.scenes import SceneKnobs, Scenes
 from cris.data.union import UnionDataset
 from cris.errors import InputError
 from cris.files import sha256_of, whole_folder
@@ -40,6 +42,8 @@ class Material:
     """Fingerprints of the samples, one for each data set, and one for collages where there are some."""
     repeats: Int64[np.ndarray, "pictures"] | None = None
     """Number of times that each image comes in an epoch; None: once."""
+    shares: Float64[np.ndarray, "3"] | None = None
+    """Shares of sentences that mean none, one and several objects; None: as the images have them."""
     collages: Collages | None = None
     """Collages that take the place of some samples; None: of none."""
 
@@ -59,7 +63,7 @@ def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokeni
     """Open data sets, to be read with that tokenizer; raises as `gather_material`."""
     looked_at = [config.validation.data] if config.validation.data else sources
     sampling = config.sampling
-    training = open_dataset(sources, "train", seed=config.seed)
+    training = _open(sources, "train", config)
     rows = training.rows()
     for option in ("collage_share", "repeat_threshold"):
         if getattr(sampling, option) and rows is None:
@@ -70,18 +74,53 @@ def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokeni
     repeats = None
     if rows is not None and sampling.repeat_threshold:
         repeats = repeats_of(rows, training.split, sampling.repeat_threshold, config.seed)
+    _check_presence(training, config)
     _check_validation_split(looked_at, config.validation.split)
     return Material(
         training=training,
-        validation=open_dataset(looked_at, config.validation.split),
+        validation=_open(looked_at, config.validation.split, config),
         tokenizer=tokenizer,
         fingerprints=(
             *(manifest_of(source).fingerprint for source in sources),
             *([f"collages {COLLAGES_VERSION}"] if collages else []),
         ),
         repeats=repeats,
+        shares=None  # scenes are made in these shares
+        if isinstance(training, SceneDataset)
+        else wanted_shares(training.index, sampling.no_target_share, sampling.several_targets_share),
         collages=collages,
     )
+
+
+def _open(sources: Sequence[str], split: str, config: TrainConfig) -> Dataset:
+    """Return a split; scenes say what the sampling asks for, those to train on by the run's seed."""
+    dataset = open_dataset(sources, split, seed=config.seed if split == "train" else 0)
+    if not isinstance(dataset, SceneDataset):
+        return dataset
+    knobs = SceneKnobs(
+        no_target=config.sampling.no_target_share or 0.0,
+        several_targets=config.sampling.several_targets_share or 0.0,
+    )
+    return SceneDataset(Scenes(split, seed=dataset.scenes.seed, knobs=knobs))
+
+
+def _check_presence(training: Dataset, config: TrainConfig) -> None:
+    """Raise InputError where the presence loss would see but one kind of sentence; collages have both."""
+    if not config.objectives.presence_weight or config.sampling.collage_share:
+        return
+    if isinstance(training, SceneDataset):
+        share = training.scenes.knobs.no_target
+        advice = "pass --sampling.no-target-share 0.2"
+    else:
+        assert training.index.targets is not None
+        share = float(np.mean(training.index.targets == 0))
+        advice = "add some (docs/data-format.md)"
+    if share in (0, 1):
+        what, got = ("nothing", "none") if not share else ("something", "only such that mean nothing")
+        raise InputError(
+            f"the presence loss needs sentences that mean {what}, got {got} in {training.name}, "
+            f"{training.split}: {advice}, or pass --objectives.presence-weight 0"
+        )
 
 
 def _check_validation_split(sources: Sequence[str], split: str) -> None:
@@ -125,6 +164,7 @@ def build_stream(config: TrainConfig, material: Material) -> Stream:
         repeats=material.repeats,
         collages=0 if material.collages is None else len(material.collages),
         collage_share=sampling.collage_share,
+        shares=material.shares,
     )
 
 

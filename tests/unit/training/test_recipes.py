@@ -31,7 +31,19 @@ def test_there_is_a_recipe_for_every_data_set_backbone_and_family():
         for family in ("released", "fixed", "modern")
     }
     tiny = {"scenes-tiny-released", "scenes-tiny-fixed", "scenes-tiny-modern"}
-    assert RECIPES.keys() == names | tiny | {"cris-photos", "cris-scenes"}
+    generalised = {"grefcoco-rn50-modern", "grefcoco-rn101-modern"}
+    assert RECIPES.keys() == names | tiny | generalised | {"cris-photos", "cris-scenes"}
+
+
+def test_the_recipes_of_grefcoco_are_modern_and_learn_whether_anything_is_meant():
+    config, other = RECIPES["grefcoco-rn101-modern"](), modern("refcocog-umd", "rn101")
+    options = changed_options(other, replace(config, recipe=other.recipe))
+    assert options == [
+        "--model.presence-heads=4",
+        "--sampling.no-target-share=0.2",
+        "--objectives.peak-weight=0.1",
+        "--objectives.presence-weight=0.1",
+    ]
 
 
 @pytest.mark.parametrize("name", RECIPES)
