@@ -8,7 +8,7 @@ import pytest
 from cris.config_file import StoredConfig
 from cris.model.config import InferenceConfig
 from cris.model.efficientnet_lite import EfficientNetLite
-from cris.training.config import flat, resolved
+from cris.training.config import changed_options, flat, resolved
 from cris.training.optim import learning_rate
 from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
 from tests.small import KINDS
