@@ -58,17 +58,17 @@ def to_detections(predictions: Sequence[Prediction], *, parts: bool = False) -> 
     )
 
 
-def to_coco(pictures: Sequence[tuple[str, Sequence[Prediction]]], *, parts: bool = False) -> dict[str, Any]:
+def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]], *, parts: bool = False) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
-    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and a
+    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and an
     image without predictions is left out, as nothing tells its size. With `parts` each part of a mask has an
     annotation.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
-    for name, predictions in pictures:
+    for name, predictions in answers:
         if not predictions:
             continue
         _check_alike(predictions)
@@ -212,4 +212,4 @@ def _found(predictions: Sequence[Prediction], *, parts: bool) -> list[tuple[int,
 def _check_alike(predictions: Sequence[Prediction]) -> None:
     sizes = sorted({each.mask.shape for each in predictions})
     if len(sizes) > 1:
-        raise InputError(f"the predictions must be of one picture, got masks of the sizes {sizes}")
+        raise InputError(f"the predictions must be of one image, got masks of the sizes {sizes}")

@@ -25,7 +25,7 @@ class Subset(Dataset):
         self.name, self.split = whole.name, whole.split
         targets = whole.index.targets
         self.index = SampleIndex(
-            picture=numbered(whole.index.picture[samples]),
+            image=numbered(whole.index.image[samples]),
             entry=numbered(whole.index.entry[samples]),
             targets=None if targets is None else targets[samples],
         )
@@ -57,7 +57,7 @@ class Subset(Dataset):
 
     def _number(self, number: int) -> int:
         """Return an image's number in the whole."""
-        return int(self.whole.index.picture[self.samples[self.index.of_image(number).start]])
+        return int(self.whole.index.image[self.samples[self.index.of_image(number).start]])
 
 
 def first(dataset: Dataset, limit: int | None) -> Dataset:

@@ -15,7 +15,7 @@ Rule = Literal["one sentence per object", "all sentences", "k sentences per pict
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SampleGroup:
     """Samples of one image that share one reading of it."""
 
     position: int
@@ -30,7 +30,7 @@ def epoch_groups(
     sentences: int,
     seed: int,
     epoch: int,
-    repeats: Int64[np.ndarray, "pictures"] | None = None,
+    repeats: Int64[np.ndarray, "images"] | None = None,
     shares: Float64[np.ndarray, "3"] | None = None,
 ) -> Int64[np.ndarray, "groups sentences"]:
     """Return the samples of an epoch, a row for each group, in shuffled order.
@@ -48,7 +48,7 @@ def epoch_groups(
     times = _times(index, rule, repeats)
     if rule == "all sentences":
         return random.permutation(np.repeat(np.arange(len(index)), times))[:, None]
-    owner = index.entry if rule == "one sentence per object" else index.picture
+    owner = index.entry if rule == "one sentence per object" else index.image
     order = np.lexsort((random.random(len(index)), owner))
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     counts = np.diff(starts, append=len(owner))
@@ -67,10 +67,10 @@ def _in_shares(
 ) -> Int64[np.ndarray, "groups sentences"]:
     """Return groups of the same images, with sentences of none, one and several objects in these shares."""
     kinds = kinds_of(index)
-    order = np.lexsort((random.random(len(index)), kinds, index.picture))
-    counts = np.bincount(3 * index.picture + kinds, minlength=3 * (int(index.picture[-1]) + 1))
+    order = np.lexsort((random.random(len(index)), kinds, index.image))
+    counts = np.bincount(3 * index.image + kinds, minlength=3 * (int(index.image[-1]) + 1))
     starts, counts = (column.reshape(-1, 3) for column in (np.cumsum(counts) - counts, counts))
-    images = index.picture[groups[:, 0]]
+    images = index.image[groups[:, 0]]
     chances = _chances(counts[images] > 0, shares)
     drawn = (random.random(groups.shape)[..., None] < chances.cumsum(1)[:, None]).argmax(axis=2)
     found = np.empty_like(groups)
@@ -139,17 +139,17 @@ def wanted_shares(
 
 
 def _times(
-    index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "pictures"] | None
+    index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "images"] | None
 ) -> Int64[np.ndarray, "owners"]:
     """Return how often each sample, object or image occurs in an epoch, as the rule has it."""
     starts = np.arange(len(index))
     if rule != "all sentences":
-        owner = index.entry if rule == "one sentence per object" else index.picture
+        owner = index.entry if rule == "one sentence per object" else index.image
         starts = np.flatnonzero(np.diff(owner, prepend=-1))
     if repeats is None:
         return np.ones(len(starts), dtype=np.int64)
-    pictures = np.cumsum(np.diff(index.picture, prepend=-1) != 0) - 1
-    return np.asarray(repeats[pictures[starts]])
+    images = np.cumsum(np.diff(index.image, prepend=-1) != 0) - 1
+    return np.asarray(repeats[images[starts]])
 
 
 class Stream:
@@ -167,7 +167,7 @@ class Stream:
         *,
         sentences: int = 1,
         seed: int = 0,
-        repeats: Int64[np.ndarray, "pictures"] | None = None,
+        repeats: Int64[np.ndarray, "images"] | None = None,
         collages: int = 0,
         collage_share: float = 0.0,
         shares: Float64[np.ndarray, "3"] | None = None,
@@ -206,10 +206,10 @@ class Stream:
         """Return the number of groups: one per object, sentence or image, by the rule, times its repeats."""
         return self._groups_per_epoch
 
-    def group(self, position: int) -> Group:
+    def group(self, position: int) -> SampleGroup:
         """Return the group at that position of the stream."""
         if self._is_collage(position):
-            return Group(position, (len(self.index) + position % self.collages,) * self.sentences)
+            return SampleGroup(position, (len(self.index) + position % self.collages,) * self.sentences)
         epoch, place = divmod(position, self.groups_per_epoch)
         if epoch != self._epoch:
             self._groups = epoch_groups(
@@ -217,9 +217,9 @@ class Stream:
             )
             self._epoch = epoch
         distinct = list(dict.fromkeys(self._groups[place].tolist()))
-        return Group(position, tuple(in_turn(distinct, self.sentences)))  # repeated as views repeat them
+        return SampleGroup(position, tuple(in_turn(distinct, self.sentences)))  # repeated as views repeat them
 
-    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[Group]]:
+    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[SampleGroup]]:
         """Yield, from a position on, this process's part of batches of `groups` groups over all processes."""
         share = groups // processes
         while True:

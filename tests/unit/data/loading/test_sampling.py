@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cris.data.dataset import SampleIndex
 from cris.data.loading.sampling import Stream, wanted_shares
 
-# three pictures with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
-PICTURE = np.repeat([0, 1, 2], [3, 4, 6])
+# three images with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
+IMAGE = np.repeat([0, 1, 2], [3, 4, 6])
 ENTRY = np.repeat(range(6), [2, 1, 4, 1, 3, 2])
-INDEX = SampleIndex(picture=PICTURE, entry=ENTRY)
+INDEX = SampleIndex(image=IMAGE, entry=ENTRY)
 
 
 def epoch(stream, number=0):
@@ -37,13 +37,13 @@ def test_all_sentences_takes_each_once():
     assert groups != sorted(groups)
 
 
-def test_k_sentences_per_picture_are_different_while_there_are_and_always_as_many():
+def test_k_sentences_per_image_are_different_while_there_are_and_always_as_many():
     stream = Stream(INDEX, "k sentences per picture", sentences=4)
     seen = set()
     for number in range(20):
         groups = epoch(stream, number)
-        assert all(len({int(PICTURE[sample]) for sample in group}) == 1 for group in groups)
-        assert sorted(int(PICTURE[group[0]]) for group in groups) == [0, 1, 2]
+        assert all(len({int(IMAGE[sample]) for sample in group}) == 1 for group in groups)
+        assert sorted(int(IMAGE[group[0]]) for group in groups) == [0, 1, 2]
         assert sorted(len(set(group)) for group in groups) == [3, 4, 4]
         assert {len(group) for group in groups} == {4}
         seen.update(sample for group in groups for sample in group)
@@ -89,32 +89,32 @@ def test_impossible_numbers_of_sentences_are_refused(rule, sentences):
 
 
 def test_nothing_to_sample_is_refused():
-    empty = SampleIndex(picture=np.zeros(0, dtype=np.int64), entry=np.zeros(0, dtype=np.int64))
+    empty = SampleIndex(image=np.zeros(0, dtype=np.int64), entry=np.zeros(0, dtype=np.int64))
     with pytest.raises(ValueError, match="nothing to sample"):
         Stream(empty, "all sentences")
 
 
 @pytest.mark.parametrize(
-    ("rule", "sentences", "per_picture"),
+    ("rule", "sentences", "per_image"),
     [
         ("one sentence per object", 1, [2, 1, 3]),
         ("all sentences", 1, [3, 4, 6]),
         ("k sentences per picture", 2, [1, 1, 1]),
     ],
 )
-def test_repeated_pictures_come_as_often_as_they_should_in_every_epoch(rule, sentences, per_picture):
+def test_repeated_images_come_as_often_as_they_should_in_every_epoch(rule, sentences, per_image):
     repeats = np.array([3, 1, 2])
     stream = Stream(INDEX, rule, sentences=sentences, repeats=repeats)
-    assert stream.groups_per_epoch == (repeats * per_picture).sum()
+    assert stream.groups_per_epoch == (repeats * per_image).sum()
     for number in range(3):
         groups = epoch(stream, number)
-        counts = Counter(int(PICTURE[group[0]]) for group in groups)
-        assert [counts[picture] for picture in range(3)] == (repeats * per_picture).tolist()
+        counts = Counter(int(IMAGE[group[0]]) for group in groups)
+        assert [counts[image] for image in range(3)] == (repeats * per_image).tolist()
 
 
-def test_a_repeated_picture_comes_with_other_sentences_while_there_are():
+def test_a_repeated_image_comes_with_other_sentences_while_there_are():
     stream = Stream(INDEX, "k sentences per picture", sentences=3, repeats=np.array([1, 1, 2]))
-    seen = [sample for group in epoch(stream) for sample in group if PICTURE[sample] == 2]
+    seen = [sample for group in epoch(stream) for sample in group if IMAGE[sample] == 2]
     assert sorted(seen) == list(range(7, 13))
 
 
@@ -152,11 +152,11 @@ def test_impossible_shares_of_collages_are_refused(collages, share):
         Stream(INDEX, "all sentences", collages=collages, collage_share=share)
 
 
-def mixed_index(pictures=300, seed=0):
-    """Twenty sentences a picture: of none, one or several objects, as it falls out."""
-    targets = np.random.default_rng(seed).choice([0, 1, 1, 1, 1, 2, 3], 20 * pictures)
-    picture = np.repeat(np.arange(pictures), 20)
-    return SampleIndex(picture=picture, entry=np.arange(len(picture)), targets=targets)
+def mixed_index(images=300, seed=0):
+    """Twenty sentences an image: of none, one or several objects, as it falls out."""
+    targets = np.random.default_rng(seed).choice([0, 1, 1, 1, 1, 2, 3], 20 * images)
+    image = np.repeat(np.arange(images), 20)
+    return SampleIndex(image=image, entry=np.arange(len(image)), targets=targets)
 
 
 @pytest.mark.parametrize("asked", [(0.3, 0.3), (0.0, 0.5), (0.45, None), (None, 0.1)])
@@ -167,23 +167,23 @@ def test_sentences_come_in_the_shares_that_are_asked_for(asked):
     drawn = np.array([epoch(stream, number) for number in range(10)])
     kinds = np.bincount(np.minimum(index.targets[drawn.ravel()], 2), minlength=3) / drawn.size
     assert kinds == pytest.approx(shares, abs=0.03)
-    assert (index.picture[drawn] == index.picture[drawn[..., :1]]).all()
+    assert (index.image[drawn] == index.image[drawn[..., :1]]).all()
     for groups in drawn:
-        assert sorted(index.picture[groups[:, 0]]) == list(range(300))
+        assert sorted(index.image[groups[:, 0]]) == list(range(300))
     assert Stream(index, "k sentences per picture", sentences=4, shares=shares).group(77) == stream.group(77)
 
 
-def test_shares_come_as_near_as_the_pictures_have_such_sentences():
-    # one picture of four says anything of nothing, and says only that
-    picture = np.repeat(np.arange(4), 3)
-    index = SampleIndex(picture=picture, entry=np.arange(12), targets=np.repeat([0, 1, 1, 1], 3))
+def test_shares_come_as_near_as_the_images_have_such_sentences():
+    # one image of four says anything of nothing, and says only that
+    image = np.repeat(np.arange(4), 3)
+    index = SampleIndex(image=image, entry=np.arange(12), targets=np.repeat([0, 1, 1, 1], 3))
     shares = wanted_shares(index, 0.9, None)
     groups = epoch(Stream(index, "k sentences per picture", sentences=3, shares=shares))
     assert sorted(sorted(group) for group in groups) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
 
 
 def test_a_sentence_that_is_drawn_again_comes_as_the_view_repeats_it():
-    index = SampleIndex(picture=np.zeros(3, dtype=int), entry=np.arange(3), targets=np.array([0, 1, 1]))
+    index = SampleIndex(image=np.zeros(3, dtype=int), entry=np.arange(3), targets=np.array([0, 1, 1]))
     stream = Stream(index, "k sentences per picture", sentences=6, shares=wanted_shares(index, 0.5, None))
     for (group,) in (epoch(stream, number) for number in range(20)):
         distinct = list(dict.fromkeys(group))
@@ -191,7 +191,7 @@ def test_a_sentence_that_is_drawn_again_comes_as_the_view_repeats_it():
 
 
 def test_shares_of_sentences_that_are_not_there_or_cannot_be_drawn_are_refused():
-    index = SampleIndex(picture=PICTURE, entry=ENTRY, targets=np.ones(13, dtype=int))
+    index = SampleIndex(image=IMAGE, entry=ENTRY, targets=np.ones(13, dtype=int))
     with pytest.raises(
         ValueError, match=r"no_target_share 0\.2 needs sentences that mean no object, got none"
     ):
