@@ -61,7 +61,7 @@ def to_detections(predictions: Sequence[Prediction], *, parts: bool = False) -> 
 def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]], *, parts: bool = False) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
-    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and an
+    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An empty mask has no annotation, and an
     image without predictions is left out, as nothing tells its size. With `parts` each part of a mask has an
     annotation.
     """

@@ -1,7 +1,7 @@
 """Inputs of a run: training and validation samples, tokenizer, initial weights."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.repeats import repeats_of
 from cris.data.loading.sampling import Stream, wanted_shares
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
-from cris.data.open import manifest_of, open_dataset
+from cris.data.open import Data, fingerprints_of, open_dataset, sources_of, splits_of
 from cris.data.rendered import SceneDataset
-from cris.data.scenes import SceneKnobs, Scenes
+from cris.data.scenes import Scenes
 from cris.data.union import UnionDataset
 from cris.errors import InputError
 from cris.files import sha256_of, whole_folder
@@ -48,22 +48,22 @@ class Setup:
     """Collages that take the place of some samples; None: of none."""
 
 
-def gather_setup(sources: Sequence[str], config: TrainConfig, start: "InitialWeights | None") -> Setup:
-    """Open data sets: a folder of `cris data`, several for their union, or scenes.
+def gather_setup(data: Data, config: TrainConfig, start: "InitialWeights | None") -> Setup:
+    """Open what is learned from and validated on.
 
     Raises:
         InputError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
             the sampling asks for cannot be made of these samples.
     """
     own = None if start is None or start.checkpoint is None else start.checkpoint.tokenizer
-    return open_setup(sources, config, choose_tokenizer(config, own))
+    return open_setup(data, config, choose_tokenizer(config, own))
 
 
-def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer) -> Setup:
+def open_setup(data: Data, config: TrainConfig, tokenizer: Tokenizer) -> Setup:
     """Open data sets, to be read with that tokenizer; raises as `gather_setup`."""
-    looked_at = [config.validation.data] if config.validation.data else sources
+    looked_at = config.validation.data or data
     sampling = config.sampling
-    training = _open(sources, "train", config)
+    training = _open(data, "train", config)
     rows = training.rows()
     for option in ("collage_share", "repeat_threshold"):
         if getattr(sampling, option) and rows is None:
@@ -81,7 +81,7 @@ def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer
         validation=_open(looked_at, config.validation.split, config),
         tokenizer=tokenizer,
         fingerprints=(
-            *(manifest_of(source).fingerprint for source in sources),
+            *fingerprints_of(data),
             *([f"collages {COLLAGES_VERSION}"] if collages else []),
         ),
         repeats=repeats,
@@ -92,16 +92,17 @@ def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer
     )
 
 
-def _open(sources: Sequence[str], split: str, config: TrainConfig) -> Dataset:
+def _open(data: Data, split: str, config: TrainConfig) -> Dataset:
     """Return a split; scenes say what the sampling asks for, those to train on by the run's seed."""
-    dataset = open_dataset(sources, split, seed=config.seed if split == "train" else 0)
-    if not isinstance(dataset, SceneDataset):
+    dataset = open_dataset(data, split, seed=config.seed if split == "train" else 0)
+    sampling = config.sampling
+    asked = {"no_target": sampling.no_target_share, "several_targets": sampling.several_targets_share}
+    given = {name: share for name, share in asked.items() if share is not None}
+    if not given or not isinstance(dataset, SceneDataset):
         return dataset
-    knobs = SceneKnobs(
-        no_target=config.sampling.no_target_share or 0.0,
-        several_targets=config.sampling.several_targets_share or 0.0,
-    )
-    return SceneDataset(Scenes(split, seed=dataset.scenes.seed, knobs=knobs))
+    scenes = dataset.scenes
+    knobs = replace(scenes.knobs, **given)
+    return SceneDataset(Scenes(scenes.split, seed=scenes.seed, size=scenes.size, knobs=knobs))
 
 
 def _check_presence(training: Dataset, config: TrainConfig) -> None:
@@ -111,8 +112,9 @@ def _check_presence(training: Dataset, config: TrainConfig) -> None:
     if isinstance(training, SceneDataset):
         share = training.scenes.knobs.no_target
         advice = "pass --sampling.no-target-share 0.2"
+    elif training.index.targets is None:
+        return  # a data set of the caller's, which does not say
     else:
-        assert training.index.targets is not None
         share = float(np.mean(training.index.targets == 0))
         advice = "add some (docs/data-format.md)"
     if share in (0, 1):
@@ -123,12 +125,13 @@ def _check_presence(training: Dataset, config: TrainConfig) -> None:
         )
 
 
-def _check_validation_split(sources: Sequence[str], split: str) -> None:
-    known = sorted({name for source in sources for name in manifest_of(source).splits})
+def _check_validation_split(data: Data, split: str) -> None:
+    known = sorted(splits_of(data))
     if split not in known:
+        where = "" if isinstance(data, Mapping) else f" in {' '.join(map(str, sources_of(data)))}"
         other = "train" if "train" in known else min(known, default="")
         raise InputError(
-            f"--validation.split must be one of {', '.join(known)} in {' '.join(sources)}, got {split!r}: "
+            f"--validation.split must be one of {', '.join(known)}{where}, got {split!r}: "
             f"add images for it, or pass --validation.split {other}"
         )
 

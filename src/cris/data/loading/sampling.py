@@ -118,6 +118,11 @@ def wanted_shares(
     given = {kind: share for kind, share in asked.items() if share is not None}
     if not given:
         return None
+    if index.targets is None:
+        raise InputError(
+            "sampling.no_target_share and several_targets_share need data that tells beforehand how many "
+            "objects each sentence means (SampleIndex.targets): leave them out"
+        )
     found = np.bincount(kinds_of(index), minlength=3)
     for kind, share in given.items():
         if share and not found[kind]:
@@ -217,9 +222,13 @@ class Stream:
             )
             self._epoch = epoch
         distinct = list(dict.fromkeys(self._groups[place].tolist()))
-        return SampleGroup(position, tuple(in_turn(distinct, self.sentences)))  # repeated as views repeat them
+        return SampleGroup(
+            position, tuple(in_turn(distinct, self.sentences))
+        )  # repeated as views repeat them
 
-    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[SampleGroup]]:
+    def batches(
+        self, position: int, groups: int, rank: int = 0, processes: int = 1
+    ) -> Iterator[list[SampleGroup]]:
         """Yield, from a position on, this process's part of batches of `groups` groups over all processes."""
         share = groups // processes
         while True:
