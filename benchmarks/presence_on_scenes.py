@@ -26,6 +26,7 @@ from cris.evaluation.rows import Row
 from cris.evaluation.threshold import choose_threshold
 from cris.files import atomic_file
 from cris.model.config import InferenceConfig
+from cris.prediction import cut_of
 from cris.registry import SCENES_MODEL
 from cris.segmenter import Segmenter
 from cris.training.state import last_checkpoint
@@ -121,17 +122,22 @@ def fit(options: Options, run: Path, seed: int, heads: int) -> None:
 def measure(data: Path, checkpoint: Path) -> dict[str, dict[str, float]]:
     """Return the figures on test of each way to use the model, by thresholds that val chose."""
     segmenter = Segmenter.from_pretrained(checkpoint, "cpu")
-    chosen = choose_threshold(segmenter, open_dataset(data / "val", "val").images()).applied_to(
-        segmenter.inference
-    )
-    plain = replace(chosen, peak_threshold=0.0, presence_threshold=0.0)
+    choice = choose_threshold(segmenter, open_dataset(data / "val", "val").images())
+    chosen = choice.applied_to(segmenter.inference)
+    alone = {threshold: iou for (threshold, share), iou in choice.mean_ious.items() if share == 1}
+    plain = replace(segmenter.inference, threshold=max(alone, key=alone.__getitem__))
     has_head = chosen.presence_threshold > 0
     ways = {WITH: chosen, UNUSED: plain} if has_head else {WITHOUT: plain, PEAK: chosen}
     rows: dict[str, list[Row]] = {name: [] for name in ways}
     for name, row in measured(segmenter, data, ways):
         rows[name].append(row)
     thresholds = {
-        name: {"presence_threshold": way.presence_threshold, "threshold": way.threshold}
+        name: {
+            "threshold": way.threshold,
+            "relative_threshold": way.relative_threshold,
+            "presence_threshold": way.presence_threshold,
+            "peak_threshold": way.peak_threshold,
+        }
         for name, way in ways.items()
     }
     return {name: summarise(several).to_dict() | thresholds[name] for name, several in rows.items()}
@@ -148,7 +154,8 @@ def measured(
                 peak_threshold=way.peak_threshold,
                 presence_threshold=way.presence_threshold,
             )
-            yield name, answer.row(prediction.at_threshold(way.threshold), keeps_mask=False)
+            cut = cut_of(prediction.peak, way.threshold, way.relative_threshold)
+            yield name, answer.row(prediction.at_threshold(cut), keeps_mask=False)
 
 
 if __name__ == "__main__":
