@@ -17,7 +17,7 @@ from cris.errors import InputError
 from cris.files import atomic_file
 from cris.guided_filter import GuidedFilter
 from cris.letterbox import Letterbox
-from cris.masks import Rle, box_of, encode_rle
+from cris.masks import Rle, box_of, encode_rle, parts_of
 from cris.model.output import ModelOutput
 
 if TYPE_CHECKING:
@@ -143,6 +143,26 @@ class Prediction:
         """Return the mask's left, top, right, bottom in pixels, the last two excluded; None if empty."""
         return box_of(self.mask)
 
+    @property
+    def area(self) -> int:
+        """Return the number of the mask's pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    def parts(self, min_area: float | int = 0.02) -> list["Prediction"]:
+        """Return the separate regions of the mask, the largest first, each as a prediction of its own.
+
+        Each has its own `mask`, `box` and `area`; the score is that of the whole mask.
+
+        Args:
+            min_area: pixels that a part must have; below 1 the share that it must have of the largest part's
+                area. Smaller ones are taken for specks.
+
+        Raises InputError for a negative area.
+        """
+        if not min_area >= 0:
+            raise InputError(f"min_area must be 0 pixels or more, got {min_area}")
+        return [replace(self, mask=mask) for mask in parts_of(self.mask, min_area)]
+
     def at_threshold(self, threshold: float) -> "Prediction":
         """Return what the same answer finds at another threshold, with the score of that mask.
 
@@ -211,26 +231,34 @@ class Prediction:
 
         return outlines_of(self.mask)
 
-    def to_detections(self) -> "Detections":
-        """Return `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
+    def to_detections(self, *, parts: bool = False) -> "Detections":
+        """Return `supervision.Detections`, one for each part if asked.
+
+        `cris.conversions.to_detections` takes several predictions.
 
         Raises InputError when supervision is not installed.
         """
         from cris.conversions import to_detections
 
-        return to_detections([self])
+        return to_detections([self], parts=parts)
 
     def to_coco(self) -> dict[str, Any]:
-        """Return a COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document."""
+        """Return a COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document.
+
+        One of each part is `[part.to_coco() for part in prediction.parts()]`.
+        """
         from cris.conversions import coco_fields
 
         return coco_fields(self)
 
-    def to_label_studio(self, image: str) -> dict[str, Any]:
-        """Return a Label Studio task about the image at this URL; see `cris.conversions.to_label_studio`."""
+    def to_label_studio(self, image: str, *, parts: bool = False) -> dict[str, Any]:
+        """Return a Label Studio task about the image at this URL, with a region for each part if asked.
+
+        See `cris.conversions.to_label_studio`.
+        """
         from cris.conversions import to_label_studio
 
-        return to_label_studio(image, [self])
+        return to_label_studio(image, [self], parts=parts)
 
     def _repr_png_(self) -> bytes:
         """Return the overlay, at most 800 pixels wide and high, for notebooks."""

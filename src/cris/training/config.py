@@ -34,6 +34,10 @@ class SamplingConfig:
     """Largest share by which brightness, contrast and saturation change."""
     collage_share: float = 0.0
     """Share of the images that are collages of cut-outs from the training split."""
+    no_target_share: float | None = None
+    """Share of the sentences that mean nothing, as nearly as images have such; None: as the data has it."""
+    several_targets_share: float | None = None
+    """Share of the sentences that mean several objects, likewise."""
     repeat_threshold: float = 0.0
     """Share of the images below which a category is rare: images of rare ones are repeated, by the square
     root of how much rarer they are (LVIS). 0 repeats none."""

@@ -133,6 +133,21 @@ def modern(data: str, backbone: str) -> TrainConfig:
     )
 
 
+def grefcoco(backbone: str) -> TrainConfig:
+    """Return the modern recipe for gRefCOCO, whose sentences also mean several objects, or none.
+
+    A presence head learns whether anything is meant, and a fifth of the sentences mean nothing.
+    """
+    start = modern("refcocog-umd", backbone)
+    return replace(
+        start,
+        recipe=f"grefcoco-{backbone}-modern",
+        model=replace(start.model, presence_heads=4),
+        sampling=replace(start.sampling, no_target_share=0.2),
+        objectives=replace(start.objectives, peak_weight=0.1, presence_weight=0.1),
+    )
+
+
 Family = Literal["released", "fixed", "modern"]
 FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
     "released": released,
@@ -341,6 +356,7 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
         for family, make in FAMILIES.items()
         if (backbone, family) != ("vitb16", "released")
     },
+    **{f"grefcoco-{backbone}-modern": partial(grefcoco, backbone) for backbone in ("rn50", "rn101")},
     "cris-photos": cris_photos,
     "cris-scenes": cris_scenes,
     **{f"scenes-tiny-{family}": partial(scenes_tiny, family) for family in FAMILIES},

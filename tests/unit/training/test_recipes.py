@@ -8,7 +8,7 @@ import pytest
 from cris.config_file import StoredConfig
 from cris.model.config import InferenceConfig
 from cris.model.efficientnet_lite import EfficientNetLite
-from cris.training.config import flat, resolved
+from cris.training.config import changed_options, flat, resolved
 from cris.training.optim import learning_rate
 from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
 from tests.small import KINDS
@@ -32,7 +32,19 @@ def test_there_is_a_recipe_for_every_data_set_backbone_and_family():
     }
     names |= {f"{data}-vitb16-{family}" for data in OBJECTS for family in ("fixed", "modern")}
     tiny = {"scenes-tiny-released", "scenes-tiny-fixed", "scenes-tiny-modern"}
-    assert RECIPES.keys() == names | tiny | {"cris-photos", "cris-scenes"}
+    generalised = {"grefcoco-rn50-modern", "grefcoco-rn101-modern"}
+    assert RECIPES.keys() == names | tiny | generalised | {"cris-photos", "cris-scenes"}
+
+
+def test_the_recipes_of_grefcoco_are_modern_and_learn_whether_anything_is_meant():
+    config, other = RECIPES["grefcoco-rn101-modern"](), modern("refcocog-umd", "rn101")
+    options = changed_options(other, replace(config, recipe=other.recipe))
+    assert options == [
+        "--model.presence-heads=4",
+        "--sampling.no-target-share=0.2",
+        "--objectives.peak-weight=0.1",
+        "--objectives.presence-weight=0.1",
+    ]
 
 
 @pytest.mark.parametrize("name", RECIPES)
