@@ -88,7 +88,10 @@ class VideoFile:
                     read.failed += 1
                     continue
                 for frame in frames:
-                    seconds = count / (self.rate or _RATE) if frame.time is None else float(frame.time)
+                    has_time = frame.pts is not None
+                    seconds = (
+                        float(frame.pts * stream.time_base) if has_time else count / (self.rate or _RATE)
+                    )
                     first = first if count else seconds
                     pixels = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
                     yield TimedFrame(round(seconds - first, 6), np.ascontiguousarray(pixels))
@@ -115,10 +118,13 @@ class VideoFile:
             raise InputError(f"{self.path}: expected a video, found a folder")
         try:
             return av.open(str(self.path))
-        except av.FFmpegError as error:
+        except av.error.InvalidDataError as error:
             raise InputError(
-                f"{self.path}: expected a video that can be read, got {_reason(error)}"
+                f"{self.path}: expected a video, this is none, or its index is missing, as in part of a file"
             ) from error
+        except av.FFmpegError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InputError(f"{self.path}: expected a video, it cannot be read ({reason})") from error
 
 
 class Camera:
@@ -218,7 +224,3 @@ def _first_video(container: Any) -> Any:
 
     moving = (each for each in container.streams.video if not each.disposition & Disposition.attached_pic)
     return next(moving, None)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).lower()

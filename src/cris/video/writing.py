@@ -28,7 +28,8 @@ class VideoWriter:
         import av
 
         flags = "frag_keyframe+empty_moov+default_base_moof" if is_live else "faststart"
-        self._container = av.open(str(path), "w", options={"movflags": flags})
+        options = {"movflags": flags, "flush_packets": "1" if is_live else "-1"}
+        self._container = av.open(str(path), "w", options=options)
         self._rate = Fraction(rate or 25.0).limit_denominator(1001)
         self._stream: Any = None
         self._last = -1
