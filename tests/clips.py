@@ -33,9 +33,9 @@ def write_clip(path: Path, count: int, codec: str = "libx264", **muxer: str) -> 
         stream: Any = container.add_stream(codec, rate=RATE)
         stream.pix_fmt, stream.width, stream.height = "yuv420p", 64, 48
         for index, frame in enumerate(moving_shapes(count)):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts, picture.time_base = index, Fraction(1, RATE)
-            container.mux(stream.encode(picture))
+            image = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            image.pts, image.time_base = index, Fraction(1, RATE)
+            container.mux(stream.encode(image))
         container.mux(stream.encode(None))
     return path
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from cris.errors import InputError
-from cris.picture import PictureSource, read_picture
+from cris.image import ImageSource, read_image
 from cris.prediction import Prediction
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Smoother:
 
 
 def predict_frames(
-    segmenter: "Segmenter", frames: Iterable[PictureSource], sentences: Sequence[str]
+    segmenter: "Segmenter", frames: Iterable[ImageSource], sentences: Sequence[str]
 ) -> Iterator[list[list[Prediction]]]:
     """Return, batch by batch, each frame's predictions; a batch is what goes through the model together.
 
@@ -79,7 +79,7 @@ def predict_frames(
     """
     segmenter._check(sentences)
     size = 1 if segmenter.device == "cpu" else segmenter.batch_size  # on a CPU, more would only come later
-    batches = _batches(map(read_picture, frames), size, 3 + len(sentences))
+    batches = _batches(map(read_image, frames), size, 3 + len(sentences))
     found = (
         segmenter._answer(segmenter.encode_batch(each), [list(sentences)] * len(each)) for each in batches
     )

@@ -31,7 +31,7 @@ def segment_frames(command: "Command") -> int:
 
     _check(command)
     forms = saved_forms(command.save)
-    source = command.picture
+    source = command.image
     is_live = is_camera(source)
     if "overlay" in forms or not is_live:
         import av  # noqa: F401 - a missing one is told before anything is computed
