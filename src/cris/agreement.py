@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from cris.ambiguity import ARTICLES, Check, is_telling
-from cris.letterbox import CELL
 from cris.image import ImageSource
+from cris.letterbox import CELL
 from cris.prediction import Prediction
 
 

@@ -79,6 +79,7 @@ class Prediction:
         image: UInt8[np.ndarray, "height width 3"],
         letterbox: Letterbox,
         threshold: float,
+        relative_threshold: float = 1.0,
         peak_threshold: float = 0.0,
         presence_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
@@ -109,7 +110,7 @@ class Prediction:
             presence_threshold=presence_threshold,
             calibration=calibration,
         )
-        return answer.at_threshold(threshold)
+        return answer.at_threshold(cut_of(answer.peak, threshold, relative_threshold))
 
     @property
     def probability(self) -> Float32[np.ndarray, "height width"]:
@@ -253,6 +254,14 @@ class Prediction:
             )
         with atomic_file(path) as partial, partial.open("wb") as file:
             self.render("mask").save(file, format="PNG")
+
+
+def cut_of(peak: float, threshold: float, relative_threshold: float) -> float:
+    """Return the probability at which a mask with this peak is cut, as `InferenceConfig` has it.
+
+    A relative threshold of 1 has to be told apart: resizing overshoots the peak.
+    """
+    return min(threshold, relative_threshold * peak) if relative_threshold < 1 else threshold
 
 
 def _sigmoid(values: Any) -> Any:

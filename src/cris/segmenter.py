@@ -18,10 +18,10 @@ from cris.engines.export_folder import is_exported
 from cris.engines.formats import FORMATS, EngineName, Precision
 from cris.errors import InputError
 from cris.guided_filter import GuidedFilter
+from cris.image import ImageSource, read_image
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from cris.image import ImageSource, read_image
 from cris.prediction import Prediction
 from cris.registry import DEFAULT_MODEL, model_title, resolve
 
@@ -313,6 +313,7 @@ class Segmenter:
                         image=encoded[row].image,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        relative_threshold=self.inference.relative_threshold,
                         peak_threshold=self.inference.peak_threshold,
                         presence_threshold=self.inference.presence_threshold,
                         calibration=self.inference.calibration,

@@ -77,7 +77,7 @@ class ResultsTable:
 def make_table(
     runs: Iterable[TableEntry], figure: str = "mean_iou", metrics: Sequence[Metric] = METRICS
 ) -> ResultsTable:
-    """Return a sheet of evaluations; those of one model, or of one name that was given, share a line.
+    """Return a table of evaluations; those of one model, or of one name that was given, share a row.
 
     Args:
         runs: what to show, in order

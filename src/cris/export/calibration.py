@@ -78,6 +78,7 @@ def _mask(output: ModelOutput, sample: ExportSample, config: StoredConfig) -> Bo
         image=image,
         letterbox=whole,
         threshold=inference.threshold,
+        relative_threshold=inference.relative_threshold,
         peak_threshold=inference.peak_threshold,
         presence_threshold=inference.presence_threshold,
         guided_filter=GuidedFilter(whole.cell_colours(image), radius) if radius else None,

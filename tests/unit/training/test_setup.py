@@ -16,6 +16,7 @@ from cris.data.loading.transforms import ColourJitter, CropAroundTargets, Horizo
 from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.training.config import SamplingConfig
+from cris.training.recipes import RECIPES, cris_scenes
 from cris.training.setup import (
     build_loader,
     build_model,
@@ -24,7 +25,6 @@ from cris.training.setup import (
     find_initial_weights,
     gather_setup,
 )
-from cris.training.recipes import RECIPES, cris_scenes
 from tests.photographs import Disc, photograph, plain_photographs
 from tests.stored import records, write
 

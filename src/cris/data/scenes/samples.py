@@ -9,7 +9,7 @@ from cris.data.scenes.draws import Draws
 from cris.data.scenes.facts import Facts, members
 from cris.data.scenes.grammar import Grammar
 from cris.data.scenes.layout import REFERENCE_SIDE, SceneLayout, make_layout, paste
-from cris.data.scenes.records import SceneExpression, Scene, SceneKnobs, SceneObject, SceneSample
+from cris.data.scenes.records import Scene, SceneExpression, SceneKnobs, SceneObject, SceneSample
 from cris.data.scenes.render import render
 from cris.errors import InputError
 

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
-from cris.data.scenes import SCENES_VERSION, SceneExpression, Scene, SceneKnobs, SceneObject, Scenes
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
+from cris.data.scenes import SCENES_VERSION, Scene, SceneExpression, SceneKnobs, SceneObject, Scenes
 from cris.data.store.manifest import SourceInfo
 from cris.errors import InputError
 from cris.masks import encode_rle

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.annotations.fields import SourceRow, as_row
-from cris.data.annotations.instances import Annotation, Instances, ImageInfo, annotation_of, image_info
+from cris.data.annotations.instances import Annotation, ImageInfo, Instances, annotation_of, image_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import ReferenceRecord, sentence_of, split_of
 from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
