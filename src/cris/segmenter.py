@@ -1,7 +1,7 @@
 """Segmenter: an image and a sentence in, the pixels it refers to out."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -216,6 +216,36 @@ class Segmenter:
             chunk = slice(start, start + self.batch_size)
             answers += self._answer(self.encode_batch(images[chunk]), sentences[chunk])
         return answers
+
+    @overload
+    def stream(  # type: ignore[overload-overlap]
+        self, frames: Iterable[ImageSource], sentences: str, *, smoothing: float = 0.0
+    ) -> Iterator[Prediction]: ...
+    @overload
+    def stream(
+        self, frames: Iterable[ImageSource], sentences: Sequence[str], *, smoothing: float = 0.0
+    ) -> Iterator[list[Prediction]]: ...
+    def stream(
+        self, frames: Iterable[ImageSource], sentences: Sentences, *, smoothing: float = 0.0
+    ) -> Iterator[Prediction | list[Prediction]]:
+        """Yield the predictions of each frame as frames come; memory does not grow with their number.
+
+        Args:
+            frames: uint8 RGB arrays (height, width, 3), or whatever `predict` takes.
+            sentences: one referring expression, or a sequence of them, asked of every frame.
+            smoothing: weight, from 0 to below 1, that the probability maps before have in each one's
+                exponential average; a frame of another size begins anew.
+
+        Raises:
+            InputError: at once for smoothing or sentences, at a frame for that frame.
+            MemoryError: with advice.
+        """
+        from cris.stream import Smoother, predict_frames
+
+        smoother = Smoother(smoothing, self.inference.threshold)
+        batches = predict_frames(self, frames, [sentences] if isinstance(sentences, str) else sentences)
+        found = (smoother(predictions) for batch in batches for predictions in batch)
+        return (each[0] for each in found) if isinstance(sentences, str) else found
 
     def encode(self, image: ImageSource) -> "EncodedImage":
         """Return the image, encoded once and for all sentences; raises like `predict`."""
