@@ -12,6 +12,7 @@ from cris.batch.sentences import Sentences
 from cris.engines.export_folder import is_exported
 from cris.errors import InputError
 from cris.files import sha256_of
+from cris.huggingface.descriptor import DESCRIPTOR, is_huggingface
 from cris.names import KnownNames
 
 SCHEMA_VERSION = 2
@@ -76,7 +77,9 @@ class BulkJob:
 
 
 def model_files(model: Path) -> list[str]:
-    """Return the names of the files in a checkpoint or export folder that a model's answers depend on."""
+    """Return the names of the files in a model's folder that its answers depend on."""
+    if is_huggingface(model):
+        return [DESCRIPTOR]
     if is_exported(model):
         return sorted(
             path.name for path in model.glob("[!.]*") if path.is_file() and path.name != "README.md"

@@ -12,6 +12,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fsspec", "ray", "s3fs"), ("batch",)),
     **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), ("export",)),
     **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
+    "transformers": ("hf",),
 }
 """Package that the base install lacks → the extras that bring it, the smallest first."""
 BASE: dict[str, str] = {
