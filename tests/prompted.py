@@ -5,8 +5,6 @@ from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import Tokenizer as Table
-from tokenizers import models, normalizers, pre_tokenizers, processors
 
 from cris.model.tokenizer import Tokenizer
 from tests.wordpieces import PIECES
@@ -108,7 +106,7 @@ def make_detector(folder: Path, *, seed: int = 0) -> Path:
             "image_std": [0.229, 0.224, 0.225],
             "resample": 2,
             "rescale_factor": 1 / 255,
-            "size": {"longest_edge": 107, "shortest_edge": SIDE},
+            "size": {"longest_edge": 160, "shortest_edge": 96},
         },
     )
     return folder
@@ -165,7 +163,7 @@ def make_sam(folder: Path, *, seed: int = 0) -> Path:
     return folder
 
 
-def _clip_tokenizer(folder: Path) -> int:
+def _clip_tokenizer(folder: Path, *, length: int = 20) -> int:
     """Write a tokenizer of CLIP's kind for the words of tests, and return the size of its vocabulary."""
     own = Tokenizer().reduced(["the red dog", "left dog", "a man holding an umbrella"])
     content = json.loads(own._table.to_str())
@@ -175,7 +173,7 @@ def _clip_tokenizer(folder: Path) -> int:
     merges = [each if isinstance(each, str) else " ".join(each) for each in content["model"]["merges"]]
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
     tokenizer = transformers.CLIPTokenizer(
-        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=20
+        str(folder / "vocab.json"), str(folder / "merges.txt"), model_max_length=length
     )
     tokenizer.save_pretrained(folder)
     return len(tokenizer)
@@ -191,3 +189,49 @@ def _save(model: torch.nn.Module, folder: Path) -> None:
 
 def _write(path: Path, content: dict[str, object]) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def make_sam3(folder: Path, *, seed: int = 0) -> Path:
+    """A model of SAM 3's kind, with settings of images as transformers 5 writes them."""
+    torch.manual_seed(seed)
+    size = _clip_tokenizer(folder, length=32)
+    part = {"hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.Sam3Config(
+        vision_config={
+            "backbone_config": {
+                "model_type": "sam3_vit_model",
+                "hidden_size": 32,
+                "intermediate_size": 32,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "image_size": 56,
+                "patch_size": 14,
+                "window_size": 2,
+                "pretrain_image_size": 28,
+                "global_attn_indexes": [1],
+            },
+            "fpn_hidden_size": 32,
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        },
+        text_config={
+            "vocab_size": size,
+            "hidden_size": 16,
+            "projection_dim": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "max_position_embeddings": 32,
+            "eos_token_id": size - 1,
+            "bos_token_id": size - 2,
+            "pad_token_id": size - 1,
+        },
+        geometry_encoder_config={**part, "num_layers": 1},
+        detr_encoder_config={**part, "num_layers": 1},
+        detr_decoder_config={**part, "num_layers": 1, "num_queries": 6},
+        mask_decoder_config={"hidden_size": 32, "num_attention_heads": 2},
+    )
+    _save(transformers.Sam3Model(config), folder)
+    half = [0.5, 0.5, 0.5]
+    sizes = {"size": {"height": 56, "width": 56}, "image_mean": half, "image_std": half, "resample": 2}
+    _write(folder / "processor_config.json", {"image_processor": {**sizes, "rescale_factor": 1 / 255}})
+    return folder
