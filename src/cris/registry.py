@@ -131,7 +131,12 @@ def checkpoint_of_run(folder: Path) -> Path | None:
 
 
 def model_title(named: str) -> str:
-    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part."""
+    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part.
+
+    Of two models of the hub that work together, both.
+    """
+    if named.startswith("hf:") and not named.startswith("hf://"):
+        return "+".join(Path(part).name for part in named.removeprefix("hf:").split("+"))
     path = Path(named)
     run = path.parent.parent.name
     if path.parent.name == RUN_CHECKPOINTS and run:

@@ -102,7 +102,7 @@ def plan_job(
     """
     if shard_rows < 1:
         raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
-    tasks = _tasks(source, find_pictures(source), sentences)
+    tasks = tasks_of(source, find_pictures(source), sentences)
     shards = tuple(
         Shard(number=number, tasks=group, options=options)
         for number, group in enumerate(_groups(tasks, shard_rows))
@@ -119,7 +119,8 @@ def plan_job(
     return BulkJob(source=source, shards=shards, fingerprint=digest.hexdigest())
 
 
-def _tasks(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
+def tasks_of(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
+    """Return each image of a source with what is asked of it; raise InputError where nothing is asked."""
     if sentences.by_picture is None:
         return [Task(picture=picture, sentences=sentences.for_all) for picture in pictures]
     asked = _by_known_names(sentences.by_picture, pictures)
