@@ -1,10 +1,10 @@
-"""Opening a data set of 20,000 pictures, each time in a new process: seconds, and memory beyond the cache.
+"""Opening a data set of 20,000 images, each time in a new process: seconds, and memory beyond the cache.
 
     python benchmarks/data_open.py
 
-Writes 20,000 pictures of 20 kB, with 2 objects, 2 entries and 6 sentences each, to a temporary folder. The
+Writes 20,000 images of 20 kB, with 2 objects, 2 entries and 6 sentences each, to a temporary folder. The
 first opening comes after the files were dropped from the page cache where the system can. Opening is all up
-to the samples of a split and one picture.
+to the samples of a split and one image.
 """
 
 import os
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle
 
-PICTURES, PICTURE_BYTES = 20_000, 20_000
+IMAGES, IMAGE_BYTES = 20_000, 20_000
 TIMES = 5
 OPEN = """
 import resource, sys, time
@@ -34,7 +34,7 @@ def anonymous_mib():
 before, start, cpu = anonymous_mib(), time.perf_counter(), time.process_time()
 dataset = StoredDataset(sys.argv[1])
 samples = dataset.samples("train")
-dataset.picture(int(samples.picture[len(samples) // 2]))
+dataset.image(int(samples.image[len(samples) // 2]))
 seconds, cpu, taken = time.perf_counter() - start, time.process_time() - cpu, anonymous_mib() - before
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(f"{seconds:.3f} s ({cpu:.3f} of a CPU), {taken:.1f} MiB of its own "
@@ -42,20 +42,20 @@ print(f"{seconds:.3f} s ({cpu:.3f} of a CPU), {taken:.1f} MiB of its own "
 """
 
 
-def pictures(start: int) -> Iterator[PictureRecord]:
-    """Pictures of the usual size, of random bytes."""
+def images(start: int) -> Iterator[ImageRecord]:
+    """Images of the usual size, of random bytes."""
     draws = np.random.default_rng(0)
     mask = np.zeros((480, 640), dtype=bool)
     mask[100:300, 200:400] = True
     rle = encode_rle(mask)
-    for number in range(start, PICTURES):
+    for number in range(start, IMAGES):
         ids = (2 * number, 2 * number + 1)
-        yield PictureRecord(
+        yield ImageRecord(
             picture_id=number,
             file_name=f"COCO_train2014_{number:012d}.jpg",
             height=480,
             width=640,
-            image=draws.bytes(PICTURE_BYTES),
+            image=draws.bytes(IMAGE_BYTES),
             objects=tuple(
                 ObjectRecord(
                     id=each,
@@ -90,7 +90,7 @@ def main() -> None:
     """Write, open five times, print."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "data"
-        write_dataset(folder, pictures, SourceInfo(kind="benchmark"), command="data_open.py")
+        write_dataset(folder, images, SourceInfo(kind="benchmark"), command="data_open.py")
         drop_from_cache(folder)
         for time in range(TIMES):
             line = subprocess.run(

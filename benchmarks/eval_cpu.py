@@ -1,8 +1,8 @@
-"""Evaluation on a CPU at RN50, 416: a batch-1 loop that encodes the picture for every sentence, against cris.
+"""Evaluation on a CPU at RN50, 416: a batch-1 loop that encodes the image for every sentence, against cris.
 
-python -m benchmarks.eval_cpu [--pictures N] [--sentences N] [--turns N]
+python -m benchmarks.eval_cpu [--images N] [--sentences N] [--turns N]
 
-Five sentences on each picture by default, 500 on 100 pictures. Weights are random, pictures are scenes.
+Five sentences on each image by default, 500 on 100 images. Weights are random, images are scenes.
 """
 
 import argparse
@@ -38,15 +38,15 @@ INFERENCE = InferenceConfig(threshold=0.5)
 class Work:
     """Options of the benchmark."""
 
-    pictures: int
+    images: int
     sentences: int
-    """Over all pictures."""
+    """Over all images."""
 
     def examples(self) -> Iterator[AnnotatedImage]:
         """Scenes with several sentences each."""
-        each = -(-self.sentences // self.pictures)
+        each = -(-self.sentences // self.images)
         left = self.sentences
-        for place in range(self.pictures):
+        for place in range(self.images):
             scene = Scenes("test", size=320).scene(place, min(each, left))
             told = scene.expressions
             left -= len(told)
@@ -75,7 +75,7 @@ def model() -> Cris:
 
 
 def plainly(network: Cris, examples: list[AnnotatedImage]) -> float:
-    """Mean IoU by a loop over sentences, each with its picture, one at a time."""
+    """Mean IoU by a loop over sentences, each with its image, one at a time."""
     tokenizer, ious = Tokenizer(), []
     for example in examples:
         for truth in example.references:
@@ -87,7 +87,7 @@ def plainly(network: Cris, examples: list[AnnotatedImage]) -> float:
             found = Prediction.from_output(
                 ModelOutput(logits[0].numpy()),
                 sentence=truth.sentence,
-                picture=example.image,
+                image=example.image,
                 letterbox=letterbox,
                 threshold=INFERENCE.threshold,
             )
@@ -115,11 +115,11 @@ def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
 def main() -> None:
     """Print the line for the docs, and how far the two mean IoUs are apart."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=100)
-    parser.add_argument("--sentences", type=int, default=500, help="over all pictures")
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--sentences", type=int, default=500, help="over all images")
     parser.add_argument("--turns", type=int, default=1, help="of each")
     asked = parser.parse_args()
-    work = Work(asked.pictures, asked.sentences)
+    work = Work(asked.images, asked.sentences)
     count = sum(len(example.references) for example in work.examples())
     paths = ("plain", "cris")
     with TemporaryDirectory() as folder:
@@ -128,10 +128,10 @@ def main() -> None:
         measured = take_turns(prepared, asked.turns, uncounted=0)
         means = {path: float((Path(folder) / path).read_text()) for path in paths}
     print(f"RN50, {INFERENCE.input_size}×{INFERENCE.input_size}, fp32, {torch.get_num_threads()} threads")
-    print("| sentences | pictures | plain loop, s | cris, s | time | mean IoU, plain | mean IoU, cris |")
+    print("| sentences | images | plain loop, s | cris, s | time | mean IoU, plain | mean IoU, cris |")
     print("|---|---|---|---|---|---|---|")
     print(
-        f"| {count} | {work.pictures} | {measured['plain'].median:.1f} | {measured['cris'].median:.1f} "
+        f"| {count} | {work.images} | {measured['plain'].median:.1f} | {measured['cris'].median:.1f} "
         f"| {ratio(measured, 'cris', 'plain'):.2f} | {means['plain']:.4f} | {means['cris']:.4f} |"
     )
 

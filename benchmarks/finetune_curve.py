@@ -23,7 +23,7 @@ import tyro
 
 from cris.data.dataset import Dataset
 from cris.data.open import open_dataset
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
@@ -33,7 +33,7 @@ from cris.registry import DEFAULT_MODEL, SCENES_MODEL
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import fit
-from cris.training.material import build_model, find_start, gather_material
+from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.recipes import finetune
 from cris.training.state import best_checkpoint
 
@@ -107,15 +107,15 @@ def take(source: Path, part: str, count: int, seed: int, out: Path) -> None:
         SystemExit: there are not as many images.
     """
     stored = StoredDataset(source)
-    places = np.unique(stored.samples(part).picture)
+    places = np.unique(stored.samples(part).image)
     if not 2 <= count <= len(places):
         raise SystemExit(f"expected 2 to the {len(places)} images of {source}, {part}, got {count}")
     chosen = np.random.default_rng(seed).permutation(places)[:count]
     validated = set(chosen[: max(1, round(VALIDATION_SHARE * count))].tolist())
 
-    def records(done: int) -> Iterator[PictureRecord]:
+    def records(done: int) -> Iterator[ImageRecord]:
         for place in islice(sorted(chosen.tolist()), done, None):
-            record = stored.picture(place)
+            record = stored.image(place)
             split = "val" if place in validated else "train"
             kept = tuple(replace(entry, split=split) for entry in record.entries if entry.split == part)
             yield replace(record, entries=kept)
@@ -126,7 +126,7 @@ def take(source: Path, part: str, count: int, seed: int, out: Path) -> None:
 
 def learn(start: str, data: Path, size: int, options: Options, out: Path) -> None:
     """Run the recipe `finetune` as `cris train` does; from nothing, everything is fresh and learns."""
-    begun = find_start(DEFAULT_MODEL if start == NOTHING else start)
+    begun = find_initial_weights(DEFAULT_MODEL if start == NOTHING else start)
     assert begun.checkpoint is not None
     config = sized(finetune(begun.checkpoint), size, options)
     if start == NOTHING:
@@ -137,9 +137,9 @@ def learn(start: str, data: Path, size: int, options: Options, out: Path) -> Non
                 config.optimizer, frozen_image_blocks=0, freeze_text=False, backbone_factor=1.0
             ),
         )
-    material = gather_material([str(data)], config, begun)
-    config = replace(config, data=material.fingerprints, start=start)
-    fit(config, build_model(config, None if start == NOTHING else begun), material, out)
+    setup = gather_setup([str(data)], config, begun)
+    config = replace(config, data=setup.fingerprints, start=start)
+    fit(config, build_model(config, None if start == NOTHING else begun), setup, out)
 
 
 def sized(config: TrainConfig, size: int, options: Options) -> TrainConfig:

@@ -3,7 +3,7 @@
 python -m benchmarks.loader_speed [TURNS]
 
 The plain pipeline does for each sample what training code commonly does: cv2.imdecode, a cubic warpAffine of
-the picture and a linear one of its PNG mask, conversion to normalised float32, CLIP's tokenizer in Python
+the image and a linear one of its PNG mask, conversion to normalised float32, CLIP's tokenizer in Python
 (with its cache of words). Ours is `cris.data.loading.loader` on the stored form. Both end with batches.
 """
 
@@ -90,7 +90,7 @@ def prepare_plain(folder: Path) -> Callable[[], object]:
     samples = []
     for place in order:
         sample = dataset[place]
-        record = dataset.stored.picture(int(dataset.index.picture[place]))
+        record = dataset.stored.image(int(dataset.index.image[place]))
         png = cv2.imencode(".png", sample.mask * np.uint8(255))[1].tobytes()
         samples.append((record.image, png, sample.sentence))
 
@@ -143,7 +143,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = write_real(REAL, Path(scratch) / "real")
         engines = {"plain": partial(prepare_plain, folder)}
-        engines |= {f"cris, {n} to a picture": partial(prepare_ours, folder, n) for n in (1, 2, 4, 8)}
+        engines |= {f"cris, {n} to an image": partial(prepare_ours, folder, n) for n in (1, 2, 4, 8)}
         measured = take_turns(engines, turns)
     print(
         f"{SIZE}×{SIZE}, {LENGTH} tokens, batches of {BATCH} samples, {SAMPLES} samples in {turns} turns each"

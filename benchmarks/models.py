@@ -19,7 +19,7 @@ TINY = "tiny"
 """A model to try a benchmark with."""
 NAMES = (TINY, *BACKBONES)
 CALIBRATION = 12
-"""Noise pictures that int8 is calibrated with."""
+"""Noise images that int8 is calibrated with."""
 
 
 def random_checkpoint(folder: Path, name: str) -> Path:

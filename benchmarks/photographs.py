@@ -21,13 +21,13 @@ import tyro
 from jaxtyping import Bool
 
 from cris.cli import main as cris
-from cris.data.annotations.instances import Instances, PictureInfo, read_instances
+from cris.data.annotations.instances import Instances, ImageInfo, read_instances
 from cris.data.expressions.nouns import noun_of
 from cris.data.expressions.synonyms import HELD_OUT, HELD_OUT_LIKE
 from cris.evaluation.metrics import auroc
 from cris.masks import decode_rle
 from cris.prediction import Prediction
-from cris.segmenter import EncodedPicture, Segmenter
+from cris.segmenter import EncodedImage, Segmenter
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
 MIN_AREA = 0.01
@@ -58,7 +58,7 @@ class Options:
 class Photo:
     """A photograph, encoded once, and where its categories are."""
 
-    encoded: EncodedPicture
+    encoded: EncodedImage
     masks: dict[str, list[Bool[np.ndarray, "height width"]]]
     """Noun → the mask of each thing, regions of many included."""
     crowded: frozenset[str]
@@ -126,7 +126,7 @@ def measure_masks(options: Options, instances: Path, folder: Path) -> dict[str, 
 def photographs(options: Options, instances: Instances) -> Iterator[Photo]:
     """Yield the photographs, encoded."""
     segmenter = Segmenter.from_pretrained(options.model, options.device)
-    for info in sorted(instances.pictures.values(), key=lambda info: info.id):
+    for info in sorted(instances.images.values(), key=lambda info: info.id):
         yield _photo(segmenter, options.data / "images" / info.file_name, info, instances)
 
 
@@ -227,10 +227,10 @@ def _chosen(options: Options, out: Path) -> Path:
     return out
 
 
-def _photo(segmenter: Segmenter, path: Path, info: PictureInfo, instances: Instances) -> Photo:
+def _photo(segmenter: Segmenter, path: Path, info: ImageInfo, instances: Instances) -> Photo:
     masks: dict[str, list[np.ndarray]] = {}
     crowded: set[str] = set()
-    for each in instances.of_picture(info.id):
+    for each in instances.of_image(info.id):
         noun = noun_of(each.category)
         if info.annotated is not None and each.category not in info.annotated:
             continue

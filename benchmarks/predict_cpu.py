@@ -27,13 +27,13 @@ ENGINES: dict[str, tuple[EngineName, Precision]] = {
     "openvino-int8": ("openvino", "int8"),
 }
 SENTENCES = (1, 8)
-"""On one picture."""
+"""On one image."""
 BARS: dict[Precision, dict[int, float]] = {"fp32": {1: 0.75, 8: 0.50}, "int8": {1: 0.33, 8: 0.22}}
 """Precision → sentences → most time, as a share of the straightforward path's."""
 
 
 def prepare_plain(checkpoint: Path, sentences: int) -> Callable[[], object]:
-    """Prepare the straightforward path, which encodes the picture again for each sentence."""
+    """Prepare the straightforward path, which encodes the image again for each sentence."""
     import torch
 
     from cris.checkpoint import load_checkpoint
@@ -53,7 +53,7 @@ def prepare_plain(checkpoint: Path, sentences: int) -> Callable[[], object]:
 def prepare_engine(
     model: Path, engine: EngineName, precision: Precision, sentences: int, at_a_time: int | None
 ) -> Callable[[], object]:
-    """Prepare an engine: the picture encoded once, other words in each call, so that none is remembered."""
+    """Prepare an engine: the image encoded once, other words in each call, so that none is remembered."""
     opened = load_model(model, "cpu", engine=engine, precision=precision)
     config = StoredConfig(model=opened.engine.config, inference=opened.inference)
     samples = noise_samples(sentences, config)
@@ -63,9 +63,9 @@ def prepare_engine(
 
     def ours() -> object:
         tokens[:, 1] = next(word) % (config.model.text.vocabulary - 2)
-        picture = opened.engine.encode_image(samples[0].image)
+        image = opened.engine.encode_image(samples[0].image)
         return [
-            opened.engine.segment(picture, rows, np.zeros(len(rows), dtype=np.int64))
+            opened.engine.segment(image, rows, np.zeros(len(rows), dtype=np.int64))
             for rows in np.split(tokens, range(step, sentences, step))
         ]
 
@@ -90,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     models = {name: random_model(options.folder, options.model, *ENGINES[name]) for name in options.engines}
     print(f"{options.model}, {torch.get_num_threads()} threads, {options.turns} turns each; shares of the")
     print("straightforward path's time and peak memory")
-    print("| engine | sentences on one picture | s per sentence | time | bar | peak memory |")
+    print("| engine | sentences on one image | s per sentence | time | bar | peak memory |")
     print("|---|---|---|---|---|---|")
     for sentences in SENTENCES:
         engines: dict[str, Prepare] = {"plain": partial(prepare_plain, checkpoint, sentences)}

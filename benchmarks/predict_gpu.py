@@ -1,8 +1,8 @@
-"""Prediction on a GPU: pictures a second, fused and compiled in bfloat16, against fp16 autocast.
+"""Prediction on a GPU: images a second, fused and compiled in bfloat16, against fp16 autocast.
 
 python -m benchmarks.predict_gpu [--seconds 10] [--batches 1 8 64]
 
-RN50 with random weights at 416×416, one sentence a picture, pictures on the device. Takes less than ten
+RN50 with random weights at 416×416, one sentence an image, images on the device. Takes less than ten
 minutes, most of them for compiling. `--device cpu --model tiny` tries it where there is no GPU, uncompiled.
 """
 
@@ -25,7 +25,7 @@ from cris.model.fuse import fuse, to_bfloat16
 from tests.straightforward import predict_plainly
 
 Predict = Callable[[Tensor, Tensor], Tensor]
-"""Pictures and tokens → logits."""
+"""Images and tokens → logits."""
 
 
 def straightforward(checkpoint: Checkpoint, device: str) -> Predict:
@@ -49,7 +49,7 @@ def ours(checkpoint: Checkpoint, device: str, *, is_compiled: bool) -> Predict:
 
 
 @torch.inference_mode()
-def pictures_per_second(run: Predict, images: Tensor, tokens: Tensor, seconds: float) -> float:
+def images_per_second(run: Predict, images: Tensor, tokens: Tensor, seconds: float) -> float:
     """Return the median over five stretches, after three calls that do not count."""
     synchronise = torch.cuda.synchronize if images.is_cuda else lambda: None
     for _ in range(3):
@@ -88,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if is_cuda:
             paths["cris, bf16, compiled"] = ours(load_checkpoint(folder), options.device, is_compiled=True)
     name = torch.cuda.get_device_name() if is_cuda else options.device
-    print(f"{options.model}, one {name}: pictures a second")
+    print(f"{options.model}, one {name}: images a second")
     print(f"| batch | {' | '.join(paths)} | gain |\n|---|{'---|' * len(paths)}---|")
     config = StoredConfig(model=loaded.model.config, inference=loaded.inference)
     samples = noise_samples(max(options.batches), config)
@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = torch.cat([torch.from_numpy(sample.tokens) for sample in samples]).to(options.device)
     for batch in options.batches:
         rates = [
-            pictures_per_second(run, images[:batch], tokens[:batch], options.seconds)
+            images_per_second(run, images[:batch], tokens[:batch], options.seconds)
             for run in paths.values()
         ]
         cells = " | ".join(f"{rate:,.0f}" for rate in rates)

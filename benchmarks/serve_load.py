@@ -1,4 +1,4 @@
-"""The server under load: 64 clients ask a picture and a sentence at a time; every answer is checked.
+"""The server under load: 64 clients ask an image and a sentence at a time; every answer is checked.
 
 python -m benchmarks.serve_load [SECONDS [CLIENTS]]
 """
@@ -30,7 +30,7 @@ MARGIN = 1e-4
 class Case:
     """A request, and what the model says to it when asked directly."""
 
-    picture: bytes
+    image: bytes
     sentence: str
     expected: Prediction
     threshold: float
@@ -97,7 +97,7 @@ async def load(url: str, asked: Sequence[Case], *, seconds: float, clients: int)
                 start = time.perf_counter()
                 try:
                     response = await http.post(
-                        "/v1/segment", files={"image": case.picture}, data={"sentence": case.sentence}
+                        "/v1/segment", files={"image": case.image}, data={"sentence": case.sentence}
                     )
                 except httpx.TransportError:
                     outcome.statuses[0] = outcome.statuses.get(0, 0) + 1
@@ -121,13 +121,13 @@ def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     clients = int(sys.argv[2]) if len(sys.argv) > 2 else 64
     asked = cases()
-    print(f"{MODEL}, {clients} clients for {seconds:g} s, {len(asked)} pictures in turns")
+    print(f"{MODEL}, {clients} clients for {seconds:g} s, {len(asked)} images in turns")
     print("| server | requests/s | p50, ms | p99, ms | errors | wrong answers |")
     print("|---|---|---|---|---|---|")
     for name, options in (
         ("one at a time, nothing kept", ("--batch-size", "1", "--cache", "0")),
         ("batches, nothing kept", ("--cache", "0")),
-        ("batches, pictures kept", ()),
+        ("batches, images kept", ()),
     ):
         with served("--no-page", *options) as server:
             asyncio.run(load(server.url, asked, seconds=min(5.0, seconds), clients=clients))  # warm

@@ -22,14 +22,14 @@ def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     with tempfile.TemporaryDirectory() as folder:
         sample = Scenes("test")[7]
-        picture = Path(folder) / "scene.png"
-        Image.fromarray(sample.image).save(picture)
-        segment = [str(CRIS), "segment", str(picture), sample.sentence, "--out", f"{folder}/out"]
+        image = Path(folder) / "scene.png"
+        Image.fromarray(sample.image).save(image)
+        segment = [str(CRIS), "segment", str(image), sample.sentence, "--out", f"{folder}/out"]
         commands = {
             "python -c pass": [sys.executable, "-c", "pass"],
             "python -c 'import cris'": [sys.executable, "-c", "import cris"],
             "cris --help": [str(CRIS), "--help"],
-            "cris segment, one picture": [*segment, "--overwrite"],
+            "cris segment, one image": [*segment, "--overwrite"],
         }
         print("| command | least, s | median, s |")
         print("|---|---|---|")

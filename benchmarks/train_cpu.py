@@ -2,7 +2,7 @@
 
 python -m benchmarks.train_cpu [TURNS] [--tiny]
 
-Straightforward: eager, the picture encoded for each sentence, whole concatenations, the dynamic kernel as a
+Straightforward: eager, the image encoded for each sentence, whole concatenations, the dynamic kernel as a
 grouped convolution, Adam as torch has it. Both count the same cells of the same targets. --tiny takes a small
 model, to see that everything runs.
 """
@@ -22,12 +22,12 @@ from cris.training.config import TrainConfig
 from cris.training.loss import Objective
 from cris.training.processes import launch
 from cris.training.recipes import fixed
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from tests.small import SMALL
 from tests.straightforward import predict_plainly
 
 SENTENCES = 4
-"""One of each picture."""
+"""One of each image."""
 
 
 def recipe(*, is_tiny: bool) -> TrainConfig:
@@ -47,20 +47,20 @@ def recipe(*, is_tiny: bool) -> TrainConfig:
 
 
 def random_batch(config: TrainConfig) -> Batch:
-    """Pictures of noise with a band of padding above and below, as of a picture of 4 to 3."""
+    """Images of noise with a band of padding above and below, as of an image of 4 to 3."""
     size, length = config.inference.input_size, config.inference.sentence_length
     count, cells, end = config.sampling.pictures, size // CELL, config.model.text.vocabulary - 1
     tokens = torch.randint(1, end - 1, (count, length))
     tokens[:, -1] = end
-    on_picture = torch.zeros(count, cells, cells, dtype=torch.bool)
-    on_picture[:, cells // 8 : cells - cells // 8] = True
+    on_image = torch.zeros(count, cells, cells, dtype=torch.bool)
+    on_image[:, cells // 8 : cells - cells // 8] = True
     images = torch.randint(256, (count, 3, size, size), dtype=torch.uint8)
     return Batch(
         images=images.contiguous(memory_format=torch.channels_last),
         tokens=tokens,
         image_index=torch.arange(count),
         masks=torch.rand(count, 1, cells, cells),
-        on_picture=on_picture,
+        on_image=on_image,
         samples=torch.arange(count),
     )
 
@@ -71,8 +71,8 @@ def prepare(path: str, *, is_tiny: bool) -> Callable[[], object]:
     config = recipe(is_tiny=is_tiny)
     model, batch = build_cris(config.model).train(), random_batch(config)
     if path == "cris":
-        learner = Learner(config, model, launch(config))
-        return lambda: learner.take([batch])
+        trainer = Trainer(config, model, launch(config))
+        return lambda: trainer.training_step([batch])
     optimizer = torch.optim.Adam(model.parameters(), lr=config.optimizer.learning_rate)
     objective = Objective(config.objectives)
 

@@ -27,7 +27,7 @@ from cris.training.loss import Objective
 from cris.training.processes import launch
 from cris.training.progress import peak_memory
 from cris.training.recipes import fixed
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from tests.small import SMALL
 from tests.straightforward import predict_plainly
 
@@ -79,8 +79,8 @@ def prepare(path: str, config: TrainConfig) -> Callable[[], object]:
     device = torch.device(config.device)
     batch = random_batch(config).to(device)
     if path == "cris":
-        learner = Learner(config, build_cris(config.model), launch(config))
-        return lambda: learner.take([batch])
+        trainer = Trainer(config, build_cris(config.model), launch(config))
+        return lambda: trainer.training_step([batch])
     model = build_cris(config.model).train().to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=config.optimizer.learning_rate)
     objective = Objective(config.objectives)
@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--steps", type=int, default=30, help="timed steps of each path")
-    parser.add_argument("--batch", type=int, default=64, help="pictures, with one sentence each")
+    parser.add_argument("--batch", type=int, default=64, help="images, with one sentence each")
     parser.add_argument("--tiny", action="store_true", help="a small model at 64 pixels, not compiled")
     told = parser.parse_args()
     if told.device == "cuda" and not torch.cuda.is_available():

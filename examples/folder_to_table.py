@@ -24,5 +24,5 @@ for shard in sorted(Path("answers").glob("*.parquet")):
         else:
             share = decode_rle(row["rle"]).mean()
             print(
-                f"{row['picture']}: {row['sentence']}: score {row['score']:.2f}, {share:.0%} of the picture"
+                f"{row['picture']}: {row['sentence']}: score {row['score']:.2f}, {share:.0%} of the image"
             )

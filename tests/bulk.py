@@ -42,16 +42,16 @@ def scene_pngs(count: int) -> list[tuple[str, bytes, str]]:
     return made
 
 
-def write_parquet(path: Path, pictures: Iterable[tuple[str, bytes, str]]) -> None:
+def write_parquet(path: Path, images: Iterable[tuple[str, bytes, str]]) -> None:
     """A shard as `cris data export` writes it, of the columns that matter here."""
-    names, contents, _ = zip(*pictures, strict=True)
+    names, contents, _ = zip(*images, strict=True)
     pq.write_table(pa.table({"file_name": names, "image": contents}), path, row_group_size=7)
 
 
-def write_tar(path: Path, pictures: Iterable[tuple[str, bytes, str]]) -> None:
-    """A WebDataset shard: each picture, and a JSON of the same name."""
+def write_tar(path: Path, images: Iterable[tuple[str, bytes, str]]) -> None:
+    """A WebDataset shard: each image, and a JSON of the same name."""
     with tarfile.open(path, "w") as tar:
-        for name, content, sentence in pictures:
+        for name, content, sentence in images:
             for member, data in (
                 (name, content),
                 (name.replace(".png", ".json"), json.dumps(sentence).encode()),
@@ -61,9 +61,9 @@ def write_tar(path: Path, pictures: Iterable[tuple[str, bytes, str]]) -> None:
                 tar.addfile(info, io.BytesIO(data))
 
 
-def write_sentences(path: Path, pictures: Iterable[tuple[str, bytes, str]]) -> None:
+def write_sentences(path: Path, images: Iterable[tuple[str, bytes, str]]) -> None:
     """JSONL: each scene and its own sentence."""
-    rows = ({"picture": name, "sentence": sentence} for name, _, sentence in pictures)
+    rows = ({"picture": name, "sentence": sentence} for name, _, sentence in images)
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Pictures with damaged EXIF, colour profiles, XMP and texts, in JPEG, PNG, WebP, TIFF and GIF."""
+"""Images with damaged EXIF, colour profiles, XMP and texts, in JPEG, PNG, WebP, TIFF and GIF."""
 
 import io
 import zlib
@@ -15,8 +15,8 @@ XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6
 TEXT = "a text that nobody reads, " * 4
 
 
-def damaged_pictures(seed: int) -> Iterator[bytes]:
-    """Yield pictures of all kinds in turn, each with bytes of its metadata changed, cut out or put in."""
+def damaged_images(seed: int) -> Iterator[bytes]:
+    """Yield images of all kinds in turn, each with bytes of its metadata changed, cut out or put in."""
     random = np.random.default_rng(seed)
     wholes = list(_wholes(random))
     while True:
@@ -25,7 +25,7 @@ def damaged_pictures(seed: int) -> Iterator[bytes]:
 
 
 def _wholes(random: np.random.Generator) -> Iterator[tuple[bytes, int, int]]:
-    """Whole pictures, each with the places where a block of metadata begins, by its kind, and ends."""
+    """Whole images, each with the places where a block of metadata begins, by its kind, and ends."""
     image = Image.fromarray(random.integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8))
     exif = Image.Exif()
     exif[ORIENTATION] = 6
@@ -67,7 +67,7 @@ def _encoded(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def _located(data: bytes, mark: bytes, length: int) -> tuple[bytes, int, int]:
-    """A picture and its block, from its mark to its last byte."""
+    """An image and its block, from its mark to its last byte."""
     begin = data.index(mark)
     pixels = data.find(b"IDAT", begin)  # 8 bytes before which a block of a PNG ends
     return data, begin, min(begin + length, len(data) if pixels < 0 else pixels - 8)

@@ -32,8 +32,8 @@ class Family:
     """COCO's instances.json."""
     refs: list[dict[str, Any]]
     """As refs(unc).p has them."""
-    pictures: dict[str, bytes]
-    """File name → encoded picture."""
+    images: dict[str, bytes]
+    """File name → encoded image."""
 
     def masks(self) -> dict[int, np.ndarray]:
         """Annotation id → mask, by pycocotools alone."""
@@ -48,13 +48,13 @@ class Family:
         return next(each for each in self.instances["annotations"] if each["id"] == number)
 
     def write(self, folder: Path) -> tuple[Path, Path, Path]:
-        """refs(unc).p as Python 2 wrote it, instances.json and the folder of pictures."""
+        """refs(unc).p as Python 2 wrote it, instances.json and the folder of images."""
         folder.mkdir(parents=True, exist_ok=True)
         refs, instances, images = folder / "refs(unc).p", folder / "instances.json", folder / "images"
         refs.write_bytes(python2_pickle(self.refs, protocol=2))
         instances.write_text(json.dumps(self.instances), encoding="utf-8")
         images.mkdir(exist_ok=True)
-        for name, content in self.pictures.items():
+        for name, content in self.images.items():
             (images / name).write_bytes(content)
         return refs, instances, images
 
@@ -70,13 +70,13 @@ def coco_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     return coco.decode(rle).astype(bool)
 
 
-def make_family(pictures: int = 40, seed: int = 0) -> Family:
+def make_family(count: int = 40, seed: int = 0) -> Family:
     """Some hundred annotations and sentences."""
     random = np.random.default_rng(seed)
     images, annotations, refs, files = [], [], [], {}
-    for number in range(pictures):
+    for number in range(count):
         height, width = (int(side) for side in random.integers(30, 70, 2))
-        image_id = 1000 + 7 * (pictures - number)  # not in the order of the files
+        image_id = 1000 + 7 * (count - number)  # not in the order of the files
         name = f"COCO_train2014_{image_id:012d}.jpg"
         files[name] = encoded(random.integers(0, 256, (height, width, 3), dtype=np.uint8))
         images.append({"id": image_id, "file_name": name, "height": height, "width": width, "license": 3})
@@ -97,7 +97,7 @@ def make_family(pictures: int = 40, seed: int = 0) -> Family:
 
 
 def encoded(pixels: np.ndarray, kind: str = "JPEG") -> bytes:
-    """The picture's file."""
+    """The image's file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
@@ -108,7 +108,7 @@ def _annotation(
 ) -> dict[str, Any]:
     kind = number % 5
     is_crowd = kind == 4
-    if kind < 3:  # polygons, of one part or several; some reach a little out of the picture
+    if kind < 3:  # polygons, of one part or several; some reach a little out of the image
         segmentation: Any = [_polygon(random, height, width) for _ in range((1, 3, 1)[kind])]
         points = np.concatenate(segmentation).reshape(-1, 2)
         (left, top), (right, bottom) = points.min(axis=0), points.max(axis=0)

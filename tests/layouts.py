@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pycocotools import mask as coco
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.sources.conversion import Conversion
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
@@ -18,11 +18,11 @@ from cris.data.store.writing import write_dataset
 from cris.masks import decode_rle
 from tests.family import Family
 
-PICTURE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
+IMAGE = pa.struct({"bytes": pa.binary(), "path": pa.string()})
 LMMS = pa.schema(
     {
         "question_id": pa.string(),
-        "image": PICTURE,
+        "image": IMAGE,
         "question": pa.string(),
         "answer": pa.list_(pa.string()),
         "segmentation": pa.list_(pa.float32()),
@@ -68,14 +68,14 @@ SAMPLE = pa.struct(
     }
 )
 MOONDREAM = pa.schema(
-    {"image": PICTURE, "image_id": pa.int64(), "file_name": pa.string(), "samples": pa.list_(SAMPLE)}
+    {"image": IMAGE, "image_id": pa.int64(), "file_name": pa.string(), "samples": pa.list_(SAMPLE)}
 )
 
 
-def stored(conversion: Conversion, out: Path) -> list[PictureRecord]:
+def stored(conversion: Conversion, out: Path) -> list[ImageRecord]:
     """What is read after it was written."""
     source = SourceInfo(kind="hub", options={"order": conversion.order})
-    write_dataset(out, conversion.pictures, source, command="test")
+    write_dataset(out, conversion.images, source, command="test")
     return list(StoredDataset(out))
 
 
@@ -103,7 +103,7 @@ def lmms_rows(family: Family) -> list[dict[str, Any]]:
         rows.append(
             {
                 "question_id": str(ref["ref_id"]),
-                "image": {"bytes": family.pictures[info["file_name"]], "path": info["file_name"]},
+                "image": {"bytes": family.images[info["file_name"]], "path": info["file_name"]},
                 "question": "Please carefully observe the area …",
                 "answer": sentences_of(ref),
                 "segmentation": annotation["segmentation"][0],
@@ -162,12 +162,12 @@ def images_of(family: Family, folder: Path) -> Path:
     return family.write(folder)[2]
 
 
-def check_meant(records: list[PictureRecord], family: Family, refs: list[dict[str, Any]]) -> None:
+def check_meant(records: list[ImageRecord], family: Family, refs: list[dict[str, Any]]) -> None:
     """Every reference is there, with its objects' masks."""
     masks, names = family.masks(), {each["id"]: each["name"] for each in family.instances["categories"]}
     found = []
     for record in records:
-        assert record.image == family.pictures[record.file_name]
+        assert record.image == family.images[record.file_name]
         objects = {each.id: each for each in record.objects}
         for each in record.objects:
             annotation = family.annotation(each.id)
@@ -206,7 +206,7 @@ def moondream_rows(family: Family) -> list[dict[str, Any]]:
                     "mask": {"counts": rle["counts"].decode(), "size": rle["size"]},
                 }
             )
-        content = {"bytes": family.pictures[info["file_name"]], "path": info["file_name"]}
+        content = {"bytes": family.images[info["file_name"]], "path": info["file_name"]}
         rows.append(
             {"image": content, "image_id": info["id"], "file_name": info["file_name"], "samples": samples}
         )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.stored import StoredSplit
 from cris.masks import encode_rle
 from tests.stored import write
@@ -50,7 +50,7 @@ def photograph(
     annotated: tuple[str, ...] | None = None,
     scale: int = 1,
     format: str = "PNG",
-) -> PictureRecord:
+) -> ImageRecord:
     """Later discs lie on earlier ones, whose masks go on below; an entry for each disc that is no crowd."""
     image = ground(number, scale)
     objects = []
@@ -72,7 +72,7 @@ def photograph(
         )
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format, quality=95)
-    return PictureRecord(
+    return ImageRecord(
         picture_id=number,
         file_name=f"photo-{number}.{format.lower()}",
         height=scale * HEIGHT,
@@ -90,12 +90,12 @@ def photograph(
     )
 
 
-def stored(out: Path, pictures: Iterable[PictureRecord], split: str = "train") -> StoredSplit:
-    write(out, list(pictures))
+def stored(out: Path, images: Iterable[ImageRecord], split: str = "train") -> StoredSplit:
+    write(out, list(images))
     return StoredSplit(out, split)
 
 
-def plain_photographs(count: int = 6) -> list[PictureRecord]:
+def plain_photographs(count: int = 6) -> list[ImageRecord]:
     """Photographs of a dog, a bus or a person, in turns, each of another size and place."""
     return [
         photograph(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.masks import Rle
@@ -22,7 +22,7 @@ def real_sentences(real: Path) -> list[str]:
     return sentences
 
 
-def real_records(real: Path) -> Iterable[PictureRecord]:
+def real_records(real: Path) -> Iterable[ImageRecord]:
     """Every photograph, and an entry of three sentences for each object that is no crowd."""
     coco, sentences = COCO(real / "instances.json"), iter(real_sentences(real))
     for picture_id in sorted(coco.imgs):
@@ -40,7 +40,7 @@ def real_records(real: Path) -> Iterable[PictureRecord]:
                     is_crowd=bool(each["iscrowd"]),
                 )
             )
-        yield PictureRecord(
+        yield ImageRecord(
             picture_id=picture_id,
             file_name=info["file_name"],
             height=info["height"],

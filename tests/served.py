@@ -49,9 +49,9 @@ class Served:
         """Process id of the latest worker."""
         return [entry["worker"] for entry in self.log() if entry.get("worker")][-1]
 
-    def segment(self, client: httpx.Client, picture: bytes, *sentences: str, **fields: Any) -> httpx.Response:
+    def segment(self, client: httpx.Client, image: bytes, *sentences: str, **fields: Any) -> httpx.Response:
         return client.post(
-            "/v1/segment", files={"image": picture}, data={"sentence": list(sentences), **fields}
+            "/v1/segment", files={"image": image}, data={"sentence": list(sentences), **fields}
         )
 
     def wait_until_ready(self, client: httpx.Client) -> None:
@@ -98,7 +98,7 @@ def wait_for(condition: Any, seconds: float = 60) -> None:
 
 
 def png(height: int = 40, width: int = 60, seed: int = 0) -> bytes:
-    """A picture of noise."""
+    """An image of noise."""
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     return encoded(pixels)
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.store.manifest import Manifest, SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle
@@ -18,7 +18,7 @@ SOURCE = SourceInfo(kind="test", options={"count": 4})
 
 
 def encoded(number: int, format: str = "PNG", quality: int = 90) -> bytes:
-    """A smooth picture, unlike those of other numbers."""
+    """A smooth image, unlike those of other numbers."""
     cells = np.random.default_rng(number).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     image = Image.fromarray(cv2.resize(cells, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
     buffer = io.BytesIO()
@@ -44,10 +44,10 @@ def an_object(number: int, box: tuple[int, int, int, int], category: str = "dog"
     )
 
 
-def record(number: int, split: str = "train") -> PictureRecord:
-    """A picture with two dogs and a cat, and entries that mean one, none and two objects."""
+def record(number: int, split: str = "train") -> ImageRecord:
+    """An image with two dogs and a cat, and entries that mean one, none and two objects."""
     first = 10 * number
-    return PictureRecord(
+    return ImageRecord(
         picture_id=number,
         file_name=f"street-{number}.png",
         height=HEIGHT,
@@ -70,22 +70,22 @@ def record(number: int, split: str = "train") -> PictureRecord:
     )
 
 
-def records(count: int) -> list[PictureRecord]:
+def records(count: int) -> list[ImageRecord]:
     """Three of four are in train, one is in val."""
     return [record(number, "val" if number % 4 == 3 else "train") for number in range(count)]
 
 
-def write(out: Path, pictures: list[PictureRecord], source: SourceInfo = SOURCE, **how: bool) -> Manifest:
-    return write_dataset(out, lambda start: pictures[start:], source, command="cris data test", **how)
+def write(out: Path, images: list[ImageRecord], source: SourceInfo = SOURCE, **how: bool) -> Manifest:
+    return write_dataset(out, lambda start: images[start:], source, command="cris data test", **how)
 
 
-def with_entry(picture: PictureRecord, **changes: object) -> PictureRecord:
-    """The picture with another first entry."""
-    first, *others = picture.entries
-    return replace(picture, entries=(replace(first, **changes), *others))
+def with_entry(image: ImageRecord, **changes: object) -> ImageRecord:
+    """The image with another first entry."""
+    first, *others = image.entries
+    return replace(image, entries=(replace(first, **changes), *others))
 
 
-def with_object(picture: PictureRecord, **changes: object) -> PictureRecord:
-    """The picture with another last object, to which nothing refers."""
-    *others, last = picture.objects
-    return replace(picture, objects=(*others, replace(last, **changes)))
+def with_object(image: ImageRecord, **changes: object) -> ImageRecord:
+    """The image with another last object, to which nothing refers."""
+    *others, last = image.objects
+    return replace(image, objects=(*others, replace(last, **changes)))

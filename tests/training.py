@@ -1,4 +1,4 @@
-"""A small training run for tests: configuration, batches, learner."""
+"""A small training run for tests: configuration, batches, trainer."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.training.config import ObjectivesConfig, SamplingConfig, TrainConfig
 from cris.training.processes import precision_of
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from tests.small import SMALL, random_tokens, small_cris
 
 DRY = replace(SMALL, decoder=replace(SMALL.decoder, dropout=0.0))
@@ -25,25 +25,25 @@ CONFIG = TrainConfig(
 )
 
 
-def learner_of(config: TrainConfig, model: Cris | None = None) -> Learner:
+def trainer_of(config: TrainConfig, model: Cris | None = None) -> Trainer:
     """In one process, on the CPU."""
     fabric = Fabric(accelerator="cpu", devices=1, plugins=[precision_of(config.precision, "cpu")])
-    return Learner(config, model or small_cris(config.model), fabric)
+    return Trainer(config, model or small_cris(config.model), fabric)
 
 
 def random_batch(counts: list[int], seed: int = 0, size: int = 64) -> Batch:
-    """As many pictures as counts, each with so many sentences; the last eight rows of cells are padding."""
+    """As many images as counts, each with so many sentences; the last eight rows of cells are padding."""
     generator = torch.Generator().manual_seed(seed)
     sentences, cells = sum(counts), size // 4
     images = torch.randint(256, (len(counts), 3, size, size), dtype=torch.uint8, generator=generator)
-    on_picture = torch.ones(len(counts), cells, cells, dtype=torch.bool)
-    on_picture[:, -2:] = False
+    on_image = torch.ones(len(counts), cells, cells, dtype=torch.bool)
+    on_image[:, -2:] = False
     return Batch(
         images=images.contiguous(memory_format=torch.channels_last),
         tokens=random_tokens([3 + place % 5 for place in range(sentences)], 10, seed=seed),
         image_index=torch.arange(len(counts)).repeat_interleave(torch.tensor(counts)),
         masks=torch.rand(sentences, 1, cells, cells, generator=generator).round(),
-        on_picture=on_picture,
+        on_image=on_image,
         samples=100 * seed + torch.arange(sentences),
     )
 

@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.sources.coco import convert_coco
 from cris.demo.photographs import FOLDER, INDEX
 from cris.masks import decode_rle, encode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 
 COUNT = 12
 MAX_SIDE = 480
@@ -80,16 +80,16 @@ def read_infos(instances: Path) -> list[dict[str, Any]]:
     return infos
 
 
-def choose(instances: Path, images: Path) -> list[PictureRecord]:
+def choose(instances: Path, images: Path) -> list[ImageRecord]:
     """Return the first dozen by id whose licence is taken and of which a sentence is made."""
     taken = {info["id"] for info in read_infos(instances) if info["license"] in LICENCES}
-    records = convert_coco(instances, images).pictures(0)
+    records = convert_coco(instances, images).images(0)
     return sorted((each for each in records if each.picture_id in taken), key=lambda each: each.picture_id)[
         :COUNT
     ]
 
 
-def entry(place: int, chosen: Sequence[PictureRecord], infos: dict[int, dict[str, Any]]) -> dict[str, Any]:
+def entry(place: int, chosen: Sequence[ImageRecord], infos: dict[int, dict[str, Any]]) -> dict[str, Any]:
     """Return what the index says of a photograph."""
     record = chosen[place]
     info = infos[record.picture_id]
@@ -108,7 +108,7 @@ def entry(place: int, chosen: Sequence[PictureRecord], infos: dict[int, dict[str
     }
 
 
-def first_sentences(record: PictureRecord) -> list[tuple[str, tuple[int, ...]]]:
+def first_sentences(record: ImageRecord) -> list[tuple[str, tuple[int, ...]]]:
     """Return the first sentence of each thing, then the second of each, and so on; the first two of these."""
     rounds = max(len(each.sentences) for each in record.entries)
     said = [
@@ -120,7 +120,7 @@ def first_sentences(record: PictureRecord) -> list[tuple[str, tuple[int, ...]]]:
     return said[:SENTENCES]
 
 
-def absent_category(place: int, chosen: Sequence[PictureRecord]) -> str:
+def absent_category(place: int, chosen: Sequence[ImageRecord]) -> str:
     """Return the first category meant in the photographs that follow of which this one has nothing."""
     present = {each.category for each in chosen[place].objects}
     following = [*chosen[place + 1 :], *chosen[:place]]
@@ -131,21 +131,21 @@ def absent_category(place: int, chosen: Sequence[PictureRecord]) -> str:
     return next(category for category in meant if category not in present)
 
 
-def scaled_size(record: PictureRecord) -> tuple[int, int]:
+def scaled_size(record: ImageRecord) -> tuple[int, int]:
     """Return width and height, at most MAX_SIDE pixels."""
     scale = min(1.0, MAX_SIDE / max(record.width, record.height))
     return round(record.width * scale), round(record.height * scale)
 
 
-def scaled_jpeg(record: PictureRecord) -> bytes:
+def scaled_jpeg(record: ImageRecord) -> bytes:
     """Return the photograph as a smaller JPEG."""
-    image = Image.fromarray(read_picture(record.image)).resize(scaled_size(record), Image.Resampling.LANCZOS)
+    image = Image.fromarray(read_image(record.image)).resize(scaled_size(record), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True, progressive=True)
     return buffer.getvalue()
 
 
-def scaled_rle(record: PictureRecord, object_ids: Sequence[int]) -> dict[str, Any]:
+def scaled_rle(record: ImageRecord, object_ids: Sequence[int]) -> dict[str, Any]:
     """Return the mask of these objects at the scaled size: pixels that they cover more than half of."""
     masks = [decode_rle(each.rle) for each in record.objects if each.id in object_ids]
     share = cv2.resize(

@@ -14,13 +14,13 @@ from PIL import Image, ImageDraw
 from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Wishes, expressions_of
 from cris.masks import decode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 
 TILE, CAPTION, COLUMNS = 380, 22, 5  # pixels, pixels, tiles
 
 
 def main() -> None:
-    """Chooses `count` sentences by the seed and writes a picture of them."""
+    """Chooses `count` sentences by the seed and writes an image of them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--instances", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
@@ -40,9 +40,9 @@ def main() -> None:
     instances = read_instances(arguments.instances)
     census = Census.of(instances)
     made: list[tuple[np.ndarray, np.ndarray, str]] = []
-    for picture_id, info in sorted(instances.pictures.items()):
-        objects = [each.object(info) for each in instances.of_picture(picture_id)]
-        image = read_picture(arguments.images / info.file_name)
+    for picture_id, info in sorted(instances.images.items()):
+        objects = [each.object(info) for each in instances.of_image(picture_id)]
+        image = read_image(arguments.images / info.file_name)
         masks = {each.id: decode_rle(each.rle) for each in objects}
         for expression in expressions_of(objects, image, census, wishes, picture_id, info.annotated):
             mask = np.zeros(image.shape[:2], dtype=bool)
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def _tile(image: np.ndarray, mask: np.ndarray) -> Image.Image:
-    """Return the picture with what is meant outlined and tinted."""
+    """Return the image with what is meant outlined and tinted."""
     drawn = image.copy()
     drawn[mask] = (0.65 * drawn[mask] + 0.35 * np.array([255, 0, 160])).astype(np.uint8)
     outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, UInt8
 
 from cris.ambiguity import ARTICLES, Check, is_telling
 from cris.letterbox import CELL, Stretch
-from cris.picture import PictureSource
+from cris.image import ImageSource
 from cris.prediction import Prediction
 
 
@@ -54,7 +54,7 @@ class Predicts(Protocol):
     """Protocol of a `Segmenter`, or of anything that answers like one."""
 
     def predict_batch(
-        self, pictures: Sequence[PictureSource], sentences: list[list[str]]
+        self, images: Sequence[ImageSource], sentences: list[list[str]]
     ) -> list[list[Prediction]]:
         """Return for each image the answers to its sentences."""
         ...
@@ -69,8 +69,8 @@ def check_agreement(segmenter: Predicts, predictions: Sequence[Prediction]) -> l
     """
     if not predictions:
         return []
-    assert all(one.picture is predictions[0].picture for one in predictions)
-    picture = _as_seen(predictions[0])
+    assert all(one.image is predictions[0].image for one in predictions)
+    image = _as_seen(predictions[0])
     sentences = [one.sentence for one in predictions]
     shortened = [shorten(sentence) for sentence in sentences]
     wordings = [
@@ -78,8 +78,8 @@ def check_agreement(segmenter: Predicts, predictions: Sequence[Prediction]) -> l
         for pair in zip(map(rephrase, sentences), shortened, strict=True)
         for wording in (pair[0], *pair[1])
     ]
-    changed = [apply(change, picture) for change in CHANGES]
-    found, *others = segmenter.predict_batch([picture, *changed], [wordings, *[sentences] * len(changed)])
+    changed = [apply(change, image) for change in CHANGES]
+    found, *others = segmenter.predict_batch([image, *changed], [wordings, *[sentences] * len(changed)])
     reworded = iter(found)
     checked = []
     for place, prediction in enumerate(predictions):
@@ -96,14 +96,14 @@ def check_agreement(segmenter: Predicts, predictions: Sequence[Prediction]) -> l
 
 def _as_seen(prediction: Prediction) -> UInt8[np.ndarray, "height width 3"]:
     """Return the image, no larger than what the network sees of it, as all changes go over every pixel."""
-    picture, letterbox = prediction.picture, prediction.letterbox
+    image, letterbox = prediction.image, prediction.letterbox
     if isinstance(letterbox, Stretch):
-        return picture
+        return image
     rows, columns = (CELL * side for side in prediction.grid[letterbox.cells].shape)
-    # only the default letterbox, which fills whole cells, takes the smaller picture to the same place
+    # only the default letterbox, which fills whole cells, takes the smaller image to the same place
     if letterbox.protocol == "released" or rows > letterbox.height or columns > letterbox.width:
-        return picture
-    return cv2.resize(picture, (columns, rows), interpolation=cv2.INTER_AREA)
+        return image
+    return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
 
 
 def rephrase(sentence: str) -> str:
@@ -120,13 +120,13 @@ def shorten(sentence: str) -> list[str]:
 
 
 def apply(
-    change: Change, picture: UInt8[np.ndarray, "height width 3"]
+    change: Change, image: UInt8[np.ndarray, "height width 3"]
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return the changed image, of the same size; what comes in at the border repeats it."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     matrix = change.matrix(height, width)
     method = cv2.INTER_AREA if change.scale < 1 else cv2.INTER_LINEAR
-    moved = cv2.warpAffine(picture, matrix, (width, height), flags=method, borderMode=cv2.BORDER_REPLICATE)
+    moved = cv2.warpAffine(image, matrix, (width, height), flags=method, borderMode=cv2.BORDER_REPLICATE)
     return cv2.convertScaleAbs(moved, alpha=change.brightness)
 
 

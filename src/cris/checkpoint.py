@@ -21,7 +21,7 @@ from cris.model.config import CustomImageConfig, InferenceConfig
 from cris.model.cris import Cris
 from cris.model.encoders import OwnImageEncoder
 from cris.model.int8 import SCALE, dequantize, quantize_rows
-from cris.model.state_dict import Source, load_tensors
+from cris.model.state_dict import TensorSource, load_tensors
 from cris.model.tokenizer import Tokenizer
 
 WEIGHTS, TOKENIZER, CARD = "model.safetensors", "tokenizer.json", "README.md"
@@ -115,7 +115,7 @@ def load_checkpoint(folder: str | Path, *, image_encoder: OwnImageEncoder | None
     except SafetensorError as error:
         raise InputError(f"{weights} is cut short or damaged ({error}): copy it again") from error
     tensors = dequantize(tensors, path=weights)
-    load_tensors(model, tensors, {name: Source(name) for name in model.state_dict()}, path=weights)
+    load_tensors(model, tensors, {name: TensorSource(name) for name in model.state_dict()}, path=weights)
     try:
         card = _file(folder, CARD).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

@@ -54,16 +54,16 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
     )
 
 
-def to_coco(pictures: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
+def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
-    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and a
+    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and an
     image without predictions is left out, as nothing tells its size.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
-    for name, predictions in pictures:
+    for name, predictions in answers:
         if not predictions:
             continue
         _check_alike(predictions)
@@ -189,4 +189,4 @@ def label_studio_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
 def _check_alike(predictions: Sequence[Prediction]) -> None:
     sizes = sorted({each.mask.shape for each in predictions})
     if len(sizes) > 1:
-        raise InputError(f"the predictions must be of one picture, got masks of the sizes {sizes}")
+        raise InputError(f"the predictions must be of one image, got masks of the sizes {sizes}")

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Iterable
 
-_PICTURE_BYTES, _SENTENCE_BYTES = 80, 120  # with number and suffix within the 255 that file systems allow
+_IMAGE_BYTES, _SENTENCE_BYTES = 80, 120  # with number and suffix within the 255 that file systems allow
 
 
 def slug(text: str, longest: int) -> str:
@@ -18,7 +18,7 @@ def result_names(pairs: Iterable[tuple[str, str]]) -> list[str]:
     taken: set[str] = set()
     names = []
     for stem, sentence in pairs:
-        base = f"{slug(stem, _PICTURE_BYTES)}-{slug(sentence, _SENTENCE_BYTES)}"
+        base = f"{slug(stem, _IMAGE_BYTES)}-{slug(sentence, _SENTENCE_BYTES)}"
         name, times = base, 1
         while name in taken:
             times += 1

@@ -51,11 +51,11 @@ class Letterbox:
         if self.size < 32 or self.size % 32:
             raise InputError(f"the input size must be a positive multiple of 32 pixels, got {self.size}")
         if self.height < 1 or self.width < 1:
-            raise InputError(f"a picture has at least one pixel, got {self.height}×{self.width}")
+            raise InputError(f"an image has at least one pixel, got {self.height}×{self.width}")
         if self.protocol == "released" and max(self.height, self.width) > _LONGEST_WARPED:
             raise InputError(
-                f"the released protocol reads pictures of at most {_LONGEST_WARPED} pixels a side, "
-                f"got {self.height}×{self.width}: shrink the picture or use the default protocol"
+                f"the released protocol reads images of at most {_LONGEST_WARPED} pixels a side, "
+                f"got {self.height}×{self.width}: shrink the image or use the default protocol"
             )
 
     def apply(self, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "size size 3"]:
@@ -63,7 +63,7 @@ class Letterbox:
         self._check(image)
         if self.protocol == "released":
             return self._warp_in(image, cv2.INTER_CUBIC, border=_PADDING_RGB)
-        rows, columns = self._picture
+        rows, columns = self._image
         return cv2.copyMakeBorder(
             self._resize_in(image, cv2.INTER_CUBIC),
             *(rows.start, self.size - rows.stop, columns.start, self.size - columns.stop),
@@ -79,7 +79,7 @@ class Letterbox:
             square = self._warp_in(lit, cv2.INTER_LINEAR, border=[0.0])
         else:
             square = np.zeros((self.size, self.size), dtype=np.uint8)
-            square[self._picture] = self._resize_in(lit, cv2.INTER_LINEAR)
+            square[self._image] = self._resize_in(lit, cv2.INTER_LINEAR)
         return square.astype(np.float32) / np.float32(255)
 
     def restore(self, grid: Float32[np.ndarray, "cells cells"]) -> Float32[np.ndarray, "height width"]:
@@ -100,7 +100,7 @@ class Letterbox:
     def cells(self) -> tuple[slice, slice]:
         """Return the rows and columns of the grid of answers that lie on the image, at least in part."""
         if self.protocol == "default":
-            rows, columns = self._picture
+            rows, columns = self._image
             return slice(rows.start // CELL, rows.stop // CELL), slice(
                 columns.start // CELL, columns.stop // CELL
             )
@@ -117,7 +117,7 @@ class Letterbox:
         return cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)[self.cells]
 
     @property
-    def _picture(self) -> tuple[slice, slice]:
+    def _image(self) -> tuple[slice, slice]:
         """Return the rows and columns of the square that the image covers, in whole cells."""
         scale = min(self.size / self.height, self.size / self.width)
         return self._span(scale * self.height), self._span(scale * self.width)
@@ -128,7 +128,7 @@ class Letterbox:
         return slice(start, start + CELL * cells)
 
     def _resize_in(self, pixels: np.ndarray, enlarge: int) -> np.ndarray:
-        rows, columns = (part.stop - part.start for part in self._picture)
+        rows, columns = (part.stop - part.start for part in self._image)
         smaller = (min(columns, self.width), min(rows, self.height))
         # two steps, because OpenCV averages only where both sides shrink; one of them changes nothing
         averaged = cv2.resize(pixels, smaller, interpolation=cv2.INTER_AREA)

@@ -44,7 +44,7 @@ class Prediction:
 
     0 when no pixel is above the model's threshold; low, but kept, when a mask is empty for want of a peak.
     """
-    picture: UInt8[np.ndarray, "height width 3"]
+    image: UInt8[np.ndarray, "height width 3"]
     """Segmented image, in RGB; shared by all predictions of one image."""
     grid: Float32[np.ndarray, "rows columns"]
     """Probabilities of the model, one for each 4×4 pixels of its input; others' models have finer ones."""
@@ -78,7 +78,7 @@ class Prediction:
         output: ModelOutput,
         *,
         sentence: str,
-        picture: UInt8[np.ndarray, "height width 3"],
+        image: UInt8[np.ndarray, "height width 3"],
         letterbox: Placement,
         threshold: float,
         peak_threshold: float = 0.0,
@@ -102,9 +102,9 @@ class Prediction:
             grid[letterbox.cells] = guided_filter(np.ascontiguousarray(grid[letterbox.cells]))
         answer = cls(
             sentence=sentence,
-            mask=np.zeros(picture.shape[:2], dtype=bool),
+            mask=np.zeros(image.shape[:2], dtype=bool),
             score=0.0,
-            picture=picture,
+            image=image,
             grid=grid,
             letterbox=letterbox,
             present=None if presence is None else float(_sigmoid(presence) * grid[letterbox.cells].max()),
@@ -191,13 +191,13 @@ class Prediction:
 
     def overlay(self) -> Image.Image:
         """Return the image with what was found lit up and outlined, the rest dimmed."""
-        return lit_up(self.picture, self.mask)
+        return lit_up(self.image, self.mask)
 
     def cutout(self) -> Image.Image:
         """Return the image as RGBA, at its own size, with all but what was found transparent."""
-        return cut_out(self.picture, self.mask)
+        return cut_out(self.image, self.mask)
 
-    def image(self, form: ImageForm) -> Image.Image:
+    def render(self, form: ImageForm) -> Image.Image:
         """Return what was found as an image: the mask in black and white, the overlay, or the cut-out."""
         match form:
             case "mask":
@@ -253,10 +253,10 @@ class Prediction:
         path = Path(path)
         if path.suffix.lower() != ".png":
             raise InputError(
-                f"a mask is saved as .png, got {path}: for a picture of it use overlay().save(path)"
+                f"a mask is saved as .png, got {path}: for an image of it use overlay().save(path)"
             )
         with atomic_file(path) as partial, partial.open("wb") as file:
-            self.image("mask").save(file, format="PNG")
+            self.render("mask").save(file, format="PNG")
 
 
 def _sigmoid(values: Any) -> Any:
@@ -264,12 +264,12 @@ def _sigmoid(values: Any) -> Any:
 
 
 def lit_up(
-    picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+    image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
 ) -> Image.Image:
     """Return the image with the mask lit up and outlined, the rest dimmed."""
     found = mask.astype(np.uint8)
-    drawn = cv2.transform(picture, _dimmed())
-    cv2.copyTo(cv2.transform(picture, _tinted()), found, drawn)
+    drawn = cv2.transform(image, _dimmed())
+    cv2.copyTo(cv2.transform(image, _tinted()), found, drawn)
     contours, _ = cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     width = max(1, round(min(found.shape) / 200))  # of the line, in pixels
     cv2.drawContours(drawn, contours, -1, _LIGHT_RGB, 2 * width, cv2.LINE_AA)
@@ -278,11 +278,11 @@ def lit_up(
 
 
 def cut_out(
-    picture: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+    image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
 ) -> Image.Image:
     """Return the image as RGBA with all but the mask transparent, and black where it is."""
     alpha = mask.astype(np.uint8) * np.uint8(255)
-    return Image.fromarray(np.dstack([picture * mask[..., None], alpha]))
+    return Image.fromarray(np.dstack([image * mask[..., None], alpha]))
 
 
 def expected_iou(probability: Float32[np.ndarray, "rows columns"], threshold: float) -> float:

@@ -23,7 +23,7 @@ from cris.letterbox import Letterbox, Placement, ceiling, normalise
 from cris.model.config import InferenceConfig
 from cris.model.output import ModelOutput
 from cris.model.tokenizer import Tokenizer
-from cris.picture import PictureSource, read_picture
+from cris.image import ImageSource, read_image
 from cris.prediction import Prediction
 from cris.registry import DEFAULT_MODEL, model_title, resolve
 
@@ -186,64 +186,64 @@ class Segmenter:
         self._opened = opener, arguments, options
 
     @overload
-    def predict(self, picture: PictureSource, sentences: str) -> Prediction: ...  # type: ignore[overload-overlap]
+    def predict(self, image: ImageSource, sentences: str) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
-    def predict(self, picture: PictureSource, sentences: Sequence[str]) -> list[Prediction]: ...
-    def predict(self, picture: PictureSource, sentences: Sentences) -> Prediction | list[Prediction]:
+    def predict(self, image: ImageSource, sentences: Sequence[str]) -> list[Prediction]: ...
+    def predict(self, image: ImageSource, sentences: Sentences) -> Prediction | list[Prediction]:
         """Return what one sentence refers to in an image, or each of a list; the image is encoded once.
 
         Args:
-            picture: a path, a file's bytes, a Pillow image, or a uint8 RGB array (height, width, 3).
+            image: a path, a file's bytes, a Pillow image, or a uint8 RGB array (height, width, 3).
             sentences: one referring expression, or a sequence of them.
 
         Raises:
             InputError: not a whole image, a blank sentence, or what is no text.
             MemoryError: with advice.
         """
-        return self.predict_batch([picture], [sentences])[0]
+        return self.predict_batch([image], [sentences])[0]
 
     @overload
     def predict_batch(
-        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: list[str]
+        self, images: Sequence["ImageSource | EncodedImage"], sentences: list[str]
     ) -> list[Prediction]: ...
     @overload
     def predict_batch(
-        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: list[list[str]]
+        self, images: Sequence["ImageSource | EncodedImage"], sentences: list[list[str]]
     ) -> list[list[Prediction]]: ...
     @overload
     def predict_batch(
-        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[Sentences]
+        self, images: Sequence["ImageSource | EncodedImage"], sentences: Sequence[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]: ...
     def predict_batch(
-        self, pictures: Sequence["PictureSource | EncodedPicture"], sentences: Sequence[Sentences]
+        self, images: Sequence["ImageSource | EncodedImage"], sentences: Sequence[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]:
         """Return predictions for many images: for each its sentence, or its list of them, in the same shape.
 
         Images that were encoded before are not encoded again.
         Raises InputError also when there are not as many entries in `sentences` as there are images.
         """
-        if isinstance(pictures, str | bytes | Path) or isinstance(sentences, str):
-            raise InputError("pictures and sentences must be lists; for one picture use predict")
-        if len(pictures) != len(sentences):
+        if isinstance(images, str | bytes | Path) or isinstance(sentences, str):
+            raise InputError("images and sentences must be lists; for one image use predict")
+        if len(images) != len(sentences):
             raise InputError(
-                f"expected one sentence, or one list of them, for each picture, "
-                f"got {len(pictures)} pictures and {len(sentences)} entries of sentences"
+                f"expected one sentence, or one list of them, for each image, "
+                f"got {len(images)} images and {len(sentences)} entries of sentences"
             )
         for entry in sentences:
             self._check(entry)
         answers: list[Prediction | list[Prediction]] = []
-        for start in range(0, len(pictures), self.batch_size):
+        for start in range(0, len(images), self.batch_size):
             chunk = slice(start, start + self.batch_size)
-            answers += self._answer(self.encode_batch(pictures[chunk]), sentences[chunk])
+            answers += self._answer(self.encode_batch(images[chunk]), sentences[chunk])
         return answers
 
-    def encode(self, picture: PictureSource) -> "EncodedPicture":
+    def encode(self, image: ImageSource) -> "EncodedImage":
         """Return the image, encoded once and for all sentences; raises like `predict`."""
-        return self._encode([picture])[0]
+        return self._encode([image])[0]
 
-    def encode_batch(self, pictures: Sequence["PictureSource | EncodedPicture"]) -> list["EncodedPicture"]:
+    def encode_batch(self, images: Sequence["ImageSource | EncodedImage"]) -> list["EncodedImage"]:
         """Encode many images; those that were encoded before stay as they are."""
-        new = [picture for picture in pictures if not isinstance(picture, EncodedPicture)]
+        new = [image for image in images if not isinstance(image, EncodedImage)]
         encoded = iter(
             [
                 one
@@ -251,11 +251,11 @@ class Segmenter:
                 for one in self._encode(new[start : start + self.batch_size])
             ]
         )
-        return [picture if isinstance(picture, EncodedPicture) else next(encoded) for picture in pictures]
+        return [image if isinstance(image, EncodedImage) else next(encoded) for image in images]
 
-    def _encode(self, pictures: Sequence[PictureSource]) -> list["EncodedPicture"]:
+    def _encode(self, images: Sequence[ImageSource]) -> list["EncodedImage"]:
         with _memory_advice():
-            arrays = [read_picture(picture) for picture in pictures]
+            arrays = [read_image(image) for image in images]
             size, protocol = self.inference.input_size, self.inference.protocol
             letterboxes = [Letterbox(len(array), len(array[0]), size, protocol) for array in arrays]
             squares = np.stack([box.apply(array) for box, array in zip(letterboxes, arrays, strict=True)])
@@ -266,9 +266,9 @@ class Segmenter:
                 for box, square in zip(letterboxes, squares, strict=True)
             ]
         return [
-            EncodedPicture(
+            EncodedImage(
                 segmenter=self,
-                picture=array,
+                image=array,
                 letterbox=letterbox,
                 features=known,
                 guided_filter=guided_filter,
@@ -279,7 +279,7 @@ class Segmenter:
         ]
 
     def _answer(
-        self, encoded: Sequence["EncodedPicture"], sentences: Sequence[Sentences]
+        self, encoded: Sequence["EncodedImage"], sentences: Sequence[Sentences]
     ) -> list[Prediction | list[Prediction]]:
         asked = [
             (row, sentence)
@@ -295,7 +295,7 @@ class Segmenter:
                     Prediction.from_output(
                         output,
                         sentence=sentence,
-                        picture=encoded[row].picture,
+                        image=encoded[row].image,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
                         peak_threshold=self.inference.peak_threshold,
@@ -312,7 +312,7 @@ class Segmenter:
         ]
 
     def _segment(
-        self, encoded: Sequence["EncodedPicture"], rows: Sequence[int], sentences: Sequence[str]
+        self, encoded: Sequence["EncodedImage"], rows: Sequence[int], sentences: Sequence[str]
     ) -> list[tuple[ModelOutput, float]]:
         """Return each sentence's answer about the image of its row, and the certainty of a detector."""
         used = sorted(set(rows))
@@ -349,12 +349,12 @@ class Segmenter:
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class EncodedPicture:
+class EncodedImage:
     """Image ready for any number of sentences."""
 
     segmenter: Segmenter
     """Segmenter that encoded it."""
-    picture: UInt8[np.ndarray, "height width 3"]
+    image: UInt8[np.ndarray, "height width 3"]
     """Image, upright, in RGB."""
     letterbox: Placement
     """Placement of the image in the model's answers."""
@@ -367,12 +367,12 @@ class EncodedPicture:
     def nbytes(self) -> int:
         """Return the memory that keeping it takes, in bytes."""
         kept = (*self.features, *([self.guided_filter] if self.guided_filter else []))
-        return self.picture.nbytes + sum(int(each.nbytes) for each in kept)
+        return self.image.nbytes + sum(int(each.nbytes) for each in kept)
 
     def __repr__(self) -> str:
         """Return the image's size and its segmenter, without the arrays."""
-        height, width = self.picture.shape[:2]
-        return f"EncodedPicture({width}×{height} pixels, {self.segmenter!r})"
+        height, width = self.image.shape[:2]
+        return f"EncodedImage({width}×{height} pixels, {self.segmenter!r})"
 
     @overload
     def predict(self, sentences: str) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -435,6 +435,6 @@ def _memory_advice() -> Iterator[None]:
         if not isinstance(error, MemoryError) and "out of memory" not in words and "allocate" not in words:
             raise
         raise MemoryError(
-            "out of memory: take fewer pictures and sentences at a time (batch_size), smaller pictures, "
+            "out of memory: take fewer images and sentences at a time (batch_size), smaller images, "
             'a model with a smaller input, or device="cpu"'
         ) from error

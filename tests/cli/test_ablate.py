@@ -44,7 +44,7 @@ def test_seven_rows_are_trained_measured_and_drawn(cris, ran, tmp_path):
         model = json.loads((out / row / "run" / "checkpoints" / "last" / "config.json").read_text())["model"]
         assert (model["decoder"]["layers"], model["projector"]["head"]) == (layers, head)
     with Image.open(out / "figure.jpg") as figure:
-        assert figure.width > 6 * 208  # picture, what is meant, and four rows beside each other
+        assert figure.width > 6 * 208  # image, what is meant, and four rows beside each other
     record = json.loads((out / "results.json").read_text())
     assert set(record["rows"]) == set(ROWS)
     assert record["rows"]["neither"]["count"] == 8

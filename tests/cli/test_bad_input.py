@@ -17,27 +17,27 @@ RED = "the red ring"
 
 
 def text_file(path: Path) -> None:
-    path.write_text("not a picture")
+    path.write_text("not an image")
 
 
 def truncated(path: Path) -> None:
     path.write_bytes(path.with_name("street.jpg").read_bytes()[:400])
 
 
-BAD_PICTURES: dict[str, tuple[Callable[[Path], object], str]] = {
+BAD_IMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "bad.jpg"),
     "empty": (Path.touch, "0 bytes"),
-    "no picture": (text_file, "expected a picture"),
+    "no image": (text_file, "expected an image"),
     "truncated": (truncated, "bad.jpg"),
     "empty folder": (Path.mkdir, "has none"),
 }
 
 
-@pytest.mark.parametrize(("make", "told"), BAD_PICTURES.values(), ids=BAD_PICTURES)
-def test_bad_picture_is_one_line_and_writes_nothing(
-    make: Callable[[Path], object], told: str, segment: Cris, picture: Path
+@pytest.mark.parametrize(("make", "told"), BAD_IMAGES.values(), ids=BAD_IMAGES)
+def test_bad_image_is_one_line_and_writes_nothing(
+    make: Callable[[Path], object], told: str, segment: Cris, image: Path
 ) -> None:
-    path = picture.with_name("bad.jpg")
+    path = image.with_name("bad.jpg")
     make(path)
     outcome = segment(path, RED)
     assert outcome.is_short_error()
@@ -49,14 +49,14 @@ def test_bad_picture_is_one_line_and_writes_nothing(
     "arguments", [("nowhere/*.jpg", RED), ("street.jpg", ""), ("street.jpg", RED, " \t\n")]
 )
 def test_bad_pattern_or_sentence_is_one_line_and_writes_nothing(
-    arguments: tuple[str, ...], segment: Cris, picture: Path
+    arguments: tuple[str, ...], segment: Cris, image: Path
 ) -> None:
     assert segment(*arguments).is_short_error()
     assert left_behind() == []
 
 
-def test_no_sentence_is_wrong_use(segment: Cris, picture: Path) -> None:
-    outcome = segment(picture)
+def test_no_sentence_is_wrong_use(segment: Cris, image: Path) -> None:
+    outcome = segment(image)
     assert outcome.is_short_error(2)
     assert "expected a sentence" in outcome.err
 
@@ -76,10 +76,10 @@ def test_no_sentence_is_wrong_use(segment: Cris, picture: Path) -> None:
     ],
 )
 def test_bad_option_is_one_line_and_writes_nothing(
-    option: str, value: str, told: str, cris: Cris, picture: Path, checkpoint: Path
+    option: str, value: str, told: str, cris: Cris, image: Path, checkpoint: Path
 ) -> None:
     options = {"--model": checkpoint, "--out": "out"} | {option: value}
-    outcome = cris("segment", picture, RED, *(part for pair in options.items() for part in pair))
+    outcome = cris("segment", image, RED, *(part for pair in options.items() for part in pair))
     assert outcome.is_short_error()
     assert told in outcome.err
     assert left_behind() == []
@@ -100,7 +100,7 @@ def test_damaged_checkpoint_is_one_line_and_writes_nothing(
     name: str,
     damage: Callable[[bytes], bytes] | None,
     cris: Cris,
-    picture: Path,
+    image: Path,
     checkpoint: Path,
     tmp_path: Path,
 ) -> None:
@@ -109,7 +109,7 @@ def test_damaged_checkpoint_is_one_line_and_writes_nothing(
     (model / name).unlink()
     if damage is not None:
         (model / name).write_bytes(damage(data))
-    outcome = cris("segment", picture, RED, "--model", model, "--out", "out")
+    outcome = cris("segment", image, RED, "--model", model, "--out", "out")
     assert outcome.is_short_error()
     assert name in outcome.err
     assert left_behind() == []
@@ -117,21 +117,21 @@ def test_damaged_checkpoint_is_one_line_and_writes_nothing(
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_is_one_line_and_leaves_nothing(
-    number: int, segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, segment: Cris, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overlay(*_: object) -> Image.Image:
         assert list(Path("out").rglob("*.mask.png"))  # so there is something half-written
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("cris.prediction.Prediction.overlay", overlay)
-    outcome = segment(picture, RED)
+    outcome = segment(image, RED)
     assert outcome.is_short_error()
     assert "the disk is full" in outcome.err
     assert left_behind() == []
 
 
 def test_lack_of_memory_is_one_line_with_advice(
-    segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
+    segment: Cris, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def exhausted(*_: object) -> None:
         raise RuntimeError(
@@ -139,7 +139,7 @@ def test_lack_of_memory_is_one_line_with_advice(
         )
 
     monkeypatch.setattr("cris.model.Cris.encode_image", exhausted)
-    outcome = segment(picture, RED)
+    outcome = segment(image, RED)
     assert outcome.is_short_error()
     assert "out of memory: " in outcome.err
     assert left_behind() == []
@@ -147,7 +147,7 @@ def test_lack_of_memory_is_one_line_with_advice(
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signal_leaves_nothing_half_written(
-    number: int, code: int, segment: Cris, picture: Path, monkeypatch: pytest.MonkeyPatch
+    number: int, code: int, segment: Cris, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overlay(*_: object) -> None:
         assert list(Path("out").rglob("*.mask.png"))
@@ -159,7 +159,7 @@ def test_signal_leaves_nothing_half_written(
     # what a shell starts in the background ignores SIGINT from the start
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        assert segment(picture, RED).code == code
+        assert segment(image, RED).code == code
     finally:
         signal.signal(signal.SIGINT, before)
     assert left_behind() == []

@@ -22,11 +22,11 @@ from tests.cli.test_documented import fields, first_cells, section
 
 @pytest.fixture
 def asked(tmp_path: Path) -> Path:
-    """Three pictures in the folder photos, of which one is none, and two sentences for all."""
+    """Three images in the folder photos, of which one is none, and two sentences for all."""
     (tmp_path / "photos").mkdir()
     for name in ("a.png", "b.png"):
         Image.new("RGB", (40, 30), "red").save(tmp_path / "photos" / name)
-    (tmp_path / "photos" / "c.png").write_text("no picture")
+    (tmp_path / "photos" / "c.png").write_text("no image")
     path = tmp_path / "asked.txt"
     path.write_text("the red ring\nthe blue square\n")
     return path
@@ -45,7 +45,7 @@ def batch(cris: Cris, checkpoint: Path, asked: Path) -> Cris:
 
 def test_a_job_ends_goes_on_and_is_refused(batch: Cris, asked: Path) -> None:
     outcome = batch()
-    assert (outcome.code, outcome.out) == (0, "out: 3 pictures, 6 rows in 3 files, 3 of them new\n")
+    assert (outcome.code, outcome.out) == (0, "out: 3 images, 6 rows in 3 files, 3 of them new\n")
     assert outcome.err == "cris: warning: 2 of 6 rows have no answer: their column error says why\n"
     rows = rows_of(Path("out"))
     assert [row["picture"] for row in rows] == ["a.png", "a.png", "b.png", "b.png", "c.png", "c.png"]
@@ -107,7 +107,7 @@ def test_wrong_places_are_one_line(source, out, told, batch: Cris) -> None:
     assert not list(Path().rglob("*.parquet"))
 
 
-def test_pictures_of_which_none_can_be_read_are_a_failure(batch: Cris) -> None:
+def test_images_of_which_none_can_be_read_are_a_failure(batch: Cris) -> None:
     outcome = batch(source="photos/c.png")
     assert outcome.code == 1
     assert "2 of 2 rows have no answer" in outcome.err
@@ -117,7 +117,7 @@ def test_an_exported_model_gives_its_own_rows(batch: Cris, cris: Cris, checkpoin
     written = cris("export", checkpoint, "--format", "onnx", "--out", "exported")
     assert written.code == 0, written.err
     outcome = batch("--model", "exported", source="photos/a.png")
-    assert (outcome.code, outcome.out) == (0, "out: 1 pictures, 2 rows in 1 files, 1 of them new\n")
+    assert (outcome.code, outcome.out) == (0, "out: 1 images, 2 rows in 1 files, 1 of them new\n")
     alone = Segmenter.from_pretrained("exported").predict("photos/a.png", ["the red ring", "the blue square"])
     for row, prediction in zip(rows_of(Path("out")), alone, strict=True):
         assert row["score"] == pytest.approx(prediction.score, abs=1e-5)
@@ -133,8 +133,8 @@ def test_a_long_sentence_is_told_once(batch: Cris, asked: Path) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_signals_end_the_job_and_its_processes(number, code, tmp_path: Path, checkpoint: Path) -> None:
-    picture = Image.new("RGB", (32, 32), "red")
-    picture.save(tmp_path / "a.png")
+    image = Image.new("RGB", (32, 32), "red")
+    image.save(tmp_path / "a.png")
     content = (tmp_path / "a.png").read_bytes()
     many = [(f"{place}.png", content, "the red ring") for place in range(4000)]
     write_parquet(tmp_path / "in.parquet", many)

@@ -49,14 +49,14 @@ def clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_released_checkpoint_becomes_a_model_that_segments(released: Path, cris: Cris, picture: Path) -> None:
+def test_released_checkpoint_becomes_a_model_that_segments(released: Path, cris: Cris, image: Path) -> None:
     outcome = cris("convert", "released", released, "--out", "model", "--sentence-length", "22")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("model: ")
     checkpoint = load_checkpoint("model")
     assert checkpoint.inference == InferenceConfig(protocol="released", sentence_length=22)
     assert "best_model.pth" in checkpoint.card
-    assert cris("segment", picture, "the red ring", "--model", "model").code == 0
+    assert cris("segment", image, "the red ring", "--model", "model").code == 0
 
 
 def test_clip_becomes_a_model_that_must_be_trained(clip: Path, cris: Cris) -> None:
@@ -105,7 +105,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_imagenet_encoder_joins_the_text_encoder_of_a_model(
-    cris: Cris, reader: Path, tmp_path: Path, picture: Path
+    cris: Cris, reader: Path, tmp_path: Path, image: Path
 ) -> None:
     tensors = lite_tensors("Lite1")
     torch.save(tensors, tmp_path / "lite1.pth")
@@ -126,7 +126,7 @@ def test_an_imagenet_encoder_joins_the_text_encoder_of_a_model(
     assert ours["image_encoder.head.conv.weight"].equal(tensors["_conv_head.weight"])
     for name, tensor in taken.model.text_encoder.state_dict().items():
         assert ours[f"text_encoder.{name}"].equal(tensor), name
-    assert cris("segment", picture, "the red dog", "--model", "model").code == 0
+    assert cris("segment", image, "the red dog", "--model", "model").code == 0
 
 
 def test_parts_beside_an_imagenet_encoder_come_out_alike(cris: Cris, reader: Path, tmp_path: Path) -> None:

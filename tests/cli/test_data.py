@@ -51,7 +51,7 @@ def test_the_help_imports_nothing_heavy() -> None:
 def test_scenes_are_made_checked_drawn_and_exported(cris: Cris, tmp_path: Path) -> None:
     made = cris(*SCENES, "--split", "train", "val", "--out", "scenes")
     assert made.code == 0, made.err
-    assert "8 pictures" in made.out
+    assert "8 images" in made.out
     dataset = StoredDataset(tmp_path / "scenes")
     assert {split: counts.pictures for split, counts in dataset.manifest.splits.items()} == {
         "train": 4,
@@ -115,7 +115,7 @@ def test_check_ends_with_1_when_something_is_broken_and_0_when_it_is_doubtful(
     write(tmp_path / "doubtful", [with_entry(record(0), sentences=("12",))])
     doubtful = cris("data", "check", "doubtful")
     assert doubtful.code == 0
-    assert "warning: street-0.png (picture 0): entry 0: the sentence '12' has no letters" in doubtful.out
+    assert "warning: street-0.png (image 0): entry 0: the sentence '12' has no letters" in doubtful.out
     (tmp_path / "doubtful" / "pictures-00000.arrow").unlink()
     broken = cris("data", "check", "doubtful", "--json")
     assert broken.code == 1
@@ -163,14 +163,14 @@ def test_collages_are_made_of_photographs_and_checked(cris: Cris, tmp_path: Path
     write(tmp_path / "photographs", plain_photographs())
     made = cris("data", "collages", "photographs", "--count", "5", "--seed", "4", "--out", "collages")
     assert made.code == 0, made.err
-    assert "5 pictures" in made.out
+    assert "5 images" in made.out
     dataset = StoredDataset(tmp_path / "collages")
     assert dataset.manifest.source.kind == "collages"
     assert set(dataset.manifest.splits) == {"train"}
     assert cris("data", "check", "collages").code == 0
     drawn = cris("data", "stats", "collages", "--out", "drawn")
-    assert "collages: 5 of the pictures" in drawn.out
-    assert "5 of the pictures are collages" in (tmp_path / "drawn/index.html").read_text(encoding="utf-8")
+    assert "collages: 5 of the images" in drawn.out
+    assert "5 of the images are collages" in (tmp_path / "drawn/index.html").read_text(encoding="utf-8")
 
 
 def test_collages_of_a_split_that_is_not_there_are_refused(cris: Cris, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_sentences_of_ones_own_are_taken(cris: Cris, sources):
     (entry,) = (
         entry
         for number in range(len(dataset))
-        for entry in dataset.picture(number).entries
+        for entry in dataset.image(number).entries
         if "thing 3" in entry.sentences
     )
     Path("drop.json").write_text(json.dumps([f"said:{entry.ref_id}:thing 3"]))
@@ -163,8 +163,8 @@ def test_of_good_files_nothing_is_left_out_or_told(cris: Cris):
     assert "left_out" not in json.loads(Path("made/manifest.json").read_text())
 
 
-@pytest.mark.parametrize(("count", "told"), [(1, "val and test got no picture"), (2, "test got no"), (5, "")])
-def test_splits_that_get_no_picture_are_told(cris: Cris, count: int, told: str):
+@pytest.mark.parametrize(("count", "told"), [(1, "val and test got no image"), (2, "test got no"), (5, "")])
+def test_splits_that_get_no_image_are_told(cris: Cris, count: int, told: str):
     outcome = cris("data", "coco", *write_few(count), "--out", "made")
     assert outcome.code == 0, outcome.err
     assert told in outcome.err

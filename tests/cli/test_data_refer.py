@@ -83,16 +83,16 @@ class Touch:
 def test_bad_input_is_one_line_and_leaves_nothing(cris: Cris, tmp_path: Path, bad: str) -> None:
     arguments = ["data", "refer", *options(tmp_path), "--out", "out"]
     refs, images = tmp_path / "refcoco" / "refs(unc).p", tmp_path / "refcoco" / "images"
-    name = max(FAMILY.pictures)
+    name = max(FAMILY.images)
     if bad == "pickle":
         refs.write_bytes(pickle.dumps([Touch()], 2))
         expected = "posix.system"
     elif bad == "picture":
-        (images / name).write_bytes(FAMILY.pictures[name][:100])
+        (images / name).write_bytes(FAMILY.images[name][:100])
         expected = name
     elif bad == "missing":
         (images / name).unlink()
-        expected = f"1 of 12 pictures are missing: {name}"
+        expected = f"1 of 12 images are missing: {name}"
     elif bad == "absent":
         refs.unlink()
         expected = "no such file"
@@ -109,12 +109,12 @@ def test_bad_input_is_one_line_and_leaves_nothing(cris: Cris, tmp_path: Path, ba
     assert leftovers(tmp_path) == []
 
 
-def test_missing_pictures_may_be_skipped(cris: Cris, tmp_path: Path) -> None:
+def test_missing_images_may_be_skipped(cris: Cris, tmp_path: Path) -> None:
     arguments = ["data", "refer", *options(tmp_path), "--out", "out", "--skip-missing"]
-    (tmp_path / "refcoco" / "images" / max(FAMILY.pictures)).unlink()
+    (tmp_path / "refcoco" / "images" / max(FAMILY.images)).unlink()
     outcome = cris(*arguments)
     assert outcome.code == 0, outcome.err
-    assert "1 of 12 pictures are missing" in outcome.out
+    assert "1 of 12 images are missing" in outcome.out
     assert len(StoredDataset(tmp_path / "out")) == 11
 
 
@@ -144,7 +144,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         archive.write(instances, "refcoco/instances.json")
         archive.writestr("../../evil.txt", "x")  # is not looked at
     with zipfile.ZipFile(folder / "train2014.zip", "w") as archive:
-        for name, content in FAMILY.pictures.items():
+        for name, content in FAMILY.images.items():
             archive.writestr(f"train2014/{name}", content)
 
     class Quiet(SimpleHTTPRequestHandler):
@@ -156,10 +156,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         http.shutdown()
 
 
-def source_of(url: str, path: Path) -> downloads.Source:
+def source_of(url: str, path: Path) -> downloads.Download:
     content = path.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    return downloads.Source(url=f"{url}/{path.name}", sha256=sha256, size=len(content))
+    return downloads.Download(url=f"{url}/{path.name}", sha256=sha256, size=len(content))
 
 
 @pytest.fixture

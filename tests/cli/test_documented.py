@@ -95,9 +95,9 @@ def fields(value: object, prefix: str = "") -> Iterator[str]:
             yield from fields(item, f"{prefix[:-1]}[].")
 
 
-def test_fields_of_segment_are_documented(cris: Cris, picture: Path, checkpoint: Path) -> None:
-    picture.with_name("bad.jpg").touch()
-    outcome = cris("segment", picture.parent, "the red ring", "--model", checkpoint, "--json", "--out", "out")
+def test_fields_of_segment_are_documented(cris: Cris, image: Path, checkpoint: Path) -> None:
+    image.with_name("bad.jpg").touch()
+    outcome = cris("segment", image.parent, "the red ring", "--model", checkpoint, "--json", "--out", "out")
     of_other_models = {"pictures[].results[].present"}
     assert set(fields(json.loads(outcome.out))) | of_other_models == set(
         first_cells(section("json.md", "cris segment"))

@@ -31,7 +31,7 @@ FIGURES = {"count", *(metric.name for metric in METRICS)}
 
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
-    """A data set of 40 pictures, 10 in val and 30 in train, each with two dogs, a cat and four sentences."""
+    """A data set of 40 images, 10 in val and 30 in train, each with two dogs, a cat and four sentences."""
     write(tmp_path / "data", [record(number, "val" if number % 4 == 3 else "train") for number in range(40)])
     return tmp_path / "data"
 
@@ -143,19 +143,19 @@ def test_a_limit_beyond_the_split_is_none(cris: Cris, checkpoint: Path, stored: 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluation_run, "PART_PICTURES", 4)
+    monkeypatch.setattr(evaluation_run, "PART_IMAGES", 4)
 
 
 def stop_after(parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets an evaluation do a few parts."""
-    measure, left = evaluation_run.Run.rows, iter(range(parts))
+    measure, left = evaluation_run.EvaluationRun.rows, iter(range(parts))
 
-    def rows(self: evaluation_run.Run, segmenter: Segmenter, part: int) -> list[Row]:
+    def rows(self: evaluation_run.EvaluationRun, segmenter: Segmenter, part: int) -> list[Row]:
         if next(left, None) is None:
             raise KeyboardInterrupt
         return measure(self, segmenter, part)
 
-    monkeypatch.setattr(evaluation_run.Run, "rows", rows)
+    monkeypatch.setattr(evaluation_run.EvaluationRun, "rows", rows)
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
@@ -292,15 +292,15 @@ def test_a_chosen_threshold_is_the_best_on_val_and_is_stored(
 
 
 def broken(change: str) -> Iterator[Any]:
-    picture = record(0, "test")
-    first, *others = picture.objects
+    image = record(0, "test")
+    first, *others = image.objects
     if change == "empty mask":
         first = replace(first, rle=encode_rle(np.zeros((48, 64), dtype=bool)))
     elif change == "damaged mask":
         first = replace(first, rle={"size": [48, 64], "counts": "0"})
     elif change == "another size":
         first = replace(first, rle=encode_rle(np.ones((9, 9), dtype=bool)))
-    yield replace(picture, objects=(first, *others))
+    yield replace(image, objects=(first, *others))
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def broken(change: str) -> Iterator[Any]:
     [
         ("empty mask", "means an object without a mask, so it cannot be measured; cris data check"),
         ("damaged mask", "runs must add up to height × width"),
-        ("another size", "must have the picture's 48×64 pixels, got 9×9"),
+        ("another size", "must have the image's 48×64 pixels, got 9×9"),
     ],
 )
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -325,7 +325,7 @@ def test_data_without_masks_is_one_line(
     write(tmp_path / "data", list(broken(change)))
     outcome = cris("eval", checkpoint, "data", "--out", "out", "--processes", processes)
     assert outcome.is_short_error()
-    assert "picture street-0.png" in outcome.err
+    assert "image street-0.png" in outcome.err
     assert told in outcome.err
     assert not Path("out").exists()
 

@@ -22,7 +22,7 @@ def export(cris: Cris, checkpoint: Path) -> Cris:
     return run
 
 
-def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, picture: Path) -> None:
+def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, image: Path) -> None:
     outcome = export("--format", "onnx")
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
@@ -35,7 +35,7 @@ def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, pictu
     ]
     assert "at batch 1" in lines[-1]
     assert "at batch 3" in lines[-1]
-    found = cris("segment", picture, "the red ring", "--model", "exported", "--out", "out")
+    found = cris("segment", image, "the red ring", "--model", "exported", "--out", "out")
     assert found.code == 0, found.err
     assert Segmenter.from_pretrained("exported").inference.input_size == 64
     assert export("--format", "onnx").code == 0  # the same job may run again over its own results
@@ -91,8 +91,8 @@ def test_int8_is_calibrated_with_images_that_the_model_knows(
     assert counts == [expected, 5]
 
 
-def test_own_pictures_need_sentences_to_calibrate_with(export: Cris, picture: Path) -> None:
-    int8 = ("--format", "onnx", "--precision", "int8", "--int8-images", str(picture))
+def test_own_images_need_sentences_to_calibrate_with(export: Cris, image: Path) -> None:
+    int8 = ("--format", "onnx", "--precision", "int8", "--int8-images", str(image))
     assert export(*int8).is_short_error(2)
     Path("empty.txt").touch()
     assert "it is empty" in export(*int8, "--sentences", "empty.txt").err

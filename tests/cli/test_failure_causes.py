@@ -50,7 +50,7 @@ def test_another_audit_needs_another_folder(cris: Cris, checkpoint: Path) -> Non
         (("audit", "nowhere", "--out", "o"), 1, "nowhere"),
         (("audit", "scenes", "--plant", "1", "--out", "o"), 2, "a share from 0 to 1"),
         (("audit", "scenes", "--steps", "-1", "--out", "o"), 2, "steps and show must be"),
-        (("audit", "scenes", "--limit", "3", "--folds", "4", "--out", "o"), 1, "2 to the 3 pictures"),
+        (("audit", "scenes", "--limit", "3", "--folds", "4", "--out", "o"), 1, "2 to the 3 images"),
         (("calibrate", "cris-scenes", "scenes"), 2, "name a folder of yours"),
         (("calibrate", "cris-scenes", "scenes", "--split", "x", "--check"), 1, "split"),
         (("occlusion", "cris-scenes", "scenes", "--hide", "1.5"), 1, "above 0 and below 1"),
@@ -104,8 +104,8 @@ def test_occlusion_is_measured_on_and_beside_the_target(cris: Cris, checkpoint: 
     assert Path("out/occlusion.svg").read_text().startswith("<?xml")
 
 
-def test_below_the_least_score_nothing_is_found(cris: Cris, checkpoint: Path, picture: Path) -> None:
-    ask = ("segment", picture, "the red ring", "--model", checkpoint, "--json")
+def test_below_the_least_score_nothing_is_found(cris: Cris, checkpoint: Path, image: Path) -> None:
+    ask = ("segment", image, "the red ring", "--model", checkpoint, "--json")
     free, held = (
         json.loads(cris(*ask, "--out", out, *more).out)
         for out, more in (("a", ()), ("b", ("--min-score", "1")))

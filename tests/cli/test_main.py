@@ -265,5 +265,5 @@ def test_any_file_name_can_be_told(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith(
-        r"cris: error: expected sentences after the picture, \udcff\xe9.jpg is another"
+        r"cris: error: expected sentences after the image, \udcff\xe9.jpg is another"
     )

@@ -24,20 +24,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Five pictures in the folder photos, and one file that is none; a cache of downloads of one's own."""
+    """Five images in the folder photos, and one file that is none; a cache of downloads of one's own."""
     monkeypatch.setenv("CRIS_CACHE", str(tmp_path / "cache"))
     (tmp_path / "photos").mkdir()
     for number in range(5):
         coarse = np.random.default_rng(number).integers(0, 256, (3, 4, 3), dtype=np.uint8)
-        picture = Image.fromarray(coarse).resize((80, 60), Image.Resampling.NEAREST)
-        picture.save(tmp_path / "photos" / f"{number}.png")
-    (tmp_path / "photos" / "2-damaged.png").write_text("no picture")
+        image = Image.fromarray(coarse).resize((80, 60), Image.Resampling.NEAREST)
+        image.save(tmp_path / "photos" / f"{number}.png")
+    (tmp_path / "photos" / "2-damaged.png").write_text("no image")
     (tmp_path / "asked.txt").write_text("\n".join(SENTENCES) + "\n")
     return tmp_path / "photos"
 
 
 def masks_of(folder: Path, photos: Path) -> dict[tuple[str, str], dict]:
-    """What Python finds, by picture and sentence."""
+    """What Python finds, by image and sentence."""
     segmenter = Segmenter.from_pretrained(f"hf:{folder}", "cpu")
     return {
         (path.name, found.sentence): dict(found.to_rle())

@@ -16,7 +16,7 @@ def results(cris: Cris, checkpoint: Path, tmp_path: Path) -> Path:
     return Path("results")
 
 
-def test_a_report_is_a_page_and_its_pictures(cris: Cris, results: Path) -> None:
+def test_a_report_is_a_page_and_its_images(cris: Cris, results: Path) -> None:
     outcome = cris("report", results, "--out", "page")
     assert (outcome.code, outcome.err, outcome.out) == (0, "", "Look at page/index.html\n")
     assert sorted(path.name for path in Path("page").iterdir()) == ["index.html", "layers", "pictures"]

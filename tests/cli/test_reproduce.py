@@ -38,7 +38,7 @@ SMALL = (
 @pytest.fixture
 def refcoco(cris, tmp_path):
     """A miniature RefCOCO, converted by the documented command."""
-    refs, instances, images = make_family(pictures=24).write(tmp_path / "refcoco")
+    refs, instances, images = make_family(count=24).write(tmp_path / "refcoco")
     out = tmp_path / "refcoco-unc"
     options = ("--refs", refs, "--instances", instances, "--images", images, "--out", out)
     assert cris("data", "refer", *options, "--skip-missing").code == 0

@@ -110,7 +110,7 @@ def test_a_dry_run_needs_neither_weights_nor_data(
     outcome = cris("train", "refcoco-rn50-fixed", "--dry-run", *TINY)
     assert outcome.code == 0, outcome.err
     assert "33,128 steps take about" in outcome.out  # 50 epochs of RefCOCO's 42,404 objects, 64 a step
-    assert "with 64 pictures at a time in each process" in outcome.out
+    assert "with 64 images at a time in each process" in outcome.out
     unknown = cris("train", "refcoco-union-rn50-modern", "--dry-run", *TINY).out
     assert "how many steps there are follows from the data: name it with --data" in unknown
     assert sorted(tmp_path.iterdir()) == []
@@ -120,7 +120,7 @@ def test_a_dry_run_refuses_what_cannot_fit(cris: Cris, monkeypatch: pytest.Monke
     monkeypatch.setattr("cris.training.dry_run._device_memory", lambda device: 0.01)
     outcome = cris("train", "scenes-tiny-fixed", "--dry-run", *TINY)
     assert outcome.code == 1
-    assert "GB of 0.0 GB with 16 pictures at a time" in outcome.out
+    assert "GB of 0.0 GB with 16 images at a time" in outcome.out
     assert "GB are needed in each process, 0 GB are there with 16 × 1 sentences a step" in outcome.err
     assert outcome.err.count("\n") == 1
 

@@ -25,12 +25,12 @@ def test_every_example_is_run_here():
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == [
         "folder_to_table.py",
         "many_sentences.py",
-        "one_picture.py",
+        "one_image.py",
     ]
 
 
-def test_one_picture(folder: Path) -> None:  # noqa: F811
-    assert "score" in run("one_picture.py", folder, "street.jpg", SENTENCES[0])
+def test_one_image(folder: Path) -> None:  # noqa: F811
+    assert "score" in run("one_image.py", folder, "street.jpg", SENTENCES[0])
     assert Image.open(folder / "mask.png").size == Image.open(folder / "overlay.jpg").size == (320, 240)
 
 
@@ -45,7 +45,7 @@ def test_many_sentences(folder: Path) -> None:  # noqa: F811
 
 
 def test_folder_to_table(folder: Path) -> None:  # noqa: F811
-    (folder / "photos" / "broken.jpg").write_text("no picture")
+    (folder / "photos" / "broken.jpg").write_text("no image")
     printed = run("folder_to_table.py", folder, "photos", SENTENCES[0])
     lines = printed.splitlines()
     assert sum(line.startswith("broken.jpg: ") for line in lines) == 1

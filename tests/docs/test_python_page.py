@@ -10,7 +10,7 @@ import pytest
 
 import cris.conversions
 from cris import Prediction, Segmenter, studies
-from cris.segmenter import EncodedPicture
+from cris.segmenter import EncodedImage
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 
@@ -22,7 +22,7 @@ def public(kind: type) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
-@pytest.mark.parametrize("kind", [Segmenter, EncodedPicture, Prediction])
+@pytest.mark.parametrize("kind", [Segmenter, EncodedImage, Prediction])
 def test_every_public_name_is_on_the_page(kind: type) -> None:
     missing = {name for name in public(kind) if f".{name}" not in PAGE}
     assert missing - {"from_output"} == set()
@@ -52,8 +52,8 @@ def test_every_argument_of_training_and_every_study_is_on_the_page() -> None:
 def test_several_threads_get_the_answers_that_each_would_get_alone() -> None:
 
     segmenter = Segmenter.from_pretrained("cris-scenes", "cpu")
-    pictures = [np.random.default_rng(n).integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(4)]
-    asked = [(picture, f"the {colour} ring") for picture in pictures for colour in ("red", "blue")]
+    images = [np.random.default_rng(n).integers(0, 256, (64, 64, 3), dtype=np.uint8) for n in range(4)]
+    asked = [(image, f"the {colour} ring") for image in images for colour in ("red", "blue")]
     alone = [segmenter.predict(*each).grid for each in asked]
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda each: segmenter.predict(*each).grid, asked))

@@ -12,15 +12,15 @@ BLOCKS = fenced_blocks((REPOSITORY / "README.md").read_text(encoding="utf-8"))
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a reader might stand: street.jpg, and photos/ with two pictures."""
-    picture = Image.new("RGB", (320, 240), "skyblue")
-    draw = ImageDraw.Draw(picture)
+    """Where a reader might stand: street.jpg, and photos/ with two images."""
+    image = Image.new("RGB", (320, 240), "skyblue")
+    draw = ImageDraw.Draw(image)
     draw.rectangle((0, 170, 320, 240), fill="gray")
     draw.ellipse((60, 90, 140, 190), fill="red")
     draw.rectangle((200, 110, 270, 190), fill="navy")
     (tmp_path / "photos").mkdir()
     for name in ("street.jpg", "photos/street.jpg", "photos/square.jpg"):
-        picture.save(tmp_path / name)
+        image.save(tmp_path / name)
     return tmp_path
 
 

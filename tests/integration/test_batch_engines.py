@@ -32,7 +32,7 @@ class Bulk:
         for name, content, _ in scenes[half:]:
             (folder / "in" / name).write_bytes(content)
         self.broken = scenes[-1][0]
-        (folder / "in" / self.broken).write_bytes(b"no picture")
+        (folder / "in" / self.broken).write_bytes(b"no image")
         write_sentences(folder / "asked.jsonl", scenes)
         make_checkpoint(folder / "tiny")
         self.shard_rows = shard_rows

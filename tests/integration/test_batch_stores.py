@@ -53,7 +53,7 @@ def test_rows_are_the_same_from_and_to_a_store(bucket, tmp_path: Path, monkeypat
     write_tar(source / "b.tar", scenes[4:8])
     for name, content, _ in scenes[8:]:
         (source / name).write_bytes(content)
-    (source / scenes[9][0]).write_bytes(b"no picture")
+    (source / scenes[9][0]).write_bytes(b"no image")
     write_sentences(tmp_path / "asked.jsonl", scenes)
     make_checkpoint(tmp_path / "tiny")
     bucket.put(str(source), "bucket/in", recursive=True)

@@ -54,7 +54,7 @@ def test_photographs_are_timed_from_file_to_mask_and_by_the_whole_command(
     assert float(measured[2]) > 0
 
 
-def test_pictures_a_second_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_a_second_are_measured(capsys: pytest.CaptureFixture[str]) -> None:
     tiny = ["--device", "cpu", "--model", "tiny", "--batches", "1", "3", "--seconds", "0.01"]
     assert predict_gpu.main(tiny) == 0
     table = rows(capsys.readouterr().out)

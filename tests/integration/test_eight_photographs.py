@@ -11,12 +11,12 @@ EIGHT = (121647, 160012, 213148, 229358, 294920, 358083, 401416, 547336)
 
 
 def test_finetuning_learns_eight_photographs(prove, shared_real: Path, tmp_path: Path):
-    pictures, data, run, results = (tmp_path / name for name in ("pictures", "eight", "run", "results"))
-    pictures.mkdir()
+    images, data, run, results = (tmp_path / name for name in ("pictures", "eight", "run", "results"))
+    images.mkdir()
     for number in EIGHT:
-        shutil.copy(shared_real / "images" / f"{number:012}.jpg", pictures)
+        shutil.copy(shared_real / "images" / f"{number:012}.jpg", images)
     instances = shared_real / "instances.json"
-    make = ["data", "coco", "--instances", f"{instances}", "--images", f"{pictures}", "--out", f"{data}"]
+    make = ["data", "coco", "--instances", f"{instances}", "--images", f"{images}", "--out", f"{data}"]
     assert main([*make, "--skip-missing", "--split-shares", "1", "0", "0"]) == 0
     steps, size, least = (
         prove.count(full=full, quick=quick) for full, quick in ((200, 40), (416, 160), (80, 40))

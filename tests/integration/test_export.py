@@ -1,4 +1,4 @@
-"""Exported models answer as the model they come from, for any number of pictures and sentences."""
+"""Exported models answer as the model they come from, for any number of images and sentences."""
 
 import json
 import shutil
@@ -29,7 +29,7 @@ from tests.small import SMALL, SMALL_LITE, Pyramid, small_cris
 from tests.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
-PICTURE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
+IMAGE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +63,14 @@ def lite_exports(lite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[F
     return folders
 
 
-def assert_answers_alike(folder: Path, model: Path, pictures: int, sentences: int) -> None:
+def assert_answers_alike(folder: Path, model: Path, image_count: int, sentences: int) -> None:
     """An exported folder gives the logits of the checkpoint."""
     exported = read_exported(folder)
     engine = load_graphs(folder, exported.format, "fp32", exported.config.model)
-    samples = noise_samples(max(pictures, sentences), exported.config)
-    images = np.concatenate([sample.image for sample in samples[:pictures]])
+    samples = noise_samples(max(image_count, sentences), exported.config)
+    images = np.concatenate([sample.image for sample in samples[:image_count]])
     tokens = np.concatenate([sample.tokens for sample in samples[:sentences]])
-    index = (np.arange(sentences) * 3 + 1) % pictures
+    index = (np.arange(sentences) * 3 + 1) % image_count
     with torch.inference_mode():
         plain = load_checkpoint(model).model
         expected = plain(*map(torch.from_numpy, (images, tokens, index))).logits.numpy()
@@ -78,23 +78,23 @@ def assert_answers_alike(folder: Path, model: Path, pictures: int, sentences: in
     assert np.linalg.norm(answer - expected) <= LIMITS["fp32"] * np.linalg.norm(expected)
 
 
-NUMBERS = pytest.mark.parametrize(("pictures", "sentences"), [(1, 1), (1, 5), (4, 2), (5, 7)])
+NUMBERS = pytest.mark.parametrize(("images", "sentences"), [(1, 1), (1, 5), (4, 2), (5, 7)])
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @NUMBERS
-def test_any_number_of_pictures_and_sentences_is_answered_as_by_the_model(
-    exports: dict[Format, Path], format: Format, pictures: int, sentences: int
+def test_any_number_of_images_and_sentences_is_answered_as_by_the_model(
+    exports: dict[Format, Path], format: Format, images: int, sentences: int
 ) -> None:
-    assert_answers_alike(exports[format], resolve(EMBEDDED), pictures, sentences)
+    assert_answers_alike(exports[format], resolve(EMBEDDED), images, sentences)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @NUMBERS
 def test_efficientnet_and_bert_answer_any_number_as_the_model_does(
-    lite: Path, lite_exports: dict[Format, Path], format: Format, pictures: int, sentences: int
+    lite: Path, lite_exports: dict[Format, Path], format: Format, images: int, sentences: int
 ) -> None:
-    assert_answers_alike(lite_exports[format], lite, pictures, sentences)
+    assert_answers_alike(lite_exports[format], lite, images, sentences)
 
 
 def test_a_model_with_an_image_encoder_from_outside_is_exported(tmp_path: Path) -> None:
@@ -106,8 +106,8 @@ def test_a_model_with_an_image_encoder_from_outside_is_exported(tmp_path: Path) 
     result = export_model(tmp_path / "model", tmp_path / "out", format="onnx", image_encoder=Pyramid)
     assert result.files.keys() == {path.name for path in (tmp_path / "out").iterdir()}
     assert str(result).splitlines()[-1].startswith("logits differ from the model's by")
-    exported = Segmenter.from_pretrained(tmp_path / "out").predict(PICTURE, "the red ring")
-    plain = Segmenter(model, tokenizer, inference, "cpu").predict(PICTURE, "the red ring")
+    exported = Segmenter.from_pretrained(tmp_path / "out").predict(IMAGE, "the red ring")
+    plain = Segmenter(model, tokenizer, inference, "cpu").predict(IMAGE, "the red ring")
     np.testing.assert_allclose(exported.grid, plain.grid, atol=1e-4)
     with pytest.raises(InputError, match="exported with its image encoder: leave image_encoder out"):
         Segmenter.from_pretrained(tmp_path / "out", image_encoder=Pyramid)
@@ -117,11 +117,11 @@ def test_a_model_with_an_image_encoder_from_outside_is_exported(tmp_path: Path) 
 def test_efficientnet_and_bert_predict_alike_from_a_file_to_a_mask(
     lite: Path, lite_exports: dict[Format, Path], format: Format
 ) -> None:
-    picture = photographs()[0].path
+    image = photographs()[0].path
     sentences = ["the red dog", "a man holding an umbrella", "Straße 左"]
     plain, exported = (Segmenter.from_pretrained(each, "cpu") for each in (lite, lite_exports[format]))
     for one, other in zip(
-        plain.predict(picture, sentences), exported.predict(picture, sentences), strict=True
+        plain.predict(image, sentences), exported.predict(image, sentences), strict=True
     ):
         np.testing.assert_allclose(other.grid, one.grid, atol=1e-4)
 
@@ -175,9 +175,9 @@ def test_wishes_that_an_export_does_not_meet_are_refused(exports: dict[Format, P
 def test_three_lines_of_python_write_a_model_and_ask_it(format: Format, tmp_path: Path) -> None:
     export_model(EMBEDDED, tmp_path / "exported", format=format)
     segmenter = Segmenter.from_pretrained(tmp_path / "exported")
-    prediction = segmenter.predict(PICTURE, "the red ring")
+    prediction = segmenter.predict(IMAGE, "the red ring")
 
-    expected = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(PICTURE, "the red ring")
+    expected = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(IMAGE, "the red ring")
     assert np.abs(prediction.grid - expected.grid).max() < 1e-3
     metadata = json.loads((tmp_path / "exported" / "export.json").read_text())
     assert metadata == {

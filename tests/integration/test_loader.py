@@ -20,13 +20,13 @@ from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
 from cris.data.rendered import SceneDataset
 from cris.data.scenes import Scenes
-from cris.data.store.decode import decode_picture
+from cris.data.store.decode import decode_image
 from cris.data.stored import StoredSplit
 from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from cris.picture import read_picture
+from cris.image import read_image
 from cris.training.loss import grid_target, text_to_pixel_loss
 from tests.real import SENTENCES_EACH, write_real
 from tests.small import small_cris
@@ -63,7 +63,7 @@ def test_samples_are_as_the_source_has_them(shared_real, real):
     for place in range(0, len(real), 400):
         sample = real[place]
         file = shared_real / "images" / coco.imgs[sample.picture_id]["file_name"]
-        np.testing.assert_array_equal(sample.image, read_picture(file))
+        np.testing.assert_array_equal(sample.image, read_image(file))
         np.testing.assert_array_equal(sample.mask, coco.annToMask(coco.anns[sample.ref_id]).astype(bool))
     assert len(real) == SENTENCES_EACH * len(np.unique(real.index.entry))
     assert real[-1].sentence == real[len(real) - 1].sentence
@@ -79,13 +79,13 @@ def test_scenes_are_samples_as_any_other():
     np.testing.assert_array_equal(ours.mask, theirs.mask)
 
 
-def test_a_batch_holds_each_picture_once_with_its_own_sentences_and_masks(real):
+def test_a_batch_holds_each_image_once_with_its_own_sentences_and_masks(real):
     batch = next(iter(loader(real, transforms=())))
     assert batch.image_index.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
     samples = [real[sample] for sample in batch.samples.tolist()]
     for row, sample in enumerate(samples):
-        stored, place = real.rows()[int(real.index.picture[batch.samples[row]])]
-        decoded, _ = decode_picture(stored.picture(place).image, SIZE)
+        stored, place = real.rows()[int(real.index.image[batch.samples[row]])]
+        decoded, _ = decode_image(stored.image(place).image, SIZE)
         image = batch.images[batch.image_index[row]].permute(1, 2, 0).numpy()
         np.testing.assert_array_equal(image, quick_square(decoded, Letterbox(*decoded.shape[:2], SIZE)))
         letterbox = Letterbox(*sample.image.shape[:2], SIZE)
@@ -95,8 +95,8 @@ def test_a_batch_holds_each_picture_once_with_its_own_sentences_and_masks(real):
             batch.masks[row][None], grid_target(plain, (24, 24), "area"), atol=0.15, rtol=0
         )
     assert torch.equal(batch.tokens, Tokenizer()([sample.sentence for sample in samples], LENGTH))
-    pictures = batch.images.permute(0, 2, 3, 1).contiguous().numpy()
-    np.testing.assert_array_equal(batch.inputs().numpy(), normalise(pictures))
+    images = batch.images.permute(0, 2, 3, 1).contiguous().numpy()
+    np.testing.assert_array_equal(batch.inputs().numpy(), normalise(images))
     assert batch.inputs().is_contiguous(memory_format=torch.channels_last)
 
 
@@ -129,7 +129,7 @@ def test_a_position_in_other_data_is_refused(real):
         loader(real, processes=3)
 
 
-def test_views_of_one_picture_differ_from_epoch_to_epoch(real):
+def test_views_of_one_image_differ_from_epoch_to_epoch(real):
     stream = loader(real)
     views = stream.views
     group = stream.stream.group(0)
@@ -141,9 +141,9 @@ def test_views_of_one_picture_differ_from_epoch_to_epoch(real):
 
 @pytest.fixture(scope="module")
 def partly_damaged(tmp_path_factory):
-    """Eight pictures, one of which is no picture, one cut off, and one with a mask that is none."""
+    """Eight images, one of which is no image, one cut off, and one with a mask that is none."""
     made = [record(number) for number in range(8)]
-    made[2] = replace(made[2], image=b"no picture at all")
+    made[2] = replace(made[2], image=b"no image at all")
     made[5] = replace(made[5], image=made[5].image[:200])
     broken = ({**each.rle, "counts": "no runs"} for each in made[7].objects)
     made[7] = replace(
@@ -164,7 +164,7 @@ def test_images_that_cannot_be_decoded_are_passed_over_and_told_of_once(partly_d
     assert len(told) == len(made.damaged) == 3
     assert {name for name in damaged for warning in told if name in str(warning.message)} == damaged
     assert {len(batch.images) for batch in batches} == {4}
-    seen = partly_damaged.index.picture[torch.cat([batch.samples for batch in batches]).numpy()]
+    seen = partly_damaged.index.image[torch.cat([batch.samples for batch in batches]).numpy()]
     assert set(seen.tolist()) == {0, 1, 3, 4, 6}
 
 
@@ -182,7 +182,7 @@ def test_what_takes_a_damaged_image_s_place_follows_from_the_position(partly_dam
 
 def test_a_data_set_without_one_image_that_decodes_ends_in_one_line(tmp_path):
     write(tmp_path / "set", [replace(record(0), image=b"none")])
-    with pytest.raises(InputError, match=r"32 pictures .* street-0\.png: .*; cris data check lists"):
+    with pytest.raises(InputError, match=r"32 images .* street-0\.png: .*; cris data check lists"):
         next(iter(loader(StoredSplit(tmp_path / "set", "train"))))
 
 
@@ -273,16 +273,16 @@ def test_anti_aliased_masks_are_the_exact_share_of_each_cell(shape):
     np.testing.assert_allclose(grid_mask(mask, SIZE, "default", "area"), expected, atol=1e-5)
 
 
-def test_reduced_decoding_looks_like_the_whole_picture_shrunk(shared_real):
+def test_reduced_decoding_looks_like_the_whole_image_shrunk(shared_real):
     photograph = cv2.imread(str(min((shared_real / "images").iterdir())))[:416, :416]
     data = cv2.imencode(".jpg", photograph)[1]
-    whole, one = decode_picture(data.tobytes())
-    half, two = decode_picture(data.tobytes(), 208)
+    whole, one = decode_image(data.tobytes())
+    half, two = decode_image(data.tobytes(), 208)
     assert (one, two) == (1, 2)
     ours, halved = (Letterbox(*image.shape[:2], SIZE).apply(image).astype(int) for image in (whole, half))
     aliased = Letterbox(*whole.shape[:2], SIZE, "released").apply(whole).astype(int)
     assert np.abs(ours - halved).mean() < 0.2 * np.abs(ours - aliased).mean()
-    assert decode_picture(data.tobytes(), 209)[1] == 1
+    assert decode_image(data.tobytes(), 209)[1] == 1
 
 
 def test_one_training_step_on_real_photographs_lowers_the_loss(real):

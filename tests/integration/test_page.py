@@ -73,8 +73,8 @@ def opened(server: Served, browser: Browser, **options: object) -> Iterator[Page
     assert elsewhere == blocked == []
 
 
-def ask(page: Page, *sentences: str, picture: bytes | None = None) -> None:
-    content = {"name": "scene.png", "mimeType": "image/png", "buffer": picture or encoded(SAMPLE.image)}
+def ask(page: Page, *sentences: str, image: bytes | None = None) -> None:
+    content = {"name": "scene.png", "mimeType": "image/png", "buffer": image or encoded(SAMPLE.image)}
     page.locator("#picture input[type=file]").first.set_input_files(content)
     expect(page.locator("#picture img")).to_be_visible()
     page.locator("#sentences textarea").fill("\n".join(sentences))
@@ -82,7 +82,7 @@ def ask(page: Page, *sentences: str, picture: bytes | None = None) -> None:
 
 
 def shown(page: Page) -> np.ndarray:
-    """The pixels of the picture with its masks."""
+    """The pixels of the image with its masks."""
     url = page.locator("#found img").get_attribute("src")
     assert url is not None
     return np.asarray(Image.open(io.BytesIO(page.request.get(url).body())).convert("RGB")).astype(int)
@@ -112,7 +112,7 @@ def test_masks_are_seen_where_they_are_and_can_be_kept(page: Page):
         assert cells[3] == f"{100 * prediction.mask.mean():.1f} %"
     pixels = shown(page)
     assert pixels.shape == SAMPLE.image.shape
-    # half the picture's colour and half the sentence's, but for the outline and what the JPEG costs
+    # half the image's colour and half the sentence's, but for the outline and what the JPEG costs
     inside = expected[1].mask & ~expected[0].mask
     tinted = (SAMPLE.image + np.array(COLOURS_RGB[1])) / 2
     assert (np.abs(pixels - tinted)[inside].max(axis=1) < 24).mean() > 0.8
@@ -184,7 +184,7 @@ def test_beside_the_page_programs_get_the_errors_they_know(server: Served):
 def test_what_is_wrong_is_told(page: Page):
     told = page.locator(".toast-body")
     page.locator("#find").click()
-    expect(told).to_contain_text("Choose a picture first")
+    expect(told).to_contain_text("Choose an image first")
     page.get_by_label("Close").first.click()
     ask(page, "<img src=x onerror=alert(1)> " * 20)
     expect(told.last).to_contain_text("longer than the model's 32 tokens")

@@ -16,7 +16,7 @@ import cris.data.store.writing as writer
 from cris.data.sources.scenes import SceneSet
 from cris.data.scenes import SceneKnobs
 
-writer.SHARD_PICTURES = 8
+writer.SHARD_IMAGES = 8
 scenes = SceneSet(counts={"train": 120}, sentences=2, seed=0, size=64, knobs=SceneKnobs())
 writer.write_dataset(Path(sys.argv[1]), scenes.records, scenes.source, command="prepare", is_resuming=True)
 """

@@ -40,7 +40,7 @@ def test_flipping_twice_is_the_identity_and_what_is_refused_is_counted(shared_re
         assert flipped is None or flip_sentence(flipped) == sentence
     refused = Counter(refusal(sentence) for sentence in sentences)
     changed = sum(one not in (None, sentence) for one, sentence in zip(mirrored, sentences, strict=True))
-    prove.figure("RefCOCOg sentences rewritten for a mirrored picture", changed)
+    prove.figure("RefCOCOg sentences rewritten for a mirrored image", changed)
     prove.figure("RefCOCOg sentences refused of 4,401", 4401 - refused[None])
     assert changed == 519
     assert refused == {

@@ -26,7 +26,7 @@ from cris.masks import decode_rle
 from tests.served import Served, encoded, is_alive, png, served, wait_for
 
 SAMPLE = Scenes("test")[1]
-PICTURE = encoded(SAMPLE.image)
+IMAGE = encoded(SAMPLE.image)
 SENTENCES = [SAMPLE.sentence, "the blue ring", "the pink heart"]
 KEY = "open sesame"
 MAX_PIXELS = 200_000
@@ -61,11 +61,11 @@ def problem(response: httpx.Response, status: int, error: str) -> dict[str, str]
 
 
 def test_form_gets_what_the_direct_call_gives(server, client, segmenter):
-    content = server.segment(client, PICTURE, *SENTENCES).json()
+    content = server.segment(client, IMAGE, *SENTENCES).json()
     assert content.keys() == {"model", "width", "height", "results"}
     assert content["model"] == "cris-scenes"
     assert (content["width"], content["height"]) == SAMPLE.image.shape[1::-1]
-    for result, expected in zip(content["results"], segmenter.predict(PICTURE, SENTENCES), strict=True):
+    for result, expected in zip(content["results"], segmenter.predict(IMAGE, SENTENCES), strict=True):
         assert result.keys() == {"sentence", "score", "box", "rle"}
         assert result["score"] == pytest.approx(expected.score, abs=1e-5)
         differs = decode_rle(result["rle"]) != expected.mask
@@ -74,10 +74,10 @@ def test_form_gets_what_the_direct_call_gives(server, client, segmenter):
 
 
 def test_json_gets_what_a_form_gets(server, client):
-    as_json = {"image": base64.b64encode(PICTURE).decode(), "sentences": SENTENCES}
+    as_json = {"image": base64.b64encode(IMAGE).decode(), "sentences": SENTENCES}
     answer = client.post("/v1/segment", json=as_json)
     assert answer.status_code == 200
-    assert answer.json() == server.segment(client, PICTURE, *SENTENCES).json()
+    assert answer.json() == server.segment(client, IMAGE, *SENTENCES).json()
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_base64_is_taken_as_anything_writes_it(server, client, write):
 
 def test_extras_come_on_request(server, client, tmp_path):
     extras = ["polygons", "png", "cutout", "ambiguity", "timings"]
-    content = server.segment(client, PICTURE, SENTENCES[1], include=extras).json()
+    content = server.segment(client, IMAGE, SENTENCES[1], include=extras).json()
     (result,) = content["results"]
     mask = decode_rle(result["rle"])
     (tmp_path / "mask.png").write_bytes(base64.b64decode(result["png"]))
@@ -115,10 +115,10 @@ def test_extras_come_on_request(server, client, tmp_path):
     assert content["timings"].keys() == {"queue_ms", "batch_ms", "batch_requests", "is_cached"}
 
 
-def test_a_picture_is_encoded_once_for_all_requests(server, client):
-    picture = png(seed=1)
+def test_a_image_is_encoded_once_for_all_requests(server, client):
+    image = png(seed=1)
     timings = [
-        server.segment(client, picture, sentence, include="timings").json()["timings"]
+        server.segment(client, image, sentence, include="timings").json()["timings"]
         for sentence in SENTENCES
     ]
     assert [one["is_cached"] for one in timings] == [False, True, True]
@@ -137,7 +137,7 @@ def test_metrics_count_requests(server, client):
         return float(line.split()[1])
 
     before = count()
-    server.segment(client, PICTURE, *SENTENCES)
+    server.segment(client, IMAGE, *SENTENCES)
     assert count() == before + len(SENTENCES)
 
 
@@ -154,15 +154,15 @@ def bomb() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "picture",
-    [b"", b"hello", PICTURE[: len(PICTURE) // 2], PICTURE[:40], bomb(), b"%!PS-Adobe-3.0 EPSF-3.0\n"],
+    "image",
+    [b"", b"hello", IMAGE[: len(IMAGE) // 2], IMAGE[:40], bomb(), b"%!PS-Adobe-3.0 EPSF-3.0\n"],
     ids=["empty", "text", "truncated", "header only", "bomb", "postscript"],
 )
-def test_what_is_no_whole_picture_is_refused(server, client, picture):
-    problem(server.segment(client, picture, "the red ring"), 422, "bad_picture")
+def test_what_is_no_whole_image_is_refused(server, client, image):
+    problem(server.segment(client, image, "the red ring"), 422, "bad_picture")
 
 
-def test_a_picture_of_too_many_pixels_is_refused(server, client):
+def test_a_image_of_too_many_pixels_is_refused(server, client):
     detail = problem(server.segment(client, png(400, 501), "the red ring"), 422, "bad_picture")["detail"]
     assert f"at most {MAX_PIXELS:,} pixels, got 501×400" in detail
 
@@ -179,20 +179,20 @@ def test_a_picture_of_too_many_pixels_is_refused(server, client):
     ids=["blank", "too many tokens", "too many letters", "none", "too many"],
 )
 def test_sentences_beyond_the_limits_are_refused(client, sentences, error):
-    asked = {"image": base64.b64encode(PICTURE).decode(), "sentences": sentences}
+    asked = {"image": base64.b64encode(IMAGE).decode(), "sentences": sentences}
     problem(client.post("/v1/segment", json=asked), 422, error)
 
 
 def test_one_bad_request_of_a_batch_costs_the_others_nothing(server, client):
     statuses: dict[str, int] = {}
 
-    def ask(name: str, picture: bytes, sentence: str) -> None:
-        statuses[name] = server.segment(client, picture, sentence).status_code
+    def ask(name: str, image: bytes, sentence: str) -> None:
+        statuses[name] = server.segment(client, image, sentence).status_code
 
     asked = {
         **{f"good {number}": (png(seed=number), "the red ring") for number in range(3)},
-        "bad picture": (b"none", "the red ring"),
-        "long sentence": (PICTURE, "the red ring " * 40),
+        "bad image": (b"none", "the red ring"),
+        "long sentence": (IMAGE, "the red ring " * 40),
     }
     threads = [threading.Thread(target=ask, args=(name, *what)) for name, what in asked.items()]
     for thread in threads:
@@ -231,17 +231,17 @@ def test_malformed_json_is_refused(client, body, status):
     "parts",
     [
         {"data": {"image": "text", "sentence": "a"}, "files": {"nothing": b""}},
-        {"data": {"sentence": "a"}, "files": {"picture": PICTURE}},
-        {"files": {"image": PICTURE}},
-        {"data": {"sentence": "a", "more": "b"}, "files": {"image": PICTURE}},
-        {"data": {"sentence": "a", "include": "all"}, "files": {"image": PICTURE}},
-        {"data": {"sentence": "a"}, "files": [("image", PICTURE), ("image", PICTURE)]},
-        {"data": {"sentence": ["a"] * 50}, "files": {"image": PICTURE}},
-        {"data": {"sentence": "a" * 50_000}, "files": {"image": PICTURE}},
-        {"files": {"image": PICTURE, "sentence": b"a"}},
-        {"data": {"sentence": "a", "threshold": "2"}, "files": {"image": PICTURE}},
-        {"data": {"sentence": "a", "threshold": "nan"}, "files": {"image": PICTURE}},
-        {"data": {"sentence": "a", "min_score": ["0", "1"]}, "files": {"image": PICTURE}},
+        {"data": {"sentence": "a"}, "files": {"picture": IMAGE}},
+        {"files": {"image": IMAGE}},
+        {"data": {"sentence": "a", "more": "b"}, "files": {"image": IMAGE}},
+        {"data": {"sentence": "a", "include": "all"}, "files": {"image": IMAGE}},
+        {"data": {"sentence": "a"}, "files": [("image", IMAGE), ("image", IMAGE)]},
+        {"data": {"sentence": ["a"] * 50}, "files": {"image": IMAGE}},
+        {"data": {"sentence": "a" * 50_000}, "files": {"image": IMAGE}},
+        {"files": {"image": IMAGE, "sentence": b"a"}},
+        {"data": {"sentence": "a", "threshold": "2"}, "files": {"image": IMAGE}},
+        {"data": {"sentence": "a", "threshold": "nan"}, "files": {"image": IMAGE}},
+        {"data": {"sentence": "a", "min_score": ["0", "1"]}, "files": {"image": IMAGE}},
     ],
 )
 def test_malformed_forms_are_refused(client, parts):
@@ -252,17 +252,17 @@ def test_malformed_forms_are_refused(client, parts):
 
 def test_other_content_is_refused(client):
     problem(
-        client.post("/v1/segment", content=PICTURE, headers={"content-type": "image/png"}),
+        client.post("/v1/segment", content=IMAGE, headers={"content-type": "image/png"}),
         415,
         "unsupported_media_type",
     )
-    problem(client.post("/v1/segment", content=PICTURE), 415, "unsupported_media_type")
+    problem(client.post("/v1/segment", content=IMAGE), 415, "unsupported_media_type")
 
 
 def test_an_unknown_model_is_named(server, client):
-    answer = problem(server.segment(client, PICTURE, "a", model="gpt"), 404, "unknown_model")
+    answer = problem(server.segment(client, IMAGE, "a", model="gpt"), 404, "unknown_model")
     assert "'gpt'" in answer["detail"]
-    assert server.segment(client, PICTURE, "a", model="cris-scenes").status_code == 200
+    assert server.segment(client, IMAGE, "a", model="cris-scenes").status_code == 200
 
 
 def test_unknown_paths_and_methods_are_refused(client):
@@ -274,10 +274,10 @@ def test_unknown_paths_and_methods_are_refused(client):
 
 
 def test_threshold_and_least_score_are_the_request_s_own(server, client, segmenter):
-    expected = segmenter.predict(PICTURE, SENTENCES[0]).at_threshold(0.9)
-    as_json = {"image": base64.b64encode(PICTURE).decode(), "sentences": SENTENCES[:1]}
+    expected = segmenter.predict(IMAGE, SENTENCES[0]).at_threshold(0.9)
+    as_json = {"image": base64.b64encode(IMAGE).decode(), "sentences": SENTENCES[:1]}
     for ask in (
-        lambda **fields: server.segment(client, PICTURE, SENTENCES[0], **fields),
+        lambda **fields: server.segment(client, IMAGE, SENTENCES[0], **fields),
         lambda **fields: client.post("/v1/segment", json=as_json | fields),
     ):
         (result,) = ask(threshold=0.9).json()["results"]
@@ -289,10 +289,10 @@ def test_threshold_and_least_score_are_the_request_s_own(server, client, segment
 
 
 def test_either_name_of_the_sentences_is_taken_by_either_form(server, client):
-    expected = server.segment(client, PICTURE, *SENTENCES).json()
-    image = base64.b64encode(PICTURE).decode()
+    expected = server.segment(client, IMAGE, *SENTENCES).json()
+    image = base64.b64encode(IMAGE).decode()
     assert client.post("/v1/segment", json={"image": image, "sentence": SENTENCES}).json() == expected
-    form = client.post("/v1/segment", files={"image": PICTURE}, data={"sentences": SENTENCES})
+    form = client.post("/v1/segment", files={"image": IMAGE}, data={"sentences": SENTENCES})
     assert form.json() == expected
     alone = client.post("/v1/segment", json={"image": image, "sentence": SENTENCES[0]}).json()
     assert [result["sentence"] for result in alone["results"]] == SENTENCES[:1]
@@ -301,7 +301,7 @@ def test_either_name_of_the_sentences_is_taken_by_either_form(server, client):
 def test_a_request_is_known_by_its_id_in_the_answer_and_in_the_log(server, client):
     given = client.get("/v1/segment", headers={"x-request-id": "mine-1"})
     assert given.headers["x-request-id"] == "mine-1"
-    answer = server.segment(client, PICTURE, "a")
+    answer = server.segment(client, IMAGE, "a")
     own = answer.headers["x-request-id"]
     assert len(own) == 32
     odd = client.get("/healthz", headers={"x-request-id": "a b"}).headers["x-request-id"]
@@ -348,7 +348,7 @@ def test_other_origins_get_no_leave(server, client):
 
 
 def test_a_client_that_leaves_costs_nothing_more(server, client):
-    body = json.dumps({"image": base64.b64encode(PICTURE).decode(), "sentences": ["a"]}).encode()
+    body = json.dumps({"image": base64.b64encode(IMAGE).decode(), "sentences": ["a"]}).encode()
     head = b"POST /v1/segment HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n"
     head += b"Content-Type: application/json\r\n\r\n"
     for part in (body, body[:100]):  # one asks and leaves, one leaves while it is asking
@@ -362,13 +362,13 @@ def test_a_client_that_leaves_costs_nothing_more(server, client):
         return [float(line.split()[1]) for line in lines if line.startswith(names)]
 
     wait_for(lambda: gauges() == [0.0, 0.0])
-    assert server.segment(client, PICTURE, "a").status_code == 200
+    assert server.segment(client, IMAGE, "a").status_code == 200
 
 
-def test_logs_are_json_and_show_neither_pictures_nor_sentences(server, client):
-    server.segment(client, PICTURE, "a very private sentence")
+def test_logs_are_json_and_show_neither_images_nor_sentences(server, client):
+    server.segment(client, IMAGE, "a very private sentence")
     server.segment(client, b"private bytes", "a very private sentence")
-    server.segment(client, PICTURE, "a very private sentence " * 20)
+    server.segment(client, IMAGE, "a very private sentence " * 20)
     requests = [entry for entry in server.log() if entry["event"] == "request"]
     assert requests[-1]["path"] == "/v1/segment"
     assert requests[-1]["status"] == 422
@@ -380,7 +380,7 @@ def test_a_killed_worker_is_a_503_and_a_restart(server, client):
     statuses = set()
     os.kill(first, signal.SIGKILL)
     while 200 not in statuses:
-        answer = server.segment(client, PICTURE, "the red ring")
+        answer = server.segment(client, IMAGE, "the red ring")
         statuses.add(answer.status_code)
         if answer.status_code == 503:
             assert int(answer.headers["retry-after"]) > 0
@@ -395,12 +395,12 @@ def test_a_stopped_worker_is_replaced_when_time_is_up():
         first = server.worker()
         os.kill(first, signal.SIGSTOP)
         start = time.monotonic()
-        answer = server.segment(client, PICTURE, "the red ring")
+        answer = server.segment(client, IMAGE, "the red ring")
         assert time.monotonic() - start < 30
         assert answer.status_code == 503
         server.wait_until_ready(client)
         assert not is_alive(first)
-        assert server.segment(client, PICTURE, "the red ring").status_code == 200
+        assert server.segment(client, IMAGE, "the red ring").status_code == 200
 
 
 def test_sigterm_answers_what_is_under_way_and_ends_all_processes():
@@ -432,7 +432,7 @@ def test_a_full_line_is_a_429_and_a_server_killed_hard_leaves_no_worker():
         os.kill(server.worker(), signal.SIGSTOP)
         answers: list[httpx.Response] = []
         threads = [
-            threading.Thread(target=lambda: answers.append(server.segment(client, PICTURE, "a")))
+            threading.Thread(target=lambda: answers.append(server.segment(client, IMAGE, "a")))
             for _ in range(5)
         ]
 

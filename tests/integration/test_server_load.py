@@ -24,7 +24,7 @@ from tests.served import Served, png, served
 CLIENTS = 64
 MOST_GROWTH = 50 * 2**20
 """Bytes that malformed requests may add to the memory of server and worker."""
-PICTURE = png()
+IMAGE = png()
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +80,11 @@ def test_a_worker_killed_under_load_costs_503s_at_most_and_no_wrong_answer(
 
 
 def malformed(draw: random.Random) -> dict[str, object]:
-    """A request with something wrong with it: its bytes, its type, its fields, or its picture."""
-    good = json.dumps({"image": base64.b64encode(PICTURE).decode(), "sentences": ["a"]}).encode()
+    """A request with something wrong with it: its bytes, its type, its fields, or its image."""
+    good = json.dumps({"image": base64.b64encode(IMAGE).decode(), "sentences": ["a"]}).encode()
     form = (
         b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
-        + PICTURE
+        + IMAGE
         + b'\r\n--x\r\nContent-Disposition: form-data; name="sentence"\r\n\r\na\r\n--x--\r\n'
     )
     body, kind = draw.choice([(good, "application/json"), (form, "multipart/form-data; boundary=x")])
@@ -126,10 +126,10 @@ def test_malformed_requests_get_no_5xx_and_take_no_memory(server: Served, prove:
         for _ in range(count):
             statuses[client.post("/v1/segment", **malformed(draw)).status_code] += 1
         growth = resident(server) - before
-        assert server.segment(client, PICTURE, "a").status_code == 200
+        assert server.segment(client, IMAGE, "a").status_code == 200
     prove.figure("server, malformed requests", f"{count}, growth {growth / 2**20:.1f} MiB")
     prove.figure("server, malformed requests: statuses", dict(sorted(statuses.items())))
-    # some are only damaged inside the picture's pixels, or a letter of the sentence: 200 is then right
+    # some are only damaged inside the image's pixels, or a letter of the sentence: 200 is then right
     assert set(statuses) <= {200, 400, 404, 413, 415, 422}
     assert statuses[400] + statuses[422] > count / 3
     assert growth < MOST_GROWTH

@@ -194,7 +194,7 @@ def test_a_dry_run_tells_time_and_memory_and_writes_nothing(tmp_path: Path, caps
     assert train(out, "--dry-run") == 0
     told = capsys.readouterr().out
     assert "s a step (measured); 5,600 steps take about" in told
-    assert "with 2 pictures at a time in each process" in told
+    assert "with 2 images at a time in each process" in told
     assert not out.exists()
 
 
@@ -210,10 +210,10 @@ def test_finetuning_on_a_data_set_goes_on_with_a_model(straight: Path, tmp_path:
 
 
 def test_damaged_images_are_passed_over_and_counted(tmp_path: Path, capsys) -> None:
-    pictures = records(8)
+    images = records(8)
     for number in (1, 3):  # of train and of val
-        pictures[number] = replace(pictures[number], image=b"none")
-    write(tmp_path / "data", pictures)
+        images[number] = replace(images[number], image=b"none")
+    write(tmp_path / "data", images)
     small = ["--sampling.pictures", "2", "--sampling.sentences", "2", "--max-steps", "4", "--device", "cpu"]
     options = [
         "--from",

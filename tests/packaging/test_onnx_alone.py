@@ -81,13 +81,13 @@ def test_an_exported_model_predicts_without_torch(python: Path, tmp_path: Path) 
         f"""
 import numpy
 from cris import Segmenter
-picture = numpy.arange(64 * 48 * 3, dtype="uint8").reshape(48, 64, 3)
-prediction = Segmenter.from_pretrained({str(tmp_path)!r}).predict(picture, "the red ring")
+image = numpy.arange(64 * 48 * 3, dtype="uint8").reshape(48, 64, 3)
+prediction = Segmenter.from_pretrained({str(tmp_path)!r}).predict(image, "the red ring")
 print(prediction.mask.shape, round(float(prediction.grid.sum()), 2), prediction.to_rle()["size"])
 """,
     )
-    picture = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
-    expected = Segmenter.from_pretrained("cris-scenes", "cpu").predict(picture, "the red ring").grid.sum()
+    image = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
+    expected = Segmenter.from_pretrained("cris-scenes", "cpu").predict(image, "the red ring").grid.sum()
     shape, total, size = re.fullmatch(r"(\(.*\)) (.*) (\[.*\])", told).groups()  # type: ignore[union-attr]
     assert (shape, size) == ("(48, 64)", "[48, 64]")
     assert float(total) == pytest.approx(float(expected), abs=0.05)

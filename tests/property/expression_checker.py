@@ -13,7 +13,7 @@ from pycocotools import mask as coco
 
 from cris.data.records import ObjectRecord
 
-SLACK = 0.03  # share of the picture's side by which places may be misjudged
+SLACK = 0.03  # share of the image's side by which places may be misjudged
 SIZE_SLACK = 1.4
 NEAR = 0.12  # share of the mean side within which a person may say "next to"
 MOST_POINTS = 2_000  # of an object, for its place
@@ -72,14 +72,14 @@ class Seen:
     name: str
     is_crowd: bool
     points: np.ndarray
-    """Some lit pixels as x, y in shares of the picture's sides."""
+    """Some lit pixels as x, y in shares of the image's sides."""
     rim: np.ndarray
-    """Some points of its outlines, in shares of the picture's mean side."""
+    """Some points of its outlines, in shares of the image's mean side."""
     share: float
 
 
 class Checker:
-    """Tells which objects of a picture a sentence may mean."""
+    """Tells which objects of an image a sentence may mean."""
 
     def __init__(self, objects: Sequence[ObjectRecord], image: np.ndarray) -> None:
         self.image = image

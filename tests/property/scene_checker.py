@@ -190,7 +190,7 @@ class Checker:
         raise UnknownSentenceError(f"several ways to pick: {picks}")
 
     def _along(self, index: int, side: str) -> float:
-        """Distance from a side of the picture."""
+        """Distance from a side of the image."""
         x, y = self.centres[index]
         return {"left": x, "right": 1 - x, "top": y, "bottom": 1 - y}[side]
 

@@ -16,7 +16,7 @@ def averaged(square: np.ndarray) -> np.ndarray:
 
 
 @given(sides, sides, sizes, protocols)
-def test_inverse_restores_a_full_picture(height, width, size, protocol):
+def test_inverse_restores_a_full_image(height, width, size, protocol):
     letterbox = Letterbox(height, width, size, protocol)
     restored = letterbox.restore(np.ones((size // CELL, size // CELL), np.float32))
     if protocol == "released":  # blends with zeros within two pixels of the square's border
@@ -27,7 +27,7 @@ def test_inverse_restores_a_full_picture(height, width, size, protocol):
 
 @given(st.integers(60, 700), st.integers(60, 700), sizes, st.data())
 def test_inverse_brings_a_box_back_to_its_place(height, width, size, data):
-    cell = CELL * max(height, width) / size  # in pixels of the picture
+    cell = CELL * max(height, width) / size  # in pixels of the image
     assume(min(height, width) > 8 * cell)
     top, left = data.draw(st.floats(0, 0.5)) * height, data.draw(st.floats(0, 0.5)) * width
     mask = np.zeros((height, width), bool)
@@ -35,7 +35,7 @@ def test_inverse_brings_a_box_back_to_its_place(height, width, size, data):
     letterbox = Letterbox(height, width, size)
     found = letterbox.restore(averaged(letterbox.apply_mask(mask))) > 0.5
     for axis in (0, 1):
-        expected, got = (np.flatnonzero(picture.any(axis=axis)) for picture in (mask, found))
+        expected, got = (np.flatnonzero(image.any(axis=axis)) for image in (mask, found))
         assert got.min() == pytest.approx(expected.min(), abs=cell / 2 + 1)
         assert got.max() == pytest.approx(expected.max(), abs=cell / 2 + 1)
 

@@ -14,7 +14,7 @@ from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Expression, Wishes, expressions_of
 from cris.data.records import ObjectRecord
 from cris.masks import encode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 from tests.property.expression_checker import Checker
 
 HEIGHT, WIDTH = 120, 160
@@ -35,9 +35,9 @@ def told(folder: Path, seed: int) -> Iterator[Told]:
     instances = read_instances(folder / "instances.json")
     census = Census.of(instances)
     wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True, seed=seed)
-    for info in instances.pictures.values():
-        objects = [each.object(info) for each in instances.of_picture(info.id)]
-        image = read_picture(folder / "images" / info.file_name)
+    for info in instances.images.values():
+        objects = [each.object(info) for each in instances.of_image(info.id)]
+        image = read_image(folder / "images" / info.file_name)
         checker = Checker(objects, image)
         crowded = {each.category for each in objects if each.is_crowd}
         for expression in expressions_of(objects, image, census, wishes, info.id):
@@ -53,7 +53,7 @@ def test_no_other_object_of_a_photograph_fits(of_photographs, prove):
     for each in of_photographs:
         assert each.fitting == set(each.expression.object_ids), each
     prove.figure(
-        "own pictures: sentences made of 93 photographs that fit their objects alone",
+        "own images: sentences made of 93 photographs that fit their objects alone",
         f"{len(of_photographs)} of {len(of_photographs)}",
     )
 
@@ -82,9 +82,9 @@ def test_of_partly_annotated_photographs_only_complete_categories_are_named(shar
     census = Census.of(instances)
     wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True)
     named = set()
-    for info in instances.pictures.values():
-        objects = [each.object(info) for each in instances.of_picture(info.id)]
-        image = read_picture(shared_real / "images" / info.file_name)
+    for info in instances.images.values():
+        objects = [each.object(info) for each in instances.of_image(info.id)]
+        image = read_image(shared_real / "images" / info.file_name)
         people = {each.id for each in objects if each.category == "person"}
         for expression in expressions_of(objects, image, census, wishes, info.id, ("person", "car")):
             assert expression.object_ids, expression

@@ -1,4 +1,4 @@
-"""What holds of every model, picture and sentence."""
+"""What holds of every model, image and sentence."""
 
 import pytest
 import torch
@@ -43,7 +43,7 @@ def test_a_batch_equals_its_singles(model, lengths, seed):
 @settings(max_examples=20)
 @given(lengths=LENGTHS, seed=st.integers(0, 1000))
 @torch.no_grad()
-def test_many_sentences_on_one_picture_equal_separate_calls(model, lengths, seed):
+def test_many_sentences_on_one_image_equal_separate_calls(model, lengths, seed):
     image = torch.randn(1, 3, 64, 64)
     tokens = random_tokens(lengths, 14, seed=seed)
     together = model(image, tokens, torch.zeros(len(lengths), dtype=torch.long)).logits

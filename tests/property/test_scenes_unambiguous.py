@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cris.data.scenes import Expression, Scene, SceneKnobs, Scenes
+from cris.data.scenes import SceneExpression, Scene, SceneKnobs, Scenes
 from tests.property.scene_checker import Checker, Reading
 
 EXPRESSIONS = 4
 
 
-def told(scenes: Scenes, count: int) -> Iterator[tuple[Scene, Expression, Reading]]:
+def told(scenes: Scenes, count: int) -> Iterator[tuple[Scene, SceneExpression, Reading]]:
     """Expressions about the first `count` scenes, with what the checker reads in them."""
     for index in range(count):
         scene = scenes.scene(index, EXPRESSIONS)

@@ -9,7 +9,7 @@ import pytest
 from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Expression, Wishes, expressions_of
 from cris.data.expressions.synonyms import BROADER, COCO, HELD_OUT, SYNONYMS
-from cris.picture import read_picture
+from cris.image import read_image
 from tests.property.expression_checker import GRAMMAR, Checker
 
 PEOPLE = (
@@ -30,7 +30,7 @@ NOT_IN_GRAMMAR = {"center", "both", "all", "number"}
 def plain(sentence: str) -> str:
     """The sentence as the grammar has it: with "the" and the categories' own names."""
     sentence = re.sub(r"^(?:find|show|segment|select) ", "", sentence.rstrip("."))
-    sentence = re.sub(r" (?:in|of) (?:the|this) (?:picture|image|photo)$", "", sentence)
+    sentence = re.sub(r" (?:in|of) (?:the|this) (?:image|image|photo)$", "", sentence)
     sentence = re.sub(r"^(?:an?|this|one) ", "the ", sentence)
     sentence = re.sub(r" an? ", " the ", sentence)
     return SYNONYM.sub(lambda found: NAMES[found[0]], sentence)
@@ -55,9 +55,9 @@ def made(shared_real: Path) -> list[tuple[Expression, set[int] | None]]:
     census = Census.of(instances)
     wishes = Wishes(is_for_training=True, sentences_per_object=12)
     told: list[tuple[Expression, set[int] | None]] = []
-    for info in list(instances.pictures.values())[::3]:
-        objects = [each.object(info) for each in instances.of_picture(info.id)]
-        image = read_picture(shared_real / "images" / info.file_name)
+    for info in list(instances.images.values())[::3]:
+        objects = [each.object(info) for each in instances.of_image(info.id)]
+        image = read_image(shared_real / "images" / info.file_name)
         checker = Checker(objects, image)
         names = {each.name for each in checker.seen}
         for expression in expressions_of(objects, image, census, wishes, info.id):
@@ -71,7 +71,7 @@ def test_no_other_object_fits(made, prove):
     checked = [(expression, fitting) for expression, fitting in made if fitting is not None]
     wrong = [each for each in checked if each[1] != set(each[0].object_ids)]
     prove.figure(
-        "own pictures: sentences for training that fit their objects alone",
+        "own images: sentences for training that fit their objects alone",
         f"{len(checked) - len(wrong)} of {len(checked)} of a known form",
     )
     assert len(checked) >= 300

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
@@ -25,7 +25,7 @@ def _mask(content: bytes, height: int, width: int) -> np.ndarray:
     return bits.reshape(height, width).astype(bool)
 
 
-def pictures(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[PictureRecord]:
+def images(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[ImageRecord]:
     """No strategy of its own, as checked shapes look at lists at random, and strategies must not."""
     picture_ids = draw(st.lists(INT64, min_size=1, max_size=6, unique=True))
     object_ids = iter(draw(st.lists(INT64, min_size=24, max_size=24, unique=True)))
@@ -55,7 +55,7 @@ def pictures(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[PictureRecor
             for _ in range(draw(st.integers(0, 4)))
         )
         records.append(
-            PictureRecord(
+            ImageRecord(
                 picture_id=picture_id,
                 file_name=draw(st.text(st.characters(exclude_categories=["Cs"]))),
                 height=height,
@@ -72,7 +72,7 @@ def pictures(draw: Callable[[st.SearchStrategy[Any]], Any]) -> list[PictureRecor
 @settings(max_examples=60)
 @given(st.data())
 def test_records_come_back_as_they_were_and_samples_are_theirs(data: st.DataObject) -> None:
-    records = pictures(data.draw)
+    records = images(data.draw)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "data"
         write_dataset(out, lambda start: records[start:], SourceInfo(kind="test"), command="test")
@@ -84,8 +84,8 @@ def test_records_come_back_as_they_were_and_samples_are_theirs(data: st.DataObje
                 np.testing.assert_array_equal(decode_rle(one.rle), decode_rle(other.rle))
         for split in [None, *dataset.manifest.splits]:
             sentences = [
-                records[picture].entries[entry].sentences[sentence]
-                for picture, entry, sentence in dataset.samples(split)
+                records[image].entries[entry].sentences[sentence]
+                for image, entry, sentence in dataset.samples(split)
             ]
             assert sentences == [
                 sentence

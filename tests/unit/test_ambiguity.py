@@ -125,7 +125,7 @@ def prediction(sentence: str, cells: np.ndarray, height: int = 64) -> Prediction
     return Prediction.from_output(
         ModelOutput(np.log(cells / (1 - cells))[None]),
         sentence=sentence,
-        picture=np.zeros((height, 64, 3), dtype=np.uint8),
+        image=np.zeros((height, 64, 3), dtype=np.uint8),
         letterbox=Letterbox(height, 64, 64),
         threshold=0.5,
     )
@@ -142,7 +142,7 @@ def test_predictions_tell_their_ambiguity():
     assert firm.ambiguity < shaky.ambiguity
 
 
-def test_what_lies_beside_the_picture_is_no_rival():
-    cells = grid((7, 2, 0.9), (1, 10, 0.9))  # the picture covers rows 5 to 10
+def test_what_lies_beside_the_image_is_no_rival():
+    cells = grid((7, 2, 0.9), (1, 10, 0.9))  # the image covers rows 5 to 10
     whole, flat = (prediction("the star", cells, height) for height in (64, 24))
     assert flat.ambiguity < whole.ambiguity

@@ -20,7 +20,7 @@ from cris.masks import decode_rle
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 
-PICTURE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
 
 def predicted(sentence: str, *, is_found: bool = True, shape: tuple[int, int] = (80, 120)) -> Prediction:
@@ -30,7 +30,7 @@ def predicted(sentence: str, *, is_found: bool = True, shape: tuple[int, int] = 
     return Prediction.from_output(
         ModelOutput(logits[None]),
         sentence=sentence,
-        picture=np.zeros((*shape, 3), dtype=np.uint8) if shape != (80, 120) else PICTURE,
+        image=np.zeros((*shape, 3), dtype=np.uint8) if shape != (80, 120) else IMAGE,
         letterbox=Letterbox(*shape, 64, "default"),
         threshold=0.5,
     )
@@ -71,8 +71,8 @@ def test_supervision_gets_what_was_found():
 def test_supervision_draws_what_it_gets():
     import supervision
 
-    drawn = supervision.MaskAnnotator().annotate(PICTURE.copy(), predicted("the box").to_detections())
-    changed = (drawn != PICTURE).any(axis=2)
+    drawn = supervision.MaskAnnotator().annotate(IMAGE.copy(), predicted("the box").to_detections())
+    changed = (drawn != IMAGE).any(axis=2)
     assert changed.any()
     assert not (changed & ~predicted("the box").mask).any()
 
@@ -87,14 +87,14 @@ def test_missing_supervision_is_told(monkeypatch):
         predicted("the box").to_detections()
 
 
-def test_predictions_of_different_pictures_are_refused():
+def test_predictions_of_different_images_are_refused():
     both = [predicted("the box"), predicted("the box", shape=(90, 60))]
     for convert in (
         to_detections,
         lambda each: to_coco([("a.jpg", each)]),
         lambda each: to_label_studio("", each),
     ):
-        with pytest.raises(ValueError, match="one picture"):
+        with pytest.raises(ValueError, match="one image"):
             convert(both)
 
 

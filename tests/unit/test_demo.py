@@ -14,7 +14,7 @@ from cris.demo.gallery import (
     EXTRA_RGB,
     MISSED_RGB,
     SHARED_RGB,
-    Card,
+    GalleryCard,
     figures_of,
     make_card,
     render,
@@ -31,13 +31,13 @@ HOSTILE = "<script>alert(1)</script> & \"quotes\" onerror='x' {{ 7 * 7 }}"
 
 
 def predicted(sentence: str = "the red ring") -> Prediction:
-    """Finds the left half of a picture of 64×48."""
+    """Finds the left half of an image of 64×48."""
     logits = np.full((16, 16), -9, dtype=np.float32)
     logits[:, :8] = 9
-    picture = np.full((48, 64, 3), 200, dtype=np.uint8)
+    image = np.full((48, 64, 3), 200, dtype=np.uint8)
     letterbox = Letterbox(48, 64, 64)
     return Prediction.from_output(
-        ModelOutput(logits[None]), sentence=sentence, picture=picture, letterbox=letterbox, threshold=0.5
+        ModelOutput(logits[None]), sentence=sentence, image=image, letterbox=letterbox, threshold=0.5
     )
 
 
@@ -48,7 +48,7 @@ def evaluation() -> Evaluation:
     )
 
 
-def page(photographs: list[Card], model: str = "cris-photos", summary: str = "Knows a lot.") -> str:
+def page(photographs: list[GalleryCard], model: str = "cris-photos", summary: str = "Knows a lot.") -> str:
     return render(
         model=model,
         summary=summary,
@@ -103,12 +103,12 @@ def test_figures_count_what_is_there_and_what_is_not() -> None:
     assert (figures.count, figures.good, figures.absent, figures.absent_empty) == (2, 1, 2, 1)
 
 
-def test_card_pictures_are_the_picture_the_mask_and_the_comparison() -> None:
+def test_card_images_are_the_image_the_mask_and_the_comparison() -> None:
     truth = np.zeros((48, 64), dtype=bool)
     truth[:24] = True
     prediction = predicted()
     card = make_card(prediction, truth)
-    assert {decoded(uri).size for uri in (card.picture, card.found, card.mask, card.compare)} == {(64, 48)}
+    assert {decoded(uri).size for uri in (card.image, card.found, card.mask, card.compare)} == {(64, 48)}
     np.testing.assert_array_equal(np.array(decoded(card.mask)) > 0, prediction.mask)
     colours = np.array(decoded(card.compare).convert("RGBA"))[..., :3]
     for (row, column), colour in {(5, 5): SHARED_RGB, (40, 5): EXTRA_RGB, (5, 60): MISSED_RGB}.items():
@@ -158,7 +158,7 @@ def test_page_says_how_good_the_model_is_and_how_to_go_on() -> None:
         "mean IoU on the 1 sentences below: how much of the mask found and the true one is shared 0.25"
         in text
     )
-    assert "of 1 things that are not in the picture are rightly not found 0" in text
+    assert "of 1 things that are not in the image are rightly not found 0" in text
     assert "something, wrongly" in text
     assert "CC BY 2.0, somewhere" in text
     assert "cris train finetune --from cris-photos --data DIR --out DIR" in text

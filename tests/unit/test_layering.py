@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
 INFERENCE = (
-    *("errors", "files", "jobs", "model", "segmenter", "picture", "letterbox", "prediction", "masks"),
+    *("errors", "files", "jobs", "model", "segmenter", "image", "letterbox", "prediction", "masks"),
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
     "guided_filter",
 )

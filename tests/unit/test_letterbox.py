@@ -11,7 +11,7 @@ PROTOCOLS = ["default", "released"]
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("size", SIZES)
-def test_input_is_a_square_and_the_answer_has_the_pictures_size(size, protocol):
+def test_input_is_a_square_and_the_answer_has_the_images_size(size, protocol):
     letterbox = Letterbox(*size, 64, protocol)
     assert letterbox.apply(np.zeros((*size, 3), np.uint8)).shape == (64, 64, 3)
     assert letterbox.apply_mask(np.ones(size, bool)).shape == (64, 64)
@@ -19,7 +19,7 @@ def test_input_is_a_square_and_the_answer_has_the_pictures_size(size, protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_a_picture_of_the_inputs_size_passes_unchanged(protocol):
+def test_a_image_of_the_inputs_size_passes_unchanged(protocol):
     image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     letterbox = Letterbox(64, 64, 64, protocol)
     np.testing.assert_array_equal(letterbox.apply(image), image)
@@ -27,7 +27,7 @@ def test_a_picture_of_the_inputs_size_passes_unchanged(protocol):
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_mean_colour_surrounds_the_picture_and_normalises_to_nothing(protocol):
+def test_the_mean_colour_surrounds_the_image_and_normalises_to_nothing(protocol):
     square = Letterbox(32, 64, 64, protocol).apply(np.full((32, 64, 3), 255, np.uint8))
     assert (square[18:46] == 255).all()
     assert (square[:14] == PADDING).all()
@@ -36,7 +36,7 @@ def test_the_mean_colour_surrounds_the_picture_and_normalises_to_nothing(protoco
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_cell_mixes_picture_and_padding(size):
+def test_no_cell_mixes_image_and_padding(size):
     covered = Letterbox(*size, 64).apply_mask(np.ones(size, bool))
     cells = covered.reshape(16, CELL, 16, CELL).mean(axis=(1, 3))
     assert set(np.unique(cells)) <= {0.0, 1.0}
@@ -57,7 +57,7 @@ def test_shrinking_averages_along_a_side_even_where_the_other_grows():
 
 
 def test_the_answer_is_read_at_pixel_centres():
-    # every cell holds its own centre, in pixels of the picture: interpolated, pixels must get theirs
+    # every cell holds its own centre, in pixels of the image: interpolated, pixels must get theirs
     letterbox = Letterbox(100, 200, 64)
     x, y = np.meshgrid((np.arange(16) + 0.5) * 200 / 16, (np.arange(-4, 12) + 0.5) * 100 / 8)
     expected_y, expected_x = np.mgrid[:100, :200] + 0.5

@@ -13,7 +13,7 @@ from cris.masks import decode_rle
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction, expected_iou
 
-PICTURE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
+IMAGE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
 
 def prediction(
@@ -26,7 +26,7 @@ def prediction(
     return Prediction.from_output(
         ModelOutput(np.broadcast_to(np.float32(logits), (1, 16, 16)).copy()),
         sentence="the box",
-        picture=PICTURE,
+        image=IMAGE,
         letterbox=Letterbox(80, 120, 64, protocol),
         threshold=threshold,
         peak_threshold=peak_threshold,
@@ -46,8 +46,8 @@ def nothing() -> Prediction:
     return prediction(-6.0)
 
 
-def test_mask_and_probability_have_the_pictures_size(found):
-    assert found.mask.shape == found.probability.shape == PICTURE.shape[:2]
+def test_mask_and_probability_have_the_images_size(found):
+    assert found.mask.shape == found.probability.shape == IMAGE.shape[:2]
     assert found.mask.dtype == bool
     assert found.probability.dtype == np.float32
 
@@ -64,7 +64,7 @@ def test_a_mask_without_a_high_enough_peak_is_empty_and_keeps_its_score():
 
 def test_a_peak_in_the_padding_does_not_count():
     logits = np.full((16, 16), -6.0)
-    logits[0] = 6.0  # above the picture, which is wider than high
+    logits[0] = 6.0  # above the image, which is wider than high
     logits[5:9, 3:10] = 1.0
     assert not prediction(logits, peak_threshold=0.75).mask.any()
 
@@ -131,7 +131,7 @@ def test_padding_does_not_count_in_the_score(protocol):
     logits = np.full((16, 16), -6.0)
     logits[5:9, 3:10] = 6.0
     padded = logits.copy()
-    padded[:2] = padded[-2:] = 0.0  # the picture has 64×42 pixels of the input
+    padded[:2] = padded[-2:] = 0.0  # the image has 64×42 pixels of the input
     assert prediction(padded, protocol=protocol).score == prediction(logits, protocol=protocol).score
 
 
@@ -176,7 +176,7 @@ def brightness(image: Image.Image) -> np.ndarray:
 
 
 def test_overlay_dims_all_but_what_is_found(found):
-    before, after = brightness(Image.fromarray(PICTURE)), brightness(found.overlay())
+    before, after = brightness(Image.fromarray(IMAGE)), brightness(found.overlay())
     inner = np.zeros_like(found.mask)
     left, top, right, bottom = found.box
     inner[top + 4 : bottom - 4, left + 4 : right - 4] = True
@@ -188,13 +188,13 @@ def test_overlay_dims_all_but_what_is_found(found):
 
 
 def test_overlay_of_nothing_is_dim_all_over(nothing):
-    assert brightness(nothing.overlay()).mean() < 0.7 * brightness(Image.fromarray(PICTURE)).mean()
+    assert brightness(nothing.overlay()).mean() < 0.7 * brightness(Image.fromarray(IMAGE)).mean()
 
 
-def test_overlay_leaves_picture_and_mask_alone(found):
-    picture, mask = found.picture.copy(), found.mask.copy()
+def test_overlay_leaves_image_and_mask_alone(found):
+    image, mask = found.image.copy(), found.mask.copy()
     found.overlay()
-    np.testing.assert_array_equal(found.picture, picture)
+    np.testing.assert_array_equal(found.image, image)
     np.testing.assert_array_equal(found.mask, mask)
 
 
@@ -258,11 +258,11 @@ def test_a_threshold_is_a_probability(found, threshold):
         found.at_threshold(threshold)
 
 
-def test_a_cut_out_keeps_what_was_found_at_the_pictures_size(found, nothing):
+def test_a_cut_out_keeps_what_was_found_at_the_images_size(found, nothing):
     cutout = np.asarray(found.cutout())
     assert cutout.shape == (80, 120, 4)
     np.testing.assert_array_equal(cutout[..., 3] == 255, found.mask)
-    np.testing.assert_array_equal(cutout[found.mask][:, :3], PICTURE[found.mask])
+    np.testing.assert_array_equal(cutout[found.mask][:, :3], IMAGE[found.mask])
     assert not cutout[~found.mask].any()
     assert not np.asarray(nothing.cutout()).any()
 

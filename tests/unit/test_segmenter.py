@@ -24,7 +24,7 @@ TOKENIZER = Tokenizer().reduced(SENTENCES)
 CONFIG = dataclasses.replace(SMALL, text=dataclasses.replace(SMALL.text, vocabulary=TOKENIZER.vocab_size))
 INFERENCE = InferenceConfig(input_size=64, sentence_length=12)
 RNG = np.random.default_rng(0)
-PICTURES = [
+IMAGES = [
     RNG.integers(0, 256, (*size, 3), dtype=np.uint8) for size in [(48, 64), (100, 30), (1, 1), (64, 64)]
 ]
 LONG = " ".join(["left"] * 9 + ["dog"] * 5)
@@ -43,11 +43,11 @@ def assert_same(one: Prediction, other: Prediction) -> None:
     assert one.sentence == other.sentence
     assert np.linalg.norm(one.grid - other.grid) <= 1e-5 * np.linalg.norm(other.grid)
     assert one.score == pytest.approx(other.score, abs=1e-3)
-    np.testing.assert_array_equal(one.picture, other.picture)
+    np.testing.assert_array_equal(one.image, other.image)
 
 
 def test_one_sentence_gives_one_prediction(small):
-    prediction = small.predict(PICTURES[0], "the red ring")
+    prediction = small.predict(IMAGES[0], "the red ring")
     assert isinstance(prediction, Prediction)
     assert prediction.sentence == "the red ring"
     assert prediction.mask.shape == (48, 64)
@@ -55,25 +55,25 @@ def test_one_sentence_gives_one_prediction(small):
 
 
 def test_a_list_gives_a_list(small):
-    predictions = small.predict(PICTURES[0], SENTENCES)
+    predictions = small.predict(IMAGES[0], SENTENCES)
     assert [prediction.sentence for prediction in predictions] == SENTENCES
-    assert [one.sentence for one in small.predict(PICTURES[0], SENTENCES[:1])] == SENTENCES[:1]
+    assert [one.sentence for one in small.predict(IMAGES[0], SENTENCES[:1])] == SENTENCES[:1]
 
 
 def test_empty_lists_give_empty_lists(small):
-    assert small.predict(PICTURES[0], []) == []
+    assert small.predict(IMAGES[0], []) == []
     assert small.predict_batch([], []) == []
-    assert small.predict_batch(PICTURES[:2], [[], []]) == [[], []]
-    assert small.encode(PICTURES[0]).predict([]) == []
+    assert small.predict_batch(IMAGES[:2], [[], []]) == [[], []]
+    assert small.encode(IMAGES[0]).predict([]) == []
 
 
 def test_sentences_change_the_answer(small):
-    one, other = small.predict(PICTURES[0], SENTENCES[:2])
+    one, other = small.predict(IMAGES[0], SENTENCES[:2])
     assert np.abs(one.grid - other.grid).max() > 1e-3
 
 
 def test_a_batch_keeps_its_shape(small):
-    answers = small.predict_batch(PICTURES, ["left dog", ["left dog", "the red ring"], [], ["left dog"]])
+    answers = small.predict_batch(IMAGES, ["left dog", ["left dog", "the red ring"], [], ["left dog"]])
     assert isinstance(answers[0], Prediction)
     assert [len(answer) for answer in answers[1:]] == [2, 0, 1]
     assert answers[0].mask.shape == (48, 64)
@@ -84,8 +84,8 @@ def test_a_batch_keeps_its_shape(small):
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 100])
 def test_the_size_of_batches_changes_nothing(small, batch_size):
     sentences = [SENTENCES, "left dog", SENTENCES[1:], SENTENCES[0]]
-    expected = small.predict_batch(PICTURES, sentences)
-    got = segmenter(batch_size=batch_size).predict_batch(PICTURES, sentences)
+    expected = small.predict_batch(IMAGES, sentences)
+    got = segmenter(batch_size=batch_size).predict_batch(IMAGES, sentences)
     for one, other in zip(expected, got, strict=True):
         for left, right in zip(np.atleast_1d(one), np.atleast_1d(other), strict=True):
             assert_same(left, right)
@@ -98,46 +98,46 @@ def test_never_more_than_a_batch_goes_through_the_model(monkeypatch):
     encode_image, encode_text = plain.encode_image, plain.encode_text
     monkeypatch.setattr(plain, "encode_image", lambda x: (sizes.append(len(x)), encode_image(x))[1])
     monkeypatch.setattr(plain, "encode_text", lambda x: (sizes.append(len(x)), encode_text(x))[1])
-    small.predict_batch(PICTURES[:3], [SENTENCES] * 3)
+    small.predict_batch(IMAGES[:3], [SENTENCES] * 3)
     assert sizes == [2, 2, 2, 2, 1, 2, 1]
 
 
-def test_a_picture_is_encoded_once_for_all_its_sentences(small, monkeypatch):
+def test_a_image_is_encoded_once_for_all_its_sentences(small, monkeypatch):
     calls = []
     plain = small.engine.model
     encode_image = plain.encode_image
     monkeypatch.setattr(plain, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
-    encoded = small.encode(PICTURES[0])
+    encoded = small.encode(IMAGES[0])
     for sentence in SENTENCES:
         encoded.predict(sentence)
-    small.predict(PICTURES[0], SENTENCES)
+    small.predict(IMAGES[0], SENTENCES)
     assert calls == [1, 1]
 
 
-def test_encoded_pictures_and_new_ones_answer_together(small, monkeypatch):
+def test_encoded_images_and_new_ones_answer_together(small, monkeypatch):
     calls = []
     plain = small.engine.model
     encode_image = plain.encode_image
     monkeypatch.setattr(plain, "encode_image", lambda x: (calls.append(len(x)), encode_image(x))[1])
-    kept = small.encode_batch(PICTURES[:2])
-    together = small.predict_batch([PICTURES[2], kept[0], PICTURES[3], kept[1]], [SENTENCES] * 4)
+    kept = small.encode_batch(IMAGES[:2])
+    together = small.predict_batch([IMAGES[2], kept[0], IMAGES[3], kept[1]], [SENTENCES] * 4)
     assert calls == [2, 2]
-    expected = small.predict_batch([PICTURES[place] for place in (2, 0, 3, 1)], [SENTENCES] * 4)
+    expected = small.predict_batch([IMAGES[place] for place in (2, 0, 3, 1)], [SENTENCES] * 4)
     for one, other in zip(chain(*together), chain(*expected), strict=True):
         assert_same(one, other)
 
 
-def test_keeping_one_encoded_picture_does_not_keep_its_batch(small):
-    one, other = small.encode_batch(PICTURES[:2])
+def test_keeping_one_encoded_image_does_not_keep_its_batch(small):
+    one, other = small.encode_batch(IMAGES[:2])
     assert one.features[0].untyped_storage().data_ptr() != other.features[0].untyped_storage().data_ptr()
     memory = sum(feature.untyped_storage().nbytes() for feature in one.features)
-    assert one.nbytes == one.picture.nbytes + memory
+    assert one.nbytes == one.image.nbytes + memory
 
 
 def test_files_and_images_are_read(small, tmp_path):
     path = tmp_path / "été.png"
-    Image.fromarray(PICTURES[0]).save(path)
-    expected = small.predict(PICTURES[0], "left dog")
+    Image.fromarray(IMAGES[0]).save(path)
+    expected = small.predict(IMAGES[0], "left dog")
     for source in (path, str(path), path.read_bytes(), Image.open(path)):
         assert_same(small.predict(source, "left dog"), expected)
 
@@ -147,7 +147,7 @@ def test_a_saved_model_answers_as_before(small, tmp_path):
     for folder in (tmp_path / "model", str(tmp_path / "model")):
         loaded = Segmenter.from_pretrained(folder, "cpu", batch_size=3, is_strict=True)
         assert (loaded.inference, loaded.batch_size, loaded.is_strict) == (INFERENCE, 3, True)
-        assert_same(loaded.predict(PICTURES[0], "left dog"), small.predict(PICTURES[0], "left dog"))
+        assert_same(loaded.predict(IMAGES[0], "left dog"), small.predict(IMAGES[0], "left dog"))
 
 
 def test_a_model_that_is_not_there_is_named(tmp_path):
@@ -159,41 +159,41 @@ def test_a_model_that_is_not_there_is_named(tmp_path):
 
 def test_protocol_and_threshold_are_the_checkpoints(small):
     released = dataclasses.replace(INFERENCE, protocol="released", threshold=0.0)
-    prediction = Segmenter(small.engine.model, TOKENIZER, released, "cpu").predict(PICTURES[0], "left dog")
+    prediction = Segmenter(small.engine.model, TOKENIZER, released, "cpu").predict(IMAGES[0], "left dog")
     assert prediction.letterbox.protocol == "released"
     np.testing.assert_array_equal(prediction.mask, prediction.letterbox.restore(prediction.grid) > 0)
 
 
-def test_a_guided_filter_fits_the_probabilities_to_the_picture(small):
-    plain = small.predict(PICTURES[0], SENTENCES[0])
+def test_a_guided_filter_fits_the_probabilities_to_the_image(small):
+    plain = small.predict(IMAGES[0], SENTENCES[0])
     inference = dataclasses.replace(INFERENCE, guided_radius=2)
     filtering = Segmenter(small.engine, TOKENIZER, inference)
-    filtered = filtering.predict(PICTURES[0], SENTENCES[0])
+    filtered = filtering.predict(IMAGES[0], SENTENCES[0])
     cells = plain.letterbox.cells
-    square = plain.letterbox.apply(np.asarray(plain.picture))
+    square = plain.letterbox.apply(np.asarray(plain.image))
     expected = GuidedFilter(plain.letterbox.cell_colours(square), 2)(plain.grid[cells].copy())
     assert np.array_equal(filtered.grid[cells], expected)
     assert not np.array_equal(filtered.grid[cells], plain.grid[cells])
-    assert filtering.encode(PICTURES[0]).nbytes > small.encode(PICTURES[0]).nbytes
+    assert filtering.encode(IMAGES[0]).nbytes > small.encode(IMAGES[0]).nbytes
 
 
 def test_prediction_carries_no_gradients_and_trains_nothing():
     model = small_cris(CONFIG).train()
     small = Segmenter(model, TOKENIZER, INFERENCE, "cpu")
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    small.predict(PICTURES[0], SENTENCES)
+    small.predict(IMAGES[0], SENTENCES)
     assert not model.training
-    assert not small.encode(PICTURES[0]).features.coarse.requires_grad
+    assert not small.encode(IMAGES[0]).features.coarse.requires_grad
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
 @pytest.mark.parametrize("blank", ["", "  \n\t", "\u00a0"])
-def test_a_blank_sentence_is_refused_before_the_picture_is_read(small, blank):
+def test_a_blank_sentence_is_refused_before_the_image_is_read(small, blank):
     for ask in (
         lambda: small.predict("nowhere.jpg", blank),
         lambda: small.predict("nowhere.jpg", ["left dog", blank]),
         lambda: small.predict_batch(["nowhere.jpg"], [[blank]]),
-        lambda: small.encode(PICTURES[0]).predict(blank),
+        lambda: small.encode(IMAGES[0]).predict(blank),
     ):
         with pytest.raises(ValueError, match="blank"):
             ask()
@@ -201,11 +201,11 @@ def test_a_blank_sentence_is_refused_before_the_picture_is_read(small, blank):
 
 def test_a_long_sentence_is_cut_with_a_warning_that_names_the_cut(small):
     with pytest.warns(UserWarning, match="longer than the model's 12 tokens: 'dog dog dog dog' is not read"):
-        cut = small.predict(PICTURES[0], LONG)
+        cut = small.predict(IMAGES[0], LONG)
     assert cut.sentence == LONG
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(cut.grid, small.predict(PICTURES[0], LONG[: -len(" dog" * 4)]).grid)
+        np.testing.assert_array_equal(cut.grid, small.predict(IMAGES[0], LONG[: -len(" dog" * 4)]).grid)
 
 
 def test_a_long_sentence_is_refused_when_strict():
@@ -215,20 +215,20 @@ def test_a_long_sentence_is_refused_when_strict():
         segmenter(is_strict=True).predict("nowhere.jpg", LONG)
 
 
-def test_a_picture_that_cannot_be_read_is_named(small, tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere.jpg: expected a picture"):
+def test_a_image_that_cannot_be_read_is_named(small, tmp_path):
+    with pytest.raises(ValueError, match=r"nowhere.jpg: expected an image"):
         small.predict(tmp_path / "nowhere.jpg", "left dog")
     with pytest.raises(ValueError, match="expected a uint8 RGB array"):
-        small.predict(PICTURES[0].astype(np.float32), "left dog")
+        small.predict(IMAGES[0].astype(np.float32), "left dog")
 
 
 def test_what_is_no_pair_of_lists_is_refused(small):
-    with pytest.raises(ValueError, match="2 pictures and 1 entries of sentences"):
-        small.predict_batch(PICTURES[:2], ["left dog"])
+    with pytest.raises(ValueError, match="2 images and 1 entries of sentences"):
+        small.predict_batch(IMAGES[:2], ["left dog"])
     with pytest.raises(ValueError, match="must be lists"):
         small.predict_batch("ab", ["left dog", "left dog"])
     with pytest.raises(ValueError, match="must be lists"):
-        small.predict_batch(PICTURES[:2], "ab")
+        small.predict_batch(IMAGES[:2], "ab")
 
 
 @pytest.mark.parametrize(
@@ -243,16 +243,16 @@ def test_what_is_no_pair_of_lists_is_refused(small):
 def test_what_is_no_sentence_is_named(small, sentences, told, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # as where people run it
     with pytest.raises(InputError, match=told):
-        small.predict(PICTURES[0], sentences)
+        small.predict(IMAGES[0], sentences)
     with pytest.raises(InputError, match=told):
-        small.encode(PICTURES[0]).predict(sentences)
+        small.encode(IMAGES[0]).predict(sentences)
 
 
 def test_any_sequence_of_sentences_is_answered(small):
-    found = small.predict(PICTURES[0], tuple(SENTENCES))
+    found = small.predict(IMAGES[0], tuple(SENTENCES))
     assert [each.sentence for each in found] == SENTENCES
-    assert len(small.encode(PICTURES[0]).predict(tuple(SENTENCES))) == len(SENTENCES)
-    assert len(small.predict_batch(PICTURES[:1], [tuple(SENTENCES)])[0]) == len(SENTENCES)
+    assert len(small.encode(IMAGES[0]).predict(tuple(SENTENCES))) == len(SENTENCES)
+    assert len(small.predict_batch(IMAGES[:1], [tuple(SENTENCES)])[0]) == len(SENTENCES)
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_it_prints_model_device_and_engine_in_one_line(small, folder):
     opened = Segmenter.from_pretrained(folder, "cpu")
     assert repr(opened) == "Segmenter(mine, device cpu, TorchEngine)"
     assert repr(small) == "Segmenter(a model of your own, device cpu, TorchEngine)"
-    assert repr(small.encode(PICTURES[0])) == f"EncodedPicture(64×48 pixels, {small!r})"
+    assert repr(small.encode(IMAGES[0])) == f"EncodedImage(64×48 pixels, {small!r})"
 
 
 def test_a_copy_in_another_process_is_opened_as_the_first_was(folder):
@@ -274,7 +274,7 @@ def test_a_copy_in_another_process_is_opened_as_the_first_was(folder):
     copy = pickle.loads(pickle.dumps(opened))
     assert (copy.name, copy.batch_size, copy.is_strict) == ("mine", 3, True)
     assert copy.inference == opened.inference
-    assert_same(copy.predict(PICTURES[0], "left dog"), opened.predict(PICTURES[0], "left dog"))
+    assert_same(copy.predict(IMAGES[0], "left dog"), opened.predict(IMAGES[0], "left dog"))
 
 
 def test_a_model_that_was_given_finished_cannot_be_sent_and_says_why(small):
@@ -330,15 +330,15 @@ def test_auto_takes_the_fastest_device_that_is_there(monkeypatch, cuda, mps, cho
 def test_out_of_memory_comes_with_advice(monkeypatch, exhaust):
     small = segmenter()
     monkeypatch.setattr(small.engine.model, "encode_image", exhaust)
-    with pytest.raises(MemoryError, match="take fewer pictures and sentences at a time"):
-        small.predict(PICTURES[0], "left dog")
+    with pytest.raises(MemoryError, match="take fewer images and sentences at a time"):
+        small.predict(IMAGES[0], "left dog")
 
 
 def test_other_errors_stay_what_they_are(monkeypatch):
     small = segmenter()
     monkeypatch.setattr(small.engine.model, "encode_image", lambda _: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="inconsistent tensor size"):
-        small.predict(PICTURES[0], "left dog")
+        small.predict(IMAGES[0], "left dog")
 
 
 def test_the_package_gives_its_classes_when_asked():
@@ -353,9 +353,9 @@ def test_a_model_with_an_image_encoder_from_outside_is_opened_with_it(tmp_path):
     model = small_cris(CONFIG, image_encoder=Pyramid)
     save_checkpoint(tmp_path / "model", model, TOKENIZER, INFERENCE, "")
     found = Segmenter.from_pretrained(tmp_path / "model", "cpu", image_encoder=Pyramid)
-    expected = Segmenter(model, TOKENIZER, INFERENCE, "cpu").predict(PICTURES[0], SENTENCES[0])
-    assert_same(found.predict(PICTURES[0], SENTENCES[0]), expected)
-    assert_same(pickle.loads(pickle.dumps(found)).predict(PICTURES[0], SENTENCES[0]), expected)
+    expected = Segmenter(model, TOKENIZER, INFERENCE, "cpu").predict(IMAGES[0], SENTENCES[0])
+    assert_same(found.predict(IMAGES[0], SENTENCES[0]), expected)
+    assert_same(pickle.loads(pickle.dumps(found)).predict(IMAGES[0], SENTENCES[0]), expected)
     with pytest.raises(InputError, match="pass image_encoder=Pyramid"):
         Segmenter.from_pretrained(tmp_path / "model", "cpu")
     with pytest.raises(InputError, match="engine onnx needs an export"):

@@ -91,9 +91,9 @@ def _segment(files: list[Any], device: str, cpus: float, shard: Shard, version: 
 
     if version != __version__:
         raise InputError(f"the nodes of the Ray cluster must have cris {version}, one has {__version__}")
-    if not is_within_reach([task.picture for task in shard.tasks if task.error is None]):
+    if not is_within_reach([task.image for task in shard.tasks if task.error is None]):
         raise InputError(
-            f"a node of the Ray cluster does not see the pictures, such as {shard.tasks[0].picture.url}: "
+            f"a node of the Ray cluster does not see the images, such as {shard.tasks[0].image.url}: "
             "put them in an object store, or in a folder that all nodes share"
         )
     return segment_shard(_segmenter(files[0], device, threads=max(1, int(cpus))), shard)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cris.batch import SHARD_ROWS
-from cris.batch.pictures import PictureRef, find_pictures
+from cris.batch.images import ImageRef, find_images
 from cris.batch.sentences import Sentences
 from cris.engines.export_folder import is_exported
 from cris.errors import InputError
@@ -23,7 +23,7 @@ SCHEMA_VERSION = 2
 class Task:
     """An image and the sentences asked of it."""
 
-    picture: PictureRef
+    image: ImageRef
     sentences: tuple[str, ...]
     error: str | None = None
     """Reason why it cannot be segmented, where that is known beforehand."""
@@ -66,7 +66,7 @@ class BulkJob:
     """Sha256 of the model, images, sentences, options and shard size."""
 
     @property
-    def pictures(self) -> int:
+    def images(self) -> int:
         """Return the number of images with at least one sentence."""
         return sum(len(shard.tasks) for shard in self.shards)
 
@@ -102,7 +102,7 @@ def plan_job(
     """
     if shard_rows < 1:
         raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
-    tasks = tasks_of(source, find_pictures(source), sentences)
+    tasks = tasks_of(source, find_images(source), sentences)
     shards = tuple(
         Shard(number=number, tasks=group, options=options)
         for number, group in enumerate(_groups(tasks, shard_rows))
@@ -111,7 +111,7 @@ def plan_job(
     about = {"job": "batch", "schema_version": SCHEMA_VERSION, "model": _sha256s(checkpoint)}
     for part in (
         about,
-        *([task.picture.id, task.picture.version, task.sentences] for task in tasks),
+        *([task.image.id, task.image.version, task.sentences] for task in tasks),
         shard_rows,
         asdict(options),
     ):
@@ -119,35 +119,35 @@ def plan_job(
     return BulkJob(source=source, shards=shards, fingerprint=digest.hexdigest())
 
 
-def tasks_of(source: str, pictures: Sequence[PictureRef], sentences: Sentences) -> list[Task]:
+def tasks_of(source: str, images: Sequence[ImageRef], sentences: Sentences) -> list[Task]:
     """Return each image of a source with what is asked of it; raise InputError where nothing is asked."""
-    if sentences.by_picture is None:
-        return [Task(picture=picture, sentences=sentences.for_all) for picture in pictures]
-    asked = _by_known_names(sentences.by_picture, pictures)
+    if sentences.by_image is None:
+        return [Task(image=image, sentences=sentences.for_all) for image in images]
+    asked = _by_known_names(sentences.by_image, images)
     tasks = []
-    for picture in pictures:
-        both = (*asked.get(picture.id, ()), *asked.get(picture.name, ()))
+    for image in images:
+        both = (*asked.get(image.id, ()), *asked.get(image.name, ()))
         if both:
-            tasks.append(Task(picture=picture, sentences=tuple(dict.fromkeys(both))))
-    known = {name for picture in pictures for name in (picture.id, picture.name)}
+            tasks.append(Task(image=image, sentences=tuple(dict.fromkeys(both))))
+    known = {name for image in images for name in (image.id, image.name)}
     absent = sorted(asked.keys() - known)
     if not tasks:
         raise InputError(
-            f"the sentences are of none of the {len(pictures):,} pictures in {source}: "
-            f"they name {absent[0]!r}, there is {pictures[0].name!r}"
+            f"the sentences are of none of the {len(images):,} images in {source}: "
+            f"they name {absent[0]!r}, there is {images[0].name!r}"
         )
     for name in absent:
-        nowhere = PictureRef(id=name, name=name, url="", version="")
-        error = f"expected a picture of this name in {source}, found none"
-        tasks.append(Task(picture=nowhere, sentences=asked[name], error=error))
+        nowhere = ImageRef(id=name, name=name, url="", version="")
+        error = f"expected an image of this name in {source}, found none"
+        tasks.append(Task(image=nowhere, sentences=asked[name], error=error))
     return tasks
 
 
 def _by_known_names(
-    asked: Mapping[str, tuple[str, ...]], pictures: Sequence[PictureRef]
+    asked: Mapping[str, tuple[str, ...]], images: Sequence[ImageRef]
 ) -> dict[str, tuple[str, ...]]:
     """Return the sentences by the names that the images have; names of no image stay as they are."""
-    known = KnownNames(name for picture in pictures for name in (picture.id, picture.name))
+    known = KnownNames(name for image in images for name in (image.id, image.name))
     found: dict[str, tuple[str, ...]] = {}
     for name, sentences in asked.items():
         own = known.find(name) or name

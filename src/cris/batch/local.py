@@ -37,7 +37,7 @@ class LocalEngine:
         except WorkerDiedError as error:
             tasks = shards[error.index].tasks
             raise InputError(
-                f"{ATTEMPTS} processes died at the pictures {tasks[0].picture.id} to {tasks[-1].picture.id} "
+                f"{ATTEMPTS} processes died at the images {tasks[0].image.id} to {tasks[-1].image.id} "
                 f"(exit code {error.exit_code}), perhaps for lack of memory: take fewer --processes, and "
                 "pass --resume"
             ) from None

@@ -113,7 +113,7 @@ class Output:
         if found and not overwrite:
             if not is_same:
                 raise InputError(
-                    f"{self.url} holds another job (model, pictures, sentences or size of shards differ): "
+                    f"{self.url} holds another job (model, images, sentences or size of shards differ): "
                     "choose another OUT, or pass --overwrite"
                 )
             state = "finished" if found.get("is_complete") else "begun"
@@ -150,7 +150,7 @@ class Output:
             "fingerprint": self._job.fingerprint,
             "is_complete": False,
             **self._about,
-            "pictures": self._job.pictures,
+            "pictures": self._job.images,
             "rows": self._job.rows,
         }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cris.batch.pictures import IMAGE, PictureRef
+from cris.batch.images import IMAGE, ImageRef
 from cris.batch.storage import explained, is_local, open_url
 from cris.errors import InputError
 
@@ -15,27 +15,27 @@ _AT_ONCE = 16
 """Number of files and tar members that are read concurrently."""
 
 
-def read_pictures(pictures: Sequence[PictureRef]) -> Iterator[bytes | str]:
+def read_images(images: Sequence[ImageRef]) -> Iterator[bytes | str]:
     """Yield each image's encoded bytes or, where the image itself cannot be read, the reason as text.
 
     Raises:
         InputError: their store cannot be reached, or a Parquet shard is damaged.
     """
-    for is_row, run in groupby(pictures, key=lambda picture: picture.row is not None):
+    for is_row, run in groupby(images, key=lambda image: image.row is not None):
         group = list(run)
         if is_row:
-            for url, rows in groupby(group, key=lambda picture: picture.url):
-                yield from _rows(url, [picture.row for picture in rows if picture.row is not None])
+            for url, rows in groupby(group, key=lambda image: image.url):
+                yield from _rows(url, [image.row for image in rows if image.row is not None])
         else:
             for start in range(0, len(group), _AT_ONCE):
                 yield from _ranges(group[start : start + _AT_ONCE])
 
 
-def _ranges(pictures: Sequence[PictureRef]) -> Iterator[bytes | str]:
-    with explained(pictures[0].url):
-        filesystem, _ = open_url(pictures[0].url)  # a job's pictures are all in one
-        spans = [picture.span or (None, None) for picture in pictures]
-        paths = [open_url(picture.url)[1] for picture in pictures]
+def _ranges(images: Sequence[ImageRef]) -> Iterator[bytes | str]:
+    with explained(images[0].url):
+        filesystem, _ = open_url(images[0].url)  # a job's images are all in one
+        spans = [image.span or (None, None) for image in images]
+        paths = [open_url(image.url)[1] for image in images]
         starts, ends = map(list, zip(*spans, strict=True))
         answers = filesystem.cat_ranges(paths, starts, ends, on_error="return")
         for answer in answers:
@@ -45,7 +45,7 @@ def _ranges(pictures: Sequence[PictureRef]) -> Iterator[bytes | str]:
                 yield "the file is gone"
             elif isinstance(answer, PermissionError) and is_local(filesystem):
                 yield "the file may not be read: permission denied"
-            else:  # a store that fails, or whose key ran out, says nothing of this picture
+            else:  # a store that fails, or whose key ran out, says nothing of this image
                 raise answer
 
 
@@ -71,10 +71,10 @@ def _rows(url: str, rows: Sequence[int]) -> Iterator[bytes | str]:
 
 def _encoded(value: object) -> bytes | str:
     content = value.get("bytes") if isinstance(value, dict) else value
-    return content if isinstance(content, bytes) else "the row holds no picture's bytes"
+    return content if isinstance(content, bytes) else "the row holds no image's bytes"
 
 
-def is_within_reach(pictures: Sequence[PictureRef]) -> bool:
+def is_within_reach(images: Sequence[ImageRef]) -> bool:
     """Check that this machine can reach any of the images: a local folder may be another machine's."""
-    opened = [open_url(picture.url) for picture in pictures]
+    opened = [open_url(image.url) for image in images]
     return not opened or any(not is_local(filesystem) or Path(path).exists() for filesystem, path in opened)

@@ -17,12 +17,12 @@ class Sentences:
 
     for_all: tuple[str, ...] = ()
     """Sentences asked of every image."""
-    by_picture: dict[str, tuple[str, ...]] | None = None
+    by_image: dict[str, tuple[str, ...]] | None = None
     """Image id or name → sentences asked of that image alone; None when all images are asked the same."""
 
     def all(self) -> list[str]:
         """Return every distinct sentence, in order."""
-        own = (sentence for asked in (self.by_picture or {}).values() for sentence in asked)
+        own = (sentence for asked in (self.by_image or {}).values() for sentence in asked)
         return list(dict.fromkeys([*self.for_all, *own]))
 
 
@@ -47,7 +47,7 @@ def read_sentences(url: str) -> Sentences:
         asked: dict[str, dict[str, None]] = {}
         for where, row in readers[suffix](text, f"{url}: line"):
             asked.setdefault(_field(where, row, "picture"), {})[_field(where, row, "sentence")] = None
-        sentences = Sentences(by_picture={picture: tuple(each) for picture, each in asked.items()})
+        sentences = Sentences(by_image={image: tuple(each) for image, each in asked.items()})
     if not sentences.all():
         raise InputError(f"{url} has no sentences")
     return sentences

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 from jaxtyping import UInt8
 
 from cris.batch.job import SCHEMA_VERSION, AnswerOptions, Shard, Task
-from cris.batch.reading import read_pictures
+from cris.batch.reading import read_images
 from cris.conversions import to_png
 from cris.engines.engine import BATCH_SIZE
 from cris.errors import InputError
-from cris.picture import read_picture
+from cris.image import read_image
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
@@ -52,15 +52,15 @@ def segment_shard(segmenter: Segmenter, shard: Shard) -> bytes:
         InputError: a store cannot be reached, or the model's answers are not finite numbers.
         MemoryError: with advice.
     """
-    rows = {task.picture.id: [_row(task, sentence) for sentence in task.sentences] for task in shard.tasks}
+    rows = {task.image.id: [_row(task, sentence) for sentence in task.sentences] for task in shard.tasks}
     for group in _groups(_decoded(shard.tasks, rows)):
         for task, predictions in _answers(segmenter, group):
-            for row, prediction in zip(rows[task.picture.id], predictions, strict=True):
+            for row, prediction in zip(rows[task.image.id], predictions, strict=True):
                 row.update(_found(prediction, shard.options))
     schema = SCHEMA
     for name in shard.options.save:
         schema = schema.append(pa.field(name, SAVED[name]))
-    table = pa.Table.from_pylist([row for task in shard.tasks for row in rows[task.picture.id]], schema)
+    table = pa.Table.from_pylist([row for task in shard.tasks for row in rows[task.image.id]], schema)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd")
     return buffer.getvalue()
@@ -70,25 +70,25 @@ def _decoded(tasks: Sequence[Task], rows: dict[str, list[Row]]) -> Iterator[tupl
     """Yield the images that can be read; the rows of the others get their error."""
     readable = [task for task in tasks if task.error is None]
     for task in tasks:
-        _refuse(rows[task.picture.id], task.error)
-    contents = read_pictures([task.picture for task in readable])
+        _refuse(rows[task.image.id], task.error)
+    contents = read_images([task.image for task in readable])
     for task, content in zip(readable, contents, strict=True):
         if isinstance(content, str):
-            _refuse(rows[task.picture.id], content)
+            _refuse(rows[task.image.id], content)
             continue
         try:
-            pixels = read_picture(content)
+            pixels = read_image(content)
         except InputError as error:
-            _refuse(rows[task.picture.id], str(error))
+            _refuse(rows[task.image.id], str(error))
             continue
         yield task, pixels
 
 
-def _groups(pictures: Iterator[tuple[Task, Pixels]]) -> Iterator[list[tuple[Task, Pixels]]]:
+def _groups(images: Iterator[tuple[Task, Pixels]]) -> Iterator[list[tuple[Task, Pixels]]]:
     """Yield images that go through the model together: fewer where they are large or have many sentences."""
     group: list[tuple[Task, Pixels]] = []
     held = 0
-    for task, pixels in pictures:
+    for task, pixels in images:
         size = pixels.shape[0] * pixels.shape[1] * (3 + len(task.sentences))
         if group and (len(group) == BATCH_SIZE or held + size > _HELD_PIXELS):
             yield group
@@ -106,8 +106,8 @@ def _answers(
         ((task, pixels),) = group
         yield task, _few_at_a_time(segmenter, pixels, task.sentences)
         return
-    tasks, pictures = zip(*group, strict=True)
-    answers = segmenter.predict_batch(pictures, [list(task.sentences) for task in tasks])
+    tasks, images = zip(*group, strict=True)
+    answers = segmenter.predict_batch(images, [list(task.sentences) for task in tasks])
     for task, predictions in zip(tasks, answers, strict=True):
         yield task, iter(predictions)
 
@@ -121,7 +121,7 @@ def _few_at_a_time(segmenter: Segmenter, pixels: Pixels, sentences: Sequence[str
 
 def _row(task: Task, sentence: str) -> Row:
     empty = dict.fromkeys(("score", "present", "box", "rle", "error"))
-    return {"picture": task.picture.id, "name": task.picture.name, "sentence": sentence, **empty}
+    return {"picture": task.image.id, "name": task.image.name, "sentence": sentence, **empty}
 
 
 def _found(prediction: Prediction, options: AnswerOptions) -> Row:
@@ -134,7 +134,7 @@ def _found(prediction: Prediction, options: AnswerOptions) -> Row:
         if name == "polygons":
             row[name] = [outline.ravel().tolist() for outline in prediction.polygons()]
         else:
-            row[name] = to_png(prediction.image(name))  # type: ignore[arg-type]
+            row[name] = to_png(prediction.render(name))  # type: ignore[arg-type]
     return row
 
 

@@ -19,8 +19,8 @@ from cris.errors import BUG
 
 GROUPS = {
     "use": {
-        "segment": "Light up what sentences refer to, in one picture or many",
-        "batch": "Segment many pictures, on many processes or machines",
+        "segment": "Light up what sentences refer to, in one image or many",
+        "batch": "Segment many images, on many processes or machines",
         "demo": "Segment some photographs and scenes, measure, write a gallery",
         "models": "List the models that can be used by name",
     },

@@ -35,7 +35,7 @@ class Command:
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """Folder for the results, or a URL such as s3://bucket/results."""
     sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
-    """One sentence a line, asked of all images; or .jsonl or .csv with rows of picture and sentence."""
+    """One sentence a line, asked of all images; or .jsonl or .csv with rows of image and sentence."""
     model: str = DEFAULT_MODEL
     """Registered name, checkpoint folder, or folder of cris export; `cris models` lists the names."""
     engine: Literal["local", "ray"] = "local"
@@ -111,7 +111,7 @@ class Command:
             sys.stdout.write(to_json(manifest))
         else:
             show(
-                f"{self.out}: {job.pictures:,} pictures, {job.rows:,} rows in {len(job.shards):,} files, "
+                f"{self.out}: {job.images:,} images, {job.rows:,} rows in {len(job.shards):,} files, "
                 f"{len(left):,} of them new"
             )
         if manifest["errors"]:

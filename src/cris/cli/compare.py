@@ -72,7 +72,7 @@ def _differences(title: str, comparison: "Comparison") -> Table:
 
 def _changed(comparison: "Comparison", most: int) -> Table:
     table = Table(title="Samples that changed most", title_justify="left")
-    for header in ("sample", "picture", "sentence"):
+    for header in ("sample", "image", "sentence"):
         table.add_column(header)
     for header in ("IoU of A", "IoU of B"):
         table.add_column(header, justify="right")

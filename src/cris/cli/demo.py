@@ -18,7 +18,7 @@ from cris.progress import track
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
-    from cris.demo.gallery import Card, CardFigures
+    from cris.demo.gallery import GalleryCard, CardFigures
 
 PAGE = "index.html"
 MARK = '<meta name="generator" content="cris demo">'
@@ -99,7 +99,7 @@ class Command:
             raise InputError(f"{page} is not the page of a demo: choose another --out, or pass --overwrite")
 
 
-def _cards_table(cards: "list[Card]") -> Table:
+def _cards_table(cards: "list[GalleryCard]") -> Table:
     table = Table("sentence", "kind", title="Gallery", title_justify="left")
     table.add_column("score", justify="right")
     table.add_column("IoU", justify="right")

@@ -147,7 +147,7 @@ class Command:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             choice = choose_threshold(
-                segmenter, track(dataset.images(), total=dataset.image_count, what="val pictures")
+                segmenter, track(dataset.images(), total=dataset.image_count, what="val images")
             )
         store_thresholds(folder, choice)
         if not self.as_json:

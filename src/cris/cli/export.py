@@ -11,7 +11,7 @@ import tyro
 from cris.card import read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
-from cris.cli.pictures import find_pictures
+from cris.cli.images import find_images
 from cris.engines.formats import FORMATS, Format, Precision
 from cris.errors import InputError
 from cris.jobs import Job, model_sha256, to_json, write_record, written_together
@@ -99,7 +99,7 @@ class Command:
         return 0
 
     def _own_pairs(self, named: str) -> Iterator[tuple["np.ndarray", str]]:
-        from cris.picture import read_picture
+        from cris.image import read_image
 
         if self.sentences is None:
             raise UsageError("--int8-images with images of your own needs --sentences FILE, one a line")
@@ -107,5 +107,5 @@ class Command:
         sentences = [line.strip() for line in lines if line.strip()]
         if not sentences:
             raise InputError(f"{self.sentences} must hold a sentence a line, it is empty")
-        for place, path in enumerate(find_pictures(named)):
-            yield read_picture(path), sentences[place % len(sentences)]
+        for place, path in enumerate(find_images(named)):
+            yield read_image(path), sentences[place % len(sentences)]

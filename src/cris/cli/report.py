@@ -44,7 +44,7 @@ class Command:
         """Read, draw and write."""
         from cris.cli.console import show
         from cris.evaluation.report.page import write_report
-        from cris.evaluation.report.selection import pictured
+        from cris.evaluation.report.selection import illustrated
         from cris.progress import track
 
         results = read_results(self.results)
@@ -52,7 +52,7 @@ class Command:
         evaluation, dataset = results.evaluation(), results.dataset(self.data)
         with atomic_files(self.out, last=[PAGE]) as folder:
             drawing = write_report(folder, _subject(results), evaluation, dataset)
-            for _ in track(drawing, total=len(pictured(evaluation.rows)), what="pictures"):
+            for _ in track(drawing, total=len(illustrated(evaluation.rows)), what="images"):
                 pass
         if self.as_json:
             page = {"page": str(self.out / PAGE), "count": len(evaluation.rows)}

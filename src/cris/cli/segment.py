@@ -12,7 +12,7 @@ import tyro
 from cris.card import DOMAIN, read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
-from cris.cli.pictures import find_pictures, is_picture_file
+from cris.cli.images import find_images, is_image_file
 from cris.cli.saving import FILES, check_share, saved_forms
 from cris.errors import InputError
 from cris.filenames import result_names
@@ -22,7 +22,7 @@ from cris.registry import DEFAULT_MODEL, resolve
 
 if TYPE_CHECKING:
     from cris.prediction import Prediction
-    from cris.segmenter import EncodedPicture, Segmenter
+    from cris.segmenter import EncodedImage, Segmenter
 
 OUT = "cris-out"
 """Folder of the results where none is named; with a number where it holds another job's."""
@@ -40,7 +40,7 @@ class Command:
     NAME.overlay.png for each image and sentence, and results.json, whose fields docs/json.md describes.
     """
 
-    picture: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PICTURE")]
+    image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
     """Image: a file, a folder, or a pattern in quotes such as "photos/*.jpg"."""
     sentences: Annotated[
         tuple[str, ...],
@@ -57,7 +57,7 @@ class Command:
     """Folder for the results."""
     save: Annotated[str, tyro.conf.arg(metavar="FORM,…")] = "mask,overlay"
     """Files to write: mask, overlay, cutout (PNG, the rest transparent), polygons (in results.json) and yolo
-    (PICTURE.txt and classes.txt), with commas between."""
+    (IMAGE.txt and classes.txt), with commas between."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the content of results.json, and nothing else; without --out nothing is written."""
     device: str = "auto"
@@ -76,21 +76,21 @@ class Command:
     def run(self) -> int:
         """Segment everything; return 1 when some images could not be read. To find nothing is no failure."""
         if not self.sentences:
-            raise UsageError('expected a sentence after the picture, such as "the man in red", got none')
+            raise UsageError('expected a sentence after the image, such as "the man in red", got none')
         for sentence in self.sentences:
             if not sentence.strip():
                 raise InputError('expected words to find, such as "the man in red", got a blank sentence')
-            if is_picture_file(sentence):
+            if is_image_file(sentence):
                 raise UsageError(
-                    f"expected sentences after the picture, {sentence} is another picture: "
+                    f"expected sentences after the image, {sentence} is another image: "
                     f"name a folder, or put the pattern in quotes"
                 )
         check_share("--min-score", self.min_score)
         check_share("--threshold", self.threshold)
         saved_forms(self.save)
         _hint_at_quotes(self.sentences)
-        pictures = find_pictures(self.picture)
-        record, out = self._segment(pictures)
+        images = find_images(self.image)
+        record, out = self._segment(images)
         if self.as_json:
             sys.stdout.write(to_json(record))
         else:
@@ -99,19 +99,19 @@ class Command:
                     show(_line(entry["picture"], result, out))
         return 1 if record["failures"] else 0
 
-    def _segment(self, pictures: list[Path]) -> tuple[dict[str, Any], Path | None]:
+    def _segment(self, images: list[Path]) -> tuple[dict[str, Any], Path | None]:
         """Write all results; return what results.json says, and their folder."""
         from cris.segmenter import Segmenter
 
         checkpoint = resolve(self.model)
         segmenter = Segmenter.from_pretrained(checkpoint, self.device, is_strict=self.strict)
-        # a picture that cannot be read is told before anything is said of the folder
-        first = segmenter.encode(pictures[0]) if len(pictures) == 1 else None
+        # an image that cannot be read is told before anything is said of the folder
+        first = segmenter.encode(images[0]) if len(images) == 1 else None
         job = Job(
             "segment",
             {
                 "model": model_sha256(checkpoint),
-                "pictures": [(str(picture), sha256_if_readable(picture)) for picture in pictures],
+                "pictures": [(str(image), sha256_if_readable(image)) for image in images],
                 "sentences": self.sentences,
                 "save": sorted(saved_forms(self.save)),
                 "threshold": self.threshold,
@@ -123,24 +123,24 @@ class Command:
                 f"{self.model} knows {domain} alone: on other images it is often wrong", stacklevel=1
             )
         if self.out is None and self.as_json:
-            return self._record(job, segmenter, pictures, first, None), None
-        names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
+            return self._record(job, segmenter, images, first, None), None
+        names = result_names((image.stem, sentence) for image in images for sentence in self.sentences)
         out = self.out or job.free_folder(OUT)
-        job.check_free(out, self._files(pictures, names), overwrite=self.overwrite)
+        job.check_free(out, self._files(images, names), overwrite=self.overwrite)
         with written_together(out) as folder:
-            record = self._record(job, segmenter, pictures, first, folder)
+            record = self._record(job, segmenter, images, first, folder)
             write_record(folder, record)
         return record, out
 
-    def _files(self, pictures: list[Path], names: list[str]) -> list[str]:
+    def _files(self, images: list[Path], names: list[str]) -> list[str]:
         """Return the names of all files of the job but its record."""
         forms = saved_forms(self.save)
         files = [f"{name}{FILES[form]}" for name in names for form in FILES if form in forms]
         if "yolo" in forms:
-            labels = [CLASSES, *(f"{picture.stem}.txt" for picture in pictures)]
+            labels = [CLASSES, *(f"{image.stem}.txt" for image in images)]
             if len({label.casefold() for label in labels}) < len(labels):
                 raise InputError(
-                    "YOLO's labels have their pictures' names, of which two are alike, or one is "
+                    "YOLO's labels have their images' names, of which two are alike, or one is "
                     f"{CLASSES}: rename one, or leave yolo out of --save"
                 )
             files += labels
@@ -150,27 +150,27 @@ class Command:
         self,
         job: Job,
         segmenter: "Segmenter",
-        pictures: list[Path],
-        first: "EncodedPicture | None",
+        images: list[Path],
+        first: "EncodedImage | None",
         folder: Path | None,
     ) -> dict[str, Any]:
         """Segment every image, write to the folder if there is one, and return what was found."""
-        names = result_names((picture.stem, sentence) for picture in pictures for sentence in self.sentences)
+        names = result_names((image.stem, sentence) for image in images for sentence in self.sentences)
         entries, failures = [], []
-        for place, picture in enumerate(track(pictures, total=len(pictures), what="pictures")):
+        for place, image in enumerate(track(images, total=len(images), what="images")):
             try:
-                encoded = first or segmenter.encode(picture)
+                encoded = first or segmenter.encode(image)
             except InputError as error:
                 warnings.warn(f"left out: {error}", stacklevel=1)
-                failures.append({"picture": str(picture), "error": str(error)})
+                failures.append({"picture": str(image), "error": str(error)})
                 continue
             start = place * len(self.sentences)
-            of_picture = names[start : start + len(self.sentences)]
-            results = self._results(encoded, of_picture, picture.stem, folder)
-            height, width = encoded.picture.shape[:2]
-            entries.append({"picture": str(picture), "width": width, "height": height, "results": results})
+            of_image = names[start : start + len(self.sentences)]
+            results = self._results(encoded, of_image, image.stem, folder)
+            height, width = encoded.image.shape[:2]
+            entries.append({"picture": str(image), "width": width, "height": height, "results": results})
         if not entries:
-            raise InputError(f"none of the {len(pictures)} pictures of {self.picture} could be read")
+            raise InputError(f"none of the {len(images)} images of {self.image} could be read")
         if folder is not None and "yolo" in saved_forms(self.save):
             (folder / CLASSES).write_text("".join(f"{each}\n" for each in self.sentences), encoding="utf-8")
         return job.record(
@@ -183,7 +183,7 @@ class Command:
         )
 
     def _results(
-        self, encoded: "EncodedPicture", names: list[str], stem: str, folder: Path | None
+        self, encoded: "EncodedImage", names: list[str], stem: str, folder: Path | None
     ) -> list[dict[str, Any]]:
         from cris.conversions import to_png, yolo_lines
 
@@ -198,7 +198,7 @@ class Command:
                 for form, suffix in FILES.items():
                     if form in forms:
                         result[form] = f"{name}{suffix}"
-                        (folder / result[form]).write_bytes(to_png(prediction.image(form)))
+                        (folder / result[form]).write_bytes(to_png(prediction.render(form)))
                 if "yolo" in forms:
                     labels += yolo_lines(prediction, place)
             results.append(result)
@@ -206,9 +206,9 @@ class Command:
             (folder / f"{stem}.txt").write_text("".join(labels), encoding="utf-8")
         return results
 
-    def _predict(self, encoded: "EncodedPicture") -> Iterator["Prediction"]:
+    def _predict(self, encoded: "EncodedImage") -> Iterator["Prediction"]:
         """Return the predictions of all sentences, asked a few at a time when masks are large."""
-        step = max(1, _MASK_BYTES // (encoded.picture.shape[0] * encoded.picture.shape[1]))
+        step = max(1, _MASK_BYTES // (encoded.image.shape[0] * encoded.image.shape[1]))
         for start in range(0, len(self.sentences), step):
             for found in encoded.predict(self.sentences[start : start + step]):
                 chosen = found if self.threshold is None else found.at_threshold(self.threshold)
@@ -226,9 +226,9 @@ def _hint_at_quotes(sentences: tuple[str, ...]) -> None:
         )
 
 
-def _line(picture: str, result: dict[str, Any], out: Path | None) -> str:
+def _line(image: str, result: dict[str, Any], out: Path | None) -> str:
     box = result["box"]
     where = f"box {' '.join(map(str, box))}" if box else "nothing found"
     files = [result[form] for form in FILES if form in result]
     file = f"  {out / files[0]}" if out is not None and files else ""
-    return f"{picture}  “{result['sentence']}”  score {result['score']:.2f}  {where}{file}"
+    return f"{image}  “{result['sentence']}”  score {result['score']:.2f}  {where}{file}"

@@ -35,7 +35,7 @@ class Command:
 
         if self.figure not in (names := [metric.name for metric in METRICS]):
             raise UsageError(not_one_of("--figure", self.figure, names))
-        from cris.evaluation.table import Run, make_sheet
+        from cris.evaluation.table import TableEntry, make_table
 
         runs = []
         for run in self.runs:
@@ -43,7 +43,7 @@ class Command:
             is_named = bool(name and mark) and not Path(run).exists()
             path = Path(folder if is_named else run)
             record = read_results(path).record
-            runs.append(Run(record=record, name=name if is_named else None, folder=str(path)))
-        sheet = make_sheet(runs, self.figure)
-        sys.stdout.write(sheet.latex() if self.latex else sheet.markdown())
+            runs.append(TableEntry(record=record, name=name if is_named else None, folder=str(path)))
+        table = make_table(runs, self.figure)
+        sys.stdout.write(table.latex() if self.latex else table.markdown())
         return 0

@@ -139,7 +139,7 @@ class View:
 class SampleIndex:
     """Images and entries of a data set's samples; samples of one image, and of one entry, are adjacent."""
 
-    picture: Int64[np.ndarray, "samples"]
+    image: Int64[np.ndarray, "samples"]
     """Number of the image, counted through the data set from 0 without gaps."""
     entry: Int64[np.ndarray, "samples"]
     """Number of the referred object (or objects), counted likewise."""
@@ -147,16 +147,16 @@ class SampleIndex:
     @classmethod
     def counted(cls, sentences: Sequence[int]) -> "SampleIndex":
         """Return the index of images with that many sentences each, every one about something else."""
-        picture = np.repeat(np.arange(len(sentences)), sentences)
-        return cls(picture=picture, entry=np.arange(len(picture)))
+        image = np.repeat(np.arange(len(sentences)), sentences)
+        return cls(image=image, entry=np.arange(len(image)))
 
     def __len__(self) -> int:
         """Return the number of samples."""
-        return len(self.picture)
+        return len(self.image)
 
     def of_image(self, number: int) -> range:
         """Return the samples of an image."""
-        first, last = np.searchsorted(self.picture, [number, number + 1])
+        first, last = np.searchsorted(self.image, [number, number + 1])
         return range(int(first), int(last))
 
 
@@ -181,7 +181,7 @@ class Dataset(Protocol):
             return AnnotatedImage(
                 name=file.stem,
                 picture_id=number,
-                image=read_picture(file.with_suffix(".jpg")),
+                image=read_image(file.with_suffix(".jpg")),
                 objects=tuple(AnnotatedObject(one["name"], decode_rle(one["rle"])) for one in told["things"]),
                 references=tuple(
                     Reference(sample=sample, ref_id=sample, sentence=one["text"], targets=tuple(one["means"]))
@@ -214,7 +214,7 @@ class Dataset(Protocol):
     @property
     def image_count(self) -> int:
         """Return the number of images."""
-        return int(self.index.picture[-1]) + 1 if len(self.index) else 0
+        return int(self.index.image[-1]) + 1 if len(self.index) else 0
 
     def images(self) -> Iterator[AnnotatedImage]:
         """Yield all images in their order."""
@@ -225,7 +225,7 @@ class Dataset(Protocol):
         if not -len(self) <= sample < len(self):
             raise IndexError(f"index must be within {len(self)} samples of {self.split!r}, got {sample}")
         sample %= len(self)
-        image = self.image(int(self.index.picture[sample]))
+        image = self.image(int(self.index.image[sample]))
         (reference,) = (each for each in image.references if each.sample == sample)
         return Sample(
             image=image.image,
@@ -247,7 +247,7 @@ class Dataset(Protocol):
         Raises:
             DamagedImageError: the image or a mask cannot be decoded.
         """
-        image = self.image(int(self.index.picture[samples[0]]))
+        image = self.image(int(self.index.image[samples[0]]))
         references = {each.sample: each for each in image.references}
         told = [references[sample] for sample in in_turn(samples, sentences)]
         targets = [each.targets for each in told]

@@ -37,7 +37,7 @@ class ReferringEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureRecord:
+class ImageRecord:
     """An image with everything known about it: one row of a data set."""
 
     picture_id: int

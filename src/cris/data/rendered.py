@@ -19,7 +19,7 @@ class SceneDataset(Dataset):
         self.name = SCENES
         self.split = scenes.split
         numbers = np.arange(len(scenes))
-        self.index = SampleIndex(picture=numbers, entry=numbers)
+        self.index = SampleIndex(image=numbers, entry=numbers)
         self.identity = [SCENES, SCENES_VERSION, self.split, repr(scenes.knobs), scenes.seed, len(self)]
 
     def image(self, number: int) -> AnnotatedImage:

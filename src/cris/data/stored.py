@@ -19,7 +19,7 @@ from cris.data.dataset import (
 )
 from cris.data.records import ObjectRecord, ReferringEntry
 from cris.data.store.reading import StoredDataset
-from cris.data.store.shards import Row
+from cris.data.store.shards import StoredRow
 from cris.errors import InputError
 from cris.masks import Rle, decode_rle
 
@@ -36,10 +36,10 @@ class StoredSplit(Dataset):
         self.name = str(folder)
         self.split = split
         self._samples = self.stored.samples(split)
-        picture = self._samples.picture.astype(np.int64)
-        # an entry begins where another picture or another entry does
-        begins = np.diff(picture, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
-        self.index = SampleIndex(picture=numbered(picture), entry=np.cumsum(begins != 0) - 1)
+        image = self._samples.image.astype(np.int64)
+        # an entry begins where another image or another entry does
+        begins = np.diff(image, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
+        self.index = SampleIndex(image=numbered(image), entry=np.cumsum(begins != 0) - 1)
         shards = [shard.sha256 for shard in self.stored.manifest.files]
         self.identity = ["stored", shards, split, len(self)]
 
@@ -91,14 +91,14 @@ class StoredSplit(Dataset):
 
     def rows(self) -> list[tuple[StoredDataset, int]]:
         """Return the stored data set and row of each image."""
-        return [(self.stored, row) for row in np.unique(self._samples.picture).tolist()]
+        return [(self.stored, row) for row in np.unique(self._samples.image).tolist()]
 
-    def _row(self, sample: int) -> Row:
-        return self.stored.row(int(self._samples.picture[sample]))
+    def _row(self, sample: int) -> StoredRow:
+        return self.stored.row(int(self._samples.image[sample]))
 
     def _reference(
         self,
-        row: Row,
+        row: StoredRow,
         records: Sequence[ObjectRecord],
         objects: Sequence[AnnotatedObject],
         entry: ReferringEntry,
@@ -116,15 +116,15 @@ class StoredSplit(Dataset):
             targets=targets,
         )
 
-    def _mask(self, row: Row, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
+    def _mask(self, row: StoredRow, object_ids: tuple[int, ...]) -> Bool[np.ndarray, "height width"]:
         what = f"a mask of the objects {object_ids}"
         masks = [self._decoded(row, rle, what) for rle in row.rles(object_ids)]
         return reduce(np.logical_or, masks) if masks else np.zeros(row.size, dtype=bool)
 
-    def _object_mask(self, row: Row, record: ObjectRecord) -> Bool[np.ndarray, "height width"]:
+    def _object_mask(self, row: StoredRow, record: ObjectRecord) -> Bool[np.ndarray, "height width"]:
         return self._decoded(row, record.rle, f"the mask of object {record.id}")
 
-    def _decoded(self, row: Row, rle: Rle, what: str) -> Bool[np.ndarray, "height width"]:
+    def _decoded(self, row: StoredRow, rle: Rle, what: str) -> Bool[np.ndarray, "height width"]:
         try:
             mask = decode_rle(rle)
         except InputError as error:
@@ -133,7 +133,7 @@ class StoredSplit(Dataset):
             height, width = row.size
             raise self.stored.damaged(
                 row,
-                f"{what} must have the picture's {height}×{width} pixels, got "
+                f"{what} must have the image's {height}×{width} pixels, got "
                 f"{mask.shape[0]}×{mask.shape[1]}",
             )
         return mask

@@ -24,7 +24,7 @@ class Subset(Dataset):
         self.samples = samples
         self.name, self.split = whole.name, whole.split
         self.index = SampleIndex(
-            picture=numbered(whole.index.picture[samples]), entry=numbered(whole.index.entry[samples])
+            image=numbered(whole.index.image[samples]), entry=numbered(whole.index.entry[samples])
         )
         digest = hashlib.sha256(np.ascontiguousarray(samples, dtype="<i8").tobytes()).hexdigest()
         self.identity = [whole.identity, len(samples), digest]
@@ -54,7 +54,7 @@ class Subset(Dataset):
 
     def _number(self, number: int) -> int:
         """Return an image's number in the whole."""
-        return int(self.whole.index.picture[self.samples[self.index.of_image(number).start]])
+        return int(self.whole.index.image[self.samples[self.index.of_image(number).start]])
 
 
 def first(dataset: Dataset, limit: int | None) -> Dataset:

@@ -25,7 +25,7 @@ class UnionDataset(Dataset):
         self.split = parts[0].split
         self.identity = ["union", [part.identity for part in parts]]
         self.index = SampleIndex(
-            picture=_joined([part.index.picture for part in parts]),
+            image=_joined([part.index.image for part in parts]),
             entry=_joined([part.index.entry for part in parts]),
         )
         self._samples = [0, *accumulate(len(part) for part in parts)]
@@ -71,28 +71,28 @@ def open_union(folders: Sequence[Path | str], split: str) -> UnionDataset:
     parts = [part for part in parts if len(part)]
     if not parts:
         raise InputError(
-            f"every picture of split {split} is held out by one of {', '.join(map(str, folders))}: "
-            "pictures are compared by their ids, so all must number them alike"
+            f"every image of split {split} is held out by one of {', '.join(map(str, folders))}: "
+            "images are compared by their ids, so all must number them alike"
         )
     return UnionDataset(parts)
 
 
 def _without(part: StoredSplit, held_out: set[int]) -> Dataset:
     """Return the data set without these images."""
-    ids = np.array(_picture_ids(part.stored), dtype=np.int64)[[row for _, row in part.rows()]]
-    kept = np.flatnonzero(~np.isin(ids, list(held_out))[part.index.picture])
+    ids = np.array(_image_ids(part.stored), dtype=np.int64)[[row for _, row in part.rows()]]
+    kept = np.flatnonzero(~np.isin(ids, list(held_out))[part.index.image])
     return part if len(kept) == len(part) else Subset(part, kept)
 
 
 def _held_out(stored: StoredDataset) -> set[int]:
     """Return the ids of images in splits other than train."""
     splits = [split for split in stored.manifest.splits if split != "train"]
-    rows = {int(row) for split in splits for row in np.unique(stored.samples(split).picture)}
-    ids = _picture_ids(stored)
+    rows = {int(row) for split in splits for row in np.unique(stored.samples(split).image)}
+    ids = _image_ids(stored)
     return {ids[row] for row in rows}
 
 
-def _picture_ids(stored: StoredDataset) -> list[int]:
+def _image_ids(stored: StoredDataset) -> list[int]:
     """Return the ids of all images, in order; read by column, as rows would load the images themselves."""
     shards = range(len(stored.manifest.files))
     return [int(each) for shard in shards for each in stored.batch(shard).column("picture_id").to_pylist()]

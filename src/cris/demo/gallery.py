@@ -27,7 +27,7 @@ ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class GalleryCard:
     """One image of the gallery with one sentence and its answer; images are data URIs."""
 
     sentence: str
@@ -42,7 +42,7 @@ class Card:
     width: int
     """Image width in pixels."""
     height: int
-    picture: str
+    image: str
     found: str
     mask: str
     compare: str
@@ -69,11 +69,11 @@ def make_card(
     truth: Bool[np.ndarray, "height width"] | None,
     kind: str | None = None,
     credit: str | None = None,
-) -> Card:
+) -> GalleryCard:
     """Return a prediction as the gallery shows it; without a true mask the sentence means nothing."""
     height, width = prediction.mask.shape
     true = np.zeros_like(prediction.mask) if truth is None else truth
-    return Card(
+    return GalleryCard(
         sentence=prediction.sentence,
         kind=ABSENT if truth is None else kind,
         score=prediction.score,
@@ -82,14 +82,14 @@ def make_card(
         credit=credit,
         width=width,
         height=height,
-        picture=_data_uri(Image.fromarray(prediction.picture), "JPEG"),
+        image=_data_uri(Image.fromarray(prediction.image), "JPEG"),
         found=_data_uri(prediction.overlay(), "JPEG"),
         mask=_data_uri(Image.fromarray(prediction.mask), "PNG"),
         compare=_data_uri(_comparison(prediction.mask, true), "PNG"),
     )
 
 
-def photograph_cards(segmenter: Segmenter) -> list[Card]:
+def photograph_cards(segmenter: Segmenter) -> list[GalleryCard]:
     """Return a card for each sentence about the package's photographs."""
     cards = []
     for photograph in photographs():
@@ -102,14 +102,14 @@ def photograph_cards(segmenter: Segmenter) -> list[Card]:
     return cards
 
 
-def scene_cards(segmenter: Segmenter) -> list[Card]:
+def scene_cards(segmenter: Segmenter) -> list[GalleryCard]:
     """Return a card for each scene of the gallery."""
     return [
         make_card(segmenter.predict(one.image, one.sentence), one.mask, one.kind) for one in gallery_scenes()
     ]
 
 
-def figures_of(cards: Sequence[Card]) -> CardFigures:
+def figures_of(cards: Sequence[GalleryCard]) -> CardFigures:
     """Return how good the answers are; at least one must be about something that is there."""
     ious = [card.iou for card in cards if card.iou is not None]
     absent = [card for card in cards if card.iou is None]
@@ -126,9 +126,9 @@ def render(
     *,
     model: str,
     summary: str,
-    photographs: Sequence[Card],
+    photographs: Sequence[GalleryCard],
     scenes_model: str,
-    scenes: Sequence[Card],
+    scenes: Sequence[GalleryCard],
     evaluation: Evaluation,
     split_size: int,
 ) -> str:

@@ -31,7 +31,7 @@ class Engine(ABC):
     """Images, or sentences, per batch that suit the device."""
 
     @abstractmethod
-    def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
+    def encode_image(self, images: Float32[np.ndarray, "images 3 height width"]) -> list[Features]:
         """Return, for each normalised image, everything that does not depend on a sentence.
 
         Each result is a copy, so that keeping one image's features does not keep the whole batch.
@@ -40,7 +40,7 @@ class Engine(ABC):
     @abstractmethod
     def segment(
         self,
-        pictures: Sequence[Features],
+        images: Sequence[Features],
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
     ) -> ModelOutput:

@@ -14,8 +14,8 @@ METADATA = "export.json"
 _OLD_METADATA = "results.json"
 """Old name of the metadata file, which `cris export` wrote before export.json."""
 SCHEMA_VERSION = 1
-PICTURE_OUTPUTS = ("coarse", "middle", "fine")
-"""Outputs of the image graph and inputs of the sentence graph, as in `PictureFeatures`."""
+IMAGE_OUTPUTS = ("coarse", "middle", "fine")
+"""Outputs of the image graph and inputs of the sentence graph, as in `ImageFeatures`."""
 
 
 @dataclass(frozen=True, kw_only=True)

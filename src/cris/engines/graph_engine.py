@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from cris.engines.engine import Engine, Features, only_cpu
-from cris.engines.export_folder import PICTURE_OUTPUTS, graph_files
+from cris.engines.export_folder import IMAGE_OUTPUTS, graph_files
 from cris.engines.formats import FORMATS, Format, Precision
 from cris.errors import InputError
 from cris.model.config import CrisConfig
@@ -28,7 +28,7 @@ class GraphEngine(Engine):
         self.device = only_cpu(device, FORMATS[self.format].engine)
         self.precision = precision
         self.config = config
-        self._picture, self._sentence = map(self._opened, graph_files(folder, self.format))
+        self._image, self._sentence = map(self._opened, graph_files(folder, self.format))
 
     def _opened(self, file: Path) -> Any:
         try:
@@ -51,18 +51,18 @@ class GraphEngine(Engine):
         All graphs have the first output; a folder of an older version may lack some of the last.
         """
 
-    def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
+    def encode_image(self, images: Float32[np.ndarray, "images 3 height width"]) -> list[Features]:
         """Encode images, as `Engine.encode_image` says."""
-        features = self._run(self._picture, {"images": images}, PICTURE_OUTPUTS)
+        features = self._run(self._image, {"images": images}, IMAGE_OUTPUTS)
         return [tuple(feature[row : row + 1].copy() for feature in features) for row in range(len(images))]
 
     def segment(
         self,
-        pictures: Sequence[Features],
+        images: Sequence[Features],
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
     ) -> ModelOutput:
         """Answer sentences, as `Engine.segment` says."""
-        features = map(np.concatenate, zip(*pictures, strict=True))
-        inputs = dict(zip(PICTURE_OUTPUTS, features, strict=True)) | {"tokens": tokens, "image_index": index}
+        features = map(np.concatenate, zip(*images, strict=True))
+        inputs = dict(zip(IMAGE_OUTPUTS, features, strict=True)) | {"tokens": tokens, "image_index": index}
         return ModelOutput(*self._run(self._sentence, inputs, ModelOutput._fields))

@@ -14,7 +14,7 @@ from cris.engines.engine import BATCH_SIZE, Engine, Features
 from cris.errors import InputError
 from cris.model.clip_text import TextFeatures
 from cris.model.cris import Cris
-from cris.model.neck import PictureFeatures
+from cris.model.neck import ImageFeatures
 from cris.model.output import ModelOutput
 
 REMEMBERED_SENTENCES = 256
@@ -50,27 +50,27 @@ class TorchEngine(Engine):
         self._lock = Lock()
         compiled: Callable[[Any], Any] = torch.compile if is_compiled else lambda function: function
         self._encode_image = compiled(lambda images: self.model.encode_image(images))
-        self._segment = compiled(lambda picture, text, index: self.model.segment(picture, text, index))
+        self._segment = compiled(lambda image, text, index: self.model.segment(image, text, index))
 
     @torch.inference_mode()
-    def encode_image(self, images: Float32[np.ndarray, "pictures 3 height width"]) -> list[Features]:
+    def encode_image(self, images: Float32[np.ndarray, "images 3 height width"]) -> list[Features]:
         """Encode images, as `Engine.encode_image` says; features stay on the device."""
         features = self._encode_image(self._tensor(images).to(self._dtype))
         return [
-            PictureFeatures(*(feature[row : row + 1].clone() for feature in features))
+            ImageFeatures(*(feature[row : row + 1].clone() for feature in features))
             for row in range(len(images))
         ]
 
     @torch.inference_mode()
     def segment(
         self,
-        pictures: Sequence[Features],
+        images: Sequence[Features],
         tokens: Int64[np.ndarray, "sentences tokens"],
         index: Int64[np.ndarray, "sentences"],
     ) -> ModelOutput:
         """Answer sentences, as `Engine.segment` says."""
-        picture = PictureFeatures(*map(torch.cat, zip(*pictures, strict=True)))
-        output: ModelOutput = self._segment(picture, self._encode_text(tokens), self._tensor(index))
+        image = ImageFeatures(*map(torch.cat, zip(*images, strict=True)))
+        output: ModelOutput = self._segment(image, self._encode_text(tokens), self._tensor(index))
         return output.map(lambda answer: answer.float().cpu().numpy())
 
     def _encode_text(self, tokens: Int64[np.ndarray, "sentences tokens"]) -> TextFeatures:

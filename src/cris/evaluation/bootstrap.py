@@ -89,8 +89,8 @@ def resample(rows: Sequence[Row], parts: Sequence[Sequence[tuple[float, float]]]
         parts: of each ratio, the numerator and denominator of each row
     """
     order = sorted(range(len(rows)), key=lambda place: rows[place].sample)
-    pictures = np.array([rows[place].picture_id for place in order])
-    known, owner = np.unique(pictures, return_inverse=True)
+    images = np.array([rows[place].picture_id for place in order])
+    known, owner = np.unique(images, return_inverse=True)
     if len(known) < 2:
         return None
     values = np.array(parts, dtype=np.float64).reshape(len(parts), len(rows), 2).swapaxes(0, 1)
@@ -100,8 +100,8 @@ def resample(rows: Sequence[Row], parts: Sequence[Sequence[tuple[float, float]]]
     return Resamples(drawn.reshape(-1, len(parts), 2))
 
 
-def _draws(pictures: int) -> Iterator[Int64[np.ndarray, "pictures"]]:
+def _draws(images: int) -> Iterator[Int64[np.ndarray, "images"]]:
     """Yield the number of times that each image is drawn, for each resample."""
     random = np.random.default_rng(SEED)
     for _ in range(RESAMPLES):
-        yield np.bincount(random.integers(pictures, size=pictures), minlength=pictures)
+        yield np.bincount(random.integers(images, size=images), minlength=images)

@@ -13,7 +13,7 @@ from cris.evaluation.ask import measure
 from cris.evaluation.metrics import METRICS, Metric
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
-from cris.evaluation.run import Run, run_parts
+from cris.evaluation.run import EvaluationRun, run_parts
 from cris.progress import track
 from cris.registry import resolve
 from cris.segmenter import Segmenter
@@ -64,7 +64,7 @@ def evaluate(
             raise InputError("threshold and processes are for a named model: a segmenter is asked as it is")
         rows: Iterable[Row] = _asked(model, dataset)
     else:
-        run = Run(checkpoint=resolve(str(model)), dataset=dataset, threshold=threshold, device=device)
+        run = EvaluationRun(checkpoint=resolve(str(model)), dataset=dataset, threshold=threshold, device=device)
         rows = (row for _, part in run_parts(run, range(run.parts), processes) for row in part)
     if progress:
         rows = track(rows, total=len(dataset), what="samples")

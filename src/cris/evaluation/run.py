@@ -20,7 +20,7 @@ from cris.huggingface.descriptor import is_huggingface
 from cris.segmenter import Segmenter
 from cris.workers import WorkerDiedError, cores, devices, limit_threads, run_tasks
 
-PART_PICTURES = 32
+PART_IMAGES = 32
 """Images of a part: fixed, and a multiple of all batch sizes, so that batches never depend on how parts are
 dealt. A part is what is lost when an evaluation is interrupted."""
 MOST_PROCESSES = 4
@@ -28,7 +28,7 @@ MOST_PROCESSES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class EvaluationRun:
     """Measurement of a model on a data set; it can be sent to other processes."""
 
     checkpoint: Path
@@ -41,7 +41,7 @@ class Run:
     @property
     def parts(self) -> int:
         """Return the number of parts that the images make."""
-        return -(-self.dataset.image_count // PART_PICTURES)
+        return -(-self.dataset.image_count // PART_IMAGES)
 
     def kind_of_device(self) -> str:
         """Return cpu, cuda or mps; an exported model runs on the CPU, and without torch.
@@ -73,7 +73,7 @@ class Run:
 
     def rows(self, segmenter: Segmenter, part: int) -> list[Row]:
         """Return the rows of a part; sentences that are cut are cut silently."""
-        numbers = range(part * PART_PICTURES, min((part + 1) * PART_PICTURES, self.dataset.image_count))
+        numbers = range(part * PART_IMAGES, min((part + 1) * PART_IMAGES, self.dataset.image_count))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             images = map(self.dataset.image, numbers)
@@ -81,7 +81,7 @@ class Run:
 
 
 def run_parts(
-    run: Run, parts: Sequence[int], processes: int | None = None
+    run: EvaluationRun, parts: Sequence[int], processes: int | None = None
 ) -> Iterator[tuple[int, list[Row]]]:
     """Yield number and rows of each of the parts, as they get done.
 
@@ -111,7 +111,7 @@ def run_parts(
 
 
 def _in_processes(
-    run: Run, kind: str, parts: Sequence[int], processes: int
+    run: EvaluationRun, kind: str, parts: Sequence[int], processes: int
 ) -> Iterator[tuple[int, list[Row]]]:
     """Yield the parts from processes, to which several GPUs are dealt in turn."""
     places = devices(run.device) if kind == "cuda" else [run.device]
@@ -127,7 +127,7 @@ def _in_processes(
         ) from error
 
 
-def _set_up(run: Run, kind: str, device: str) -> Callable[[int], list[Row]]:
+def _set_up(run: EvaluationRun, kind: str, device: str) -> Callable[[int], list[Row]]:
     """Load the model, in a worker process; return what measures a part with it."""
     if kind == "cpu":
         limit_threads(1)

@@ -15,7 +15,7 @@ from cris.evaluation.parts import Parts
 from cris.evaluation.results import Evaluation
 from cris.evaluation.row_files import ROWS_VERSION, read_rows, write_rows
 from cris.evaluation.rows import Row
-from cris.evaluation.run import Run, run_parts
+from cris.evaluation.run import EvaluationRun, run_parts
 from cris.huggingface.descriptor import is_huggingface
 from cris.jobs import Job, model_sha256, read_record, write_record, written_together
 from cris.progress import track
@@ -62,7 +62,7 @@ def evaluate_to(
     inference = read_inference(checkpoint)
     if threshold is None:
         threshold = inference.threshold
-    run = Run(checkpoint=checkpoint, dataset=dataset, threshold=threshold, device=device)
+    run = EvaluationRun(checkpoint=checkpoint, dataset=dataset, threshold=threshold, device=device)
     identity = {
         "version": [__version__, ROWS_VERSION],
         "model": model_sha256(checkpoint),

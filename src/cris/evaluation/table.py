@@ -18,7 +18,7 @@ _PAPER_COLUMNS = list(MEAN_IOU["RN50"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class TableEntry:
     """One evaluation on its way into a table."""
 
     record: Mapping[str, Any]
@@ -30,7 +30,7 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ResultsRow:
     """Model, and its figure on each data set and split."""
 
     name: str
@@ -38,11 +38,11 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class ResultsTable:
     """Lines of figures, those of the paper first."""
 
     columns: Sequence[Column]
-    lines: Sequence[Line]
+    lines: Sequence[ResultsRow]
     remarks: Sequence[str]
 
     def markdown(self) -> str:
@@ -70,11 +70,11 @@ class Sheet:
             ]
         )
 
-    def _cells(self, line: Line) -> list[str]:
+    def _cells(self, line: ResultsRow) -> list[str]:
         return [line.name, *(line.cells.get(column, "–") for column in self.columns)]
 
 
-def make_sheet(runs: Iterable[Run], figure: str = "mean_iou", metrics: Sequence[Metric] = METRICS) -> Sheet:
+def make_table(runs: Iterable[TableEntry], figure: str = "mean_iou", metrics: Sequence[Metric] = METRICS) -> ResultsTable:
     """Return a sheet of evaluations; those of one model, or of one name that was given, share a line.
 
     Args:
@@ -106,22 +106,22 @@ def make_sheet(runs: Iterable[Run], figure: str = "mean_iou", metrics: Sequence[
             backbones[record["backbone"]] = None
     ordered = sorted(columns, key=lambda one: (one not in _PAPER_COLUMNS, _place(one)))
     paper = [
-        Line(f"CRIS {name} (paper)", {column: f"{value:.2f}" for column, value in MEAN_IOU[name].items()})
+        ResultsRow(f"CRIS {name} (paper)", {column: f"{value:.2f}" for column, value in MEAN_IOU[name].items()})
         for name in MEAN_IOU
         if name in backbones
     ]
     unit = " in percent" if metric.is_share else ""
-    remarks = [f"{metric.title}{unit}, with 95 % intervals resampled by picture."]
+    remarks = [f"{metric.title}{unit}, with 95 % intervals resampled by image."]
     if has_parts:
         remarks.append(f"{_IN_PART} The first samples of the split only.")
     if any(data.endswith(_NOT_PUBLISHED) for data, _ in ordered):
         remarks.append(f"{_NOT_PUBLISHED} Not the published data set: the split has another size.")
     times = Counter(name for name, _ in cells)
     lines = [
-        Line(f"{name} ({folders[name, key]})" if times[name] > 1 and folders[name, key] else name, found)
+        ResultsRow(f"{name} ({folders[name, key]})" if times[name] > 1 and folders[name, key] else name, found)
         for (name, key), found in cells.items()
     ]
-    return Sheet(ordered, [*paper, *lines], remarks)
+    return ResultsTable(ordered, [*paper, *lines], remarks)
 
 
 def _column(record: Mapping[str, Any]) -> Column:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cris.config_file import StoredConfig
 from cris.engines.engine import Engine
-from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.engines.export_folder import IMAGE_OUTPUTS
 from cris.export.quantize import Inputs
 from cris.export.samples import ExportSample
 from cris.guided_filter import GuidedFilter
@@ -29,7 +29,7 @@ class CalibrationData:
 
     config: StoredConfig
     samples: Sequence[ExportSample]
-    pictures: list[Inputs]
+    images: list[Inputs]
     """Inputs of the image graph."""
     sentences: list[Inputs]
     """Inputs of the sentence graph."""
@@ -40,18 +40,18 @@ class CalibrationData:
 @torch.inference_mode()
 def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[ExportSample]) -> CalibrationData:
     """Run the model on each sample and return its inputs and masks."""
-    pictures: list[Inputs] = []
+    images: list[Inputs] = []
     sentences: list[Inputs] = []
     masks = []
     for sample in samples:
         features = model.encode_image(torch.from_numpy(sample.image))
         output = model.segment(features, model.encode_text(torch.from_numpy(sample.tokens)))
-        known = {name: part.numpy() for name, part in zip(PICTURE_OUTPUTS, features, strict=True)}
-        pictures.append({"images": sample.image})
+        known = {name: part.numpy() for name, part in zip(IMAGE_OUTPUTS, features, strict=True)}
+        images.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
         masks.append(_mask(output.map(Tensor.numpy), sample, config))
     return CalibrationData(
-        config=config, samples=samples, pictures=pictures, sentences=sentences, masks=masks
+        config=config, samples=samples, images=images, sentences=sentences, masks=masks
     )
 
 
@@ -71,16 +71,16 @@ def _mask(output: ModelOutput, sample: ExportSample, config: StoredConfig) -> Bo
     inference = config.inference
     scale, shift = normalisation()
     levels = (np.moveaxis(sample.image[0], 0, -1) + shift) / scale
-    picture = levels.round().clip(0, 255).astype(np.uint8)
+    image = levels.round().clip(0, 255).astype(np.uint8)
     whole = Letterbox(inference.input_size, inference.input_size, inference.input_size, inference.protocol)
     radius = inference.guided_radius
     return Prediction.from_output(
         output.map(itemgetter(0)),
         sentence="",
-        picture=picture,
+        image=image,
         letterbox=whole,
         threshold=inference.threshold,
         peak_threshold=inference.peak_threshold,
         presence_threshold=inference.presence_threshold,
-        guided_filter=GuidedFilter(whole.cell_colours(picture), radius) if radius else None,
+        guided_filter=GuidedFilter(whole.cell_colours(image), radius) if radius else None,
     ).mask

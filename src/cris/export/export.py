@@ -177,7 +177,7 @@ def _write_int8(
 
     That is the first of the steps whose masks agree well, else the first whose masks agree enough.
     """
-    given = {"picture": calibration.pictures, "sentence": calibration.sentences}
+    given = {"picture": calibration.images, "sentence": calibration.sentences}
     agreements: dict[Kept, float] = {}
     with tempfile.TemporaryDirectory() as temporary:
         write_onnx(programs, Path(temporary))

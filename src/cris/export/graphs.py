@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 
-from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.engines.export_folder import IMAGE_OUTPUTS
 from cris.engines.formats import FORMATS, Format
 from cris.model.output import ModelOutput
 
 OPSET = 18
 """ONNX operator set, which every onnxruntime since 1.14 reads."""
 NAMES = {
-    "picture": (["images"], list(PICTURE_OUTPUTS)),
-    "sentence": ([*PICTURE_OUTPUTS, "tokens", "image_index"], list(ModelOutput._fields)),
+    "picture": (["images"], list(IMAGE_OUTPUTS)),
+    "sentence": ([*IMAGE_OUTPUTS, "tokens", "image_index"], list(ModelOutput._fields)),
 }
 """Graph → names of its inputs and of its possible outputs."""
 
@@ -103,8 +103,8 @@ def _name_batch(value: Any) -> None:
     """Name the first dimension after what it counts."""
     import onnx_ir
 
-    is_of_pictures = value.name in ("images", *PICTURE_OUTPUTS)
-    value.shape = onnx_ir.Shape(["pictures" if is_of_pictures else "sentences", *list(value.shape)[1:]])
+    is_of_images = value.name in ("images", *IMAGE_OUTPUTS)
+    value.shape = onnx_ir.Shape(["pictures" if is_of_images else "sentences", *list(value.shape)[1:]])
 
 
 @contextlib.contextmanager

@@ -6,23 +6,23 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from cris.config_file import StoredConfig
-from cris.engines.export_folder import PICTURE_OUTPUTS
+from cris.engines.export_folder import IMAGE_OUTPUTS
 from cris.model.cris import Cris
-from cris.model.neck import PictureFeatures
+from cris.model.neck import ImageFeatures
 
-EXAMPLE_PICTURES, EXAMPLE_SENTENCES = 2, 3
+EXAMPLE_IMAGES, EXAMPLE_SENTENCES = 2, 3
 """Batch sizes for tracing; any numbers but 1, which torch would treat as fixed."""
 
 
-class PictureProgram(nn.Module):
+class ImageProgram(nn.Module):
     """Program that computes everything that does not depend on a sentence."""
 
     def __init__(self, model: Cris) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, images: Float[Tensor, "pictures 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return `PictureFeatures` as float32."""
+    def forward(self, images: Float[Tensor, "images 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return `ImageFeatures` as float32."""
         features = self.model.encode_image(images.to(self.model.text_encoder.projection.dtype))
         return features.coarse.float(), features.middle.float(), features.fine.float()
 
@@ -36,16 +36,16 @@ class SentenceProgram(nn.Module):
 
     def forward(
         self,
-        coarse: Float[Tensor, "pictures coarse h32 w32"],
-        middle: Float[Tensor, "pictures middle h16 w16"],
-        fine: Float[Tensor, "pictures middle h16 w16"],
+        coarse: Float[Tensor, "images coarse h32 w32"],
+        middle: Float[Tensor, "images middle h16 w16"],
+        fine: Float[Tensor, "images middle h16 w16"],
         tokens: Int[Tensor, "sentences tokens"],
         image_index: Int[Tensor, "sentences"],
     ) -> Tensor | tuple[Tensor, ...]:
         """Return the fields of `ModelOutput` that the model has, as float32; a single field comes bare."""
         dtype = self.model.text_encoder.projection.dtype
-        picture = PictureFeatures(coarse.to(dtype), middle.to(dtype), fine.to(dtype))
-        output = self.model.segment(picture, self.model.encode_text(tokens), image_index)
+        image = ImageFeatures(coarse.to(dtype), middle.to(dtype), fine.to(dtype))
+        output = self.model.segment(image, self.model.encode_text(tokens), image_index)
         answers = tuple(answer.float() for answer in output.named().values())
         return answers[0] if len(answers) == 1 else answers
 
@@ -56,21 +56,21 @@ def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedP
     The image size and sentence length are those of the configuration.
     """
     size, length = config.inference.input_size, config.inference.sentence_length
-    pictures, sentences = Dim("pictures", min=1, max=4096), Dim("sentences", min=1, max=4096)
-    images = torch.zeros(EXAMPLE_PICTURES, 3, size, size)
+    image_count, sentences = Dim("pictures", min=1, max=4096), Dim("sentences", min=1, max=4096)
+    images = torch.zeros(EXAMPLE_IMAGES, 3, size, size)
     tokens = torch.zeros(EXAMPLE_SENTENCES, length, dtype=torch.long)
     tokens[:, 0], tokens[:, 1] = config.model.text.vocabulary - 2, config.model.text.vocabulary - 1
     index = torch.tensor([0, 1, 1])
     with torch.no_grad():
         first = torch.export.export(
-            PictureProgram(model).eval(), (images,), dynamic_shapes={"images": {0: pictures}}
+            ImageProgram(model).eval(), (images,), dynamic_shapes={"images": {0: image_count}}
         )
-        features = PictureProgram(model)(images)
+        features = ImageProgram(model)(images)
         second = torch.export.export(
             SentenceProgram(model).eval(),
             (*features, tokens, index),
             dynamic_shapes={
-                **{name: {0: pictures} for name in PICTURE_OUTPUTS},
+                **{name: {0: image_count} for name in IMAGE_OUTPUTS},
                 **{name: {0: sentences} for name in ("tokens", "image_index")},
             },
         )

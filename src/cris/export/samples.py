@@ -14,7 +14,7 @@ from cris.demo.photographs import photographs
 from cris.errors import InputError
 from cris.letterbox import Letterbox, normalise
 from cris.model.tokenizer import Tokenizer
-from cris.picture import read_picture
+from cris.image import read_image
 
 Pair = tuple[UInt8[np.ndarray, "height width 3"], str]
 """Image, and a sentence about it."""
@@ -51,10 +51,10 @@ def as_samples(pairs: Iterable[Pair], config: StoredConfig, tokenizer: Tokenizer
     """Return images with their sentences, letterboxed and tokenized as a segmenter does it."""
     inference = config.inference
     samples = []
-    for picture, sentence in pairs:
-        height, width = picture.shape[:2]
+    for pixels, sentence in pairs:
+        height, width = pixels.shape[:2]
         letterbox = Letterbox(height, width, inference.input_size, inference.protocol)
-        image = normalise(letterbox.apply(picture))[None]
+        image = normalise(letterbox.apply(pixels))[None]
         tokens = tokenizer.encode([sentence], inference.sentence_length)
         samples.append(ExportSample(image=image, tokens=tokens))
     return samples
@@ -63,8 +63,8 @@ def as_samples(pairs: Iterable[Pair], config: StoredConfig, tokenizer: Tokenizer
 def packaged_pairs() -> Iterator[Pair]:
     """Yield the photographs that come with the package, with each of their sentences."""
     for photograph in photographs():
-        picture = read_picture(photograph.path)
-        yield from ((picture, each.sentence) for each in photograph.asked)
+        image = read_image(photograph.path)
+        yield from ((image, each.sentence) for each in photograph.asked)
 
 
 def noise_samples(count: int, config: StoredConfig) -> list[ExportSample]:
@@ -78,8 +78,8 @@ def noise_samples(count: int, config: StoredConfig) -> list[ExportSample]:
         words = int(generator.integers(1, length - 1))
         tokens[0, 0], tokens[0, words + 1] = vocabulary - 2, vocabulary - 1
         tokens[0, 1 : words + 1] = generator.integers(1, vocabulary - 2, words)
-        picture = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
-        samples.append(ExportSample(image=normalise(picture)[None], tokens=tokens))
+        image = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
+        samples.append(ExportSample(image=normalise(image)[None], tokens=tokens))
     return samples
 
 

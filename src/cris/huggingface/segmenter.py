@@ -15,8 +15,8 @@ from cris.huggingface.load import load_prompted
 from cris.huggingface.model import MASK_THRESHOLD, PromptedModel
 from cris.letterbox import Stretch
 from cris.model.output import ModelOutput
-from cris.picture import PictureSource, read_picture
-from cris.segmenter import EncodedPicture, Segmenter
+from cris.image import ImageSource, read_image
+from cris.segmenter import EncodedImage, Segmenter
 
 
 class HuggingFaceSegmenter(Segmenter):
@@ -41,12 +41,12 @@ class HuggingFaceSegmenter(Segmenter):
         return type(self.model).__name__
 
     @torch.inference_mode()
-    def _encode(self, pictures: Sequence[PictureSource]) -> list[EncodedPicture]:
-        arrays = [read_picture(picture) for picture in pictures]
+    def _encode(self, images: Sequence[ImageSource]) -> list[EncodedImage]:
+        arrays = [read_image(image) for image in images]
         return [
-            EncodedPicture(
+            EncodedImage(
                 segmenter=self,
-                picture=array,
+                image=array,
                 letterbox=Stretch(len(array), len(array[0])),
                 features=features,
             )
@@ -55,7 +55,7 @@ class HuggingFaceSegmenter(Segmenter):
 
     @torch.inference_mode()
     def _segment(
-        self, encoded: Sequence[EncodedPicture], rows: Sequence[int], sentences: Sequence[str]
+        self, encoded: Sequence[EncodedImage], rows: Sequence[int], sentences: Sequence[str]
     ) -> list[tuple[ModelOutput, float]]:
         asked = [encoded[row] for row in rows]
         sizes = [(each.letterbox.height, each.letterbox.width) for each in asked]

@@ -21,12 +21,12 @@ from cris.model.config import (
 )
 from cris.model.cris import Cris
 from cris.model.safe_load import read_tensors
-from cris.model.state_dict import Source, load_tensors
+from cris.model.state_dict import TensorSource, load_tensors
 
 
-def _third(key: str, index: int) -> Source:
+def _third(key: str, index: int) -> TensorSource:
     """Return one of the query, key and value that torch's attention keeps in a single tensor."""
-    return Source(key, lambda tensor: tensor.chunk(3)[index])
+    return TensorSource(key, lambda tensor: tensor.chunk(3)[index])
 
 
 def _without_class_token(
@@ -36,20 +36,20 @@ def _without_class_token(
     return positions[1:].T.reshape(-1, side, side)
 
 
-def _attention(ours: str, theirs: str) -> dict[str, Source]:
-    rows = {f"{ours}.output.*": Source(f"{theirs}.out_proj.*")}
+def _attention(ours: str, theirs: str) -> dict[str, TensorSource]:
+    rows = {f"{ours}.output.*": TensorSource(f"{theirs}.out_proj.*")}
     for index, part in enumerate(("query", "key", "value")):
         rows[f"{ours}.{part}.weight"] = _third(f"{theirs}.in_proj_weight", index)
         rows[f"{ours}.{part}.bias"] = _third(f"{theirs}.in_proj_bias", index)
     return rows
 
 
-def _conv_norm(ours: str, theirs: str) -> dict[str, Source]:
-    return {f"{ours}.conv.*": Source(f"{theirs}.0.*"), f"{ours}.norm.*": Source(f"{theirs}.1.*")}
+def _conv_norm(ours: str, theirs: str) -> dict[str, TensorSource]:
+    return {f"{ours}.conv.*": TensorSource(f"{theirs}.0.*"), f"{ours}.norm.*": TensorSource(f"{theirs}.1.*")}
 
 
-def _same(rows: Mapping[str, str]) -> dict[str, Source]:
-    return {f"{ours}.*": Source(f"{theirs}.*") for ours, theirs in rows.items()}
+def _same(rows: Mapping[str, str]) -> dict[str, TensorSource]:
+    return {f"{ours}.*": TensorSource(f"{theirs}.*") for ours, theirs in rows.items()}
 
 
 _BOTTLENECK = {
@@ -63,7 +63,7 @@ _BOTTLENECK = {
     "shortcut.norm": "downsample.1",
 }
 
-CLIP: dict[str, Source] = {
+CLIP: dict[str, TensorSource] = {
     **_same({f"image_encoder.stem.{i}.conv": f"visual.conv{i + 1}" for i in range(3)}),
     **_same({f"image_encoder.stem.{i}.norm": f"visual.bn{i + 1}" for i in range(3)}),
     **_same(
@@ -73,7 +73,7 @@ CLIP: dict[str, Source] = {
             for ours, theirs in _BOTTLENECK.items()
         }
     ),
-    "image_encoder.attention_pool.positions": Source(
+    "image_encoder.attention_pool.positions": TensorSource(
         "visual.attnpool.positional_embedding", _without_class_token
     ),
     **_same(
@@ -91,15 +91,15 @@ CLIP: dict[str, Source] = {
         }
     ),
     **_attention("text_encoder.blocks.*.attention", "transformer.resblocks.*.attn"),
-    "text_encoder.positions": Source("positional_embedding"),
-    "text_encoder.projection": Source("text_projection"),
+    "text_encoder.positions": TensorSource("positional_embedding"),
+    "text_encoder.projection": TensorSource("text_projection"),
 }
 """Our tensors → their place in OpenAI's CLIP; a star stands for one part of a name."""
 
 CLIP_UNUSED = {"logit_scale", "input_resolution", "context_length", "vocab_size"}
 
-RELEASED: dict[str, Source] = {
-    **{ours: Source(f"backbone.{source.key}", source.read) for ours, source in CLIP.items()},
+RELEASED: dict[str, TensorSource] = {
+    **{ours: TensorSource(f"backbone.{source.key}", source.read) for ours, source in CLIP.items()},
     **_conv_norm("image_encoder.attention_pool.residual", "backbone.visual.attnpool.connect"),
     **_same({"neck.sentence": "neck.txt_proj.0", "neck.sentence_norm": "neck.txt_proj.1"}),
     **_conv_norm("neck.coarse", "neck.f1_v_proj"),
@@ -224,7 +224,7 @@ def released_config(tensors: Mapping[str, Tensor]) -> CrisConfig:
     )
 
 
-def _sources(model: Cris, table: Mapping[str, Source]) -> dict[str, Source]:
+def _sources(model: Cris, table: Mapping[str, TensorSource]) -> dict[str, TensorSource]:
     """Return the table's rows for this model's tensors, without those that the table does not know."""
     patterns = [
         (re.compile(re.escape(ours).replace(r"\*", r"([^.]+)")), source) for ours, source in table.items()
@@ -236,5 +236,5 @@ def _sources(model: Cris, table: Mapping[str, Source]) -> dict[str, Source]:
                 key = source.key
                 for part in match.groups():
                     key = key.replace("*", part, 1)
-                sources[name] = Source(key, source.read)
+                sources[name] = TensorSource(key, source.read)
     return sources

@@ -9,7 +9,7 @@ from cris.model.clip_text import TextFeatures
 from cris.model.config import CrisConfig
 from cris.model.decoder import Decoder
 from cris.model.encoders import ImageEncoder, TextEncoder
-from cris.model.neck import CrossModalNeck, PictureFeatures
+from cris.model.neck import CrossModalNeck, ImageFeatures
 from cris.model.output import ModelOutput
 from cris.model.presence import PresenceHead
 from cris.model.projector import Projector
@@ -40,7 +40,7 @@ class Cris(nn.Module):
 
     def forward(
         self,
-        images: Float[Tensor, "pictures 3 height width"],
+        images: Float[Tensor, "images 3 height width"],
         tokens: Int[Tensor, "sentences tokens"],
         image_index: Int[Tensor, "sentences"] | None = None,
     ) -> ModelOutput:
@@ -56,7 +56,7 @@ class Cris(nn.Module):
         """
         return self.segment(self.encode_image(images), self.encode_text(tokens), image_index)
 
-    def encode_image(self, images: Float[Tensor, "pictures 3 height width"]) -> PictureFeatures:
+    def encode_image(self, images: Float[Tensor, "images 3 height width"]) -> ImageFeatures:
         """Return everything that does not depend on a sentence, to encode once and query often."""
         height, width = images.shape[-2:]
         if height % 32 or width % 32:
@@ -75,14 +75,14 @@ class Cris(nn.Module):
 
     def segment(
         self,
-        picture: PictureFeatures,
+        image: ImageFeatures,
         text: TextFeatures,
         image_index: Int[Tensor, "sentences"] | None = None,
     ) -> ModelOutput:
         """Return all answers, from the results of `encode_image` and `encode_text`."""
         if image_index is not None:
-            picture = picture.select(image_index)
-        fused = self.neck(picture, text.sentence)
+            image = image.select(image_index)
+        fused = self.neck(image, text.sentence)
         decoded = fused if self.decoder is None else self.decoder(fused, text.words, text.is_padding)
         return ModelOutput(
             logits=self.projector(decoded, text.sentence),

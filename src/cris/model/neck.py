@@ -11,7 +11,7 @@ from cris.model.blocks import ConvNorm, ConvNormRelu, upsample
 from cris.model.config import NeckConfig
 
 
-class PictureFeatures(NamedTuple):
+class ImageFeatures(NamedTuple):
     """The neck's features of B images: all that does not depend on a sentence."""
 
     coarse: Float[Tensor, "batch coarse h32 w32"]
@@ -21,9 +21,9 @@ class PictureFeatures(NamedTuple):
     fine: Float[Tensor, "batch middle h16 w16"]
     """C3's share of the second fusion."""
 
-    def select(self, index: Int[Tensor, "sentences"]) -> "PictureFeatures":
+    def select(self, index: Int[Tensor, "sentences"]) -> "ImageFeatures":
         """Return one row per sentence: the features of the image it refers to."""
-        return PictureFeatures(*(feature.index_select(0, index) for feature in self))
+        return ImageFeatures(*(feature.index_select(0, index) for feature in self))
 
 
 class CrossModalNeck(nn.Module):
@@ -55,31 +55,31 @@ class CrossModalNeck(nn.Module):
         c3: Float[Tensor, "batch c3 h8 w8"],
         c4: Float[Tensor, "batch c4 h16 w16"],
         c5: Float[Tensor, "batch dim h32 w32"],
-    ) -> PictureFeatures:
+    ) -> ImageFeatures:
         """Return the part that no sentence changes, computed once per image."""
         coarse = self.coarse(c5)
-        return PictureFeatures(
+        return ImageFeatures(
             coarse=coarse if self.alignment is None else torch.cat([coarse, c5], dim=1),
             middle=self.middle_fusion.partial(self.middle(c4), offset=0),
             fine=self.fine_fusion.partial(F.avg_pool2d(self.fine(c3), 2), offset=0),
         )
 
     def forward(
-        self, picture: PictureFeatures, sentence: Float[Tensor, "batch dim"]
+        self, image: ImageFeatures, sentence: Float[Tensor, "batch dim"]
     ) -> Float[Tensor, "batch middle h16 w16"]:
-        """Fuse one sentence with each row of `picture`."""
+        """Fuse one sentence with each row of `image`."""
         text = F.relu(self.sentence_norm(self.sentence(sentence)))
-        coarse = picture.coarse[:, : text.shape[1]]
+        coarse = image.coarse[:, : text.shape[1]]
         f5 = self.coarse_norm(coarse * text[:, :, None, None])
         if self.alignment is not None:
-            c5 = picture.coarse[:, text.shape[1] :]
+            c5 = image.coarse[:, text.shape[1] :]
             f5 = f5 + self.alignment(torch.einsum("bchw,bc->bhw", c5, sentence)[:, None])
         f5 = F.relu(f5)
         # a 1x1 convolution commutes with bilinear upsampling, and is four times cheaper before it
         f5_share = upsample(self.middle_fusion.partial(f5, offset=self.lateral_channels["middle"]))
-        f4 = self.middle_fusion.finish(picture.middle + f5_share)
+        f4 = self.middle_fusion.finish(image.middle + f5_share)
         f4_share = self.fine_fusion.partial(f4, offset=self.lateral_channels["fine"])
-        f3 = self.fine_fusion.finish(picture.fine + f4_share)
+        f3 = self.fine_fusion.finish(image.fine + f4_share)
         channels = f4.shape[1]
         fused = self.aggregation.finish(
             self.aggregation.partial(self.fine_output(f3), offset=0)

@@ -12,7 +12,7 @@ from cris.model.bert_text import BertText
 from cris.model.config import LITE, BertTextConfig, EfficientNetLiteConfig
 from cris.model.efficientnet_lite import EfficientNetLite
 from cris.model.safe_load import read_tensors
-from cris.model.state_dict import Source, load_tensors
+from cris.model.state_dict import TensorSource, load_tensors
 from cris.model.tokenizer import Tokenizer
 
 _BLOCK = {
@@ -64,7 +64,7 @@ def load_efficientnet_lite(path: str | Path) -> tuple[EfficientNetLiteConfig, Ef
     return config, encoder.eval()
 
 
-def _lite_sources(encoder: EfficientNetLite) -> dict[str, Source]:
+def _lite_sources(encoder: EfficientNetLite) -> dict[str, TensorSource]:
     """Return the places of our tensors in an EfficientNet-Lite file, which numbers blocks across stages."""
     counts = [len(list(stage.children())) for stage in encoder.stages]
     firsts = [sum(counts[:index]) for index in range(len(counts))]
@@ -72,10 +72,10 @@ def _lite_sources(encoder: EfficientNetLite) -> dict[str, Source]:
     for name in encoder.state_dict():
         if block := re.fullmatch(r"stages\.(\d+)\.(\d+)\.(\w+\.\w+)\.(\w+)", name):
             number = firsts[int(block[1])] + int(block[2])
-            sources[name] = Source(f"_blocks.{number}.{_BLOCK[block[3]]}.{block[4]}")
+            sources[name] = TensorSource(f"_blocks.{number}.{_BLOCK[block[3]]}.{block[4]}")
         else:
             module, _, tensor = name.rpartition(".")
-            sources[name] = Source(f"{_ENDS[module]}.{tensor}")
+            sources[name] = TensorSource(f"{_ENDS[module]}.{tensor}")
     return sources
 
 
@@ -113,16 +113,16 @@ def load_bert(
     return config, encoder.eval()
 
 
-def _bert_sources(encoder: nn.Module) -> dict[str, Source]:
+def _bert_sources(encoder: nn.Module) -> dict[str, TensorSource]:
     sources = {
-        "token_embedding.weight": Source("embeddings.word_embeddings.weight"),
-        "positions": Source("positions"),
-        "embedding_norm.weight": Source("embeddings.LayerNorm.weight"),
-        "embedding_norm.bias": Source("embeddings.LayerNorm.bias"),
+        "token_embedding.weight": TensorSource("embeddings.word_embeddings.weight"),
+        "positions": TensorSource("positions"),
+        "embedding_norm.weight": TensorSource("embeddings.LayerNorm.weight"),
+        "embedding_norm.bias": TensorSource("embeddings.LayerNorm.bias"),
     }
     for name in encoder.state_dict():
         if block := re.fullmatch(r"blocks\.(\d+)\.(.+)\.(\w+)", name):
-            sources[name] = Source(f"encoder.layer.{block[1]}.{_BERT_BLOCK[block[2]]}.{block[3]}")
+            sources[name] = TensorSource(f"encoder.layer.{block[1]}.{_BERT_BLOCK[block[2]]}.{block[3]}")
     return sources
 
 

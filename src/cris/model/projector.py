@@ -34,7 +34,7 @@ class Projector(nn.Module):
         size = self.kernel_size
         kernel = kernel_and_bias[:, :-1].reshape(sentence.shape[0], -1, size, size)
         # the 1x1 convolution mixes the kernel's few cells instead of all pixels: the same products, added up
-        # in another order; its bias counts only where a tap falls inside the picture
+        # in another order; its bias counts only where a tap falls inside the image
         mixed = torch.einsum("oi,boyx->biyx", self.pixels.weight[:, :, 0, 0], kernel)
         tap_bias = torch.einsum("o,boyx->byx", self.pixels.bias, kernel)
         return correlate(features, mixed, tap_bias) + kernel_and_bias[:, -1, None, None, None]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from cris.errors import InputError
 
 
-class Source(NamedTuple):
+class TensorSource(NamedTuple):
     """Place of one of our tensors in a file, and the step that makes it from what is there."""
 
     key: str
@@ -19,7 +19,7 @@ class Source(NamedTuple):
 def load_tensors(
     model: nn.Module,
     tensors: Mapping[str, Tensor],
-    sources: Mapping[str, Source],
+    sources: Mapping[str, TensorSource],
     *,
     unused: Collection[str] = (),
     path: str | Path,
@@ -52,7 +52,7 @@ def load_tensors(
     model.load_state_dict(expected | weights)
 
 
-def _read(source: Source, tensor: Tensor) -> Tensor | None:
+def _read(source: TensorSource, tensor: Tensor) -> Tensor | None:
     try:
         return source.read(tensor)
     except (RuntimeError, IndexError, TypeError):  # too few dimensions, or rows that do not divide

@@ -25,7 +25,7 @@ from cris.serving.schemas import (
     multipart_schema,
 )
 
-DESCRIPTION = """The pixels of a picture that a sentence refers to.
+DESCRIPTION = """The pixels of an image that a sentence refers to.
 
 Every answer other than 200 is a JSON object with `error` (a name for programs), `detail` (what was expected
 and what came) and `hint` (what to do). 429 and 503 come with `Retry-After`, in seconds. Every answer has an

@@ -104,7 +104,7 @@ class Batcher:
                 429,
                 "overloaded",
                 f"{len(self._waiting)} requests are waiting already",
-                "ask again later, or ask several sentences of one picture together",
+                "ask again later, or ask several sentences of one image together",
                 retry_after=1,
             )
         waiter = _Waiter(ask, asyncio.get_running_loop().create_future())
@@ -232,7 +232,7 @@ def _refused(refusal: JobError) -> RefusalError:
                 422,
                 "bad_picture",
                 refusal.detail,
-                "send a whole picture file: JPEG, PNG, WebP, GIF, TIFF, BMP…",
+                "send a whole image file: JPEG, PNG, WebP, GIF, TIFF, BMP…",
             )
         case "sentence":
             return RefusalError(
@@ -242,4 +242,4 @@ def _refused(refusal: JobError) -> RefusalError:
             log("error", logging.ERROR, traceback=refusal.detail)
             return internal_error()
         case "memory":
-            return RefusalError(503, "out_of_memory", refusal.detail, "send a smaller picture", retry_after=5)
+            return RefusalError(503, "out_of_memory", refusal.detail, "send a smaller image", retry_after=5)

@@ -21,7 +21,7 @@ HEADER = struct.Struct("!Q")
 class SegmentJob:
     """One image and its sentences; without any the image is only read, and its features kept."""
 
-    picture: bytes
+    image: bytes
     """Image as it came: encoded, not yet looked at."""
     digest: bytes
     """SHA-256 of the image, by which its features are kept."""

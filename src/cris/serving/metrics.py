@@ -34,11 +34,11 @@ class Metrics:
         self.sentences = Counter("cris_sentences", "Sentences answered", registry=self.registry)
         self.cached = Counter(
             "cris_cached_pictures",
-            "Requests whose picture was encoded already",
+            "Requests whose image was encoded already",
             registry=self.registry,
         )
         self.cache_bytes = Gauge(
-            "cris_cache_bytes", "Memory of the pictures' features kept", registry=self.registry
+            "cris_cache_bytes", "Memory of the images' features kept", registry=self.registry
         )
         self.waiting = Gauge("cris_waiting_requests", "In line for the model now", registry=self.registry)
         self.held_bytes = Gauge("cris_held_bytes", "Of request bodies under way now", registry=self.registry)

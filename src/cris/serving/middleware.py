@@ -98,7 +98,7 @@ class RequestMiddleware:
             413,
             "body_too_large",
             f"expected a body of at most {self.limits.body_bytes:,} bytes, got more",
-            "send a smaller picture, or one compressed more",
+            "send a smaller image, or one compressed more",
         )
 
     def _has_key(self, headers: Headers) -> bool:

@@ -55,11 +55,11 @@ SCENES = {
 PHOTOGRAPHS = 4
 """Number of examples for all other models: the first of the package's photographs."""
 
-_LEAD = """<h1>From a sentence to <em>its pixels</em></h1><p class="lead">Give it a picture, say what to find,
+_LEAD = """<h1>From a sentence to <em>its pixels</em></h1><p class="lead">Give it an image, say what to find,
 and it lights up the pixels you mean. Several sentences, one a line, get a colour each.</p>"""
-_EMPTY = """<p class="soft">What is found appears above, in colours over your picture. The examples below
-have a picture and sentences to begin with.</p>"""
-_FOOT = f"""<p class="soft">cris {__version__}. Pictures stay on this server and are deleted after
+_EMPTY = """<p class="soft">What is found appears above, in colours over your image. The examples below
+have an image and sentences to begin with.</p>"""
+_FOOT = f"""<p class="soft">cris {__version__}. Images stay on this server and are deleted after
 {KEPT_SECONDS // 60} minutes. Programs use <code>POST /v1/segment</code>, described in
 <a href="/openapi.json">openapi.json</a>.</p>"""
 
@@ -106,8 +106,8 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
         findings = gr.State(None, time_to_live=KEPT_SECONDS)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
-                picture = gr.Image(
-                    label="Picture",
+                image = gr.Image(
+                    label="Image",
                     # as it came, and not decoded here: the worker does, within the limits
                     type="filepath",
                     image_mode=None,
@@ -156,7 +156,7 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
                     )
                 with gr.Row():
                     as_png = gr.DownloadButton(
-                        "Picture (PNG)", interactive=False, min_width=140, elem_id="png"
+                        "Image (PNG)", interactive=False, min_width=140, elem_id="png"
                     )
                     as_zip = gr.DownloadButton(
                         "Masks, cut-outs (ZIP)", interactive=False, min_width=140, elem_id="zip"
@@ -166,7 +166,7 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
                     )
         examples = gr.Examples(
             _examples(folder, batcher.settings.model),
-            [picture, sentences],
+            [image, sentences],
             label="Examples",
             cache_examples=False,
             api_visibility="private",
@@ -186,14 +186,14 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
         for event in (find.click, sentences.submit, examples.load_input_event.then):
             event(
                 ask,
-                [picture, sentences],
+                [image, sentences],
                 findings,
                 show_progress_on=shown,
                 api_visibility="private",
                 concurrency_limit=None,  # those who wait are the batcher's
             ).success(**drawn)
         gr.on([opacity.change, threshold.change], trigger_mode="always_last", **drawn)
-        picture.clear(lambda: None, outputs=findings, api_visibility="private").then(**drawn)
+        image.clear(lambda: None, outputs=findings, api_visibility="private").then(**drawn)
     assert isinstance(blocks, gr.Blocks)
     return blocks
 
@@ -210,7 +210,7 @@ def _sentence(refusal: RefusalError) -> str:
 async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
     sentences = sentences_in(text)
     if path is None:
-        raise _told("Choose a picture first.")
+        raise _told("Choose an image first.")
     if not sentences:
         raise _told("Say what to find, such as “the red cup”.")
     try:
@@ -218,7 +218,7 @@ async def _ask(batcher: Batcher, path: str | None, text: str) -> Findings:
         ask = make_ask(content, sentences, frozenset({"ambiguity"}), batcher.limits, is_for_drawing=True)
         answered = await batcher.ask(ask)
     except FileNotFoundError:
-        raise _told("The picture was deleted in the meantime: choose it again.") from None
+        raise _told("The image was deleted in the meantime: choose it again.") from None
     except RefusalError as refusal:
         raise _told(_sentence(refusal)) from None
     return await asyncio.to_thread(Findings.of, answered.answer, Path(path).name)

@@ -13,9 +13,9 @@ import numpy as np
 
 from cris.conversions import to_png
 from cris.errors import InputError
-from cris.picture import read_picture
+from cris.image import read_image
 from cris.prediction import Prediction
-from cris.segmenter import EncodedPicture, Segmenter
+from cris.segmenter import EncodedImage, Segmenter
 from cris.serving.messages import Drawing, JobError, Reply, SegmentJob, SegmentResult
 
 PREVIEW_SIDE = 1600
@@ -29,20 +29,20 @@ class FeatureCache:
         """Start an empty cache of at most `limit` bytes."""
         self.limit = limit
         self.nbytes = 0
-        self._kept: OrderedDict[bytes, EncodedPicture] = OrderedDict()
+        self._kept: OrderedDict[bytes, EncodedImage] = OrderedDict()
 
-    def get(self, digest: bytes) -> EncodedPicture | None:
+    def get(self, digest: bytes) -> EncodedImage | None:
         """Return the image, if it is there; it is then the last to go."""
         if digest in self._kept:
             self._kept.move_to_end(digest)
         return self._kept.get(digest)
 
-    def put(self, digest: bytes, picture: EncodedPicture) -> None:
+    def put(self, digest: bytes, image: EncodedImage) -> None:
         """Keep the image, unless it is larger than the whole cache."""
-        if picture.nbytes > self.limit or digest in self._kept:
+        if image.nbytes > self.limit or digest in self._kept:
             return
-        self._kept[digest] = picture
-        self.nbytes += picture.nbytes
+        self._kept[digest] = image
+        self.nbytes += image.nbytes
         while self.nbytes > self.limit:
             _, oldest = self._kept.popitem(last=False)
             self.nbytes -= oldest.nbytes
@@ -66,23 +66,23 @@ class Answerer:
 
     def _answers(self, asks: Sequence[SegmentJob]) -> list[SegmentResult | JobError]:
         kept = {ask.digest: self.cache.get(ask.digest) for ask in asks}
-        new = {ask.digest: ask.picture for ask in asks if kept[ask.digest] is None}
+        new = {ask.digest: ask.image for ask in asks if kept[ask.digest] is None}
         read = dict(zip(new, self._readers.map(self._read, new.values()), strict=True))
         answers: dict[int, SegmentResult | JobError] = {}
-        asked: dict[int, tuple[SegmentJob, EncodedPicture | np.ndarray]] = {}
+        asked: dict[int, tuple[SegmentJob, EncodedImage | np.ndarray]] = {}
         for place, ask in enumerate(asks):
-            picture = kept[ask.digest] or read[ask.digest]
-            if isinstance(picture, JobError):
-                answers[place] = picture
+            image = kept[ask.digest] or read[ask.digest]
+            if isinstance(image, JobError):
+                answers[place] = image
             else:
-                asked[place] = ask, picture
+                asked[place] = ask, image
         found = self._predict(list(asked.values()))
-        for (place, (ask, picture)), predictions in zip(asked.items(), found, strict=True):
+        for (place, (ask, image)), predictions in zip(asked.items(), found, strict=True):
             if isinstance(predictions, JobError):
                 answers[place] = predictions
                 continue
             try:
-                answers[place] = _answer(ask, picture, predictions, is_cached=ask.digest not in new)
+                answers[place] = _answer(ask, image, predictions, is_cached=ask.digest not in new)
             except Exception as error:
                 answers[place] = _refusal(error, "sentence")
         return [answers[place] for place in range(len(asks))]
@@ -90,12 +90,12 @@ class Answerer:
     def _read(self, content: bytes) -> np.ndarray | JobError:
         """Return the image's pixels; its size is read first, so that a bomb is never unpacked."""
         try:
-            return read_picture(content, max_pixels=self.pixels)
+            return read_image(content, max_pixels=self.pixels)
         except Exception as error:
             return _refusal(error, "picture")
 
     def _predict(
-        self, asked: Sequence[tuple[SegmentJob, EncodedPicture | np.ndarray]]
+        self, asked: Sequence[tuple[SegmentJob, EncodedImage | np.ndarray]]
     ) -> Sequence[list[Prediction] | JobError]:
         """Return the predictions of each; where one spoils the batch, each is asked alone."""
         try:
@@ -107,13 +107,13 @@ class Answerer:
             return [_refusal(error, "sentence")]
 
     def _encoded(
-        self, asked: Sequence[tuple[SegmentJob, EncodedPicture | np.ndarray]]
-    ) -> list[EncodedPicture]:
+        self, asked: Sequence[tuple[SegmentJob, EncodedImage | np.ndarray]]
+    ) -> list[EncodedImage]:
         """Return each image encoded once, though several may ask of it; new ones are kept."""
-        pictures = {ask.digest: picture for ask, picture in asked}
-        encoded = dict(zip(pictures, self.segmenter.encode_batch(list(pictures.values())), strict=True))
-        for digest, picture in encoded.items():
-            self.cache.put(digest, picture)
+        images = {ask.digest: image for ask, image in asked}
+        encoded = dict(zip(images, self.segmenter.encode_batch(list(images.values())), strict=True))
+        for digest, image in encoded.items():
+            self.cache.put(digest, image)
         return [encoded[ask.digest] for ask, _ in asked]
 
 
@@ -123,14 +123,14 @@ def _refusal(error: Exception, kind: Literal["picture", "sentence"]) -> JobError
         case InputError():
             return JobError(kind=kind, detail=str(error))
         case MemoryError():
-            return JobError(kind="memory", detail=str(error) or "no memory for the picture")
+            return JobError(kind="memory", detail=str(error) or "no memory for the image")
     return JobError(kind="bug", detail="".join(traceback.format_exception(error)))
 
 
 def _answer(
-    ask: SegmentJob, picture: EncodedPicture | np.ndarray, predictions: list[Prediction], *, is_cached: bool
+    ask: SegmentJob, image: EncodedImage | np.ndarray, predictions: list[Prediction], *, is_cached: bool
 ) -> SegmentResult:
-    pixels = picture.picture if isinstance(picture, EncodedPicture) else picture
+    pixels = image.image if isinstance(image, EncodedImage) else image
     height, width = pixels.shape[:2]
     if ask.threshold is not None:
         predictions = [prediction.at_threshold(ask.threshold) for prediction in predictions]
@@ -145,12 +145,12 @@ def _answer(
 
 
 def _drawing(predictions: list[Prediction]) -> Drawing:
-    picture = predictions[0].picture
-    height, width = picture.shape[:2]
+    image = predictions[0].image
+    height, width = image.shape[:2]
     scale = min(1.0, PREVIEW_SIDE / max(height, width))
     size = (max(1, round(scale * width)), max(1, round(scale * height)))
     return Drawing(
-        preview=picture if scale == 1 else cv2.resize(picture, size, interpolation=cv2.INTER_AREA),
+        preview=image if scale == 1 else cv2.resize(image, size, interpolation=cv2.INTER_AREA),
         # what is absent is drawn at no threshold
         grids=[prediction.grid * prediction.is_present for prediction in predictions],
         letterbox=predictions[0].letterbox,
@@ -162,9 +162,9 @@ def _result(prediction: Prediction, include: frozenset[str]) -> dict[str, Any]:
     if "polygons" in include:
         result["polygons"] = [outline.ravel().tolist() for outline in prediction.polygons()]
     if "png" in include:
-        result["png"] = base64.b64encode(to_png(prediction.image("mask"))).decode("ascii")
+        result["png"] = base64.b64encode(to_png(prediction.render("mask"))).decode("ascii")
     if "cutout" in include:
-        result["cutout"] = base64.b64encode(to_png(prediction.image("cutout"))).decode("ascii")
+        result["cutout"] = base64.b64encode(to_png(prediction.render("cutout"))).decode("ascii")
     if "ambiguity" in include:
         result["ambiguity"] = prediction.ambiguity
     return result

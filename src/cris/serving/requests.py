@@ -40,7 +40,7 @@ async def read_ask(request: Request, limits: Limits, model: str) -> SegmentJob:
 
 
 def make_ask(
-    picture: bytes,
+    image: bytes,
     sentences: list[str],
     include: frozenset[Extra],
     limits: Limits,
@@ -70,8 +70,8 @@ def make_ask(
                 "send short sentences such as 'the man in red'",
             )
     return SegmentJob(
-        picture=picture,
-        digest=hashlib.sha256(picture).digest(),
+        image=image,
+        digest=hashlib.sha256(image).digest(),
         sentences=sentences,
         include=include,
         threshold=threshold,
@@ -89,14 +89,14 @@ def _from_json(body: bytes, limits: Limits, model: str) -> SegmentJob:
         detail = f"{where}: {first['msg']}" if where else first["msg"]
         raise _bad_request(detail, "GET /openapi.json describes the request", is_syntax=not where) from None
     try:
-        picture = _from_base64(asked.image)
+        image = _from_base64(asked.image)
     except (binascii.Error, ValueError):
         raise _bad_request(
             "image: expected base64, or a data: URL in base64, got something else", "encode the file's bytes"
         ) from None
     _check_model(asked.model, model)
     return make_ask(
-        picture,
+        image,
         asked.sentences,
         frozenset(asked.include),
         limits,
@@ -132,10 +132,10 @@ async def _from_form(request: Request, limits: Limits, model: str) -> SegmentJob
         image = form.get("image")
         if not isinstance(image, UploadFile):
             got = "nothing" if image is None else "text"
-            raise _bad_request(f"image: expected a file, got {got}", "send the picture as a file")
+            raise _bad_request(f"image: expected a file, got {got}", "send the image as a file")
         words = {name: form.getlist(name) for name in _FORM_FIELDS[1:]}
         if any(isinstance(value, UploadFile) for values in words.values() for value in values):
-            raise _bad_request("expected text, got a file", "send only the picture as a file")
+            raise _bad_request("expected text, got a file", "send only the image as a file")
         texts = {name: [str(value) for value in values] for name, values in words.items()}
         sentences = [*texts["sentence"], *texts["sentences"]]  # JSON calls them so
         if not sentences:
@@ -148,9 +148,9 @@ async def _from_form(request: Request, limits: Limits, model: str) -> SegmentJob
         for name in texts["model"]:
             _check_model(name, model)
         threshold, min_score = (_share(name, texts[name]) for name in ("threshold", "min_score"))
-        picture = await image.read()
+        content = await image.read()
     return make_ask(
-        picture,
+        content,
         sentences,
         frozenset(texts["include"]),  # type: ignore[arg-type]
         limits,

@@ -141,7 +141,7 @@ def multipart_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["image", "sentence"],
         "properties": {
-            "image": {"type": "string", "format": "binary", "description": "A picture file"},
+            "image": {"type": "string", "format": "binary", "description": "An image file"},
             "sentence": {"type": "array", "items": text, "minItems": 1, "description": "May be repeated"},
             "model": text,
             "include": {"type": "array", "items": extra, "description": "May be repeated"},

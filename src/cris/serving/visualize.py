@@ -32,7 +32,7 @@ COLOURS_RGB = (
 class Findings:
     """Findings in one image; drawn again and again as sliders move, without the model."""
 
-    picture: bytes
+    image: bytes
     """Image as a JPEG, at most as large as a screen."""
     answer: SegmentResult
     """Answer without its preview, which the JPEG stands for."""
@@ -46,14 +46,14 @@ class Findings:
         buffer = io.BytesIO()
         Image.fromarray(answer.drawing.preview).save(buffer, "JPEG", quality=95, subsampling=0)
         drawing = replace(answer.drawing, preview=np.zeros((1, 1, 3), dtype=np.uint8))
-        return cls(picture=buffer.getvalue(), answer=replace(answer, drawing=drawing), name=name)
+        return cls(image=buffer.getvalue(), answer=replace(answer, drawing=drawing), name=name)
 
     def draw(self, threshold: float, opacity: float) -> bytes:
         """Return a PNG of the image with its masks; opacity 0 leaves outlines, 1 hides what is below."""
-        picture = self._preview()
+        image = self._preview()
         buffer = io.BytesIO()
-        masks = self.masks(threshold, *picture.shape[:2])
-        Image.fromarray(overlay(picture, masks, opacity)).save(buffer, "PNG", compress_level=3)
+        masks = self.masks(threshold, *image.shape[:2])
+        Image.fromarray(overlay(image, masks, opacity)).save(buffer, "PNG", compress_level=3)
         return buffer.getvalue()
 
     def masks(self, threshold: float, height: int, width: int) -> list[Bool[np.ndarray, "height width"]]:
@@ -75,7 +75,7 @@ class Findings:
                 sentence=result["sentence"],
                 mask=mask,
                 score=result["score"],
-                picture=np.broadcast_to(np.uint8(0), (answer.height, answer.width, 3)),  # not read
+                image=np.broadcast_to(np.uint8(0), (answer.height, answer.width, 3)),  # not read
                 grid=grid,
                 letterbox=drawing.letterbox,
             )
@@ -108,7 +108,7 @@ class Findings:
         return buffer.getvalue()
 
     def _preview(self) -> UInt8[np.ndarray, "height width 3"]:
-        return np.asarray(Image.open(io.BytesIO(self.picture)).convert("RGB"))
+        return np.asarray(Image.open(io.BytesIO(self.image)).convert("RGB"))
 
     def table(self, threshold: float) -> str:
         """Return HTML: a row for each sentence, with its colour."""
@@ -125,13 +125,13 @@ class Findings:
 
 
 def overlay(
-    picture: UInt8[np.ndarray, "height width 3"],
+    image: UInt8[np.ndarray, "height width 3"],
     masks: Sequence[Bool[np.ndarray, "height width"]],
     opacity: float,
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return the image with each mask tinted in its colour and outlined."""
-    drawn = picture.copy()
-    width = max(1, round(min(picture.shape[:2]) / 200))  # of the lines, in pixels
+    drawn = image.copy()
+    width = max(1, round(min(image.shape[:2]) / 200))  # of the lines, in pixels
     for number, mask in enumerate(masks):
         tinted = (1 - opacity) * drawn[mask] + opacity * np.array(colour_of(number), dtype=np.float32)
         drawn[mask] = np.rint(tinted).astype(np.uint8)

@@ -86,7 +86,7 @@ def _main() -> None:
     # requests are still to be answered
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    warnings.simplefilter("ignore")  # of pictures, whose sender cannot see them
+    warnings.simplefilter("ignore")  # of images, whose sender cannot see them
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # so that a library's print does not get among them
     sys.exit(run(WorkerSettings(**json.loads(sys.argv[1])), sys.stdin.buffer, replies))

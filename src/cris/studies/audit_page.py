@@ -20,7 +20,7 @@ _SIDE = 360
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class SuspectCard:
     """Suspect as the page shows it; images are data URIs."""
 
     suspect: Suspect
@@ -31,13 +31,13 @@ class Card:
     preferred_name: str
 
 
-def make_cards(suspects: Sequence[Suspect], dataset: Dataset) -> list[Card]:
+def make_cards(suspects: Sequence[Suspect], dataset: Dataset) -> list[SuspectCard]:
     """Read the images once more, and draw both readings of each sentence."""
-    numbers = dataset.index.picture
+    numbers = dataset.index.image
     return [_card(suspect, dataset.image(int(numbers[suspect.sample]))) for suspect in suspects]
 
 
-def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
+def render(cards: Sequence[SuspectCard], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
     """Return the page; what the data set says of itself is escaped."""
     return fill(
         "studies/audit.html",
@@ -50,7 +50,7 @@ def render(cards: Sequence[Card], *, data: str, split: str, model: str, count: i
     )
 
 
-def _card(suspect: Suspect, image: AnnotatedImage) -> Card:
+def _card(suspect: Suspect, image: AnnotatedImage) -> SuspectCard:
     annotated = image.mask(suspect.annotated)
     if suspect.preferred is None:
         preferred = decode_rle(suspect.rle)
@@ -59,7 +59,7 @@ def _card(suspect: Suspect, image: AnnotatedImage) -> Card:
         preferred = image.mask([suspect.preferred])
         name = image.objects[suspect.preferred].category
     names = sorted({image.objects[number].category for number in suspect.annotated})
-    return Card(
+    return SuspectCard(
         suspect=suspect,
         annotated=_data_uri(image, annotated),
         annotated_name=", ".join(names) or "nothing",

@@ -14,7 +14,7 @@ from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import Outcome, fit
-from cris.training.material import Material, Start, build_model
+from cris.training.setup import InitialWeights, Setup, build_model
 from cris.training.recipes import finetune
 from cris.training.state import last_checkpoint
 
@@ -25,7 +25,7 @@ _LEARNING_RATE = 5e-5
 class FoldTraining:
     """Training of each fold's model."""
 
-    start: Start
+    start: InitialWeights
     """Initial model; it should not have learned from what is judged."""
     steps: int
     """Optimiser steps; 0 judges by the initial model."""
@@ -41,9 +41,9 @@ class FoldTraining:
         checkpoint = self.start.checkpoint
         assert checkpoint is not None
         recipe = finetune(StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference))
-        usual = int(np.median(np.unique(index.picture, return_counts=True)[1]))
+        usual = int(np.median(np.unique(index.image, return_counts=True)[1]))
         sentences = min(usual, recipe.sampling.sentences)
-        pictures = recipe.sampling.pictures * recipe.sampling.sentences // sentences
+        images = recipe.sampling.pictures * recipe.sampling.sentences // sentences
         return replace(
             recipe,
             steps=self.steps,
@@ -52,22 +52,22 @@ class FoldTraining:
             data=(f"{fingerprint}, all but fold {fold}",),
             start_sha256=self.start.fingerprint,
             keep=0,
-            sampling=replace(recipe.sampling, pictures=pictures, sentences=sentences, flip_probability=0.5),
+            sampling=replace(recipe.sampling, pictures=images, sentences=sentences, flip_probability=0.5),
             optimizer=replace(recipe.optimizer, learning_rate=_LEARNING_RATE),
             schedule=replace(recipe.schedule, warmup_steps=min(50, self.steps // 5)),
             validation=replace(recipe.validation, every=self.steps, samples=1, choose_threshold=False),
         )
 
 
-def deal_folds(pictures: Int64[np.ndarray, "samples"], folds: int, seed: int) -> Int64[np.ndarray, "samples"]:
+def deal_folds(images: Int64[np.ndarray, "samples"], folds: int, seed: int) -> Int64[np.ndarray, "samples"]:
     """Return the fold of each sample, which is that of its image; folds differ by one image at most.
 
     Raises:
         InputError: there are fewer images than folds, or fewer than two folds.
     """
-    known, owner = np.unique(pictures, return_inverse=True)
+    known, owner = np.unique(images, return_inverse=True)
     if not 2 <= folds <= len(known):
-        raise InputError(f"folds must be 2 to the {len(known)} pictures there are, got {folds}")
+        raise InputError(f"folds must be 2 to the {len(known)} images there are, got {folds}")
     dealt = np.empty(len(known), dtype=np.int64)
     dealt[np.random.default_rng(seed).permutation(len(known))] = np.arange(len(known)) % folds
     return dealt[owner]
@@ -90,12 +90,12 @@ def fit_fold(
     """
     assert training.start.checkpoint is not None
     part = Subset(whole, places)
-    material = Material(
+    setup = Setup(
         training=part,
         validation=part,
         tokenizer=training.start.checkpoint.tokenizer,
         fingerprints=(fingerprint,),
     )
     config = training.config(part.index, fold, fingerprint)
-    outcome = fit(config, build_model(config, training.start), material, out, progress=progress)
+    outcome = fit(config, build_model(config, training.start), setup, out, progress=progress)
     return Segmenter.from_pretrained(last_checkpoint(out), training.device), outcome

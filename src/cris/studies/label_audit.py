@@ -200,14 +200,14 @@ def _judged_by_folds(
     """Yield the suspects of each fold, judged by a model that is finetuned on the others."""
     # here, as judging by one model needs nothing of training
     from cris.studies.crossfit import FoldTraining, deal_folds, fit_fold
-    from cris.training.material import find_start
+    from cris.training.setup import find_initial_weights
     from cris.training.signals import end_if_stopped
 
-    start = find_start(str(model))
+    start = find_initial_weights(str(model))
     if start.checkpoint is None:
         raise UsageError(f"an audit goes on with a trained model, got CLIP's weights {model}")
     training = FoldTraining(start=start, steps=steps, seed=seed, device=device)
-    images = dataset.index.picture
+    images = dataset.index.image
     fold_of = deal_folds(images, folds, seed)
     for fold in range(folds):
         others = np.flatnonzero(fold_of != fold)

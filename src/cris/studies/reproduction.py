@@ -22,7 +22,7 @@ from cris.environment import in_one_line
 from cris.errors import InputError, UsageError
 from cris.evaluation.metrics import headlines
 from cris.evaluation.saved import evaluate_to
-from cris.evaluation.table import Run, Sheet, make_sheet
+from cris.evaluation.table import TableEntry, ResultsTable, make_table
 from cris.files import atomic_files
 from cris.jobs import begin_experiment, read_record
 from cris.model.encoders import OwnImageEncoder
@@ -32,7 +32,7 @@ from cris.registry import resolve
 from cris.studies.stages import TrainingStage
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss
-from cris.training.material import build_stream, find_start, gather_material
+from cris.training.setup import build_stream, find_initial_weights, gather_setup
 from cris.training.recipe_choice import Recipe, data_of, is_named, options_of
 from cris.training.state import best_checkpoint
 from cris.training.train import configured
@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Card:
+class ModelCard:
     """Facts of a reproduction for its model card."""
 
     config: TrainConfig
@@ -68,7 +68,7 @@ class Card:
 class Reproduction:
     """Figures of a reproduction beside the paper's."""
 
-    sheet: Sheet
+    table: ResultsTable
     """Table of the figures."""
     records: Sequence[Mapping[str, Any]]
     """Records of the measurements, one for each data set and split."""
@@ -86,7 +86,7 @@ class Reproduction:
 
     def __str__(self) -> str:
         """Return the table as Markdown, and where the model is."""
-        return f"{self.sheet.markdown()}\nmodel and card: {self.model}"
+        return f"{self.table.markdown()}\nmodel and card: {self.model}"
 
     def _repr_html_(self) -> str:
         return f"<pre>{escape(str(self))}</pre>"
@@ -131,9 +131,9 @@ def reproduce(
     config = configured(recipe, start=start, losses=losses, **overrides)
     sources = data_of(data, config.recipe)
     known = {source: manifest_of(source) for source in sources}
-    begin = find_start(config.start) if config.model.tokenizer == "stored" else None
-    material = gather_material(sources, config, begin)
-    length = resolved(config, build_stream(config, material).groups_per_epoch).length
+    begin = find_initial_weights(config.start) if config.model.tokenizer == "stored" else None
+    setup = gather_setup(sources, config, begin)
+    length = resolved(config, build_stream(config, setup).groups_per_epoch).length
     config = replace(config, steps=rehearsed(length, scale, 1))
     folder = Path(out)
     begin_experiment(folder, PARTS, is_resumed=resume, overwrite=overwrite)
@@ -154,17 +154,17 @@ def reproduce(
         for split, count in measured_splits(manifest).items()
     ]
     records = [one.record(folder, config.recipe, progress=progress) for one in measurements]
-    sheet = make_sheet([Run(record=record) for record in records])
+    table = make_table([TableEntry(record=record) for record in records])
     with atomic_files(folder) as partial:
         for name, is_latex in TABLES.items():
-            text = sheet.latex() if is_latex else sheet.markdown()
+            text = table.latex() if is_latex else table.markdown()
             (partial / name).write_text(text, encoding="utf-8")
-    card = Card(
+    card = ModelCard(
         config=config,
         scale=scale,
         data={Path(source).name: manifest for source, manifest in known.items()},
         records=records,
-        table=sheet.markdown(),
+        table=table.markdown(),
         commands=[
             *(shlex.join(["cris", "data", "check", source]) for source in sources if source != SCENES),
             _training_command(training),
@@ -172,7 +172,7 @@ def reproduce(
         ],
     )
     write_model(best_checkpoint(folder / "run"), folder / "model", card)
-    return Reproduction(sheet=sheet, records=records, model=folder / "model")
+    return Reproduction(table=table, records=records, model=folder / "model")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,7 +259,7 @@ def rehearsed(count: int, scale: float, least: int) -> int:
     return min(count, max(least, round(scale * count)))
 
 
-def write_model(source: Path, target: Path, card: Card) -> None:
+def write_model(source: Path, target: Path, card: ModelCard) -> None:
     """Put a checkpoint into the folder `target`, with its card."""
     checkpoint = load_checkpoint(source)
     parameters = sum(parameter.numel() for parameter in checkpoint.model.parameters()) / 1e6

@@ -18,11 +18,11 @@ from cris.model.tokenizer import Tokenizer
 from cris.process_memory import reset_peak, resident_bytes
 from cris.registry import names_clip, resolve
 from cris.training.config import TrainConfig, resolved
-from cris.training.material import Material, build_loader, build_stream, choose_tokenizer, open_material
+from cris.training.setup import Setup, build_loader, build_stream, choose_tokenizer, open_setup
 from cris.training.memory import memory_advice, out_of_memory
 from cris.training.processes import launch, world_of
 from cris.training.progress import peak_memory
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 
 _USABLE = 0.9  # of a device's memory: allocators leave gaps
 _CPU_GB = 2.8
@@ -79,9 +79,9 @@ class Estimate:
         """Return the number of images that one process can take at a time."""
         return max(0, int((_USABLE * self.available - self.static) / max(self.each, 1e-6)))
 
-    def memory_with(self, pictures: int, *, is_accumulating: bool) -> float:
+    def memory_with(self, images: int, *, is_accumulating: bool) -> float:
         """Return the most memory that a process holds, in GB, when it takes this many images at a time."""
-        features = self.each * pictures
+        features = self.each * images
         # gradients come as features go, and stay until the last part of a step
         return self.static + (features + self.gradients if is_accumulating else max(features, self.gradients))
 
@@ -107,7 +107,7 @@ class Estimate:
         notes += ", in bf16: a CPU is far slower in fp16, pass --precision bf16" if self.is_bf16 else ""
         return (
             f"{self.seconds:.2f} s a step ({how}{notes}); {length}\n"
-            f"{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} pictures at a time in "
+            f"{self.memory:.1f} GB of {self.available:.1f} GB with {self.pictures} images at a time in "
             f"each process; about {self.fitting} fit"
         )
 
@@ -126,7 +126,7 @@ def dry_run(config: TrainConfig, sources: Sequence[str]) -> Estimate:
     here, machines = world_of(config)
     part = config.sampling.pictures // (here * machines * config.accumulation)
     is_first = int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
-    material = open_material(sources, config, _tokenizer(config)) if sources else None
+    setup = open_setup(sources, config, _tokenizer(config)) if sources else None
     is_cpu = config.device == "cpu" or not torch.cuda.is_available()
     is_bf16 = is_cpu and config.precision == "fp16"
     plain = replace(
@@ -141,17 +141,17 @@ def dry_run(config: TrainConfig, sources: Sequence[str]) -> Estimate:
     model = build_cris(config.model)
     gigabytes = sum(parameter.nbytes for parameter in model.parameters()) / 1e9
     with _threads(here if is_cpu else 1):
-        learner = Learner(replace(plain, steps=1), model, fabric)
-        learning = [each for each in learner.model.parameters() if each.requires_grad]
+        trainer = Trainer(replace(plain, steps=1), model, fabric)
+        learning = [each for each in trainer.model.parameters() if each.requires_grad]
         gradients = sum(parameter.nbytes for parameter in learning) / 1e9
         for parameter in learning:  # there in every pass, so that only features differ
             parameter.grad = torch.ones_like(parameter)
         available = _device_memory(fabric.device) / (here if is_cpu else 1)
         limit = min(_CPU_GB, 0.5 * available) if is_cpu else _USABLE * available
-        found = _measure(config, material, learner, part, limit)
+        found = _measure(config, setup, trainer, part, limit)
     averaged = gigabytes if config.ema_decay else 0.0
     return Estimate(
-        steps=_steps(config, material),
+        steps=_steps(config, setup),
         seconds=config.accumulation * found.seconds(part),
         # of the optimiser's two moments, and the averaged weights, none was there
         static=found.static - gradients + 2 * gradients + averaged,
@@ -182,32 +182,32 @@ class _Measured:
     last_seconds: float
     """Seconds of the largest pass."""
 
-    def seconds(self, pictures: int) -> float:
+    def seconds(self, images: int) -> float:
         """Return the seconds of a pass over this many images."""
         if self.pictures == 1:
-            return self.first_seconds * pictures
+            return self.first_seconds * images
         slope = max(0.0, self.last_seconds - self.first_seconds) / (self.pictures - 1)
-        return self.last_seconds + slope * (pictures - self.pictures)
+        return self.last_seconds + slope * (images - self.pictures)
 
 
 def _measure(
-    config: TrainConfig, material: Material | None, learner: Learner, part: int, limit: float
+    config: TrainConfig, setup: Setup | None, trainer: Trainer, part: int, limit: float
 ) -> _Measured:
     """Measure one image twice, as the first pass also prepares; then as many as time and memory allow."""
-    device = learner.fabric.device
-    batches_of = _batches(config, material)
+    device = trainer.fabric.device
+    batches_of = _batches(config, setup)
 
-    def take(pictures: int) -> tuple[float, float, float]:
+    def take(images: int) -> tuple[float, float, float]:
         """Return the seconds of a pass, and the memory before it and at most."""
-        batches = batches_of(pictures)
+        batches = batches_of(images)
         next(batches)  # the first one also waits for what is made once a run
         _reset_peak(device)
         before, started = _memory(device), time.monotonic()
         batch = next(batches)
         loaded = time.monotonic()
-        learner.gradients([batch])  # its figures wait for the GPU
+        trainer.gradients([batch])  # its figures wait for the GPU
         ended = time.monotonic()
-        is_waited_for = material is not None and not config.sampling.workers
+        is_waited_for = setup is not None and not config.sampling.workers
         return ended - (started if is_waited_for else loaded), before, peak_memory(device)
 
     with memory_advice(config):
@@ -232,42 +232,42 @@ def _measure(
     )
 
 
-def _batches(config: TrainConfig, material: Material | None) -> Callable[[int], Iterator[Batch]]:
+def _batches(config: TrainConfig, setup: Setup | None) -> Callable[[int], Iterator[Batch]]:
     """Return a function that makes batches of a given number of images: of the data, or random ones."""
 
-    def of_data(pictures: int) -> Iterator[Batch]:
-        assert material is not None
-        sampling = replace(config.sampling, pictures=pictures, workers=0)
-        return iter(build_loader(replace(config, sampling=sampling, accumulation=1), material))
+    def of_data(images: int) -> Iterator[Batch]:
+        assert setup is not None
+        sampling = replace(config.sampling, pictures=images, workers=0)
+        return iter(build_loader(replace(config, sampling=sampling, accumulation=1), setup))
 
-    return of_data if material is not None else lambda pictures: repeat(stand_in_batch(config, pictures))
+    return of_data if setup is not None else lambda images: repeat(stand_in_batch(config, images))
 
 
-def stand_in_batch(config: TrainConfig, pictures: int) -> Batch:
+def stand_in_batch(config: TrainConfig, image_count: int) -> Batch:
     """Return random images with random sentences, of the sizes that the configuration gives them."""
     inference, text = config.inference, config.model.text
-    size, count = inference.input_size, pictures * config.sampling.sentences
+    size, count = inference.input_size, image_count * config.sampling.sentences
     words = max(1, round(_WORDS * (inference.sentence_length - 2)))
     generator = torch.Generator().manual_seed(0)
     tokens = torch.zeros(count, inference.sentence_length, dtype=torch.long)
     tokens[:, 0], tokens[:, words + 1] = text.vocabulary - 2, text.vocabulary - 1
     tokens[:, 1 : words + 1] = torch.randint(3, text.vocabulary - 2, (count, words), generator=generator)
-    images = torch.randint(0, 256, (pictures, size, size, 3), generator=generator, dtype=torch.uint8)
+    images = torch.randint(0, 256, (image_count, size, size, 3), generator=generator, dtype=torch.uint8)
     cells = size // CELL
     return Batch(
         images=images.permute(0, 3, 1, 2),
         tokens=tokens,
-        image_index=torch.arange(pictures).repeat_interleave(config.sampling.sentences),
+        image_index=torch.arange(image_count).repeat_interleave(config.sampling.sentences),
         masks=torch.randint(0, 2, (count, 1, cells, cells), generator=generator).float(),
-        on_picture=torch.ones(pictures, cells, cells, dtype=torch.bool),
+        on_image=torch.ones(image_count, cells, cells, dtype=torch.bool),
         samples=torch.arange(count),
     )
 
 
-def _steps(config: TrainConfig, material: Material | None) -> int | None:
+def _steps(config: TrainConfig, setup: Setup | None) -> int | None:
     """Return the steps of the whole run; a data set that was not named counts by its published size."""
-    if material is not None:
-        return resolved(config, build_stream(config, material).groups_per_epoch).length
+    if setup is not None:
+        return resolved(config, build_stream(config, setup).groups_per_epoch).length
     if config.steps is None and config.epochs is not None:
         data = next((name for name in SPLIT_SIZES if config.recipe.startswith(f"{name}-rn")), None)
         if data is None or config.sampling.rule != "one sentence per object":

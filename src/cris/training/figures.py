@@ -65,7 +65,7 @@ def _draw(sheet: Image.Image, example: MaskExample, left: int, top: int) -> None
         f"{name}, IoU {iou(*intersection_and_union(mask, example.truth)):.2f}"
         for name, mask in example.found.items()
     ]
-    legend = " · ".join(["picture", "what is meant", *told])
+    legend = " · ".join(["image", "what is meant", *told])
     draw.text((left, below + _TEXT + 5), _shortened(legend, font, across), _SOFT, font)
 
 

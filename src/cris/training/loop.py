@@ -13,13 +13,13 @@ from cris.model.cris import Cris
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss, loss_names
-from cris.training.material import Material, build_loader, build_stream
+from cris.training.setup import Setup, build_loader, build_stream
 from cris.training.memory import memory_advice
 from cris.training.monitor import Monitor
 from cris.training.processes import all_gather, all_reduce_max, launch
 from cris.training.signals import StopSignal
 from cris.training.state import RunFolder, remove_run
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from cris.training.validation import validate
 
 
@@ -65,7 +65,7 @@ class Outcome:
 def fit(
     config: TrainConfig,
     model: Cris,
-    material: Material,
+    setup: Setup,
     out: Path,
     *,
     losses: Sequence[Loss] = (),
@@ -77,7 +77,7 @@ def fit(
     Args:
         config: all of the run but its data.
         model: as it is before the first step.
-        material: images, sentences and the tokenizer to read them with.
+        setup: images, sentences and the tokenizer to read them with.
         out: the run's folder, see docs/training.md.
         losses: terms of the loss beside those of the configuration.
         overwrite: remove an earlier run in `out` first.
@@ -95,7 +95,7 @@ def fit(
             if fabric.is_global_zero:
                 remove_run(out)
             fabric.barrier()
-        return _fit(config, model, material, out, fabric, losses, progress=progress)
+        return _fit(config, model, setup, out, fabric, losses, progress=progress)
 
 
 @contextmanager
@@ -116,23 +116,23 @@ def _alone_in(out: Path, fabric: Fabric) -> Iterator[None]:
 def _fit(
     config: TrainConfig,
     model: Cris,
-    material: Material,
+    setup: Setup,
     out: Path,
     fabric: Fabric,
     losses: Sequence[Loss],
     *,
     progress: bool,
 ) -> Outcome:
-    config = resolved(config, build_stream(config, material).groups_per_epoch)
-    run = RunFolder(out, config, material.tokenizer, str(fabric.device))
+    config = resolved(config, build_stream(config, setup).groups_per_epoch)
+    run = RunFolder(out, config, setup.tokenizer, str(fabric.device))
     state = run.read_state()
     with memory_advice(config):
-        learner = Learner(config, model, fabric, losses)
-    loader = build_loader(config, material, rank=fabric.global_rank, processes=fabric.world_size)
+        trainer = Trainer(config, model, fabric, losses)
+    loader = build_loader(config, setup, rank=fabric.global_rank, processes=fabric.world_size)
     best: float | None = None
     inference = config.inference
     if state is not None:
-        learner.load_state_dict(state["learner"])
+        trainer.load_state_dict(state["learner"])
         loader.load_state_dict(state["loader"])
         best, inference = state["best"], replace(inference, threshold=state["threshold"])
     if fabric.is_global_zero:
@@ -141,34 +141,34 @@ def _fit(
     def save(*, is_best: bool = False) -> None:
         if fabric.is_global_zero:
             run.save(
-                learner.average.current(),
+                trainer.average.current(),
                 inference,
                 {
-                    "step": learner.step,
-                    "learner": learner.state_dict(),
+                    "step": trainer.step,
+                    "learner": trainer.state_dict(),
                     "loader": loader.state_dict(),
                     "best": best,
                     "threshold": inference.threshold,
                 },
-                step=learner.step,
+                step=trainer.step,
                 is_best=is_best,
                 best=best,
             )
 
     batches = iter(loader)
-    watching = Monitor(fabric, config, out, learner.step, progress=progress)
+    watching = Monitor(fabric, config, out, trainer.step, progress=progress)
     with StopSignal() as stop, watching as watch, memory_advice(config):
         stopped_by = saved = 0
-        while learner.step < config.last_step and not stopped_by:
+        while trainer.step < config.last_step and not stopped_by:
             parts = [next(batches) for _ in range(config.accumulation)]
-            figures = learner.take(parts)
-            step, is_last = learner.step, learner.step == config.last_step
+            figures = trainer.training_step(parts)
+            step, is_last = trainer.step, trainer.step == config.last_step
             watch.step(step, figures, sum(len(part.tokens) for part in parts))
             if step % config.validate_every == 0 or is_last:
                 segmenter = Segmenter(
-                    learner.average.current(), material.tokenizer, config.inference, device=str(fabric.device)
+                    trainer.average.current(), setup.tokenizer, config.inference, device=str(fabric.device)
                 )
-                found = validate(fabric, segmenter, material.validation, config.validation)
+                found = validate(fabric, segmenter, setup.validation, config.validation)
                 watch.validation(step, found)
                 loader.pass_over(found.damaged)
                 inference = replace(inference, threshold=found.threshold)
@@ -181,11 +181,11 @@ def _fit(
                 saved = step
             # all stop at the same step, whichever of them was told
             stopped_by = all_reduce_max(fabric, stop.number)
-        if stopped_by and saved != learner.step:
+        if stopped_by and saved != trainer.step:
             save()
     return Outcome(
         out=out,
-        step=learner.step,
+        step=trainer.step,
         best=best,
         stopped_by=stopped_by,
         is_first=fabric.is_global_zero,

@@ -73,7 +73,7 @@ def peak_loss(
         logits = logits.masked_fill(~counted, -torch.inf)
     cells = logits.flatten(1)
     peaks = cells.topk(min(PEAK_CELLS, cells.shape[1]), dim=1).values
-    # a picture of fewer cells than that has its peak among those it has
+    # an image of fewer cells than that has its peak among those it has
     peak = peaks.nan_to_num(neginf=0.0).sum(dim=1) / peaks.isfinite().sum(dim=1)
     return presence_loss(peak, mask)
 
@@ -176,4 +176,4 @@ class Objective:
     def _counted(self, batch: Batch) -> Bool[Tensor, "sentences 1 h4 w4"] | None:
         if self.config.padding == "counted":
             return None
-        return batch.on_picture.index_select(0, batch.image_index)[:, None]
+        return batch.on_image.index_select(0, batch.image_index)[:, None]

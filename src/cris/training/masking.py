@@ -37,20 +37,20 @@ def mask_batch(batch: Batch, config: ObjectivesConfig, hidden_word: int, generat
 
 
 def hidden_patches(
-    pictures: int, grid: tuple[int, int], share: float, generator: torch.Generator
-) -> Bool[Tensor, "pictures rows columns"]:
+    images: int, grid: tuple[int, int], share: float, generator: torch.Generator
+) -> Bool[Tensor, "images rows columns"]:
     """Return which patches to hide: of each image the same number, `share` of all, rounded down."""
     rows, columns = grid
     patches = rows * columns
-    ranks = torch.rand(pictures, patches, generator=generator).argsort(dim=1).argsort(dim=1)
-    return (ranks < int(share * patches)).reshape(pictures, rows, columns)
+    ranks = torch.rand(images, patches, generator=generator).argsort(dim=1).argsort(dim=1)
+    return (ranks < int(share * patches)).reshape(images, rows, columns)
 
 
 def hide_patches(
-    images: UInt8[Tensor, "pictures 3 height width"],
-    hidden: Bool[Tensor, "pictures rows columns"],
+    images: UInt8[Tensor, "images 3 height width"],
+    hidden: Bool[Tensor, "images rows columns"],
     patch: int,
-) -> UInt8[Tensor, "pictures 3 height width"]:
+) -> UInt8[Tensor, "images 3 height width"]:
     """Return the images with these squares of `patch` pixels in the mean colour; the last may be cut."""
     height, width = images.shape[-2:]
     pixels = hidden.repeat_interleave(patch, dim=1)[:, :height].repeat_interleave(patch, dim=2)[:, :, :width]

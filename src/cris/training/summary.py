@@ -28,7 +28,7 @@ Line = Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class TrainingSummary:
     """Contents of both files."""
 
     title: str
@@ -67,7 +67,7 @@ def write_summary(out: Path) -> None:
     _write(out / "summary.html", _render("training/summary.html", summary, out))
 
 
-def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -> Summary:
+def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -> TrainingSummary:
     """Return the summary of a run's configuration and the lines of its metrics."""
     options = list(flat({name: value for name, value in config.items() if name != "environment"}))
     validations = [line for line in lines if line.get("validation_mean_iou") is not None]
@@ -80,7 +80,7 @@ def summarise_run(out: Path, config: Mapping[str, Any], lines: Sequence[Line]) -
     }
     columns = headlines(figures)
     sheets = sorted((out / SHEETS).glob("step-*.jpg"))
-    return Summary(
+    return TrainingSummary(
         title=f"{config.get('recipe', 'training')}: {out.resolve().name}",
         facts=list(_facts(config, lines, best)),
         curves=_curves(lines, ("loss", *TERMS, *config.get("losses", ()))),
@@ -148,7 +148,7 @@ def _spoken(name: str) -> str:
     return titles.get(name, name.replace("_", " "))
 
 
-def _render(template: str, summary: Summary, out: Path) -> str:
+def _render(template: str, summary: TrainingSummary, out: Path) -> str:
     sheet = summary.sheet
     return fill(
         template,

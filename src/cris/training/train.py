@@ -10,7 +10,7 @@ from cris.training.config import TrainConfig, changed
 from cris.training.limits import check_limits
 from cris.training.loop import Outcome, fit
 from cris.training.loss import Loss, loss_names
-from cris.training.material import build_model, find_start, gather_material
+from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.recipe_choice import Recipe, config_of, data_of
 from cris.training.state import holds_run
 
@@ -56,14 +56,14 @@ def train(
     sources = data_of(data, config.recipe)
     if not resume and not overwrite and holds_run(folder):
         raise InputError(f"{folder} holds a run: pass --resume to go on, or --overwrite, or choose another")
-    begin = find_start(config.start, image_encoder=image_encoder) if config.start else None
-    material = gather_material(sources, config, begin)
+    begin = find_initial_weights(config.start, image_encoder=image_encoder) if config.start else None
+    setup = gather_setup(sources, config, begin)
     config = replace(
-        config, data=material.fingerprints, start_sha256="" if begin is None else begin.fingerprint
+        config, data=setup.fingerprints, start_sha256="" if begin is None else begin.fingerprint
     )
     model = build_model(config, begin, image_encoder=image_encoder)
     config = replace(config, model=model.config)  # which names an image encoder that was given
-    return fit(config, model, material, folder, losses=losses, overwrite=overwrite, progress=progress)
+    return fit(config, model, setup, folder, losses=losses, overwrite=overwrite, progress=progress)
 
 
 def configured(

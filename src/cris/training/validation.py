@@ -84,7 +84,7 @@ def validate(fabric: Fabric, segmenter: Segmenter, dataset: Dataset, config: Val
     together = [rows for part in all_gather(fabric, measured) for rows in part]
     if not together:
         raise InputError(
-            f"none of the {samples.image_count:,} pictures to validate on can be decoded: "
+            f"none of the {samples.image_count:,} images to validate on can be decoded: "
             "cris data check says why"
         )
     together.sort(key=lambda rows: rows[0].sample)

@@ -27,21 +27,21 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_checkpoint(tmp_path_factory.mktemp("models") / "tiny")
 
 
-def test_shards_hold_every_picture_once_and_end_with_one(source, checkpoint):
+def test_shards_hold_every_image_once_and_end_with_one(source, checkpoint):
     job = plan_job(str(source), ALL, checkpoint, shard_rows=3)
-    assert [[task.picture.id for task in shard.tasks] for shard in job.shards] == [
+    assert [[task.image.id for task in shard.tasks] for shard in job.shards] == [
         ["0.jpg", "1.jpg"],
         ["2.jpg", "3.jpg"],
         ["4.jpg"],
     ]
     assert [shard.rows for shard in job.shards] == [4, 4, 2]
-    assert (job.pictures, job.rows) == (5, 10)
+    assert (job.images, job.rows) == (5, 10)
 
 
-def test_pictures_are_asked_what_names_them(source, checkpoint):
-    asked = Sentences(by_picture={"3.jpg": ("the dog",), "1.jpg": ("the cup", "the mug"), "x/9.jpg": ("it",)})
+def test_images_are_asked_what_names_them(source, checkpoint):
+    asked = Sentences(by_image={"3.jpg": ("the dog",), "1.jpg": ("the cup", "the mug"), "x/9.jpg": ("it",)})
     (shard,) = plan_job(str(source), asked, checkpoint).shards
-    assert [(task.picture.id, task.sentences) for task in shard.tasks] == [
+    assert [(task.image.id, task.sentences) for task in shard.tasks] == [
         ("1.jpg", ("the cup", "the mug")),
         ("3.jpg", ("the dog",)),
         ("x/9.jpg", ("it",)),
@@ -49,9 +49,9 @@ def test_pictures_are_asked_what_names_them(source, checkpoint):
     assert [task.error is None for task in shard.tasks] == [True, True, False]
 
 
-def test_sentences_of_other_pictures_are_refused(source, checkpoint):
-    with pytest.raises(ValueError, match=r"none of the 5 pictures.*they name '9.jpg', there is '0.jpg'"):
-        plan_job(str(source), Sentences(by_picture={"9.jpg": ("the dog",)}), checkpoint)
+def test_sentences_of_other_images_are_refused(source, checkpoint):
+    with pytest.raises(ValueError, match=r"none of the 5 images.*they name '9.jpg', there is '0.jpg'"):
+        plan_job(str(source), Sentences(by_image={"9.jpg": ("the dog",)}), checkpoint)
 
 
 def test_a_shard_without_rows_is_refused(source, checkpoint):
@@ -79,14 +79,14 @@ def test_a_job_is_known_by_its_fingerprint(source, checkpoint, tmp_path):
     assert len(others - {job}) == 5
 
 
-def test_pictures_are_asked_by_their_name_in_any_writing(source, checkpoint):
+def test_images_are_asked_by_their_name_in_any_writing(source, checkpoint):
     (source / "sub").mkdir()
     decomposed = unicodedata.normalize("NFD", "Übung.jpg")
     (source / "sub" / decomposed).touch()
     asked = Sentences(
-        by_picture={"sub\\Übung.jpg": ("the cup",), f"sub/{decomposed}": ("the dog", "the cup")}
+        by_image={"sub\\Übung.jpg": ("the cup",), f"sub/{decomposed}": ("the dog", "the cup")}
     )
     (shard,) = plan_job(str(source), asked, checkpoint).shards
-    assert [(task.picture.id, task.sentences) for task in shard.tasks] == [
+    assert [(task.image.id, task.sentences) for task in shard.tasks] == [
         (f"sub/{decomposed}", ("the cup", "the dog"))
     ]

@@ -49,7 +49,7 @@ def test_processes_make_what_one_would_also_when_one_is_killed(shards, checkpoin
 def test_a_shard_at_which_processes_die_is_named(shards, checkpoint, monkeypatch):
     monkeypatch.setattr(local, "_set_up", dies)
     engine = LocalEngine(checkpoint=checkpoint, device="cpu", processes=1)
-    told = rf"{ATTEMPTS} processes died at the pictures 00000\.png to 00001\.png"
+    told = rf"{ATTEMPTS} processes died at the images 00000\.png to 00001\.png"
     with pytest.raises(ValueError, match=told):
         list(engine.run(shards))
     assert children() == []

@@ -9,7 +9,7 @@ import pytest
 
 from cris.batch.job import BulkJob, Shard, Task
 from cris.batch.output import MANIFEST, Output, alone_in
-from cris.batch.pictures import PictureRef
+from cris.batch.images import ImageRef
 from cris.errors import InputError
 from tests.bulk import shard_files
 
@@ -18,8 +18,8 @@ SOURCE = "elsewhere"
 
 def job(fingerprint: str = "a") -> BulkJob:
     def task(number: int) -> Task:
-        ref = PictureRef(id=str(number), name=str(number), url=str(number), version="")
-        return Task(picture=ref, sentences=("the red ring",))
+        ref = ImageRef(id=str(number), name=str(number), url=str(number), version="")
+        return Task(image=ref, sentences=("the red ring",))
 
     shards = tuple(
         Shard(number=number, tasks=(task(2 * number), task(2 * number + 1))) for number in range(3)
@@ -121,7 +121,7 @@ def test_a_file_is_no_folder(tmp_path):
 
 
 @pytest.mark.parametrize("out", [SOURCE, f"{SOURCE}/out"])
-def test_shards_never_become_pictures(out, tmp_path, monkeypatch):
+def test_shards_never_become_images(out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match="must not be inside IN"):
         Output(out, job(), {})

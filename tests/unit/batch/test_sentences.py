@@ -11,7 +11,7 @@ def read(tmp_path: Path, name: str, text: str) -> Sentences:
     return read_sentences(str(path))
 
 
-def test_lines_are_asked_of_all_pictures_and_none_twice(tmp_path):
+def test_lines_are_asked_of_all_images_and_none_twice(tmp_path):
     sentences = read(
         tmp_path, "asked.txt", "\ufeffthe red ring\n\n  the  blue\tsquare \r\nthe red ring\nröd ring"
     )
@@ -30,9 +30,9 @@ def test_lines_are_asked_of_all_pictures_and_none_twice(tmp_path):
         ("a.csv", 'id,picture,sentence\n1,b.jpg,the cup\n2,a.jpg,the dog\n3,b.jpg,"a ""box"""\n'),
     ],
 )
-def test_rows_are_asked_of_their_picture(name, text, tmp_path):
+def test_rows_are_asked_of_their_image(name, text, tmp_path):
     sentences = read(tmp_path, name, text)
-    assert sentences == Sentences(by_picture={"b.jpg": ("the cup", 'a "box"'), "a.jpg": ("the dog",)})
+    assert sentences == Sentences(by_image={"b.jpg": ("the cup", 'a "box"'), "a.jpg": ("the dog",)})
     assert sentences.all() == ["the cup", 'a "box"', "the dog"]
 
 
@@ -69,5 +69,5 @@ def test_a_missing_file_is_named(tmp_path):
 def test_separators_of_word_and_pdf_end_no_line(tmp_path):
     text = "the red\u2028box\nthe blue\x85crate\nthe\x0bgreen box\n"
     assert read(tmp_path, "a.txt", text).for_all == ("the red box", "the blue crate", "the green box")
-    asked = read(tmp_path, "a.csv", "picture,sentence\na.jpg,the red\u2028box\n").by_picture
+    asked = read(tmp_path, "a.csv", "picture,sentence\na.jpg,the red\u2028box\n").by_image
     assert asked == {"a.jpg": ("the red box",)}

@@ -76,8 +76,8 @@ def test_how_much_is_held_at_a_time_changes_no_mask(held, source, checkpoint, se
         assert (decode_rle(row["rle"]) != decode_rle(other["rle"])).mean() < 1e-3
 
 
-def test_a_bad_picture_costs_its_own_rows(source, checkpoint, segmenter):
-    (source / "00003.png").write_bytes(b"no picture")
+def test_a_bad_image_costs_its_own_rows(source, checkpoint, segmenter):
+    (source / "00003.png").write_bytes(b"no image")
     (source / "00004.png").write_bytes((source / "00005.png").read_bytes()[:200])
     (source / "00006.png").write_bytes(b"")
     shard = shard_of(source, checkpoint)
@@ -85,7 +85,7 @@ def test_a_bad_picture_costs_its_own_rows(source, checkpoint, segmenter):
     found = rows(segment_shard(segmenter, shard))
     bad = {row["picture"]: row["error"] for row in found if row["error"] is not None}
     assert list(bad) == ["00003.png", "00004.png", "00006.png", "00007.png"]
-    assert "expected a picture" in bad["00003.png"]
+    assert "expected an image" in bad["00003.png"]
     assert "damaged or incomplete" in bad["00004.png"]
     assert "0 bytes" in bad["00006.png"]
     assert "gone" in bad["00007.png"]

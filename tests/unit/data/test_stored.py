@@ -14,7 +14,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_examples_are_the_samples_of_the_split_picture_by_picture(folder: Path) -> None:
+def test_examples_are_the_samples_of_the_split_image_by_image(folder: Path) -> None:
     dataset = StoredSplit(folder, "train")
     assert (dataset.image_count, len(dataset)) == (6, 24)
     place = 0
@@ -37,10 +37,10 @@ def test_objects_are_known_with_their_categories(folder: Path) -> None:
     assert [example.distractors(truth.targets) for truth in example.references] == [1, 1, 0, 0]
 
 
-@pytest.mark.parametrize(("limit", "sentences", "pictures"), [(1, 1, 1), (4, 4, 1), (5, 5, 2), (99, 24, 6)])
-def test_a_limit_counts_sentences(folder: Path, limit: int, sentences: int, pictures: int) -> None:
+@pytest.mark.parametrize(("limit", "sentences", "images"), [(1, 1, 1), (4, 4, 1), (5, 5, 2), (99, 24, 6)])
+def test_a_limit_counts_sentences(folder: Path, limit: int, sentences: int, images: int) -> None:
     dataset = open_dataset(folder, "train", limit)
-    assert (len(dataset), dataset.image_count) == (sentences, pictures)
+    assert (len(dataset), dataset.image_count) == (sentences, images)
     assert sum(len(image.references) for image in dataset.images()) == sentences
 
 

@@ -14,15 +14,15 @@ from tests.stored import record, write
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """Pictures 0 to 3 in the first, 2 to 5 in the second; 3 is in the first's val, 2 in the second's test."""
+    """Images 0 to 3 in the first, 2 to 5 in the second; 3 is in the first's val, 2 in the second's test."""
     first = [record(number, "val" if number == 3 else "train") for number in range(4)]
     second = [record(number, "test" if number == 2 else "train") for number in range(2, 6)]
-    for name, pictures in (("first", first), ("second", second)):
-        write(tmp_path / name, pictures, SourceInfo(kind="test", options={"name": name}))
+    for name, images in (("first", first), ("second", second)):
+        write(tmp_path / name, images, SourceInfo(kind="test", options={"name": name}))
     return [tmp_path / "first", tmp_path / "second"]
 
 
-def test_no_picture_is_learned_from_that_any_data_set_holds_out(folders: list[Path]) -> None:
+def test_no_image_is_learned_from_that_any_data_set_holds_out(folders: list[Path]) -> None:
     union = open_union(folders, "train")
     assert sorted({union[place].picture_id for place in range(len(union))}) == [0, 1, 4, 5]
 
@@ -46,7 +46,7 @@ def test_other_splits_are_joined_as_they_are(folders: list[Path]) -> None:
     assert {open_union(folders, "test")[p].picture_id for p in range(4)} == {2}
 
 
-def test_groups_keep_to_one_picture_and_entries_have_no_gaps(folders: list[Path]) -> None:
+def test_groups_keep_to_one_image_and_entries_have_no_gaps(folders: list[Path]) -> None:
     union = open_union(folders, "train")
     assert isinstance(union, Dataset)
     assert sorted(set(union.index.entry.tolist())) == list(range(int(union.index.entry.max()) + 1))
@@ -66,5 +66,5 @@ def test_a_split_that_none_has_is_refused(folders: list[Path]) -> None:
 def test_a_union_of_which_nothing_is_left_says_why(tmp_path: Path) -> None:
     write(tmp_path / "a", [record(1, "train")])
     write(tmp_path / "b", [record(1, "val")], SourceInfo(kind="test", options={"other": 1}))
-    with pytest.raises(ValueError, match="pictures are compared by their ids"):
+    with pytest.raises(ValueError, match="images are compared by their ids"):
         open_union([tmp_path / "a", tmp_path / "b"], "train")

@@ -29,22 +29,22 @@ def test_an_engine_answers_as_its_model():
 def test_a_fixed_model_encodes_a_sentence_once():
     engine, plain = TorchEngine(small_cris(), "cpu", is_fixed=True), TorchEngine(small_cris(), "cpu")
     calls = spied(engine)
-    pictures = engine.encode_image(IMAGES)
+    images = engine.encode_image(IMAGES)
     expected = plain.segment(plain.encode_image(IMAGES), TOKENS, INDEX).logits
     for _ in range(2):
-        answer = engine.segment(pictures, TOKENS, INDEX).logits
+        answer = engine.segment(images, TOKENS, INDEX).logits
         np.testing.assert_allclose(answer, expected, rtol=1e-4, atol=1e-5)
-    engine.segment(pictures, TOKENS[::-1].copy(), INDEX)
-    engine.segment(pictures, np.concatenate([TOKENS[:1]] * 3), INDEX)
+    engine.segment(images, TOKENS[::-1].copy(), INDEX)
+    engine.segment(images, np.concatenate([TOKENS[:1]] * 3), INDEX)
     assert calls == [3]
 
 
 def test_sentences_that_were_not_asked_lately_are_forgotten(monkeypatch):
     monkeypatch.setattr(torch_engine, "REMEMBERED_SENTENCES", 2)
     engine = TorchEngine(small_cris(), "cpu", is_fixed=True)
-    calls, pictures = spied(engine), engine.encode_image(IMAGES)
+    calls, images = spied(engine), engine.encode_image(IMAGES)
     for row in (0, 1, 0, 2, 0, 1):
-        engine.segment(pictures, TOKENS[row : row + 1], INDEX[:1])
+        engine.segment(images, TOKENS[row : row + 1], INDEX[:1])
     assert calls == [1, 1, 1, 1]  # 0, 1, 2, and 1 again; 0 stayed
     assert len(engine._remembered) == 2
 
@@ -59,6 +59,6 @@ def test_a_model_in_training_is_asked_as_it_is_now():
     assert np.abs(after - before).max() > 1e-3
 
 
-def test_features_of_one_picture_do_not_keep_its_batch():
+def test_features_of_one_image_do_not_keep_its_batch():
     (one, _) = TorchEngine(small_cris(), "cpu").encode_image(IMAGES)
     assert all(part.untyped_storage().nbytes() == part.nbytes for part in one)

@@ -103,17 +103,17 @@ def test_what_is_asked_for_is_kept_as_ambiguity(segmenter: Segmenter) -> None:
     assert all(row.ambiguity == 1 - row.score for row in rows)
 
 
-def test_each_picture_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
-    encode, pictures = segmenter.engine.model.encode_image, []
+def test_each_image_is_encoded_once(segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode, sizes = segmenter.engine.model.encode_image, []
 
     def spy(images: torch.Tensor) -> object:
-        pictures.append(len(images))
+        sizes.append(len(images))
         return encode(images)
 
     monkeypatch.setattr(segmenter.engine.model, "encode_image", spy)
     rows = list(measure(segmenter, several_expressions(7)))
     assert len(rows) > 7
-    assert pictures == [3, 3, 1]
+    assert sizes == [3, 3, 1]
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Oracle:
             for truth in example.references
         }
 
-    def predict_batch(self, pictures: list[object], sentences: list[list[str]]) -> list[list[Answer]]:
+    def predict_batch(self, images: list[object], sentences: list[list[str]]) -> list[list[Answer]]:
         return [[self.answer(sentence) for sentence in group] for group in sentences]
 
     def answer(self, sentence: str) -> Answer:

@@ -10,14 +10,14 @@ from tests.conftest import Proof
 from tests.rows import a_row
 
 
-def rows_of(pictures: int, sentences: int, seed: int = 0, spread: float = 0.0) -> list[Row]:
-    """IoUs of one picture are alike when `spread` is 0."""
+def rows_of(images: int, sentences: int, seed: int = 0, spread: float = 0.0) -> list[Row]:
+    """IoUs of one image are alike when `spread` is 0."""
     generator = np.random.default_rng(seed)
     rows = []
-    for picture, level in enumerate(generator.uniform(0.2, 0.8, pictures)):
+    for image, level in enumerate(generator.uniform(0.2, 0.8, images)):
         for _ in range(sentences):
             share = float(np.clip(level + spread * generator.standard_normal(), 0, 1))
-            rows.append(a_row(len(rows), round(1000 * share), 1000, picture_id=picture))
+            rows.append(a_row(len(rows), round(1000 * share), 1000, picture_id=image))
     return rows
 
 
@@ -33,7 +33,7 @@ def test_intervals_lie_round_their_figures() -> None:
         assert interval.low <= figures[name] <= interval.high, name
 
 
-def test_more_sentences_about_the_same_pictures_tell_no_more() -> None:
+def test_more_sentences_about_the_same_images_tell_no_more() -> None:
     one, many = (intervals(rows_of(50, sentences))["mean_iou"] for sentences in (1, 8))
     assert (many.low, many.high) == pytest.approx((one.low, one.high), abs=1e-9)
 
@@ -55,7 +55,7 @@ def test_order_changes_no_bit() -> None:
     assert intervals(mixed) == intervals(rows)
 
 
-def test_one_picture_has_no_interval() -> None:
+def test_one_image_has_no_interval() -> None:
     rows = rows_of(1, 5)
     assert intervals(rows) == {}
     assert mean_interval(rows, [row.iou for row in rows]) is None

@@ -29,7 +29,7 @@ from cris.evaluation.metrics import (
 )
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
-from cris.evaluation.table import Run, make_sheet
+from cris.evaluation.table import TableEntry, make_table
 from cris.letterbox import Letterbox
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
@@ -107,7 +107,7 @@ def test_a_released_answer_scores_what_the_released_code_gives_it(shared_referen
     found = Prediction.from_output(
         ModelOutput(logits[None]),
         sentence="",
-        picture=np.zeros((*true.shape, 3), dtype=np.uint8),
+        image=np.zeros((*true.shape, 3), dtype=np.uint8),
         letterbox=Letterbox(*true.shape, size, "released"),
         threshold=0.35,
     )
@@ -236,9 +236,9 @@ def test_a_metric_of_one_s_own_is_told_beside_the_others() -> None:
     assert difference.change == pytest.approx(0.1)
     record = evaluation.to_dict() | {"model": "m", "identity": {"model": "sha"}, "backbone": None}
     record |= {"data": "d", "data_set": None, "split": "val", "limit": None}
-    cells = make_sheet([Run(record=record)], "median_area", MINE).lines[0].cells
+    cells = make_table([TableEntry(record=record)], "median_area", MINE).lines[0].cells
     assert list(cells.values()) == [MEDIAN_AREA.text(figures["median_area"])]
-    assert "| m | 75.00 (" in make_sheet([Run(record=record)], "long_iou", MINE).markdown()
+    assert "| m | 75.00 (" in make_table([TableEntry(record=record)], "long_iou", MINE).markdown()
 
 
 def test_a_resample_without_what_counts_is_left_out() -> None:

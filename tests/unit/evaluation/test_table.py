@@ -6,7 +6,7 @@ import pytest
 
 from cris.data.store.manifest import Counter, Manifest, SourceInfo, SplitCounts, make_manifest
 from cris.evaluation.paper import MEAN_IOU, backbone_of, data_set_of, family_name
-from cris.evaluation.table import Run, make_sheet
+from cris.evaluation.table import TableEntry, make_table
 from cris.model.config import CRIS_RN50, CRIS_RN101
 from tests.small import SMALL
 
@@ -34,57 +34,57 @@ RECORDS = [
 ]
 
 
-def runs(records: list[dict[str, Any]]) -> list[Run]:
-    return [Run(record=record) for record in records]
+def runs(records: list[dict[str, Any]]) -> list[TableEntry]:
+    return [TableEntry(record=record) for record in records]
 
 
 def test_the_paper_stands_above_models_with_its_encoder() -> None:
-    assert make_sheet(runs(RECORDS)).markdown() == (
+    assert make_table(runs(RECORDS)).markdown() == (
         "|  | RefCOCO val | RefCOCO testA | things val |\n"
         "| --- | ---: | ---: | ---: |\n"
         "| CRIS RN50 (paper) | 69.52 | 72.72 | – |\n"
         "| mine_50% | 70.12 (69.0–71.2) | 70.12 (69.0–71.2)† | 70.12 (69.0–71.2) |\n"
         "| other | 50.00 | – | – |\n"
         "\n"
-        "mean IoU in percent, with 95 % intervals resampled by picture.\n"
+        "mean IoU in percent, with 95 % intervals resampled by image.\n"
         "† The first samples of the split only.\n"
     )
 
 
 def test_latex_escapes_names() -> None:
-    text = make_sheet(runs(RECORDS)).latex()
+    text = make_table(runs(RECORDS)).latex()
     assert r"mine\_50\% & 70.12 (69.0--71.2) & 70.12 (69.0--71.2)$^\dagger$ &" in text
     assert text.count(r"\\") == 4
 
 
 def test_other_figures_stand_alone() -> None:
-    assert "paper" not in make_sheet(runs(RECORDS), "pr50").markdown()
+    assert "paper" not in make_table(runs(RECORDS), "pr50").markdown()
 
 
 def test_names_cannot_break_a_table() -> None:
-    assert r"| a\|b&lt;i> | " in make_sheet(runs([a_record(model="a|b<i>")])).markdown()
+    assert r"| a\|b&lt;i> | " in make_table(runs([a_record(model="a|b<i>")])).markdown()
 
 
 def test_two_runs_of_the_same_are_refused() -> None:
     with pytest.raises(ValueError, match="two runs measure mine_50% on refcoco val"):
-        make_sheet(runs([a_record(), a_record()]))
+        make_table(runs([a_record(), a_record()]))
 
 
 def test_models_of_one_name_are_told_apart_by_their_folders_or_by_given_names() -> None:
     first, second = (
         a_record(model=f"runs/{run}/checkpoints/last", identity={"model": [run]}) for run in "ab"
     )
-    lines = make_sheet([Run(record=first), Run(record=second)]).lines
+    lines = make_table([TableEntry(record=first), TableEntry(record=second)]).lines
     assert [line.name for line in lines[1:]] == ["a (last)", "b (last)"]
     alike = [a_record(model=f"{run}/model", identity={"model": [run]}) for run in "ab"]
-    lines = make_sheet([Run(record=each, folder=f"results/{n}") for n, each in enumerate(alike)]).lines
+    lines = make_table([TableEntry(record=each, folder=f"results/{n}") for n, each in enumerate(alike)]).lines
     assert [line.name for line in lines[1:]] == ["model (results/0)", "model (results/1)"]
-    lines = make_sheet([Run(record=each, name=f"try {n}") for n, each in enumerate(alike)]).lines
+    lines = make_table([TableEntry(record=each, name=f"try {n}") for n, each in enumerate(alike)]).lines
     assert [line.name for line in lines[1:]] == ["try 0", "try 1"]
 
 
 def test_another_data_set_in_a_folder_of_a_published_name_is_marked_and_has_no_figure_beside_it() -> None:
-    text = make_sheet(runs([a_record(data="my/refcoco", data_set=None)])).markdown()
+    text = make_table(runs([a_record(data="my/refcoco", data_set=None)])).markdown()
     assert "|  | refcoco‡ val |" in text
     assert "paper" not in text
     assert "‡ Not the published data set: the split has another size." in text

@@ -50,15 +50,15 @@ def test_packaged_photographs_are_read_with_each_of_their_sentences():
     assert [sentence for _, sentence in pairs] == [
         each.sentence for photograph in photographs() for each in photograph.asked
     ]
-    for (picture, _), samples in zip(pairs, as_samples(pairs, CONFIG, Tokenizer()), strict=True):
-        assert picture.shape[2] == 3
-        assert min(picture.shape[:2]) > 100
+    for (image, _), samples in zip(pairs, as_samples(pairs, CONFIG, Tokenizer()), strict=True):
+        assert image.shape[2] == 3
+        assert min(image.shape[:2]) > 100
         assert samples.image.shape == (1, 3, 64, 64)
 
 
 def test_samples_are_what_a_segmenter_reads():
     tokenizer = Tokenizer()
-    picture = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    (sample,) = as_samples([(picture, "left dog")], CONFIG, tokenizer)
-    np.testing.assert_array_equal(sample.image[0], normalise(Letterbox(40, 60, 64).apply(picture)))
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    (sample,) = as_samples([(image, "left dog")], CONFIG, tokenizer)
+    np.testing.assert_array_equal(sample.image[0], normalise(Letterbox(40, 60, 64).apply(image)))
     np.testing.assert_array_equal(sample.tokens, tokenizer.encode(["left dog"], 12))

@@ -46,7 +46,7 @@ def test_heads_must_divide_the_width():
 def test_kernel_by_taps_equals_a_grouped_convolution(size, memory_format):
     torch.manual_seed(0)
     pixels, kernel, bias = torch.randn(3, 8, 7, 5), torch.randn(3, 8, size, size), torch.randn(3)
-    # what a tap adds inside the picture is what one more channel of ones would give
+    # what a tap adds inside the image is what one more channel of ones would give
     tap_bias = torch.randn(3, size, size)
     answer = correlate(pixels.to(memory_format=memory_format), kernel, tap_bias)
     pixels = torch.cat([pixels, torch.ones(3, 1, 7, 5)], dim=1)

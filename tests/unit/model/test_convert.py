@@ -284,7 +284,7 @@ def test_what_clip_lacks_starts_fresh(tmp_path: Path) -> None:
         assert torch.equal(loaded[key], fresh[key])
 
 
-def test_positional_embedding_for_other_pictures_is_kept(tmp_path: Path) -> None:
+def test_positional_embedding_for_other_images_is_kept(tmp_path: Path) -> None:
     larger = replace(TINY, image=replace(TINY.image, position_grid=3))
     torch.save(clip_weights(larger), tmp_path / "RN50.pt")
     model = load_clip(tmp_path / "RN50.pt", TINY).eval()

@@ -78,7 +78,7 @@ def test_logits_equal_the_straightforward_path(config, kernel_size):
 
 @BOTH
 @torch.no_grad()
-def test_sentences_find_their_picture_through_the_index(config):
+def test_sentences_find_their_image_through_the_index(config):
     model = small_cris(config)
     images, tokens = torch.randn(2, 3, 64, 64), random_tokens([3, 5, 4, 7], 12)
     index = torch.tensor([1, 0, 0, 1])

@@ -65,15 +65,15 @@ def segmenter() -> Segmenter:
 
 
 def test_a_prediction_tells_presence_and_is_empty_below_the_threshold(segmenter: Segmenter) -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
     segmenter.inference = replace(segmenter.inference, threshold=0.0)
-    found = segmenter.predict(picture, "the dog")
+    found = segmenter.predict(image, "the dog")
     assert found.present is not None
     assert 0 < found.present < 1
     assert found.is_present
     assert found.mask.any()
     segmenter.inference = replace(segmenter.inference, presence_threshold=found.present + 0.01)
-    emptied = segmenter.predict(picture, "the dog")
+    emptied = segmenter.predict(image, "the dog")
     assert emptied.present == found.present
     assert not emptied.is_present
     assert not emptied.mask.any()
@@ -85,5 +85,5 @@ def test_presence_that_is_no_number_is_refused(segmenter: Segmenter) -> None:
     output = ModelOutput(np.zeros((1, 16, 16), dtype=np.float32), np.float32("nan"))
     with pytest.raises(ValueError, match="not finite"):
         Prediction.from_output(
-            output, sentence="", picture=whole.picture, letterbox=whole.letterbox, threshold=0.5
+            output, sentence="", image=whole.image, letterbox=whole.letterbox, threshold=0.5
         )

@@ -24,7 +24,7 @@ def test_answers_and_gradients_equal_those_of_the_two_steps(size):
         torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
-def test_the_block_equals_the_plain_one_on_the_upsampled_picture_and_counts_the_same_statistics():
+def test_the_block_equals_the_plain_one_on_the_upsampled_image_and_counts_the_same_statistics():
     torch.manual_seed(0)
     ours, plain = UpsampleConvNormRelu(6, 4), ConvNormRelu(6, 4, 3)
     plain.load_state_dict(ours.state_dict())

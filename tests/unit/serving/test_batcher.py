@@ -32,7 +32,7 @@ class FrailWorker:
         return cls()
 
     async def ask(self, asks: Sequence[SegmentJob]) -> Reply:
-        self.batches.append([ask.picture for ask in asks])
+        self.batches.append([ask.image for ask in asks])
         if POISON in self.batches[-1]:
             raise WorkerError("the worker ended with code -11")
         answers = [SegmentResult(width=1, height=1, results=[{}], is_cached=False) for _ in asks]
@@ -49,18 +49,18 @@ def frail_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batcher, "Worker", FrailWorker)
 
 
-def answers_to(*pictures: bytes) -> list[BatchedResult | BaseException]:
+def answers_to(*images: bytes) -> list[BatchedResult | BaseException]:
     """Asked at the same time."""
 
     async def asked() -> list[BatchedResult | BaseException]:
         async with Batcher(WorkerSettings(model="any"), Limits(), Metrics()) as opened:
-            return await asyncio.gather(*map(opened.ask, map(ask, pictures)), return_exceptions=True)
+            return await asyncio.gather(*map(opened.ask, map(ask, images)), return_exceptions=True)
 
     return asyncio.run(asked())
 
 
-def ask(picture: bytes) -> SegmentJob:
-    return SegmentJob(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=["left dog"])
+def ask(image: bytes) -> SegmentJob:
+    return SegmentJob(image=image, digest=hashlib.sha256(image).digest(), sentences=["left dog"])
 
 
 def test_only_the_request_that_kills_the_worker_is_refused():
@@ -80,9 +80,9 @@ def test_a_request_that_was_alone_is_refused_at_once():
 
 def test_those_behind_the_suspects_are_asked_together_again():
     size = WorkerSettings(model="any").batch_size
-    pictures = [POISON, *(f"{number}".encode() for number in range(2 * size - 1))]
-    refusal, *answers = answers_to(*pictures)
+    images = [POISON, *(f"{number}".encode() for number in range(2 * size - 1))]
+    refusal, *answers = answers_to(*images)
     assert isinstance(refusal, RefusalError)
     assert all(isinstance(answer, BatchedResult) for answer in answers)
-    alone = [[picture] for picture in pictures[:size]]
-    assert FrailWorker.batches == [pictures[:size], *alone, pictures[size:]]
+    alone = [[image] for image in images[:size]]
+    assert FrailWorker.batches == [images[:size], *alone, images[size:]]

@@ -28,9 +28,9 @@ def answerer(segmenter: Segmenter, cache_bytes: int = 2**20) -> Answerer:
     return Answerer(segmenter, FeatureCache(cache_bytes), MOST_PIXELS)
 
 
-def ask(picture: bytes, *sentences: str, **options) -> SegmentJob:
+def ask(image: bytes, *sentences: str, **options) -> SegmentJob:
     return SegmentJob(
-        picture=picture, digest=hashlib.sha256(picture).digest(), sentences=list(sentences), **options
+        image=image, digest=hashlib.sha256(image).digest(), sentences=list(sentences), **options
     )
 
 
@@ -38,7 +38,7 @@ def test_each_answer_is_what_the_direct_call_gives(segmenter):
     asks = [ask(png(seed=seed), *SENTENCES[: seed + 1]) for seed in range(3)]
     reply = answerer(segmenter).reply(asks)
     for one, answer in zip(asks, reply.answers, strict=True):
-        expected = segmenter.predict(one.picture, one.sentences)
+        expected = segmenter.predict(one.image, one.sentences)
         assert (answer.height, answer.width) == expected[0].mask.shape
         for result, prediction in zip(answer.results, expected, strict=True):
             assert result["sentence"] == prediction.sentence
@@ -66,10 +66,10 @@ def test_bad_requests_of_a_batch_are_refused_alone(segmenter):
 def test_a_bug_costs_its_own_request(segmenter, monkeypatch):
     predict = segmenter.predict_batch
 
-    def planted(pictures, sentences):
+    def planted(images, sentences):
         if ["left cat"] in sentences:
             list(zip([1], [], strict=True))
-        return predict(pictures, sentences)
+        return predict(images, sentences)
 
     monkeypatch.setattr(segmenter, "predict_batch", planted)
     asks = [ask(png(), sentence) for sentence in ("left dog", "left cat", "the red ring")]
@@ -81,13 +81,13 @@ def test_a_bug_costs_its_own_request(segmenter, monkeypatch):
     assert "zip() argument 2" in bug.detail
 
 
-def test_a_picture_is_encoded_once_while_it_is_kept(segmenter, monkeypatch):
+def test_a_image_is_encoded_once_while_it_is_kept(segmenter, monkeypatch):
     encoded = []
     encode_batch = segmenter.encode_batch
 
-    def counting(pictures):
-        encoded.extend(picture for picture in pictures if isinstance(picture, np.ndarray))
-        return encode_batch(pictures)
+    def counting(images):
+        encoded.extend(image for image in images if isinstance(image, np.ndarray))
+        return encode_batch(images)
 
     monkeypatch.setattr(segmenter, "encode_batch", counting)
     keeping = answerer(segmenter)
@@ -104,17 +104,17 @@ def test_a_picture_is_encoded_once_while_it_is_kept(segmenter, monkeypatch):
 
 
 def test_the_cache_keeps_its_limit_and_what_was_asked_last(segmenter):
-    pictures = segmenter.encode_batch([np.zeros((40, 60, 3), dtype=np.uint8)] * 3)
-    size = pictures[0].nbytes
+    images = segmenter.encode_batch([np.zeros((40, 60, 3), dtype=np.uint8)] * 3)
+    size = images[0].nbytes
     cache = FeatureCache(2 * size)
-    cache.put(b"a", pictures[0])
-    cache.put(b"b", pictures[1])
-    assert cache.get(b"a") is pictures[0]
-    cache.put(b"c", pictures[2])
+    cache.put(b"a", images[0])
+    cache.put(b"b", images[1])
+    assert cache.get(b"a") is images[0]
+    cache.put(b"c", images[2])
     assert [cache.get(digest) is not None for digest in (b"a", b"b", b"c")] == [True, False, True]
     assert cache.nbytes == 2 * size
     small = FeatureCache(size - 1)
-    small.put(b"a", pictures[0])
+    small.put(b"a", images[0])
     assert (small.get(b"a"), small.nbytes) == (None, 0)
 
 
@@ -135,7 +135,7 @@ def test_what_it_takes_to_draw_comes_when_asked_for(segmenter):
     assert plain.drawing is None
 
 
-def test_a_picture_that_pillow_opens_but_cannot_read_is_refused(segmenter):
+def test_a_image_that_pillow_opens_but_cannot_read_is_refused(segmenter):
     buffer = io.BytesIO()
     Image.fromarray(np.zeros((50, 50), dtype=np.float32)).save(buffer, "TIFF")
     (refusal,) = answerer(segmenter).reply([ask(buffer.getvalue(), "left dog")]).answers
@@ -143,7 +143,7 @@ def test_a_picture_that_pillow_opens_but_cannot_read_is_refused(segmenter):
     assert "mode F" in refusal.detail
 
 
-def test_a_picture_without_sentences_is_read_and_kept(segmenter):
+def test_a_image_without_sentences_is_read_and_kept(segmenter):
     answering = answerer(segmenter)
     read, bad = answering.reply([ask(png(seed=3)), ask(b"text")]).answers
     assert isinstance(read, SegmentResult)

@@ -59,7 +59,7 @@ def test_a_lower_threshold_finds_more():
     assert areas[0] > areas[2] > areas[3] == 0
 
 
-def test_coco_holds_the_masks_at_the_pictures_own_size():
+def test_coco_holds_the_masks_at_the_images_own_size():
     found = findings("a", "b")
     coco = json.loads(found.coco(0.5))
     assert coco["images"] == [{"id": 1, "file_name": "street.png", "height": HEIGHT, "width": WIDTH}]
@@ -95,11 +95,11 @@ def test_the_zip_holds_a_mask_and_a_cut_out_of_each_that_is_found():
         assert archive.namelist() == []
 
 
-def test_what_is_kept_of_a_large_picture_is_small():
+def test_what_is_kept_of_a_large_image_is_small():
     found = findings("a", height=1000, width=1600)
     assert found.answer.drawing is not None
     assert found.answer.drawing.preview.nbytes < 100
-    assert len(found.picture) < 200_000
+    assert len(found.image) < 200_000
     assert drawn(found, 0.5, 0.5).shape == (1000, 1600, 3)
 
 

@@ -7,8 +7,8 @@ from cris.serving.worker import WorkerSettings, run
 from tests.served import png
 
 
-def ask(picture: bytes, *sentences: str) -> SegmentJob:
-    return SegmentJob(picture=picture, digest=hashlib.sha256(picture).digest(), sentences=list(sentences))
+def ask(image: bytes, *sentences: str) -> SegmentJob:
+    return SegmentJob(image=image, digest=hashlib.sha256(image).digest(), sentences=list(sentences))
 
 
 def test_a_worker_answers_until_its_pipe_ends():

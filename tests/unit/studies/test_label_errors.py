@@ -50,17 +50,17 @@ class Finds:
         for part in parts:
             self.logits[part] = logit
 
-    def predict_batch(self, pictures, sentences):
+    def predict_batch(self, images, sentences):
         return [
-            [self.predict(picture, one) for one in told]
-            for picture, told in zip(pictures, sentences, strict=True)
+            [self.predict(image, one) for one in told]
+            for image, told in zip(images, sentences, strict=True)
         ]
 
-    def predict(self, picture, sentence):
+    def predict(self, image, sentence):
         return Prediction.from_output(
             ModelOutput(self.logits[None, 2::4, 2::4].copy()),
             sentence=sentence,
-            picture=picture,
+            image=image,
             letterbox=Letterbox(SIDE, SIDE, SIDE),
             threshold=0.5,
         )

@@ -78,7 +78,7 @@ def test_a_patch_beside_has_the_same_shape_and_no_pixel_of_the_target(seed: int)
     assert move_off(patch, np.ones_like(target), random) is None
 
 
-def test_patches_show_another_picture() -> None:
+def test_patches_show_another_image() -> None:
     image, donor = np.full((40, 60, 3), 10, np.uint8), np.full((7, 9, 3), 200, np.uint8)
     patch = np.zeros((40, 60), dtype=bool)
     patch[5:9, 7:12] = True
@@ -103,7 +103,7 @@ def test_covered_scenes_mean_what_is_left_of_their_target(share: float) -> None:
         assert (after.image != before.image).any()
 
 
-def test_beside_leaves_the_target_whole_and_changes_the_picture_as_much() -> None:
+def test_beside_leaves_the_target_whole_and_changes_the_image_as_much() -> None:
     examples = open_dataset("scenes", "val", 12)
     on, beside = (list(covered(examples, 0.5, place)) for place in ("on", "beside"))
     assert beside
@@ -136,7 +136,7 @@ def test_shares_that_hide_nothing_or_all_are_refused(share: float) -> None:
         next(covered(open_dataset("scenes", "val", 1), share, "on"))
 
 
-def test_every_sentence_of_a_picture_gets_a_patch_of_its_own() -> None:
+def test_every_sentence_of_a_image_gets_a_patch_of_its_own() -> None:
     class Twice(SceneDataset):
         def image(self, number: int):
             example = super().image(number)

@@ -18,13 +18,13 @@ from dataclasses import replace
 from cris.training.dry_run import stand_in_batch
 from cris.training.processes import launch
 from cris.training.recipes import RECIPES
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from cris.model.build import build_cris
 import torch
 torch.set_num_threads(1)
-pictures = int(sys.argv[1])
+images = int(sys.argv[1])
 config = RECIPES["cris-scenes"]()
-sampling = replace(config.sampling, pictures=pictures, sentences=2)
+sampling = replace(config.sampling, pictures=images, sentences=2)
 inference = replace(config.inference, input_size=224)
 config = replace(config, device="cpu", steps=2, sampling=sampling, inference=inference)
 if sys.argv[2] == "dry":
@@ -33,9 +33,9 @@ if sys.argv[2] == "dry":
     found = dry.dry_run(config, [])
     print(json.dumps({"memory": found.memory, "measured": found.measured}))
 else:
-    learner = Learner(config, build_cris(config.model), launch(config))
+    trainer = Trainer(config, build_cris(config.model), launch(config))
     for _ in range(2):
-        learner.take([stand_in_batch(config, pictures)])
+        trainer.training_step([stand_in_batch(config, images)])
     print(json.dumps({"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}))
 """
 
@@ -49,13 +49,13 @@ def run_alone(*arguments: str) -> dict[str, float]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
-def test_memory_told_from_few_pictures_is_what_the_whole_batch_takes(prove) -> None:
-    pictures = prove.count(full=64, quick=32)
-    told, taken = run_alone(str(pictures), "dry"), run_alone(str(pictures), "whole")
-    assert told["measured"] < pictures
+def test_memory_told_from_few_images_is_what_the_whole_batch_takes(prove) -> None:
+    images = prove.count(full=64, quick=32)
+    told, taken = run_alone(str(images), "dry"), run_alone(str(images), "whole")
+    assert told["measured"] < images
     error = told["memory"] / taken["memory"] - 1
     prove.figure(
-        f"memory of {pictures} pictures a step, told from {told['measured']} of them",
+        f"memory of {images} images a step, told from {told['measured']} of them",
         f"{told['memory']:.2f} GB, {taken['memory']:.2f} GB measured ({100 * error:+.0f} %)",
     )
     assert abs(error) < 0.15
@@ -99,7 +99,7 @@ def test_an_estimate_adds_up_and_says_how_it_came_about() -> None:
     assert (found.memory, found.hours, found.fitting) == (34.0, 2.0, 32)
     assert str(found) == (
         "2.00 s a step (from 2 at a time); 3,600 steps take about 2.0 hours, validation apart\n"
-        "34.0 GB of 20.0 GB with 64 pictures at a time in each process; about 32 fit"
+        "34.0 GB of 20.0 GB with 64 images at a time in each process; about 32 fit"
     )
     assert "without --compile, which is faster" in str(estimate(is_compiled=True))
     assert "in bf16: a CPU is far slower in fp16" in str(estimate(is_bf16=True))

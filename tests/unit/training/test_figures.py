@@ -1,4 +1,4 @@
-"""Where things are on a sheet, whatever the pictures and sentences are like."""
+"""Where things are on a sheet, whatever the images and sentences are like."""
 
 from dataclasses import replace
 
@@ -35,7 +35,7 @@ def test_several_models_stand_beside_each_other():
         assert np.array_equal(sheet[8 : 8 + 208, x : x + 208], np.asarray(lit_up(example.image, mask)))
 
 
-def test_a_block_holds_the_picture_what_is_meant_and_what_is_found():
+def test_a_block_holds_the_image_what_is_meant_and_what_is_found():
     example = shown()
     sheet = np.asarray(draw_sheet([example] * 3))
     for left, top in ((8, 8), (8 + BLOCK[0], 8), (8, 8 + BLOCK[1])):
@@ -59,7 +59,7 @@ def test_any_shape_lies_in_the_middle_of_its_panel(height, width):
 
 
 @pytest.mark.parametrize("sentence", ["", "x" * 400, "word " * 100, "красный мяч 赤いボール"])
-def test_any_sentence_stays_below_its_pictures(sentence):
+def test_any_sentence_stays_below_its_images(sentence):
     sheet = np.asarray(draw_sheet([shown(sentence=sentence)] * 2))
     between = sheet[8 + 208 : BLOCK[1], 8 + 3 * 208 + 2 * 4 + 2 : 8 + BLOCK[0] - 1]
     assert (between == 255).all()

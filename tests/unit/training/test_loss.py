@@ -45,7 +45,7 @@ def cross_entropy(logits, cells, counted):
 
 
 EVERYWHERE = torch.ones(2, 3, 5, dtype=torch.bool)
-ON_PICTURE = torch.tensor([[[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], [[0, 1, 1, 0, 0]] * 3]).bool()
+ON_IMAGE = torch.tensor([[[1, 1, 1, 1, 1], [1, 1, 1, 1, 1], [0, 0, 0, 0, 0]], [[0, 1, 1, 0, 0]] * 3]).bool()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def sample():
 
 
 @pytest.mark.parametrize("target", ["nearest", "area"])
-@pytest.mark.parametrize("counted", [None, ON_PICTURE], ids=["everywhere", "on the picture"])
+@pytest.mark.parametrize("counted", [None, ON_IMAGE], ids=["everywhere", "on the image"])
 def test_contrastive_loss_is_the_mean_negative_log_likelihood_of_the_counted_cells(sample, target, counted):
     logits, mask = sample
     cells = [cells_of(truth, target) for truth in mask[:, 0]]
@@ -65,7 +65,7 @@ def test_contrastive_loss_is_the_mean_negative_log_likelihood_of_the_counted_cel
 
 
 @pytest.mark.parametrize("target", ["nearest", "area"])
-@pytest.mark.parametrize("counted", [None, ON_PICTURE], ids=["everywhere", "on the picture"])
+@pytest.mark.parametrize("counted", [None, ON_IMAGE], ids=["everywhere", "on the image"])
 def test_dice_loss_counts_each_sample_alike(sample, target, counted):
     logits, mask = sample
     losses = []
@@ -77,7 +77,7 @@ def test_dice_loss_counts_each_sample_alike(sample, target, counted):
     assert float(found) == pytest.approx(float(sum(losses) / 2), rel=1e-5)
 
 
-@pytest.mark.parametrize("counted", [EVERYWHERE, ON_PICTURE], ids=["everywhere", "on the picture"])
+@pytest.mark.parametrize("counted", [EVERYWHERE, ON_IMAGE], ids=["everywhere", "on the image"])
 def test_consistency_is_the_cross_entropy_with_the_whole_views_answer(sample, counted):
     logits, _ = sample
     masked = torch.randn(2, 1, 3, 5)
@@ -95,7 +95,7 @@ def test_the_whole_view_teaches_and_does_not_learn(sample):
 
 def test_the_loss_of_a_batch_is_the_mean_over_its_samples_whatever_each_counts(sample):
     logits, mask = sample
-    counted = ON_PICTURE[:, None]
+    counted = ON_IMAGE[:, None]
     for loss in (text_to_pixel_loss, dice_loss):
         whole = loss(logits, mask, "area", counted)
         parts = [loss(logits[i : i + 1], mask[i : i + 1], "area", counted[i : i + 1]) for i in range(2)]
@@ -117,12 +117,12 @@ def batch():
         tokens=torch.zeros(3, 5, dtype=torch.long),
         image_index=torch.tensor([0, 1, 1]),
         masks=(torch.rand(3, 1, 4, 4) > 0.5).float(),
-        on_picture=UPPER_OR_LEFT,
+        on_image=UPPER_OR_LEFT,
         samples=torch.arange(3),
     )
 
 
-def test_terms_are_weighted_and_count_the_cells_of_each_sentences_own_picture(batch):
+def test_terms_are_weighted_and_count_the_cells_of_each_sentences_own_image(batch):
     logits = torch.randn(3, 1, 4, 4)
     counted = UPPER_OR_LEFT[[0, 1, 1]][:, None]
     terms = Objective(CONFIG)(ModelOutput(logits), batch)
@@ -142,7 +142,7 @@ def test_padding_counts_where_asked_and_a_weight_of_nothing_leaves_a_term_out(ba
     assert terms == {"contrastive": text_to_pixel_loss(logits, batch.masks)}
 
 
-def test_the_peak_is_the_mean_of_the_highest_cells_on_the_picture(batch):
+def test_the_peak_is_the_mean_of_the_highest_cells_on_the_image(batch):
     logits = torch.randn(3, 1, 4, 4)
     counted = UPPER_OR_LEFT[[0, 1, 1]][:, None]
     masks = batch.masks.clone()

@@ -41,7 +41,7 @@ def test_the_hidden_word_is_berts_mask_in_every_vocabulary_of_its_kind():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.75, 1.0])
-def test_of_each_picture_the_same_number_of_patches_is_hidden(share):
+def test_of_each_image_the_same_number_of_patches_is_hidden(share):
     hidden = hidden_patches(50, (3, 5), share, seeded())
     assert hidden.sum(dim=(1, 2)).tolist() == [math.floor(share * 15)] * 50
 
@@ -58,12 +58,12 @@ def test_hidden_patches_get_the_mean_colour_and_others_stay(height, width):
     rows, columns = math.ceil(height / patch), math.ceil(width / patch)
     hidden = torch.rand(2, rows, columns, generator=seeded()) < 0.5
     found = hide_patches(images, hidden, patch)
-    for picture in range(2):
+    for image in range(2):
         for y in range(height):
             for x in range(0, width, 7):
-                is_hidden = hidden[picture, y // patch, x // patch]
-                expected = HIDDEN_COLOUR if is_hidden else tuple(images[picture, :, y, x].tolist())
-                assert tuple(found[picture, :, y, x].tolist()) == expected
+                is_hidden = hidden[image, y // patch, x // patch]
+                expected = HIDDEN_COLOUR if is_hidden else tuple(images[image, :, y, x].tolist())
+                assert tuple(found[image, :, y, x].tolist()) == expected
 
 
 def test_start_end_and_padding_are_never_hidden():
@@ -90,7 +90,7 @@ def batch():
         image_index=torch.tensor([0, 1, 2, 3, 3, 3]),
         masks=torch.zeros(6, 1, 24, 24),
         samples=torch.arange(6),
-        on_picture=torch.ones(4, 24, 24, dtype=torch.bool),
+        on_image=torch.ones(4, 24, 24, dtype=torch.bool),
     )
 
 

@@ -30,7 +30,7 @@ class Rank:
 
 @pytest.fixture
 def samples(tmp_path: Path) -> StoredSplit:
-    """Six pictures, three entries each, of which the first has two sentences."""
+    """Six images, three entries each, of which the first has two sentences."""
     write(tmp_path / "data", records(8))
     return StoredSplit(tmp_path / "data", "train")
 

@@ -37,7 +37,7 @@ class Command:
         from cris.progress import track
 
         dataset = StoredDataset(self.data)
-        findings = check_dataset(dataset, lambda records: track(records, total=len(dataset), what="pictures"))
+        findings = check_dataset(dataset, lambda records: track(records, total=len(dataset), what="images"))
         if self.as_json:
             content = {
                 "data": str(self.data),

@@ -16,7 +16,7 @@ class Command:
     """Convert images that are annotated as COCO's instances, with your sentences or with made ones.
 
     Without --sentences, sentences are made that each mean just one object: "left chair", "the largest boat".
-    docs/own-pictures.md goes all the way.
+    docs/own-images.md goes all the way.
     """
 
     instances: Annotated[Path, tyro.conf.arg(metavar="FILE")]
@@ -113,7 +113,7 @@ class Command:
         )
         if empty := empty_splits(manifest.splits, self.split_shares):
             warnings.warn(
-                f"{' and '.join(empty)} got no picture: add pictures, pass other --split-shares or another "
+                f"{' and '.join(empty)} got no image: add images, pass other --split-shares or another "
                 "--seed, or train with --validation.split train",
                 stacklevel=1,
             )

@@ -27,7 +27,7 @@ def show_dataset(out: Path, manifest: Manifest, *, as_json: bool = False) -> Non
         for remark in manifest.source.remarks:
             show(remark)
         size = sum(shard.bytes for shard in manifest.files)
-        title = f"{out}: {manifest.pictures:,} pictures, {manifest.objects:,} objects, {size / 1e6:,.1f} MB"
+        title = f"{out}: {manifest.pictures:,} images, {manifest.objects:,} objects, {size / 1e6:,.1f} MB"
         show(split_table(title, manifest))
     if manifest.left_out:
         told = (
@@ -41,7 +41,7 @@ def split_table(title: str, manifest: Manifest) -> Table:
     """Return a table of how much there is in each split."""
     table = Table(title=Text(title), title_justify="left")
     table.add_column("split")
-    for header in ("pictures", "referred objects", "entries", "sentences"):
+    for header in ("images", "referred objects", "entries", "sentences"):
         table.add_column(header, justify="right")
     for split, counts in manifest.splits.items():
         numbers = (counts.pictures, counts.objects, counts.entries, counts.sentences)

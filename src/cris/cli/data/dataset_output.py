@@ -51,7 +51,7 @@ def write_conversion(
     )
     manifest = write_dataset(
         out,
-        lambda start: track(conversion.pictures(start), total=conversion.count - start, what="pictures"),
+        lambda start: track(conversion.images(start), total=conversion.count - start, what="images"),
         source,
         command=command(),
         is_resuming=is_resuming,

@@ -43,7 +43,7 @@ class Command:
         if record_file(self.out) is None and not is_unused(self.out):
             raise InputError(f"{self.out} holds other things than an export: choose another --out")
         with written_together(self.out) as folder:
-            for _ in track(export(dataset, folder, self.format), total=len(dataset), what="pictures"):
+            for _ in track(export(dataset, folder, self.format), total=len(dataset), what="images"):
                 pass
             files = sorted(path.name for path in folder.iterdir())
             size = sum(path.stat().st_size for path in folder.iterdir())
@@ -53,5 +53,5 @@ class Command:
         if self.as_json:
             sys.stdout.write(to_json(record))
             return 0
-        show(f"{self.out}: {len(dataset):,} pictures in {len(files):,} files, {size / 1e6:,.1f} MB")
+        show(f"{self.out}: {len(dataset):,} images in {len(files):,} files, {size / 1e6:,.1f} MB")
         return 0

@@ -84,7 +84,7 @@ class Command:
             return self.refs, self.instances, self.images
         if self.refs is not None or self.instances is not None:
             raise UsageError("--download stands in place of --refs and --instances: pass one or the others")
-        from cris.data.sources.downloads import download_annotations, download_pictures
+        from cris.data.sources.downloads import download_annotations, download_images
 
         annotations = download_annotations(self.download)
-        return annotations.refs, annotations.instances, self.images or download_pictures()
+        return annotations.refs, annotations.instances, self.images or download_images()

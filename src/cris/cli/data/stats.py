@@ -44,7 +44,7 @@ class Command:
         dataset = StoredDataset(self.data)
         job = Job("stats", {"shards": [shard.sha256 for shard in dataset.manifest.files]})
         job.check_free(self.out, [PAGE], overwrite=self.overwrite)
-        statistics = count(track(dataset, total=len(dataset), what="pictures"), dataset.manifest.splits)
+        statistics = count(track(dataset, total=len(dataset), what="images"), dataset.manifest.splits)
         cards = contact_sheet(dataset, _SAMPLES)
         with written_together(self.out) as folder:
             page = render(self.data.resolve().name, statistics, cards)
@@ -71,7 +71,7 @@ def _summary(it: "Statistics") -> str:
         "targets": ", ".join(f"{name} {times:,}" for name, times in it.targets),
         "mask areas": ", ".join(f"{100 * low:g}–{100 * high:g} % {times:,}" for low, high, times in areas),
         "distractors": ", ".join(f"{number}: {times:,}" for number, times in enumerate(it.distractors)),
-        "collages": f"{it.collages:,} of the pictures",
+        "collages": f"{it.collages:,} of the images",
         "ceiling": ", ".join(f"{size}: {ceiling:.3f}" for size, ceiling in it.ceilings),
     }
     return "\n".join(f"{name}: {line}" for name, line in lines.items())

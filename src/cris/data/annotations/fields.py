@@ -18,7 +18,7 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SourceRow:
     """A row of a source."""
 
     where: str
@@ -109,11 +109,11 @@ def is_finite(number: int | float) -> bool:
         return False
 
 
-def as_row(where: str, fields: object) -> Row:
+def as_row(where: str, fields: object) -> SourceRow:
     """Return the row of a mapping, whose keys Python 2 may have written."""
     if not isinstance(fields, Mapping):
         raise InputError(f"{where} must be fields with names, got {shortened(fields)}")
-    return Row(where, {as_text(name): value for name, value in fields.items()})
+    return SourceRow(where, {as_text(name): value for name, value in fields.items()})
 
 
 def as_text(value: Any) -> Any:

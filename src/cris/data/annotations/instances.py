@@ -6,16 +6,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Box, Row, as_row, as_text, read_json
+from cris.data.annotations.fields import Box, SourceRow, as_row, as_text, read_json
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.polygons import check_in_picture, check_size, rle_area, segmentation_rle
+from cris.data.annotations.polygons import check_in_image, check_size, rle_area, segmentation_rle
 from cris.data.paths import check_relative
 from cris.data.records import ObjectRecord
 from cris.errors import InputError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureInfo:
+class ImageInfo:
     """Metadata of an image, besides its file."""
 
     id: int
@@ -43,7 +43,7 @@ class Annotation:
     category_id: int | None = None
     """Number of the category; None where the source has only names."""
 
-    def object(self, picture: PictureInfo, *, is_meant: bool = False) -> ObjectRecord:
+    def object(self, image: ImageInfo, *, is_meant: bool = False) -> ObjectRecord:
         """Return the object with its mask.
 
         Raises:
@@ -51,8 +51,8 @@ class Annotation:
                 no pixel though a sentence refers to the object.
         """
         try:
-            rle = segmentation_rle(self.segmentation, picture.height, picture.width)
-            check_in_picture(self.segmentation, picture.height, picture.width)
+            rle = segmentation_rle(self.segmentation, image.height, image.width)
+            check_in_image(self.segmentation, image.height, image.width)
             if is_meant and not rle_area(rle):
                 raise InputError(
                     "segmentation must cover at least one pixel of an object that a sentence is about, "
@@ -76,7 +76,7 @@ class Instances:
     def __init__(
         self,
         name: str,
-        pictures: Iterable[PictureInfo],
+        images: Iterable[ImageInfo],
         annotations: Iterable[Annotation],
         invalid: InvalidRows | None = None,
     ) -> None:
@@ -87,15 +87,15 @@ class Instances:
                 and `invalid` refuses that.
         """
         self.name = name
-        self.pictures: dict[int, PictureInfo] = {}
+        self.images: dict[int, ImageInfo] = {}
         self.annotations: dict[int, Annotation] = {}
         self._ids: dict[int, list[int]] = {}
         invalid = invalid or InvalidRows()
-        for picture in pictures:
+        for image in images:
             with invalid.checked("images"):
-                if picture.id in self.pictures:
-                    raise InputError(f"{name}: picture id {picture.id} is there twice")
-                self.pictures[picture.id] = picture
+                if image.id in self.images:
+                    raise InputError(f"{name}: image id {image.id} is there twice")
+                self.images[image.id] = image
         for annotation in annotations:
             try:
                 self._add(annotation)
@@ -103,7 +103,7 @@ class Instances:
                 invalid.refuse("annotations", error)
                 self.mark_incomplete(annotation.picture_id)
 
-    def of_picture(self, picture_id: int) -> list[Annotation]:
+    def of_image(self, picture_id: int) -> list[Annotation]:
         """Return an image's annotations, sorted by id."""
         return [self.annotations[each] for each in sorted(self._ids.get(picture_id, ()))]
 
@@ -114,19 +114,19 @@ class Instances:
 
     def mark_incomplete(self, picture_id: object) -> None:
         """Mark an image as showing unannotated objects: generated sentences must name nothing in it."""
-        if isinstance(picture_id, int) and picture_id in self.pictures:
-            self.pictures[picture_id] = replace(self.pictures[picture_id], annotated=())
+        if isinstance(picture_id, int) and picture_id in self.images:
+            self.images[picture_id] = replace(self.images[picture_id], annotated=())
 
     def _add(self, annotation: Annotation) -> None:
         if annotation.id in self.annotations:
             raise InputError(f"{annotation.where}: id {annotation.id} is there twice")
-        picture = self.pictures.get(annotation.picture_id)
-        if picture is None:
+        image = self.images.get(annotation.picture_id)
+        if image is None:
             raise InputError(
-                f"{annotation.where}: image_id {annotation.picture_id} is no picture of {self.name}"
+                f"{annotation.where}: image_id {annotation.picture_id} is no image of {self.name}"
             )
         try:
-            check_size(annotation.segmentation, picture.height, picture.width)
+            check_size(annotation.segmentation, image.height, image.width)
         except InputError as error:
             raise InputError(f"{annotation.where}: {error}") from error
         self.annotations[annotation.id] = annotation
@@ -145,14 +145,14 @@ def read_instances(path: Path, invalid: InvalidRows | None = None) -> Instances:
     for number, fields in enumerate(content.rows("categories")):
         row = as_row(f"{path}: categories row {number}", fields)
         categories[row.whole("id")] = row.text("name")
-    pictures = []
+    images = []
     for number, fields in enumerate(content.rows("images")):
         with invalid.checked("images"):
             row = as_row(f"{path}: images row {number}", fields)
-            picture = picture_info(row)
-            if unknown := set(picture.annotated or ()) - set(categories.values()):
+            image = image_info(row)
+            if unknown := set(image.annotated or ()) - set(categories.values()):
                 raise row.error("annotated", '"all" or some of the categories', min(unknown))
-            pictures.append(picture)
+            images.append(image)
     annotations, incomplete = [], []
     for number, fields in enumerate(content.rows("annotations")):
         try:
@@ -161,20 +161,20 @@ def read_instances(path: Path, invalid: InvalidRows | None = None) -> Instances:
         except InputError as error:
             invalid.refuse("annotations", error)
             incomplete.append(fields.get("image_id") if isinstance(fields, dict) else None)
-    instances = Instances(str(path), pictures, annotations, invalid)
+    instances = Instances(str(path), images, annotations, invalid)
     for picture_id in incomplete:
         instances.mark_incomplete(picture_id)
     return instances
 
 
-def picture_info(row: Row) -> PictureInfo:
+def image_info(row: SourceRow) -> ImageInfo:
     """Return an image of COCO's `images`."""
     file_name = row.text("file_name")
     try:
         check_relative(file_name)
     except InputError as error:
         raise InputError(f"{row.where}: file_name: {error}") from error
-    return PictureInfo(
+    return ImageInfo(
         id=row.whole("id"),
         file_name=file_name,
         height=row.whole("height", least=1),
@@ -183,7 +183,7 @@ def picture_info(row: Row) -> PictureInfo:
     )
 
 
-def _annotated(row: Row) -> tuple[str, ...] | None:
+def _annotated(row: SourceRow) -> tuple[str, ...] | None:
     """Return the completely annotated categories: a name or a list of them; None for all."""
     value = row.fields.get("annotated")
     if value is None or as_text(value) == "all":
@@ -194,7 +194,7 @@ def _annotated(row: Row) -> tuple[str, ...] | None:
     return names
 
 
-def annotation_of(row: Row, categories: dict[int, str]) -> Annotation:
+def annotation_of(row: SourceRow, categories: dict[int, str]) -> Annotation:
     """Return an annotation of COCO's `annotations`."""
     category = row.whole("category_id")
     if category not in categories:

@@ -30,7 +30,7 @@ def read_pickle(path: str | Path) -> Any:
     try:
         value = _PlainUnpickler(content).load()
         _check_plain(value)
-    except _RefusedError as error:
+    except _UnsafeError as error:
         raise InputError(
             f"{path} asks for {error}, which could run code: "
             "only plain values are read from pickles; fetch the file from a source you trust"
@@ -43,7 +43,7 @@ def read_pickle(path: str | Path) -> Any:
     return value
 
 
-class _RefusedError(pickle.UnpicklingError):
+class _UnsafeError(pickle.UnpicklingError):
     """Raised when the pickle asks for something that is not plain; the message is its name."""
 
 
@@ -63,10 +63,10 @@ class _PlainUnpickler(pickle._Unpickler):
             return _maker(_no_bytes)
         if (module, name) == BYTES_MAKER:
             return _maker(_bytes)
-        raise _RefusedError(f"{module}.{name}")
+        raise _UnsafeError(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> Any:
-        raise _RefusedError("an object kept elsewhere")
+        raise _UnsafeError("an object kept elsewhere")
 
 
 def _maker(function: Callable[..., object]) -> Callable[..., object]:
@@ -92,7 +92,7 @@ def _no_bytes() -> bytes:
 def _bytes(text: Any, encoding: Any) -> bytes:
     """Return the bytes that Python 3 writes this way into protocols that Python 2 reads."""
     if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-        raise _RefusedError(f"_codecs.encode to {encoding!r}")
+        raise _UnsafeError(f"_codecs.encode to {encoding!r}")
     return text.encode("latin1")
 
 
@@ -103,7 +103,7 @@ def _check_plain(value: Any) -> None:
         item = waiting.pop()
         kind = type(item)
         if kind not in PLAIN:
-            raise _RefusedError("what makes sets or bytes, without a call")
+            raise _UnsafeError("what makes sets or bytes, without a call")
         if kind in CONTAINERS and id(item) not in seen:
             seen.add(id(item))
             waiting.extend(item)

@@ -45,7 +45,7 @@ def stray_polygons(segmentation: Any) -> list[int]:
     return [place for place, polygon in enumerate(_polygons(segmentation)) if _is_stray(polygon)]
 
 
-def check_in_picture(segmentation: Any, height: int, width: int) -> None:
+def check_in_image(segmentation: Any, height: int, width: int) -> None:
     """Check that drawable polygons lie in the image, at least in part, and are in pixels.
 
     Raises:
@@ -59,11 +59,11 @@ def check_in_picture(segmentation: Any, height: int, width: int) -> None:
     if min(*x, *y) >= -_ROUNDING and max(*x, *y) <= 1 + _ROUNDING < max(height, width):
         raise InputError(
             "segmentation's polygons must be in pixels, got coordinates from 0 to 1: multiply them by the "
-            f"picture's width, {width}, and height, {height}"
+            f"image's width, {width}, and height, {height}"
         )
     if min(x) >= width or min(y) >= height or max(x) <= 0 or max(y) <= 0:
         raise InputError(
-            f"segmentation's polygons must lie in the picture of {width}×{height}, got {min(x):g} to "
+            f"segmentation's polygons must lie in the image of {width}×{height}, got {min(x):g} to "
             f"{max(x):g} across and {min(y):g} to {max(y):g} down"
         )
 
@@ -73,7 +73,7 @@ def check_size(segmentation: Any, height: int, width: int) -> None:
     if isinstance(segmentation, dict):
         size = segmentation.get("size")
         if not isinstance(size, list | tuple) or list(size) != [height, width]:
-            raise InputError(f"segmentation must have the picture's size [{height}, {width}], got {size!r}")
+            raise InputError(f"segmentation must have the image's size [{height}, {width}], got {size!r}")
 
 
 def rle_area(rle: Rle) -> int:
@@ -128,7 +128,7 @@ def _check_polygon(polygon: Any, height: int, width: int) -> None:
                 raise InputError("segmentation's polygons must be of finite numbers")
             if not -side <= number <= 2 * side:
                 raise InputError(
-                    f"segmentation's polygons must lie in the picture of {width}×{height}, got {number}"
+                    f"segmentation's polygons must lie in the image of {width}×{height}, got {number}"
                 )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Row, as_row, as_text, as_whole, read_json
+from cris.data.annotations.fields import SourceRow, as_row, as_text, as_whole, read_json
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.pickles import read_pickle
 from cris.errors import InputError
@@ -34,7 +34,7 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class ReferenceRecord:
     """Target of some sentences: none, one or several objects of an image."""
 
     where: str
@@ -69,7 +69,7 @@ class SplitSize:
         return f"{self.split}: {self.found:,} references, {more:+,} against the published {self.published:,}"
 
 
-def read_references(path: Path, invalid: InvalidRows | None = None) -> list[Reference]:
+def read_references(path: Path, invalid: InvalidRows | None = None) -> list[ReferenceRecord]:
     """Return the references in `refs(…).p` or `grefs(unc).json`.
 
     Raises:
@@ -94,7 +94,7 @@ def read_references(path: Path, invalid: InvalidRows | None = None) -> list[Refe
     return references
 
 
-def split_of(row: Row, name: str = "split") -> str:
+def split_of(row: SourceRow, name: str = "split") -> str:
     """Return the field that names a split."""
     split = row.text(name)
     if split not in SPLITS:
@@ -102,7 +102,7 @@ def split_of(row: Row, name: str = "split") -> str:
     return split
 
 
-def split_sizes(references: Iterable[Reference], data_set: str | None) -> list[SplitSize]:
+def split_sizes(references: Iterable[ReferenceRecord], data_set: str | None) -> list[SplitSize]:
     """Return the number of references in each split, beside the published number for that data set."""
     found = Counter(reference.split for reference in references)
     published = SPLIT_SIZES.get(data_set or "", {})
@@ -112,7 +112,7 @@ def split_sizes(references: Iterable[Reference], data_set: str | None) -> list[S
     ]
 
 
-def data_set_of(path: Path, references: Sequence[Reference]) -> str | None:
+def data_set_of(path: Path, references: Sequence[ReferenceRecord]) -> str | None:
     """Return the family's data set that the file is, by its name, folder and size; None if none fits."""
     match = re.search(r"(g?refs)\((unc|umd|google)\)", path.name)
     if match is None:
@@ -131,10 +131,10 @@ def data_set_of(path: Path, references: Sequence[Reference]) -> str | None:
     return min(sizes, key=lambda name: abs(sizes[name] - len(references)))
 
 
-def _reference(row: Row) -> Reference:
+def _reference(row: SourceRow) -> ReferenceRecord:
     number = row.whole("ref_id")
     object_ids = _object_ids(row)
-    return Reference(
+    return ReferenceRecord(
         where=row.where,
         key=str(number),
         id=number,
@@ -149,7 +149,7 @@ def _reference(row: Row) -> Reference:
     )
 
 
-def _object_ids(row: Row) -> tuple[int, ...]:
+def _object_ids(row: SourceRow) -> tuple[int, ...]:
     """Return object ids: RefCOCO gives one id, gRefCOCO a list of them, [-1] for none."""
     given: Any = row.value("ann_id")
     ids = []
@@ -166,7 +166,7 @@ def _object_ids(row: Row) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def _category_ids(row: Row, count: int) -> tuple[int, ...]:
+def _category_ids(row: SourceRow, count: int) -> tuple[int, ...]:
     """Return the category of each of `count` objects; empty unless it is given for each."""
     given: Any = row.fields.get("category_id")
     ids = [as_whole(each) for each in (given if isinstance(given, list | tuple) else [given] * count)]
@@ -174,7 +174,7 @@ def _category_ids(row: Row, count: int) -> tuple[int, ...]:
     return known if len(known) == len(ids) == count else ()
 
 
-def sentence_of(row: Row) -> Sentence:
+def sentence_of(row: SourceRow) -> Sentence:
     """Return one of a reference's sentences: `sent`, the cleaned text used by every published figure."""
     given = row.fields.get("sent_id")
     number = as_whole(given)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cris.data.annotations.fields import Box, as_row, as_whole, read_json
 from cris.data.annotations.instances import Instances
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.errors import InputError
 from cris.text_files import decode_text, split_lines
 
@@ -51,12 +51,12 @@ class Selection:
 class Selected:
     """Result of a selection."""
 
-    references: list[Reference]
+    references: list[ReferenceRecord]
     remarks: list[str]
     """Notes on what it did, a line each."""
 
 
-def select(references: Sequence[Reference], instances: Instances, selection: Selection) -> Selected:
+def select(references: Sequence[ReferenceRecord], instances: Instances, selection: Selection) -> Selected:
     """Return the remaining references, in their order; marked ones come last."""
     left, remarks = list(references), []
     if selection.dropped:
@@ -75,8 +75,8 @@ def select(references: Sequence[Reference], instances: Instances, selection: Sel
     return Selected(references=left, remarks=remarks)
 
 
-def _without_dropped(references: list[Reference], dropped: frozenset[str]) -> tuple[list[Reference], str]:
-    left: list[Reference] = []
+def _without_dropped(references: list[ReferenceRecord], dropped: frozenset[str]) -> tuple[list[ReferenceRecord], str]:
+    left: list[ReferenceRecord] = []
     used: set[str] = set()
     count = 0
     for reference in references:
@@ -99,11 +99,11 @@ def _without_dropped(references: list[Reference], dropped: frozenset[str]) -> tu
 
 
 def _reviewed(
-    references: list[Reference], instances: Instances, review: Review
-) -> tuple[list[Reference], list[Reference]]:
+    references: list[ReferenceRecord], instances: Instances, review: Review
+) -> tuple[list[ReferenceRecord], list[ReferenceRecord]]:
     """Return the references without their wrong sentences, and new ones for the wrong sentences."""
-    right: list[Reference] = []
-    doubtful: list[Reference] = []
+    right: list[ReferenceRecord] = []
+    doubtful: list[ReferenceRecord] = []
     next_id = max((reference.id for reference in references), default=0) + 1
     for reference in references:
         wrong = tuple(each for each in reference.sentences if _is_wrong(review, reference, each, instances))
@@ -166,7 +166,7 @@ def read_review(paths: Iterable[Path]) -> Review:
     return Review(count=count, wrong=wrong)
 
 
-def _is_wrong(review: Review, reference: Reference, sentence: Sentence, instances: Instances) -> bool:
+def _is_wrong(review: Review, reference: ReferenceRecord, sentence: Sentence, instances: Instances) -> bool:
     return any(
         review.is_wrong(reference.picture_id, sentence.text, each, instances.annotations[each].box)
         for each in reference.object_ids

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cris.data.annotations.fields import Row, as_row, as_whole
+from cris.data.annotations.fields import SourceRow, as_row, as_whole
 from cris.data.annotations.instances import Instances
 from cris.data.annotations.invalid import InvalidRows
 from cris.errors import InputError
@@ -41,8 +41,8 @@ def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None
     if suffix not in readers:
         raise InputError(f"{path} must end in .jsonl or .csv, with the fields {', '.join(_FIELDS)}")
     invalid = invalid or InvalidRows()
-    names = KnownNames(info.file_name for info in instances.pictures.values())
-    pictures = {info.file_name: info.id for info in instances.pictures.values()}
+    names = KnownNames(info.file_name for info in instances.images.values())
+    images = {info.file_name: info.id for info in instances.images.values()}
     said: list[Said] = []
     for where, fields in readers[suffix](decode_text(path.read_bytes(), str(path)), f"{path}: row"):
         with invalid.checked("sentences"):
@@ -51,15 +51,15 @@ def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None
             row = as_row(where, fields)
             if suffix == ".csv":
                 ids = [_number(each) for each in row.text("annotation_id").split()]
-                row = Row(where, {**row.fields, "annotation_id": ids})
-            said.append(_said(row, instances, names, pictures))
+                row = SourceRow(where, {**row.fields, "annotation_id": ids})
+            said.append(_said(row, instances, names, images))
     if not said:
         errors = invalid.left_out.get("sentences", ())
         raise InputError(f"{path} has no sentences" + (f" that are valid: {errors[0]}" if errors else ""))
     return said
 
 
-def _said(row: Row, instances: Instances, names: KnownNames, pictures: dict[str, int]) -> Said:
+def _said(row: SourceRow, instances: Instances, names: KnownNames, images: dict[str, int]) -> Said:
     name = names.find(row.text("image"))
     if name is None:
         raise InputError(f"{row.where}: image {row.value('image')!r} is no file_name of {instances.name}")
@@ -68,16 +68,16 @@ def _said(row: Row, instances: Instances, names: KnownNames, pictures: dict[str,
         annotation = instances.annotations.get(object_id)
         if annotation is None:
             raise InputError(f"{row.where}: annotation_id {object_id} is no annotation of {instances.name}")
-        if annotation.picture_id != pictures[name]:
-            other = instances.pictures[annotation.picture_id].file_name
+        if annotation.picture_id != images[name]:
+            other = instances.images[annotation.picture_id].file_name
             raise InputError(f"{row.where}: annotation_id {object_id} must be in {name}, it is in {other}")
     sentence = " ".join(row.text("sentence").split())
     if not any(sign.isalnum() for sign in sentence):
         raise row.error("sentence", "words", sentence)
-    return Said(picture_id=pictures[name], object_ids=object_ids, sentence=sentence)
+    return Said(picture_id=images[name], object_ids=object_ids, sentence=sentence)
 
 
-def _object_ids(row: Row) -> tuple[int, ...]:
+def _object_ids(row: SourceRow) -> tuple[int, ...]:
     given: Any = row.value("annotation_id")
     ids = []
     for each in [] if given is None else given if isinstance(given, list) else [given]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cris.data.collages.cutouts import Cutout, Photograph
+from cris.data.collages.cutouts import Cutout, CollagePhotograph
 from cris.data.collages.paste import paste
 from cris.data.records import ObjectRecord
 from cris.data.scenes.draws import Draws
@@ -28,7 +28,7 @@ class Composition:
     """Ids of the pasted objects and of what lies on them."""
 
 
-def compose(below: Photograph, cutouts: Sequence[Cutout], draws: Draws) -> Composition:
+def compose(below: CollagePhotograph, cutouts: Sequence[Cutout], draws: Draws) -> Composition:
     """Paste the cut-outs one after the other: later ones cover earlier ones and the background."""
     image = below.image.copy()
     layers = [(cutout.categories, paste(image, cutout, draws)) for cutout in cutouts]
@@ -47,7 +47,7 @@ def compose(below: Photograph, cutouts: Sequence[Cutout], draws: Draws) -> Compo
     )
 
 
-def _below(below: Photograph, covered: Mask) -> Iterator[tuple[ObjectRecord, float]]:
+def _below(below: CollagePhotograph, covered: Mask) -> Iterator[tuple[ObjectRecord, float]]:
     for each in below.record.objects:
         mask = below.mask(each)
         box = box_of(mask)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cris.data.annotations.instances import Annotation, Instances, PictureInfo
+from cris.data.annotations.instances import Annotation, Instances, ImageInfo
 from cris.data.expressions.census import Census
 from cris.data.expressions.nouns import ILL_DRAWN, noun_of
 from cris.data.expressions.view import BORDER, wholeness
-from cris.data.records import ObjectRecord, PictureRecord
+from cris.data.records import ObjectRecord, ImageRecord
 from cris.data.store.decode import Reduction
 from cris.data.store.reading import StoredDataset
 from cris.masks import box_of, decode_rle
@@ -41,10 +41,10 @@ class Cutout:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Photograph:
+class CollagePhotograph:
     """A photograph as collages use it, possibly at a fraction of its size."""
 
-    record: PictureRecord
+    record: ImageRecord
     image: UInt8[np.ndarray, "height width 3"]
     reduction: Reduction
 
@@ -77,13 +77,13 @@ class Photographs:
     @classmethod
     def of(cls, rows: Sequence[tuple[StoredDataset, int]]) -> "Photographs":
         """Read the annotations of these rows, without their images."""
-        infos: list[PictureInfo] = []
+        infos: list[ImageInfo] = []
         annotations: list[Annotation] = []
         candidates: dict[Categories, dict[str, list[Candidate]]] = {}
         for number, (stored, index) in enumerate(rows):
             row = stored.row(index)
             height, width = row.size
-            info = PictureInfo(
+            info = ImageInfo(
                 id=number, file_name=row.file_name, height=height, width=width, annotated=row.annotated
             )
             infos.append(info)
@@ -116,7 +116,7 @@ class Photographs:
             self._fitting[background] = {category: found[category] for category in sorted(found)}
         return self._fitting[background]
 
-    def read(self, row: int) -> Photograph:
+    def read(self, row: int) -> CollagePhotograph:
         """Decode a photograph.
 
         Raises:
@@ -124,7 +124,7 @@ class Photographs:
         """
         stored, index = self.rows[row]
         image, reduction = stored.decode(stored.row(index), MAX_SIDE)
-        return Photograph(stored.picture(index), image, reduction)
+        return CollagePhotograph(stored.image(index), image, reduction)
 
     def cut(self, candidate: Candidate) -> Cutout | None:
         """Cut the object out; return None when it is not whole and clear after all.
@@ -211,7 +211,7 @@ def _is_candidate(each: ObjectRecord, height: int, width: int) -> bool:
     )
 
 
-def _annotation(each: ObjectRecord, info: PictureInfo, number: int) -> Annotation:
+def _annotation(each: ObjectRecord, info: ImageInfo, number: int) -> Annotation:
     """Return the object as its source had it, under an id that no other data set's object has."""
     return Annotation(
         where=info.file_name,

@@ -91,12 +91,12 @@ class Collages(Dataset):
         if not self._backgrounds:
             raise InputError(
                 f"collages need photographs that only split {dataset.split} has, with whole objects of "
-                f"{MIN_SIDE} pixels and more: found none in {len(rows):,} pictures"
+                f"{MIN_SIDE} pixels and more: found none in {len(rows):,} images"
             )
         self.name, self.split = "collages", dataset.split
         self.identity = ["collages", COLLAGES_VERSION, dataset.identity, seed, repr(self.wishes), count]
         numbers = np.arange(count)
-        self.index = SampleIndex(picture=numbers, entry=numbers)
+        self.index = SampleIndex(image=numbers, entry=numbers)
 
     def image(self, number: int) -> AnnotatedImage:
         """Make a collage, with the first of its sentences."""

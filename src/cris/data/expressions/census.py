@@ -28,17 +28,17 @@ class Census:
     def of(cls, instances: Instances) -> "Census":
         """Count the annotations, without reading any image."""
         areas: dict[str, list[float]] = {}
-        pictures: dict[str, set[int]] = {}
+        images: dict[str, set[int]] = {}
         crowded: set[str] = set()
         for each in instances.annotations.values():
             noun = noun_of(each.category)
-            picture = instances.pictures[each.picture_id]
+            image = instances.images[each.picture_id]
             pixels = each.box[2] * each.box[3] if each.area is None else each.area
-            areas.setdefault(noun, []).append(pixels / (picture.height * picture.width))
-            pictures.setdefault(noun, set()).add(picture.id)
+            areas.setdefault(noun, []).append(pixels / (image.height * image.width))
+            images.setdefault(noun, set()).add(image.id)
             if each.is_crowd:
                 crowded.add(noun)
-        numerous = crowded | {noun for noun in areas if len(areas[noun]) >= NUMEROUS * len(pictures[noun])}
+        numerous = crowded | {noun for noun in areas if len(areas[noun]) >= NUMEROUS * len(images[noun])}
         return cls(
             numerous=frozenset(numerous),
             noticed=tuple(sorted(_noticed(areas, numerous))),

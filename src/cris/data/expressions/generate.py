@@ -50,7 +50,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class SentenceContext:
     """An image's things by their nouns, as far as sentences may be made about them."""
 
     groups: dict[str, list[Thing]]
@@ -104,13 +104,13 @@ def expressions_of(
             for noun, group in groups.items()
             if noun in nouns and not confusable_with(noun, unsure)
         }
-    picture = Picture(groups=groups, palette=Palette.of(image), census=census)
+    context = SentenceContext(groups=groups, palette=Palette.of(image), census=census)
     if wishes.is_for_training:
-        return _for_training(picture, wishes, picture_id, is_complete=annotated is None)
+        return _for_training(context, wishes, picture_id, is_complete=annotated is None)
     expressions: list[Expression] = []
     for noun in sorted(groups):
         found: dict[int, list[tuple[str, list[str]]]] = {}
-        for kind, thing, forms in _found(picture, noun):
+        for kind, thing, forms in _found(context, noun):
             found.setdefault(thing.id, []).append((kind, forms))
         for thing_id, ways in sorted(found.items()):
             draw = random.Random(f"{wishes.seed} {picture_id} {thing_id}")
@@ -118,20 +118,20 @@ def expressions_of(
                 expressions.append(Expression(object_ids=(thing_id,), kind=kind, sentence=draw.choice(forms)))
     draw = random.Random(f"{wishes.seed} {picture_id}")
     if wishes.is_plural_wanted:
-        expressions.extend(_plurals(picture, draw))
+        expressions.extend(_plurals(context, draw))
     if wishes.is_no_target_wanted and annotated is None:
-        expressions.extend(_no_targets(picture, draw))
+        expressions.extend(_no_targets(context, draw))
     return expressions
 
 
 def _for_training(
-    picture: Picture, wishes: Wishes, picture_id: int, *, is_complete: bool
+    context: SentenceContext, wishes: Wishes, picture_id: int, *, is_complete: bool
 ) -> list[Expression]:
     draw = random.Random(f"{wishes.seed} {picture_id}")
-    vocabulary = Vocabulary(picture.census.known)
-    scene = training.Scene(
-        groups=picture.groups,
-        palette=picture.palette,
+    vocabulary = Vocabulary(context.census.known)
+    scene = training.TrainingContext(
+        groups=context.groups,
+        palette=context.palette,
         vocabulary=vocabulary,
         is_complete=is_complete,
         is_composed=wishes.is_composed,
@@ -141,16 +141,16 @@ def _for_training(
         count = max(LEAST_ABSENT, round(ABSENT_SHARE * len(expressions)))
         expressions += [
             Expression(object_ids=(), kind="no_target", sentence=sentence)
-            for sentence in absent_sentences(picture.groups, picture.palette, vocabulary, draw, count)
+            for sentence in absent_sentences(context.groups, context.palette, vocabulary, draw, count)
         ]
     return expressions
 
 
-def _found(picture: Picture, noun: str) -> Iterator[tuple[str, Thing, list[str]]]:
+def _found(context: SentenceContext, noun: str) -> Iterator[tuple[str, Thing, list[str]]]:
     """Yield kind, thing and forms of everything that stands out among the things of that noun."""
-    group = picture.groups[noun]
-    meant = picture.meant(noun)
-    is_numerous = noun in picture.census.numerous
+    group = context.groups[noun]
+    meant = context.meant(noun)
+    is_numerous = noun in context.census.numerous
     for kind, thing in (
         *rules.only(group),
         *rules.extremes(group),
@@ -159,32 +159,32 @@ def _found(picture: Picture, noun: str) -> Iterator[tuple[str, Thing, list[str]]
     ):
         if thing in meant:
             yield kind, thing, forms_of(kind, noun)
-    landmarks = _landmarks(picture, noun)
+    landmarks = _landmarks(context, noun)
     for kind, thing, landmark in (*rules.neighbours(group, landmarks), *rules.beside(group, landmarks)):
         if thing in meant:
             yield kind, thing, forms_of(kind, noun, landmark=landmark.noun)
     for thing in meant:
         others = [other for other in group if other is not thing]
-        colour = clear_colour(picture.palette, thing, others)
+        colour = clear_colour(context.palette, thing, others)
         if colour is not None:
             yield "colour", thing, forms_of("colour", noun, colour=colour)
 
 
-def _landmarks(picture: Picture, noun: str) -> list[Thing]:
+def _landmarks(context: SentenceContext, noun: str) -> list[Thing]:
     """Return things of other nouns that "the …" means alone, largest first."""
     landmarks = [
         group[0]
-        for other, group in picture.groups.items()
-        if len(group) == 1 and not is_confusable(noun, other) and noun != other and picture.meant(other)
+        for other, group in context.groups.items()
+        if len(group) == 1 and not is_confusable(noun, other) and noun != other and context.meant(other)
     ]
     return sorted(landmarks, key=lambda thing: (-thing.area, thing.id))
 
 
-def _plurals(picture: Picture, draw: random.Random) -> Iterator[Expression]:
-    for noun, group in sorted(picture.groups.items()):
+def _plurals(context: SentenceContext, draw: random.Random) -> Iterator[Expression]:
+    for noun, group in sorted(context.groups.items()):
         if (
             2 <= len(group) <= MOST_TOGETHER
-            and len(picture.meant(noun)) == len(group)
+            and len(context.meant(noun)) == len(group)
             and can_be_counted(noun)
         ):
             kind = "both" if len(group) == 2 else "all"
@@ -194,19 +194,19 @@ def _plurals(picture: Picture, draw: random.Random) -> Iterator[Expression]:
             )
 
 
-def _no_targets(picture: Picture, draw: random.Random) -> Iterator[Expression]:
+def _no_targets(context: SentenceContext, draw: random.Random) -> Iterator[Expression]:
     """Yield one sentence: about what is nowhere in the image, or about a third one where there are two."""
     absent = [
         noun
-        for noun in picture.census.noticed
-        if noun not in picture.groups and not confusable_with(noun, picture.groups)
+        for noun in context.census.noticed
+        if noun not in context.groups and not confusable_with(noun, context.groups)
     ]
     pairs = [
         noun
-        for noun, group in sorted(picture.groups.items())
+        for noun, group in sorted(context.groups.items())
         if len(group) == 2
-        and noun not in picture.census.numerous
-        and len(picture.meant(noun)) == 2
+        and noun not in context.census.numerous
+        and len(context.meant(noun)) == 2
         and can_be_counted(noun)
     ]
     ways = [forms_of(draw.choice(("third left", "third right")), noun) for noun in pairs]

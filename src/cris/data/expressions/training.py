@@ -66,7 +66,7 @@ ROLES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
+class TrainingContext:
     """An image's known things and the words for them."""
 
     groups: Mapping[str, list[Thing]]
@@ -98,7 +98,7 @@ class Way:
     colour: str = ""
 
 
-def varied_expressions(scene: Scene, draw: random.Random, *, most: int) -> list[Expression]:
+def varied_expressions(scene: TrainingContext, draw: random.Random, *, most: int) -> list[Expression]:
     """Return sentences about single things, `most` of each at most, and about several."""
     ways: dict[Thing, list[tuple[Named, list[Way]]]] = {}
     expressions: list[Expression] = []
@@ -115,7 +115,7 @@ def varied_expressions(scene: Scene, draw: random.Random, *, most: int) -> list[
     return _unambiguous(expressions)
 
 
-def _named(scene: Scene) -> Iterator[Named]:
+def _named(scene: TrainingContext) -> Iterator[Named]:
     """Yield the meanings of words in the image, as far as they are known and can be told apart."""
     groups = scene.groups
     found = [
@@ -136,7 +136,7 @@ def _named(scene: Scene) -> Iterator[Named]:
             yield named
 
 
-def _places(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
+def _places(named: Named, scene: TrainingContext) -> Iterator[tuple[Way, Thing]]:
     """Yield things that stand out by their place or size."""
     group = named.things
     for kind, thing in (
@@ -150,7 +150,7 @@ def _places(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
         yield Way(kind), thing
 
 
-def _relations(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
+def _relations(named: Named, scene: TrainingContext) -> Iterator[tuple[Way, Thing]]:
     """Yield things that stand out by a thing of another category."""
     group = named.things
     others = {
@@ -179,7 +179,7 @@ def _relations(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
             yield Way("wearing" if noun in WORN else "holding" if noun in HELD else "with", noun), thing
 
 
-def _colours(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
+def _colours(named: Named, scene: TrainingContext) -> Iterator[tuple[Way, Thing]]:
     """Yield things that stand out by their colour, or that of their clothes."""
     for thing in named.things:
         rest = [other for other in named.things if other is not thing]
@@ -194,7 +194,7 @@ def _colours(named: Named, scene: Scene) -> Iterator[tuple[Way, Thing]]:
 def _sentences(
     thing: Thing,
     choices: Sequence[tuple[Named, Sequence[Way]]],
-    scene: Scene,
+    scene: TrainingContext,
     draw: random.Random,
     most: int,
 ) -> Iterator[Expression]:
@@ -223,11 +223,11 @@ def _sentences(
             yield Expression(object_ids=(thing.id,), kind=way.kind, sentence=sentence)
 
 
-def _mark(noun: str, scene: Scene, draw: random.Random) -> str:
+def _mark(noun: str, scene: TrainingContext, draw: random.Random) -> str:
     return draw_mark(scene.vocabulary.draw(noun, draw, is_alone=len(scene.groups[noun]) == 1), draw)
 
 
-def _plurals(named: Named, scene: Scene, draw: random.Random) -> Iterator[Expression]:
+def _plurals(named: Named, scene: TrainingContext, draw: random.Random) -> Iterator[Expression]:
     things = named.things
     clear = sum(thing.area for thing in things if thing.is_clear)
     if (

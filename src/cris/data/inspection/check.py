@@ -7,9 +7,9 @@ import pyarrow as pa
 
 from cris.data.inspection.findings import ERROR, Finding
 from cris.data.inspection.leaks import Leaks
-from cris.data.inspection.picture_checks import check_picture
+from cris.data.inspection.image_checks import check_image
 from cris.data.paths import inside
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.manifest import Counter, ShardInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.shards import open_shard, read_row
@@ -20,7 +20,7 @@ from cris.files import sha256_of
 
 def check_dataset(
     dataset: StoredDataset,
-    watch: Callable[[Iterable[PictureRecord]], Iterable[PictureRecord]] = lambda records: records,
+    watch: Callable[[Iterable[ImageRecord]], Iterable[ImageRecord]] = lambda records: records,
 ) -> list[Finding]:
     """Return everything that is wrong or doubtful, files first.
 
@@ -32,14 +32,14 @@ def check_dataset(
     counter, validator, leaks = Counter(), Validator(), Leaks(dataset.manifest.source)
     for record in watch(_records(dataset, findings)):
         findings += _validated(validator, record)
-        findings += check_picture(record)
+        findings += check_image(record)
         findings += leaks.add(record)
         counter.add(record)
     findings += leaks.found()
     return findings + _wrong_counts(dataset, counter)
 
 
-def _records(dataset: StoredDataset, findings: list[Finding]) -> Iterator[PictureRecord]:
+def _records(dataset: StoredDataset, findings: list[Finding]) -> Iterator[ImageRecord]:
     """Yield the images that can be read; the findings list the others."""
     for shard in dataset.manifest.files:
         batch = _batch(dataset.folder, shard, findings)
@@ -78,7 +78,7 @@ def _batch(folder: Path, shard: ShardInfo, findings: list[Finding]) -> pa.Record
     return batch
 
 
-def _validated(validator: Validator, record: PictureRecord) -> Iterator[Finding]:
+def _validated(validator: Validator, record: ImageRecord) -> Iterator[Finding]:
     try:
         validator.check(record)
     except InputError as error:

@@ -8,13 +8,13 @@ CHECKS = {
     "files": "files are there, whole and as the manifest says",
     "counts": "the manifest counts what is there",
     "fields": "ids are unique and known, numbers finite, sizes alike",
-    "decode": "pictures decode to their size",
-    "mask": "masks are run lengths of the picture's size, neither empty nor full",
+    "decode": "images decode to their size",
+    "mask": "masks are run lengths of the image's size, neither empty nor full",
     "box": "boxes lie round their masks",
-    "ambiguous": "no sentence of a picture is on different objects",
+    "ambiguous": "no sentence of an image is on different objects",
     "letters": "sentences have letters",
-    "leak": "no picture is in train and in another split",
-    "near-duplicate": "no two pictures look alike",
+    "leak": "no image is in train and in another split",
+    "near-duplicate": "no two images look alike",
 }
 """Name of a check → fact that holds when it finds nothing."""
 

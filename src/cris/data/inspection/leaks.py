@@ -8,11 +8,11 @@ import numpy as np
 from jaxtyping import Int64, UInt8, UInt64
 
 from cris.data.inspection.findings import NOTE, WARNING, Finding
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.manifest import SourceInfo
 
 NEAR_BITS = 8
-"""Differing bits, of the 128 of `picture_hash`, up to which images look alike."""
+"""Differing bits, of the 128 of `image_hash`, up to which images look alike."""
 _SIDE = 8
 _ROWS_AT_ONCE = 1024
 _GOOGLE = ("refcocog-google", "refs(google)")
@@ -22,7 +22,7 @@ class Leaks:
     """Memory of each image's splits and hash."""
 
     def __init__(self, source: SourceInfo) -> None:
-        # RefCOCOg's google partition was made by objects, not by pictures.
+        # RefCOCOg's google partition was made by objects, not by images.
         told = [*map(str, source.options.values()), *source.files]
         self._is_by_design = any(name in each for each in told for name in _GOOGLE)
         self._names: list[str] = []
@@ -30,18 +30,18 @@ class Leaks:
         self._digests: list[bytes] = []
         self._hashes: list[np.ndarray] = []
 
-    def add(self, record: PictureRecord) -> Iterator[Finding]:
+    def add(self, record: ImageRecord) -> Iterator[Finding]:
         """Remember an image; yield a finding when it is itself in several splits."""
         splits = frozenset(entry.split for entry in record.entries)
-        name = f"{record.file_name} (picture {record.picture_id})"
+        name = f"{record.file_name} (image {record.picture_id})"
         grey = _small_grey(record.image)
-        if grey is not None:  # a picture that does not decode is another check's
+        if grey is not None:  # an image that does not decode is another check's
             self._names.append(name)
             self._splits.append(splits)
             self._digests.append(hashlib.sha256(record.image).digest())
-            self._hashes.append(picture_hash(grey))
+            self._hashes.append(image_hash(grey))
         if _is_leak(splits, splits):
-            what = f"the picture is in {' and '.join(sorted(splits))}"
+            what = f"the image is in {' and '.join(sorted(splits))}"
             if self._is_by_design:
                 what += "; the google partition of RefCOCOg leaks so by design: use umd to compare models"
             yield Finding("leak", NOTE if self._is_by_design else WARNING, name, what)
@@ -62,7 +62,7 @@ class Leaks:
             yield Finding(check, WARNING, self._names[first], what)
 
 
-def picture_hash(grey: UInt8[np.ndarray, "height width"]) -> UInt64[np.ndarray, "2"]:
+def image_hash(grey: UInt8[np.ndarray, "height width"]) -> UInt64[np.ndarray, "2"]:
     """Return 128 bits: whether each of 8×8 cells is brighter than the one to its right and the one below."""
     cells = cv2.resize(grey, (_SIDE + 1, _SIDE + 1), interpolation=cv2.INTER_AREA).astype(np.int16)
     across = cells[:_SIDE, :_SIDE] > cells[:_SIDE, 1:]

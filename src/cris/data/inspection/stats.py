@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cris.data.records import AREA_EDGES, ObjectRecord, PictureRecord
+from cris.data.records import AREA_EDGES, ObjectRecord, ImageRecord
 from cris.data.store.manifest import SplitCounts
 from cris.letterbox import ceiling
 from cris.masks import decode_rle
@@ -58,7 +58,7 @@ class Statistics:
     """Number of images that are collages of others, by their file names."""
 
 
-def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> Statistics:
+def count(images: Iterable[ImageRecord], splits: dict[str, SplitCounts]) -> Statistics:
     """Return the statistics of all images, which are read once; `splits` are the manifest's counts.
 
     Raises:
@@ -75,7 +75,7 @@ def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> 
     step = max(1, total // CEILING_OBJECTS)
     ceilings: list[list[float]] = []
     collages = 0
-    for record in pictures:
+    for record in images:
         collages += _COLLAGE.fullmatch(record.file_name) is not None
         for entry in record.entries:
             targets["several" if len(entry.object_ids) > 1 else "one" if entry.object_ids else "none"] += 1
@@ -113,7 +113,7 @@ def count(pictures: Iterable[PictureRecord], splits: dict[str, SplitCounts]) -> 
     )
 
 
-def referred(record: PictureRecord) -> list[ObjectRecord]:
+def referred(record: ImageRecord) -> list[ObjectRecord]:
     """Return the objects that anything refers to, in their order."""
     meant = {object_id for entry in record.entries for object_id in entry.object_ids}
     return [each for each in record.objects if each.id in meant]
@@ -129,7 +129,7 @@ def _share(each: ObjectRecord) -> float:
     return each.area / (height * width)
 
 
-def _cell(each: ObjectRecord, record: PictureRecord) -> tuple[int, int]:
+def _cell(each: ObjectRecord, record: ImageRecord) -> tuple[int, int]:
     left, top, width, height = each.box
     row = CENTRE_CELLS * (top + height / 2) / record.height
     column = CENTRE_CELLS * (left + width / 2) / record.width

@@ -14,14 +14,14 @@ from cris.data.records import AREA_EDGES
 from cris.data.store.reading import StoredDataset
 from cris.masks import decode_rle
 from cris.pages import fill
-from cris.picture import read_picture
+from cris.image import read_image
 from cris.prediction import lit_up
 
-_SHOWN_SIDE = 360  # pixels; of the longer side of a picture on the sheet
+_SHOWN_SIDE = 360  # pixels; of the longer side of an image on the sheet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
+class SampleCard:
     """A sample on the contact sheet."""
 
     sentence: str
@@ -32,11 +32,11 @@ class Card:
     width: int
     """Image width in pixels."""
     height: int
-    picture: str
+    image: str
     """Image with its mask highlighted, as a data URI."""
 
 
-def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
+def contact_sheet(dataset: StoredDataset, count: int) -> list[SampleCard]:
     """Return samples spread evenly over the data set.
 
     Raises:
@@ -45,12 +45,12 @@ def contact_sheet(dataset: StoredDataset, count: int) -> list[Card]:
     samples = dataset.samples()
     chosen = np.linspace(0, len(samples) - 1, min(count, len(samples))).round().astype(int)
     return [
-        _card(dataset, int(samples.picture[place]), int(samples.entry[place]), int(samples.sentence[place]))
+        _card(dataset, int(samples.image[place]), int(samples.entry[place]), int(samples.sentence[place]))
         for place in chosen
     ]
 
 
-def render(title: str, statistics: Statistics, cards: Sequence[Card]) -> str:
+def render(title: str, statistics: Statistics, cards: Sequence[SampleCard]) -> str:
     """Return the page."""
     edges = [f"{100 * edge:g}" for edge in AREA_EDGES]
     areas = [f"{low}–{high} %" for low, high in pairwise(edges)]
@@ -72,23 +72,23 @@ def _named(counts: Sequence[int], most: int) -> list[tuple[str, int]]:
     return [(f"{place}" if place < most else f"{most} +", times) for place, times in enumerate(counts)]
 
 
-def _card(dataset: StoredDataset, picture: int, entry: int, sentence: int) -> Card:
-    record = dataset.picture(picture)
+def _card(dataset: StoredDataset, image: int, entry: int, sentence: int) -> SampleCard:
+    record = dataset.image(image)
     meant = record.entries[entry]
     mask = np.zeros((record.height, record.width), dtype=bool)
     for each in record.objects:
         if each.id in meant.object_ids:
             mask |= decode_rle(each.rle)
-    drawn = lit_up(read_picture(record.image), mask)
+    drawn = lit_up(read_image(record.image), mask)
     drawn.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
-    return Card(
+    return SampleCard(
         sentence=meant.sentences[sentence],
         split=meant.split,
         name=record.file_name,
         targets=len(meant.object_ids),
         width=drawn.width,
         height=drawn.height,
-        picture=_data_uri(drawn),
+        image=_data_uri(drawn),
     )
 
 

@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as MapDataset
 
 from cris.data.dataset import Dataset, View
 from cris.data.loading.resample import Target, cell_shares, quick_square
-from cris.data.loading.sampling import Group, Stream
+from cris.data.loading.sampling import SampleGroup, Stream
 from cris.data.loading.transforms import SMALLEST_SHARE, Transform
 from cris.errors import DamagedImageError, InputError
 from cris.letterbox import CELL, Letterbox, normalisation
@@ -34,14 +34,14 @@ _TRIES = 32
 class Batch:
     """N sentences about B images."""
 
-    images: UInt8[Tensor, "pictures 3 height width"]
+    images: UInt8[Tensor, "images 3 height width"]
     """RGB images in the network's square, channels last in memory; `inputs` is what the network reads."""
     tokens: Int[Tensor, "sentences tokens"]
     image_index: Int[Tensor, "sentences"]
     """Index of the image that each sentence is about."""
     masks: Float[Tensor, "sentences 1 rows columns"]
     """Share of each cell that the sentence's mask covers, on the grid of answers or finer."""
-    on_picture: Bool[Tensor, "pictures cells cells"]
+    on_image: Bool[Tensor, "images cells cells"]
     """Cells of the grid of answers that lie on the image, at least in part; the others are padding."""
     samples: Int[Tensor, "sentences"]
     """Data set index of each sample."""
@@ -54,7 +54,7 @@ class Batch:
         """Return the batch in memory that a GPU can fetch from; the loader calls this."""
         return Batch(**{name: part.pin_memory() for name, part in vars(self).items()})
 
-    def inputs(self) -> Float[Tensor, "pictures 3 height width"]:
+    def inputs(self) -> Float[Tensor, "images 3 height width"]:
         """Return the images normalised on their device, to which only a quarter of the bytes had to go."""
         scale, shift = (
             torch.from_numpy(part).to(self.images.device)[:, None, None] for part in normalisation()
@@ -69,7 +69,7 @@ class Prepared:
     image: UInt8[np.ndarray, "size size 3"]
     tokens: Int64[np.ndarray, "sentences tokens"]
     masks: Float32[np.ndarray, "sentences rows columns"]
-    on_picture: Bool[np.ndarray, "cells cells"]
+    on_image: Bool[np.ndarray, "cells cells"]
     samples: tuple[int, ...]
 
 
@@ -101,13 +101,13 @@ class Prepare:
         height, width = view.image.shape[:2]
         masks = np.stack([grid_mask(mask, size, protocol, self.target) for mask in view.masks])
         letterbox = Letterbox(height, width, size, protocol)
-        on_picture = np.zeros((size // CELL, size // CELL), dtype=bool)
-        on_picture[letterbox.cells] = True
+        on_image = np.zeros((size // CELL, size // CELL), dtype=bool)
+        on_image[letterbox.cells] = True
         return Prepared(
             image=quick_square(view.image, letterbox),
             tokens=self.tokenizer.encode(view.sentences, self.inference.sentence_length),
             masks=masks[list(view.meant)],
-            on_picture=on_picture,
+            on_image=on_image,
             samples=tuple(samples[: len(view.sentences)]),
         )
 
@@ -142,7 +142,7 @@ def collate(parts: Sequence[Prepared]) -> Batch:
         tokens=torch.from_numpy(np.concatenate([part.tokens for part in parts])),
         image_index=torch.arange(len(parts)).repeat_interleave(torch.tensor(counts)),
         masks=torch.from_numpy(np.concatenate([part.masks for part in parts]))[:, None],
-        on_picture=torch.from_numpy(np.stack([part.on_picture for part in parts])),
+        on_image=torch.from_numpy(np.stack([part.on_image for part in parts])),
         samples=torch.tensor([sample for part in parts for sample in part.samples]),
     )
 
@@ -271,7 +271,7 @@ class _Views(MapDataset[_Loaded]):
         self.prepare = prepare
         self.stream = stream
 
-    def __getitem__(self, group: Group) -> _Loaded:
+    def __getitem__(self, group: SampleGroup) -> _Loaded:
         """Return the group, or, where its image is damaged, the next one whose image is not."""
         damaged: list[DamagedImageError] = []
         for position in range(group.position + 1, group.position + _TRIES + 1):
@@ -282,10 +282,10 @@ class _Views(MapDataset[_Loaded]):
                 group = self.stream.group(position)
             except InputError as error:
                 return _Loaded(error, tuple(damaged))
-        told = f"{_TRIES} pictures that follow each other cannot be decoded, the last is {damaged[-1]}"
+        told = f"{_TRIES} images that follow each other cannot be decoded, the last is {damaged[-1]}"
         return _Loaded(InputError(told), ())
 
-    def _prepared(self, group: Group) -> Prepared:
+    def _prepared(self, group: SampleGroup) -> Prepared:
         random = np.random.default_rng((self.stream.seed, group.position, len(group.samples)))
         distinct = list(dict.fromkeys(group.samples))
         view = self.dataset.view(distinct, self.prepare.longest, sentences=len(group.samples))

@@ -33,7 +33,7 @@ def repeat_factors(categories: Sequence[Collection[str]], threshold: float) -> l
 
 def whole_repeats(
     factors: Sequence[float], picture_ids: Sequence[int], seed: int
-) -> Int64[np.ndarray, "pictures"]:
+) -> Int64[np.ndarray, "images"]:
     """Round each factor up as often as its fraction says: by seed and id alone, so alike in every epoch."""
     return np.array(
         [
@@ -46,7 +46,7 @@ def whole_repeats(
 
 def repeats_of(
     rows: Sequence[tuple[StoredDataset, int]], split: str, threshold: float, seed: int
-) -> Int64[np.ndarray, "pictures"]:
+) -> Int64[np.ndarray, "images"]:
     """Return how often each of these stored images of a split occurs in an epoch."""
     picture_ids = [stored.row(index).picture_id for stored, index in rows]
     return whole_repeats(repeat_factors(referred_categories(rows, split), threshold), picture_ids, seed)

@@ -15,7 +15,7 @@ Rule = Literal["one sentence per object", "all sentences", "k sentences per pict
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SampleGroup:
     """Samples of one image that share one reading of it."""
 
     position: int
@@ -30,7 +30,7 @@ def epoch_groups(
     sentences: int,
     seed: int,
     epoch: int,
-    repeats: Int64[np.ndarray, "pictures"] | None = None,
+    repeats: Int64[np.ndarray, "images"] | None = None,
 ) -> Int64[np.ndarray, "groups sentences"]:
     """Return the samples of an epoch, a row for each group, in shuffled order.
 
@@ -45,7 +45,7 @@ def epoch_groups(
     times = _times(index, rule, repeats)
     if rule == "all sentences":
         return random.permutation(np.repeat(np.arange(len(index)), times))[:, None]
-    owner = index.entry if rule == "one sentence per object" else index.picture
+    owner = index.entry if rule == "one sentence per object" else index.image
     order = np.lexsort((random.random(len(index)), owner))
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     counts = np.diff(starts, append=len(owner))
@@ -56,17 +56,17 @@ def epoch_groups(
 
 
 def _times(
-    index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "pictures"] | None
+    index: SampleIndex, rule: Rule, repeats: Int64[np.ndarray, "images"] | None
 ) -> Int64[np.ndarray, "owners"]:
     """Return how often each sample, object or image occurs in an epoch, as the rule has it."""
     starts = np.arange(len(index))
     if rule != "all sentences":
-        owner = index.entry if rule == "one sentence per object" else index.picture
+        owner = index.entry if rule == "one sentence per object" else index.image
         starts = np.flatnonzero(np.diff(owner, prepend=-1))
     if repeats is None:
         return np.ones(len(starts), dtype=np.int64)
-    pictures = np.cumsum(np.diff(index.picture, prepend=-1) != 0) - 1
-    return np.asarray(repeats[pictures[starts]])
+    images = np.cumsum(np.diff(index.image, prepend=-1) != 0) - 1
+    return np.asarray(repeats[images[starts]])
 
 
 class Stream:
@@ -84,7 +84,7 @@ class Stream:
         *,
         sentences: int = 1,
         seed: int = 0,
-        repeats: Int64[np.ndarray, "pictures"] | None = None,
+        repeats: Int64[np.ndarray, "images"] | None = None,
         collages: int = 0,
         collage_share: float = 0.0,
     ) -> None:
@@ -113,17 +113,17 @@ class Stream:
         """Return the number of groups: one per object, sentence or image, by the rule, times its repeats."""
         return self._groups_per_epoch
 
-    def group(self, position: int) -> Group:
+    def group(self, position: int) -> SampleGroup:
         """Return the group at that position of the stream."""
         if self._is_collage(position):
-            return Group(position, (len(self.index) + position % self.collages,) * self.sentences)
+            return SampleGroup(position, (len(self.index) + position % self.collages,) * self.sentences)
         epoch, place = divmod(position, self.groups_per_epoch)
         if epoch != self._epoch:
             self._groups = epoch_groups(self.index, self.rule, self.sentences, self.seed, epoch, self.repeats)
             self._epoch = epoch
-        return Group(position, tuple(self._groups[place].tolist()))
+        return SampleGroup(position, tuple(self._groups[place].tolist()))
 
-    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[Group]]:
+    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[SampleGroup]]:
         """Yield, from a position on, this process's part of batches of `groups` groups over all processes."""
         share = groups // processes
         while True:

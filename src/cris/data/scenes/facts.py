@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from cris.data.scenes.layout import TARGET_VISIBLE, Layout
+from cris.data.scenes.layout import TARGET_VISIBLE, SceneLayout
 
 Box = tuple[float, float, float, float]
 
@@ -46,7 +46,7 @@ def is_single(objects: int) -> bool:
 class Facts:
     """Sets of objects as integers whose bit i stands for object i; lengths are shares of the side."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: SceneLayout) -> None:
         self.items = layout.items
         self.everything = (1 << len(layout.items)) - 1
         self.clear = sum(1 << i for i, share in enumerate(layout.visibility) if share >= TARGET_VISIBLE)
@@ -178,7 +178,7 @@ class Facts:
         return groups[place]
 
 
-def _seen_box(layout: Layout, index: int) -> Box:
+def _seen_box(layout: SceneLayout, index: int) -> Box:
     """Return the box of an object's visible part."""
     patch = layout.patches[index]
     height, width = patch.solid.shape

@@ -58,7 +58,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SceneLayout:
     """Objects from back to front, with their visible parts on the reference grid."""
 
     items: tuple[Item, ...]
@@ -99,12 +99,12 @@ class _Table:
         self.areas.append(area)
         self.seen = [*seen, area]
 
-    def layout(self) -> Layout:
+    def layout(self) -> SceneLayout:
         shares = tuple(seen / area for seen, area in zip(self.seen, self.areas, strict=True))
-        return Layout(tuple(self.items), tuple(self.patches), self.owner, shares)
+        return SceneLayout(tuple(self.items), tuple(self.patches), self.owner, shares)
 
 
-def make_layout(draws: Draws, occluded: tuple[float, float] | None = None) -> Layout | None:
+def make_layout(draws: Draws, occluded: tuple[float, float] | None = None) -> SceneLayout | None:
     """Draw objects and lay them out; return None when too little room was found.
 
     With `occluded`, a last object covers another so that its visible share falls into that range.

@@ -50,7 +50,7 @@ class SceneObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Expression:
+class SceneExpression:
     """A sentence about a scene."""
 
     sentence: str
@@ -67,9 +67,9 @@ class Scene:
 
     image: UInt8[np.ndarray, "height width 3"]
     objects: tuple[SceneObject, ...]
-    expressions: tuple[Expression, ...]
+    expressions: tuple[SceneExpression, ...]
 
-    def mask(self, expression: Expression) -> Bool[np.ndarray, "height width"]:
+    def mask(self, expression: SceneExpression) -> Bool[np.ndarray, "height width"]:
         """Return the visible pixels of an expression's targets."""
         mask = np.zeros(self.image.shape[:2], dtype=bool)
         for target in expression.targets:

@@ -8,8 +8,8 @@ from jaxtyping import Int
 from cris.data.scenes.draws import Draws
 from cris.data.scenes.facts import Facts, members
 from cris.data.scenes.grammar import Grammar
-from cris.data.scenes.layout import REFERENCE_SIDE, Layout, make_layout, paste
-from cris.data.scenes.records import Expression, Scene, SceneKnobs, SceneObject, SceneSample
+from cris.data.scenes.layout import REFERENCE_SIDE, SceneLayout, make_layout, paste
+from cris.data.scenes.records import SceneExpression, Scene, SceneKnobs, SceneObject, SceneSample
 from cris.data.scenes.render import render
 from cris.errors import InputError
 
@@ -81,13 +81,13 @@ class Scenes:
         objects = tuple(_seen_object(layout, owner, place) for place in range(len(layout.items)))
         return Scene(image, objects, told)
 
-    def _tell(self, key: tuple[str | int, ...], count: int) -> tuple[Layout, tuple[Expression, ...]]:
+    def _tell(self, key: tuple[str | int, ...], count: int) -> tuple[SceneLayout, tuple[SceneExpression, ...]]:
         """Return the first layout that has a first expression, and its expressions."""
         for attempt in range(MOST_LAYOUTS):
             layout = make_layout(Draws(*key, "layout", attempt), self.knobs.occluded)
             if layout is None:
                 continue
-            expressions: list[Expression] = []
+            expressions: list[SceneExpression] = []
             for expression in self._expressions(layout, key, attempt):
                 expressions.append(expression)
                 if len(expressions) == count:
@@ -96,7 +96,7 @@ class Scenes:
                 return layout, tuple(expressions)
         raise InputError(f"no scene within {MOST_LAYOUTS} layouts allows {self.knobs}; widen the knobs")
 
-    def _expressions(self, layout: Layout, key: tuple[str | int, ...], attempt: int) -> Iterator[Expression]:
+    def _expressions(self, layout: SceneLayout, key: tuple[str | int, ...], attempt: int) -> Iterator[SceneExpression]:
         """Yield distinct expressions about a layout; none when the first cannot be made."""
         facts = Facts(layout)
         targets = self._possible_targets(layout, facts)
@@ -116,13 +116,13 @@ class Scenes:
             told.add(expression.sentence.lower())
             yield expression
 
-    def _possible_targets(self, layout: Layout, facts: Facts) -> int:
+    def _possible_targets(self, layout: SceneLayout, facts: Facts) -> int:
         if self.knobs.occluded is None:
             return facts.clear
         low, high = self.knobs.occluded
         return sum(1 << place for place, share in enumerate(layout.visibility) if low <= share <= high)
 
-    def _express(self, grammar: Grammar, draws: Draws) -> Expression | None:
+    def _express(self, grammar: Grammar, draws: Draws) -> SceneExpression | None:
         knobs = self.knobs
         shares = (knobs.ambiguous, knobs.mislabelled, knobs.no_target, knobs.several_targets)
         named = ("ambiguous", "mislabelled", "no_target", "plural", "standard")
@@ -136,22 +136,22 @@ class Scenes:
             chosen = (
                 (draws.pick(tuple(members(objects & grammar.targets))),) if wanted == "ambiguous" else fitting
             )
-            return Expression(sentence, wanted, chosen, fitting)
+            return SceneExpression(sentence, wanted, chosen, fitting)
         told = grammar.standard()
         if told is None:
             return None
         kind, sentence, objects = told
         fitting = tuple(members(objects))
         if wanted == "standard":
-            return Expression(sentence, kind, fitting, fitting)
+            return SceneExpression(sentence, kind, fitting, fitting)
         wrong = tuple(members(grammar.targets & ~objects))
-        return Expression(sentence, kind, (draws.pick(wrong),), fitting) if wrong else None
+        return SceneExpression(sentence, kind, (draws.pick(wrong),), fitting) if wrong else None
 
 
-def _seen_object(layout: Layout, owner: Int[np.ndarray, "side side"], place: int) -> SceneObject:
+def _seen_object(layout: SceneLayout, owner: Int[np.ndarray, "side side"], place: int) -> SceneObject:
     item, mask, box = layout.items[place], owner == place, (0, 0, 0, 0)
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    if len(rows):  # a barely visible object may have no pixel in a small picture
+    if len(rows):  # a barely visible object may have no pixel in a small image
         box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
     return SceneObject(
         category=item.category,

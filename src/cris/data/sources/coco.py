@@ -9,17 +9,17 @@ from pathlib import Path
 
 from cris.data.annotations.instances import Instances, read_instances
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.annotations.selection import Selection
 from cris.data.annotations.sentences import Said, read_sentences
 from cris.data.expressions import Census, Wishes, expressions_of
-from cris.data.records import PictureRecord, ReferringEntry
-from cris.data.sources.conversion import Conversion, PictureFiles, join, missing_remark, picture_record
-from cris.data.sources.pictures import Pictures
-from cris.data.sources.splits import split_pictures
+from cris.data.records import ImageRecord, ReferringEntry
+from cris.data.sources.conversion import Conversion, ImageFiles, join, missing_remark, image_record
+from cris.data.sources.images import Images
+from cris.data.sources.splits import split_images
 from cris.errors import InputError
 from cris.names import comparable
-from cris.picture import read_picture
+from cris.image import read_image
 
 _ENTRIES = 10_000
 """Range of ids reserved for each image's entries, so that they do not depend on other images."""
@@ -63,7 +63,7 @@ def convert_coco(
     invalid = invalid or InvalidRows()
     annotated = read_instances(instances, invalid)
     _check_names(annotated)
-    contents = PictureFiles(Pictures(images))
+    contents = ImageFiles(Images(images))
     deal = deal or Deal()
     if sentences is None:
         _check_drawable(annotated, annotated.annotations, invalid)
@@ -73,7 +73,7 @@ def convert_coco(
     said = read_sentences(sentences, annotated, invalid)
     meant = sorted({object_id for each in said for object_id in each.object_ids})
     _check_drawable(annotated, meant, invalid, is_meant=True)
-    splits = split_pictures({each.picture_id for each in said}, deal.shares, deal.seed)
+    splits = split_images({each.picture_id for each in said}, deal.shares, deal.seed)
     return join(
         _references(said, splits, str(sentences)),
         annotated,
@@ -88,11 +88,11 @@ def convert_coco(
 def _check_names(instances: Instances) -> None:
     """Check that no image occurs twice: it could otherwise end up in both train and test."""
     seen: dict[str, int] = {}
-    for info in instances.pictures.values():
+    for info in instances.images.values():
         name = comparable(info.file_name)
         if name in seen:
             raise InputError(
-                f"{instances.name}: file_name {info.file_name!r} is that of pictures {seen[name]} "
+                f"{instances.name}: file_name {info.file_name!r} is that of images {seen[name]} "
                 f"and {info.id}: give each file one id"
             )
         seen[name] = info.id
@@ -107,10 +107,10 @@ def _check_drawable(
     for each in ids:
         annotation = instances.annotations[each]
         with invalid.checked("annotations"):
-            annotation.object(instances.pictures[annotation.picture_id], is_meant=is_meant)
+            annotation.object(instances.images[annotation.picture_id], is_meant=is_meant)
 
 
-def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[Reference]:
+def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[ReferenceRecord]:
     """Return sentences with the same meaning grouped into references."""
     grouped: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for each in said:
@@ -118,7 +118,7 @@ def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> 
         if each.sentence not in texts:
             texts.append(each.sentence)
     return [
-        Reference(
+        ReferenceRecord(
             where=where,
             key=str(number),
             id=number,
@@ -133,24 +133,24 @@ def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> 
 
 def _made(
     instances: Instances,
-    contents: PictureFiles,
+    contents: ImageFiles,
     deal: Deal,
     wishes: Wishes,
     invalid: InvalidRows,
     *,
     is_skipping_missing: bool,
 ) -> Conversion:
-    infos = contents.ordered(instances.pictures.values())
+    infos = contents.ordered(instances.images.values())
     remarks = []
     if missing := contents.missing(infos):
         remarks.append(missing_remark(missing, infos, contents, is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
-    splits = split_pictures([info.id for info in infos], deal.shares, deal.seed)
+    splits = split_images([info.id for info in infos], deal.shares, deal.seed)
     census = Census.of(instances)
 
-    def make() -> Iterator[PictureRecord]:
+    def make() -> Iterator[ImageRecord]:
         for place, (info, content) in enumerate(zip(infos, contents.stream(infos), strict=True)):
-            record = picture_record(info, content, instances, (), invalid)
+            record = image_record(info, content, instances, (), invalid)
             if record is None:
                 continue
             if entries := _entries(record, census, wishes, place, splits[info.id]):
@@ -161,19 +161,19 @@ def _made(
         sizes=[],
         remarks=remarks,
         count=len(infos),
-        # Which pictures get sentences is known only once they are looked at, so the first are made again.
-        pictures=lambda start: islice(make(), start, None),
+        # Which images get sentences is known only once they are looked at, so the first are made again.
+        images=lambda start: islice(make(), start, None),
         order=hashlib.sha256(order.encode()).hexdigest(),
         invalid=invalid,
     )
 
 
 def _entries(
-    record: PictureRecord, census: Census, wishes: Wishes, place: int, split: str
+    record: ImageRecord, census: Census, wishes: Wishes, place: int, split: str
 ) -> tuple[ReferringEntry, ...]:
     """Return what can be said about the image, an entry for each target."""
     grouped: dict[tuple[int, ...], list[str]] = {}
-    image = read_picture(record.image)
+    image = read_image(record.image)
     for expression in expressions_of(
         record.objects, image, census, wishes, record.picture_id, record.annotated
     ):

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from cris.data.collages import COLLAGES_VERSION, Collage, Collages
-from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.records import ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo, read_manifest
 from cris.data.stored import StoredSplit
 from cris.errors import InputError
@@ -37,7 +37,7 @@ class CollageSet:
         if self.count < 1:
             raise InputError(f"count must be 1 or more, got {self.count}")
         if self.sentences < 1:
-            raise InputError(f"sentences must be 1 or more of a picture, got {self.sentences}")
+            raise InputError(f"sentences must be 1 or more of an image, got {self.sentences}")
 
     @property
     def source(self) -> SourceInfo:
@@ -55,21 +55,21 @@ class CollageSet:
             remarks=(f"made of photographs of {self.folder}, whose licences go on to the collages",),
         )
 
-    def records(self, start: int) -> Iterator[PictureRecord]:
+    def records(self, start: int) -> Iterator[ImageRecord]:
         """Yield the images from that index on."""
         collages = Collages(StoredSplit(self.folder, self.split), seed=self.seed, count=self.count)
         for index in range(start, self.count):
             yield _record(collages.collage(index), index, self.sentences, self.split)
 
 
-def _record(collage: Collage, index: int, sentences: int, split: str) -> PictureRecord:
+def _record(collage: Collage, index: int, sentences: int, split: str) -> ImageRecord:
     first = _MAX_IDS * (index + 1)
     meant: dict[tuple[int, ...], list[str]] = {}
     for expression in collage.expressions[:sentences]:
         meant.setdefault(expression.object_ids, []).append(expression.sentence)
     height, width = collage.image.shape[:2]
     background = PurePosixPath(collage.background).stem
-    return PictureRecord(
+    return ImageRecord(
         picture_id=index + 1,
         file_name=f"collage-{index:06d}-of-{background}.jpg",
         height=height,

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
-from cris.data.annotations.instances import Instances, PictureInfo
+from cris.data.annotations.instances import Instances, ImageInfo
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.polygons import stray_polygons
-from cris.data.annotations.references import Reference, SplitSize, split_sizes
+from cris.data.annotations.references import ReferenceRecord, SplitSize, split_sizes
 from cris.data.annotations.selection import Selection, select
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.sources.pictures import Pictures
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.sources.images import Images
 from cris.errors import InputError
-from cris.picture import open_picture, orientation_of, read_picture
+from cris.image import open_image, orientation_of, read_image
 
 _TURNED = (5, 6, 7, 8)
 """EXIF orientations that swap height and width."""
@@ -32,7 +32,7 @@ class Conversion:
     """Notes for the user, a line each."""
     count: int
     """Number of images."""
-    pictures: Callable[[int], Iterator[PictureRecord]]
+    images: Callable[[int], Iterator[ImageRecord]]
     """Function that makes the images again, always in the same order, minus as many of the first as told."""
     order: str
     """Sha256 of the images' ids and names in their order."""
@@ -44,7 +44,7 @@ class Conversion:
 class Contents(Protocol):
     """Interface to encoded images."""
 
-    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[ImageInfo]) -> set[str]:
         """Return the file names of the images that are missing."""
         ...
 
@@ -52,44 +52,44 @@ class Contents(Protocol):
         """Return the name of an available image, if possible of one in another folder called `name`."""
         ...
 
-    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+    def ordered(self, infos: Iterable[ImageInfo]) -> list[ImageInfo]:
         """Return the images in the order in which they are best read."""
         ...
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
+    def stream(self, infos: Sequence[ImageInfo]) -> Iterator[bytes | InputError]:
         """Yield the encoded images, or why one cannot be read, one by one; `infos` must be in that order."""
         ...
 
 
-class PictureFiles:
+class ImageFiles:
     """Encoded images in a folder or a zip, by their file names."""
 
-    def __init__(self, pictures: Pictures) -> None:
-        self._pictures = pictures
+    def __init__(self, images: Images) -> None:
+        self._images = images
 
-    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[ImageInfo]) -> set[str]:
         """Return the file names of the images that are missing."""
-        return set(self._pictures.missing([info.file_name for info in infos]))
+        return set(self._images.missing([info.file_name for info in infos]))
 
     def example(self, name: str) -> str | None:
         """Return the name of an available image, if possible of one in another folder called `name`."""
-        return self._pictures.example(name)
+        return self._images.example(name)
 
-    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+    def ordered(self, infos: Iterable[ImageInfo]) -> list[ImageInfo]:
         """Return the images sorted by id."""
         return sorted(infos, key=lambda info: info.id)
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
+    def stream(self, infos: Sequence[ImageInfo]) -> Iterator[bytes | InputError]:
         """Yield the encoded images, or why one cannot be read, one at a time."""
         for info in infos:
             try:
-                yield self._pictures.read(info.file_name)
+                yield self._images.read(info.file_name)
             except InputError as error:
                 yield error
 
 
 def join(
-    references: Sequence[Reference],
+    references: Sequence[ReferenceRecord],
     instances: Instances,
     contents: Contents,
     *,
@@ -105,7 +105,7 @@ def join(
             and may not be skipped.
     """
     invalid = invalid or InvalidRows()
-    known: list[Reference] = []
+    known: list[ReferenceRecord] = []
     for reference in references:
         with invalid.checked("references"):
             check_reference(reference, instances)
@@ -114,22 +114,22 @@ def join(
     selected = select(known, instances, selection)
     left, remarks = without_blanks(selected.references)
     remarks = [*selected.remarks, *remarks, *_leaks(known), *_other_categories(known, instances)]
-    by_picture: dict[int, list[Reference]] = {}
+    by_image: dict[int, list[ReferenceRecord]] = {}
     for reference in left:
-        by_picture.setdefault(reference.picture_id, []).append(reference)
-    infos = contents.ordered(instances.pictures[picture_id] for picture_id in by_picture)
+        by_image.setdefault(reference.picture_id, []).append(reference)
+    infos = contents.ordered(instances.images[picture_id] for picture_id in by_image)
     if missing := contents.missing(infos):
         remarks.append(missing_remark(missing, infos, contents, is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
 
-    def make(start: int) -> Iterator[PictureRecord]:
-        # while nothing invalid is skipped, each picture makes a record: the first are not read again
+    def make(start: int) -> Iterator[ImageRecord]:
+        # while nothing invalid is skipped, each image makes a record: the first are not read again
         done = 0 if invalid.is_skipping else start
         for info in infos[:done]:
-            _drawn(info, instances, by_picture[info.id], invalid)  # for what is left out of them
+            _drawn(info, instances, by_image[info.id], invalid)  # for what is left out of them
         rest = infos[done:]
         records = (
-            picture_record(info, content, instances, by_picture[info.id], invalid)
+            image_record(info, content, instances, by_image[info.id], invalid)
             for info, content in zip(rest, contents.stream(rest), strict=True)
         )
         return islice((record for record in records if record and record.entries), start - done, None)
@@ -139,17 +139,17 @@ def join(
         sizes=sizes,
         remarks=remarks,
         count=len(infos),
-        pictures=make,
+        images=make,
         order=hashlib.sha256(order.encode()).hexdigest(),
         invalid=invalid,
     )
 
 
-def check_reference(reference: Reference, instances: Instances) -> None:
+def check_reference(reference: ReferenceRecord, instances: Instances) -> None:
     """Raise InputError when the reference's image or objects do not exist."""
-    if reference.picture_id not in instances.pictures:
+    if reference.picture_id not in instances.images:
         raise InputError(
-            f"{reference.where}: image_id {reference.picture_id} is no picture of {instances.name}"
+            f"{reference.where}: image_id {reference.picture_id} is no image of {instances.name}"
         )
     for object_id in reference.object_ids:
         annotation = instances.annotations.get(object_id)
@@ -157,14 +157,14 @@ def check_reference(reference: Reference, instances: Instances) -> None:
             raise InputError(f"{reference.where}: ann_id {object_id} is no annotation of {instances.name}")
         if annotation.picture_id != reference.picture_id:
             raise InputError(
-                f"{reference.where}: ann_id {object_id} must be in picture {reference.picture_id}, "
+                f"{reference.where}: ann_id {object_id} must be in image {reference.picture_id}, "
                 f"it is in {annotation.picture_id}"
             )
 
 
-def without_blanks(references: Sequence[Reference]) -> tuple[list[Reference], list[str]]:
+def without_blanks(references: Sequence[ReferenceRecord]) -> tuple[list[ReferenceRecord], list[str]]:
     """Return the references without empty sentences, and a note when there were some."""
-    left: list[Reference] = []
+    left: list[ReferenceRecord] = []
     for reference in references:
         sentences = tuple(sentence for sentence in reference.sentences if sentence.text)
         if sentences:
@@ -177,13 +177,13 @@ def without_blanks(references: Sequence[Reference]) -> tuple[list[Reference], li
     return left, [f"{blank:,} blank sentences left out, and {gone:,} references that had no others"]
 
 
-def picture_record(
-    info: PictureInfo,
+def image_record(
+    info: ImageInfo,
     content: bytes | InputError,
     instances: Instances,
-    references: Sequence[Reference],
+    references: Sequence[ReferenceRecord],
     invalid: InvalidRows,
-) -> PictureRecord | None:
+) -> ImageRecord | None:
     """Return the image with its objects and referring entries; None where `invalid` leaves it out.
 
     An object that cannot be drawn is left out; so are the sentences about it, where `invalid` allows that.
@@ -195,7 +195,7 @@ def picture_record(
     try:
         if isinstance(content, InputError):
             raise content
-        check_picture(content, info.file_name, info.height, info.width)
+        check_image(content, info.file_name, info.height, info.width)
     except InputError as error:
         invalid.refuse("images", error)
         _leave_out_sentences(references, info.file_name, invalid)
@@ -206,7 +206,7 @@ def picture_record(
         annotated = tuple(
             name for name in (instances.categories if annotated is None else annotated) if name not in unseen
         )
-    return PictureRecord(
+    return ImageRecord(
         picture_id=info.id,
         file_name=info.file_name,
         height=info.height,
@@ -227,13 +227,13 @@ def picture_record(
 
 
 def _drawn(
-    info: PictureInfo, instances: Instances, references: Sequence[Reference], invalid: InvalidRows
-) -> tuple[list[ObjectRecord], list[Reference], set[str]]:
+    info: ImageInfo, instances: Instances, references: Sequence[ReferenceRecord], invalid: InvalidRows
+) -> tuple[list[ObjectRecord], list[ReferenceRecord], set[str]]:
     """Return an image's objects, the references to them, and the categories of objects that are left out."""
     meant = {object_id for reference in references for object_id in reference.object_ids}
     objects: list[ObjectRecord] = []
     bad: dict[int, str] = {}
-    for annotation in instances.of_picture(info.id):
+    for annotation in instances.of_image(info.id):
         try:
             objects.append(annotation.object(info, is_meant=annotation.id in meant))
         except InputError as error:
@@ -251,17 +251,17 @@ def _drawn(
     return objects, left, set(bad.values())
 
 
-def _leave_out_sentences(references: Sequence[Reference], what: str, invalid: InvalidRows) -> None:
+def _leave_out_sentences(references: Sequence[ReferenceRecord], what: str, invalid: InvalidRows) -> None:
     for reference in references:
         for each in reference.sentences:
             sentence = f"{reference.where}: {each.text!r} of reference {reference.key}"
             invalid.leave_out("sentences", InputError(f"{sentence} is about {what}, which is left out"))
 
 
-def check_picture(content: bytes, name: str, height: int, width: int) -> None:
+def check_image(content: bytes, name: str, height: int, width: int) -> None:
     """Raise InputError when an encoded image is damaged, or of another size after EXIF rotation."""
     try:
-        with open_picture(content, name) as image:
+        with open_image(content, name) as image:
             size = image.size
             image.draft("RGB", (1, 1))  # of a JPEG all is read, but only an eighth of it computed
             image.load()
@@ -271,27 +271,27 @@ def check_picture(content: bytes, name: str, height: int, width: int) -> None:
         raise
     except Exception:
         try:
-            size = read_picture(content).shape[1::-1]
+            size = read_image(content).shape[1::-1]
         except InputError as error:
-            raise InputError(f"{name}: damaged picture, or none ({error}); fetch it again") from error
+            raise InputError(f"{name}: damaged image, or none ({error}); fetch it again") from error
     if size != (width, height):
         raise InputError(
-            f"{name}: picture must have the annotated height and width {height}×{width}, "
+            f"{name}: image must have the annotated height and width {height}×{width}, "
             f"got {size[1]}×{size[0]} once upright"
         )
 
 
-def _leaks(references: Sequence[Reference]) -> list[str]:
+def _leaks(references: Sequence[ReferenceRecord]) -> list[str]:
     """Return a note when splits share images, as those of RefCOCOg's google partition do by design."""
-    pictures: dict[str, set[int]] = {}
+    images: dict[str, set[int]] = {}
     for reference in references:
-        pictures.setdefault(reference.split, set()).add(reference.picture_id)
-    train = pictures.pop("train", set())
-    shared = {split: len(train & ids) for split, ids in pictures.items() if train & ids}
-    return [f"{count:,} pictures of {split} are in train too" for split, count in sorted(shared.items())]
+        images.setdefault(reference.split, set()).add(reference.picture_id)
+    train = images.pop("train", set())
+    shared = {split: len(train & ids) for split, ids in images.items() if train & ids}
+    return [f"{count:,} images of {split} are in train too" for split, count in sorted(shared.items())]
 
 
-def _other_categories(references: Sequence[Reference], instances: Instances) -> list[str]:
+def _other_categories(references: Sequence[ReferenceRecord], instances: Instances) -> list[str]:
     """Return a note when references give their objects other categories than the annotations do."""
     first, count = "", 0
     for reference in references:
@@ -307,7 +307,7 @@ def _other_categories(references: Sequence[Reference], instances: Instances) -> 
 
 
 def missing_remark(
-    missing: set[str], infos: Sequence[PictureInfo], contents: Contents, *, is_skipping_missing: bool
+    missing: set[str], infos: Sequence[ImageInfo], contents: Contents, *, is_skipping_missing: bool
 ) -> str:
     """Return a note on missing images; raise InputError unless they may be skipped."""
     count = len(infos)
@@ -315,11 +315,11 @@ def missing_remark(
         name = min(missing)
         example = contents.example(name)
         raise InputError(
-            f"none of the {count:,} pictures is there: --images must have {name} right inside, "
-            + (f"it has {example}" if example else "it has no pictures")
+            f"none of the {count:,} images is there: --images must have {name} right inside, "
+            + (f"it has {example}" if example else "it has no images")
         )
     some = ", ".join(sorted(missing)[:_NAMES_SHOWN]) + ("…" if len(missing) > _NAMES_SHOWN else "")
-    remark = f"{len(missing):,} of {count:,} pictures are missing: {some}"
+    remark = f"{len(missing):,} of {count:,} images are missing: {some}"
     if not is_skipping_missing:
         raise InputError(f"{remark}; pass --skip-missing to go on without them")
     return f"{remark}; they and what refers to them are left out"

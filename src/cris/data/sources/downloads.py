@@ -14,7 +14,7 @@ SERVER = "https://bvisionweb1.cs.unc.edu/licheng/referit/data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Download:
     """A file on a server."""
 
     url: str
@@ -27,7 +27,7 @@ class Source:
 class DataSet:
     """A data set inside an archive of annotations."""
 
-    archive: Source
+    archive: Download
     refs: str
     """Path of the references in the archive."""
     instances: str
@@ -42,23 +42,23 @@ class Annotations:
 
 
 # the hashes and sizes that several public projects give for the archived files
-_REFCOCO = Source(
+_REFCOCO = Download(
     url=f"{ARCHIVE}/20220413011718id_/{SERVER}/refcoco.zip",
     sha256="7f924bb7ed8dc4568058e4ff626281918d56e5206f4c868c5a80f088f38c8bf0",
     size=53_993_993,
 )
-_REFCOCO_PLUS = Source(
+_REFCOCO_PLUS = Download(
     url=f"{ARCHIVE}/20220413011656id_/{SERVER}/refcoco+.zip",
     sha256="5f1238112d63199e68da54a28f201471909b21ded7ed79a57d51b4c1443c6b45",
     size=45_613_210,
 )
-_REFCOCOG = Source(
+_REFCOCOG = Download(
     url=f"{ARCHIVE}/20220413012904id_/{SERVER}/refcocog.zip",
     sha256="3d1f7e5b2ff2205940bf59de55f861f5f2cc1403fb980669933a7f9af1aa8211",
     size=56_712_951,
 )
 # as TensorFlow Datasets gives them
-TRAIN_2014 = Source(
+TRAIN_2014 = Download(
     url="http://images.cocodataset.org/zips/train2014.zip",
     sha256="ede4087e640bddba550e090eae701092534b554b42b05ac33f0300b984b31775",
     size=13_510_573_713,
@@ -89,12 +89,12 @@ def download_annotations(name: str) -> Annotations:
     return Annotations(refs=_unpack(archive, data_set.refs), instances=_unpack(archive, data_set.instances))
 
 
-def download_pictures() -> Path:
+def download_images() -> Path:
     """Return the zip of COCO's 2014 training images (13.5 GB), downloaded unless it is there; see above."""
     return _fetch(TRAIN_2014)
 
 
-def _fetch(source: Source) -> Path:
+def _fetch(source: Download) -> Path:
     path = cache_folder() / "data" / source.url.rpartition("/")[2]
     return download(source.url, path, sha256=source.sha256, size=source.size)
 

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from cris.batch.job import Task, tasks_of
-from cris.batch.pictures import find_pictures
-from cris.batch.reading import read_pictures
+from cris.batch.images import find_images
+from cris.batch.reading import read_images
 from cris.batch.sentences import Sentences
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.sources.splits import split_pictures
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.sources.splits import split_images
 from cris.data.store.manifest import LeftOut, SourceInfo
 from cris.errors import InputError
-from cris.picture import read_picture
+from cris.image import read_image
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
@@ -55,16 +55,16 @@ class LabelledImages:
         if not 0 <= options.min_score <= 1:
             raise InputError(f"min_score must be from 0 to 1, got {options.min_score}")
         self.options = options
-        self.tasks = tasks_of(source, find_pictures(source), sentences)
+        self.tasks = tasks_of(source, find_images(source), sentences)
         most = max(len(task.sentences) for task in self.tasks)
         if most > _ENTRIES:
             raise InputError(f"an image can have at most {_ENTRIES:,} sentences, got {most:,}")
-        self.splits = split_pictures(range(1, len(self.tasks) + 1), options.shares, options.seed)
+        self.splits = split_images(range(1, len(self.tasks) + 1), options.shares, options.seed)
         self._unreadable: dict[str, str] = {}
 
     def source(self, teacher: Sequence[object]) -> SourceInfo:
         """Return what decides the records: images, sentences, options, and who the teacher is."""
-        asked = [[task.picture.id, task.picture.version, task.sentences] for task in self.tasks]
+        asked = [[task.image.id, task.image.version, task.sentences] for task in self.tasks]
         options: dict[str, Any] = {
             "teacher": list(teacher),
             "min_score": self.options.min_score,
@@ -76,17 +76,17 @@ class LabelledImages:
         }
         return SourceInfo(kind="label", options=options)
 
-    def records(self, segmenter: Segmenter, start: int = 0) -> Iterator[PictureRecord]:
+    def records(self, segmenter: Segmenter, start: int = 0) -> Iterator[ImageRecord]:
         """Yield the images with the teacher's masks, less the first that can be read."""
-        contents = read_pictures([task.picture for task in self.tasks if task.error is None])
+        contents = read_images([task.image for task in self.tasks if task.error is None])
         for number, task in enumerate(self.tasks, start=1):
             content = task.error or next(contents)
             try:
                 if isinstance(content, str):
                     raise InputError(content)
-                pixels = read_picture(content)
+                pixels = read_image(content)
             except InputError as error:
-                self._unreadable[task.picture.id] = str(error)
+                self._unreadable[task.image.id] = str(error)
                 continue
             if start:
                 start -= 1
@@ -110,7 +110,7 @@ class LabelledImages:
 
     def _record(
         self, number: int, task: Task, content: bytes, predictions: Sequence[Prediction]
-    ) -> PictureRecord:
+    ) -> ImageRecord:
         objects: list[ObjectRecord] = []
         entries: list[ReferringEntry] = []
         scores: list[float] = []
@@ -130,9 +130,9 @@ class LabelledImages:
             )
             scores.append(found.score)
         height, width = predictions[0].mask.shape
-        return PictureRecord(
+        return ImageRecord(
             picture_id=number,
-            file_name=task.picture.name,
+            file_name=task.image.name,
             height=height,
             width=width,
             image=content,

@@ -6,8 +6,8 @@ from cris.data.annotations.instances import read_instances
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import data_set_of, read_references
 from cris.data.annotations.selection import Selection
-from cris.data.sources.conversion import Conversion, PictureFiles, join
-from cris.data.sources.pictures import Pictures
+from cris.data.sources.conversion import Conversion, ImageFiles, join
+from cris.data.sources.images import Images
 
 
 def convert_refer(
@@ -39,7 +39,7 @@ def convert_refer(
     return join(
         references,
         read_instances(instances, invalid),
-        PictureFiles(Pictures(images)),
+        ImageFiles(Images(images)),
         data_set=data_set or data_set_of(refs, references),
         selection=selection or Selection(),
         is_skipping_missing=is_skipping_missing,

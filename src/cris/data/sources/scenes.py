@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
-from cris.data.scenes import SCENES_VERSION, Expression, Scene, SceneKnobs, SceneObject, Scenes
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.scenes import SCENES_VERSION, SceneExpression, Scene, SceneKnobs, SceneObject, Scenes
 from cris.data.store.manifest import SourceInfo
 from cris.errors import InputError
 from cris.masks import encode_rle
@@ -39,14 +39,14 @@ class SceneSet:
             if not 1 <= count <= len(scenes):
                 raise InputError(f"the count of split {split} must be 1 to {len(scenes):,}, got {count:,}")
         if not 1 <= self.sentences < _MOST:
-            raise InputError(f"sentences must be 1 to {_MOST - 1} of a picture, got {self.sentences}")
+            raise InputError(f"sentences must be 1 to {_MOST - 1} of an image, got {self.sentences}")
 
     @property
     def source(self) -> SourceInfo:
         """Return everything that decides the records."""
         return SourceInfo(kind="scenes", options={"scenes_version": SCENES_VERSION, **asdict(self)})
 
-    def records(self, start: int) -> Iterator[PictureRecord]:
+    def records(self, start: int) -> Iterator[ImageRecord]:
         """Yield the images from that index on."""
         places = [(split, index) for split, count in self.counts.items() for index in range(count)]
         for place in range(start, len(places)):
@@ -58,14 +58,14 @@ class SceneSet:
         return Scenes(split, seed=self.seed, size=self.size, knobs=self.knobs)
 
 
-def _record(scene: Scene, picture_id: int, name: str, split: str) -> PictureRecord:
+def _record(scene: Scene, picture_id: int, name: str, split: str) -> ImageRecord:
     height, width = scene.image.shape[:2]
     seen = {place: each for place, each in enumerate(scene.objects) if each.mask.any()}
     first = _MOST * picture_id
     # Sentences that mean the same objects are one entry, whatever their order.
     meant = sorted(scene.expressions, key=lambda expression: expression.targets)
     groups = groupby(meant, key=lambda expression: expression.targets)
-    return PictureRecord(
+    return ImageRecord(
         picture_id=picture_id,
         file_name=name,
         height=height,
@@ -84,7 +84,7 @@ def _record(scene: Scene, picture_id: int, name: str, split: str) -> PictureReco
     )
 
 
-def _entry(expressions: list[Expression], ref_id: int, object_ids: list[int], split: str) -> ReferringEntry:
+def _entry(expressions: list[SceneExpression], ref_id: int, object_ids: list[int], split: str) -> ReferringEntry:
     return ReferringEntry(
         ref_id=ref_id,
         object_ids=tuple(object_ids),

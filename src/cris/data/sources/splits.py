@@ -10,7 +10,7 @@ from cris.errors import InputError
 SPLITS = ("train", "val", "test")
 
 
-def split_pictures(picture_ids: Iterable[int], shares: Sequence[float], seed: int) -> dict[int, str]:
+def split_images(picture_ids: Iterable[int], shares: Sequence[float], seed: int) -> dict[int, str]:
     """Return the split of every image; each split has its share of them, to the nearest image.
 
     A split with a share has at least one image where there are enough of them; train comes first, then val.

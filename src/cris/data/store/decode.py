@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from cris.picture import open_picture, orientation_of, read_picture, turned
+from cris.image import open_image, orientation_of, read_image, turned
 
 Reduction = Literal[1, 2, 4, 8]
 """Image pixels, along each side, per decoded pixel."""
@@ -24,10 +24,10 @@ _FRAMES = (0xC0, 0xC1, 0xC2)
 _METADATA = 0xE1
 """Marker of EXIF and XMP."""
 _MOST_PIXELS = 2**26
-"""Largest number of pixels; larger images are for `read_picture`, which knows Pillow's limit."""
+"""Largest number of pixels; larger images are for `read_image`, which knows Pillow's limit."""
 
 
-def decode_picture(
+def decode_image(
     data: bytes, longest: int | None = None
 ) -> tuple[UInt8[np.ndarray, "height width 3"], Reduction]:
     """Return the upright RGB image, and how many of its pixels each decoded one stands for.
@@ -40,7 +40,7 @@ def decode_picture(
     """
     header = _plain_jpeg(data)
     if header is None:
-        return read_picture(data), 1
+        return read_image(data), 1
     size, has_metadata = header
     reduction = _reduction(size, longest) if longest is not None else 1
     try:
@@ -48,14 +48,14 @@ def decode_picture(
             np.frombuffer(data, dtype=np.uint8), _FLAGS[reduction] | cv2.IMREAD_IGNORE_ORIENTATION
         )
     except cv2.error:
-        return read_picture(data), 1
+        return read_image(data), 1
     if decoded is None:
-        return read_picture(data), 1
+        return read_image(data), 1
     cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, decoded)
     if not has_metadata:
         return decoded, reduction
     # Pillow and OpenCV differ about EXIF that is damaged, and about orientations in XMP
-    with open_picture(data, "the bytes") as image:
+    with open_image(data, "the bytes") as image:
         return turned(decoded, orientation_of(image)), reduction
 
 
@@ -78,7 +78,7 @@ def _plain_jpeg(data: bytes) -> tuple[tuple[int, int], bool] | None:
             return ((width, height), has_metadata) if is_plain else None
         has_metadata |= kind == _METADATA
         place += 2 + length
-    return None  # read_picture says what is wrong
+    return None  # read_image says what is wrong
 
 
 def _reduction(size: tuple[int, int], longest: int) -> Reduction:

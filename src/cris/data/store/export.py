@@ -11,12 +11,12 @@ from typing import Literal, get_args
 
 import pyarrow.parquet as pq
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.layouts import write_coco, write_datasets, write_refer
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
 from cris.errors import InputError
-from cris.picture import open_picture
+from cris.image import open_image
 
 ExportFormat = Literal["parquet", "webdataset", "datasets", "coco", "refer"]
 TAR_BYTES = 256 * 2**20
@@ -78,7 +78,7 @@ class _Tars:
         self._count = 0
         self._tar: tarfile.TarFile | None = None
 
-    def add(self, record: PictureRecord, suffix: str) -> None:
+    def add(self, record: ImageRecord, suffix: str) -> None:
         """Write an image, then what is known about it."""
         if self._tar is None:
             path = self._folder / f"{self._split}-{self._count:05d}.tar"
@@ -105,9 +105,9 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
-def _suffix(record: PictureRecord) -> str:
+def _suffix(record: ImageRecord) -> str:
     """Return the suffix by the bytes, as names may lie."""
-    with open_picture(record.image, f"{record.file_name} (picture {record.picture_id})") as image:
+    with open_image(record.image, f"{record.file_name} (image {record.picture_id})") as image:
         format = image.format or ""
     return _SUFFIXES.get(format, format.lower())
 

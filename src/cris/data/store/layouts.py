@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cris.data.paths import check_relative
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA, to_batch
 from cris.errors import InputError
@@ -132,17 +132,17 @@ def _split_names(splits: Iterable[str]) -> dict[str, str]:
 class _SplitWriter:
     """Parquet files of a split."""
 
-    def __init__(self, folder: Path, split: str, pictures: int) -> None:
+    def __init__(self, folder: Path, split: str, images: int) -> None:
         self.files: list[str] = []
         self._folder, self._split = folder, split
-        self._shards = -(-pictures // SHARD_ROWS)
+        self._shards = -(-images // SHARD_ROWS)
         self._schema = _datasets_schema()
         self._number = 0
         self._written = 0
-        self._waiting: list[PictureRecord] = []
+        self._waiting: list[ImageRecord] = []
         self._file: pq.ParquetWriter | None = None
 
-    def add(self, record: PictureRecord) -> None:
+    def add(self, record: ImageRecord) -> None:
         """Add a row."""
         self._waiting.append(record)
         is_full = self._written + len(self._waiting) == SHARD_ROWS
@@ -209,7 +209,7 @@ class _Images:
     def __exit__(self, *_: object) -> None:
         self._zip.close()
 
-    def add(self, record: PictureRecord) -> str:
+    def add(self, record: ImageRecord) -> str:
         """Write an image and return its name: its own, with its id before it where that is taken."""
         check_relative(record.file_name)
         is_taken = record.file_name.casefold() in self._names
@@ -231,13 +231,13 @@ def _named(categories: Mapping[str, int]) -> list[dict[str, Any]]:
     return [{"id": number, "name": name} for name, number in categories.items()]
 
 
-def _image(record: PictureRecord, name: str) -> dict[str, Any]:
+def _image(record: ImageRecord, name: str) -> dict[str, Any]:
     annotated = {} if record.annotated is None else {"annotated": list(record.annotated)}
     size = {"height": record.height, "width": record.width}
     return {"id": record.picture_id, "file_name": name, **size, **annotated}
 
 
-def _annotations(record: PictureRecord, categories: Mapping[str, int]) -> list[dict[str, Any]]:
+def _annotations(record: ImageRecord, categories: Mapping[str, int]) -> list[dict[str, Any]]:
     return [
         {
             "id": each.id,

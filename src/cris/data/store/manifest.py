@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cris import __version__
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.schema import SCHEMA_VERSION
 from cris.errors import InputError
 
@@ -93,7 +93,7 @@ class Counter:
         self.objects = 0
         self._splits: dict[str, dict[str, int]] = {}
 
-    def add(self, record: PictureRecord) -> None:
+    def add(self, record: ImageRecord) -> None:
         """Count one more image."""
         self.pictures += 1
         self.objects += len(record.objects)

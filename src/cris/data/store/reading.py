@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from jaxtyping import Int32, UInt8
 
 from cris.data.paths import inside
-from cris.data.records import PictureRecord
-from cris.data.store.decode import Reduction, decode_picture
+from cris.data.records import ImageRecord
+from cris.data.store.decode import Reduction, decode_image
 from cris.data.store.manifest import Manifest, read_manifest
-from cris.data.store.shards import Row, open_shard, read_row
+from cris.data.store.shards import StoredRow, open_shard, read_row
 from cris.errors import DamagedImageError, InputError
 
 
@@ -23,7 +23,7 @@ from cris.errors import DamagedImageError, InputError
 class Samples:
     """Every sentence of some entries, by its location: three integers a sample, in the stored order."""
 
-    picture: Int32[np.ndarray, "samples"]
+    image: Int32[np.ndarray, "samples"]
     """Index of the image in the data set."""
     entry: Int32[np.ndarray, "samples"]
     """Index of the entry within the image."""
@@ -32,11 +32,11 @@ class Samples:
 
     def __len__(self) -> int:
         """Return the number of samples."""
-        return len(self.picture)
+        return len(self.image)
 
     def __iter__(self) -> Iterator[tuple[int, int, int]]:
         """Yield image, entry and sentence of each sample."""
-        return zip(self.picture.tolist(), self.entry.tolist(), self.sentence.tolist(), strict=True)
+        return zip(self.image.tolist(), self.entry.tolist(), self.sentence.tolist(), strict=True)
 
 
 class StoredDataset:
@@ -58,36 +58,36 @@ class StoredDataset:
         """Return the number of images."""
         return self._ends[-1] if self._ends else 0
 
-    def __iter__(self) -> Iterator[PictureRecord]:
+    def __iter__(self) -> Iterator[ImageRecord]:
         """Yield the images in their order."""
-        return (self.picture(index) for index in range(len(self)))
+        return (self.image(index) for index in range(len(self)))
 
     def __reduce__(self) -> tuple[type["StoredDataset"], tuple[Path]]:
         """Return how another process opens the folder anew."""
         return StoredDataset, (self.folder,)
 
-    def picture(self, index: int) -> PictureRecord:
+    def image(self, index: int) -> ImageRecord:
         """Return the image at that index, with everything that is known about it."""
         row = self.row(index)
         return read_row(row.batch, row.index)
 
-    def row(self, index: int) -> Row:
+    def row(self, index: int) -> StoredRow:
         """Return the image at that index, to read parts of."""
         if not 0 <= index < len(self):
-            raise IndexError(f"index must be within {len(self)} pictures, got {index}")
+            raise IndexError(f"index must be within {len(self)} images, got {index}")
         shard = bisect.bisect_right(self._ends, index)
-        return Row(self.batch(shard), index - self._start(shard))
+        return StoredRow(self.batch(shard), index - self._start(shard))
 
     def decode(
-        self, row: Row, longest: int | None = None
+        self, row: StoredRow, longest: int | None = None
     ) -> tuple[UInt8[np.ndarray, "height width 3"], Reduction]:
-        """Return the image of a row, possibly reduced, and its reduction (see `decode_picture`).
+        """Return the image of a row, possibly reduced, and its reduction (see `decode_image`).
 
         Raises:
             DamagedImageError: it cannot be decoded or has another size than stored.
         """
         try:
-            image, reduction = decode_picture(row.image, longest)
+            image, reduction = decode_image(row.image, longest)
         except InputError as error:
             raise self.damaged(row, str(error)) from error
         size = (reduction * image.shape[0], reduction * image.shape[1])
@@ -96,9 +96,9 @@ class StoredDataset:
             raise self.damaged(row, f"expected {stored_width}×{stored_height} pixels, found {width}×{height}")
         return image, reduction
 
-    def damaged(self, row: Row, reason: str) -> DamagedImageError:
+    def damaged(self, row: StoredRow, reason: str) -> DamagedImageError:
         """Return the error to raise where part of a row's image cannot be decoded."""
-        where = f"{self.folder}, picture {row.file_name}"
+        where = f"{self.folder}, image {row.file_name}"
         return DamagedImageError(where, f"{reason}; cris data check lists all that are damaged")
 
     def samples(self, split: str | None = None) -> Samples:
@@ -111,8 +111,8 @@ class StoredDataset:
             known = ", ".join(self.manifest.splits) or "none"
             raise InputError(f"split must be one of {known} in {self.folder}, got {split!r}")
         parts = [_samples(self.batch(shard), self._start(shard), split) for shard in range(len(self._ends))]
-        pictures, entries, sentences = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Samples(pictures, entries, sentences)
+        images, entries, sentences = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return Samples(images, entries, sentences)
 
     def batch(self, shard: int) -> pa.RecordBatch:
         """Return the rows of a shard, which stays open.
@@ -147,12 +147,12 @@ def _samples(
     entry_counts = np.diff(entries.offsets.to_numpy())
     flat = entries.flatten()
     sentence_counts = pc.list_value_length(flat.field("sentences")).to_numpy(zero_copy_only=False)
-    picture = np.repeat(np.arange(start, start + len(batch), dtype=np.int32), entry_counts)
+    image = np.repeat(np.arange(start, start + len(batch), dtype=np.int32), entry_counts)
     entry = _places(entry_counts)
     if split is not None:
         is_meant = pc.equal(flat.field("split"), split).to_numpy(zero_copy_only=False)
-        picture, entry, sentence_counts = picture[is_meant], entry[is_meant], sentence_counts[is_meant]
-    return np.repeat(picture, sentence_counts), np.repeat(entry, sentence_counts), _places(sentence_counts)
+        image, entry, sentence_counts = image[is_meant], entry[is_meant], sentence_counts[is_meant]
+    return np.repeat(image, sentence_counts), np.repeat(entry, sentence_counts), _places(sentence_counts)
 
 
 def _places(counts: np.ndarray) -> Int32[np.ndarray, "n"]:

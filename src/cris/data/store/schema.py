@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.masks import Rle
 
 SCHEMA_VERSION = 1
@@ -59,7 +59,7 @@ def with_added_columns(batch: pa.RecordBatch) -> pa.RecordBatch:
     return batch
 
 
-def to_batch(records: Sequence[PictureRecord]) -> pa.RecordBatch:
+def to_batch(records: Sequence[ImageRecord]) -> pa.RecordBatch:
     """Return the records as rows."""
     columns = {name: [getattr(record, name) for record in records] for name in SCHEMA.names}
     for name in ("objects", "entries"):
@@ -67,9 +67,9 @@ def to_batch(records: Sequence[PictureRecord]) -> pa.RecordBatch:
     return pa.RecordBatch.from_pydict(columns, SCHEMA)
 
 
-def from_row(row: Mapping[str, Any]) -> PictureRecord:
+def from_row(row: Mapping[str, Any]) -> ImageRecord:
     """Return a row, as pyarrow gives it, as a record."""
-    return PictureRecord(
+    return ImageRecord(
         picture_id=row["picture_id"],
         file_name=row["file_name"],
         height=row["height"],

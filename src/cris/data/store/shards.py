@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import ObjectRecord, PictureRecord, ReferringEntry
+from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
 from cris.data.store.schema import (
     SCHEMA,
     entry_from_fields,
@@ -37,13 +37,13 @@ def open_shard(path: Path) -> pa.RecordBatch:
         raise InputError(f"{path} is damaged: {error}") from error
 
 
-def read_row(batch: pa.RecordBatch, index: int) -> PictureRecord:
+def read_row(batch: pa.RecordBatch, index: int) -> ImageRecord:
     """Return the image at that row of a shard."""
     return from_row(batch.slice(index, 1).to_pylist()[0])
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class StoredRow:
     """The image at a row of a shard, of which only the requested parts are read."""
 
     batch: pa.RecordBatch
@@ -51,7 +51,7 @@ class Row:
 
     @property
     def picture_id(self) -> int:
-        """Return the id; see `PictureRecord`, as for all the others."""
+        """Return the id; see `ImageRecord`, as for all the others."""
         return int(self._value("picture_id").as_py())
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.manifest import (
     MANIFEST,
     Counter,
@@ -29,7 +29,7 @@ from cris.files import atomic_file, replace_folder, sha256_of
 from cris.jobs import check_folder, is_unused
 from cris.lock import LOCK, locked
 
-SHARD_PICTURES = 512
+SHARD_IMAGES = 512
 SHARD_BYTES = 64 * 2**20
 """Number of bytes at which a shard ends; the image that reaches either limit is its last, so cuts depend on
 the images alone."""
@@ -39,7 +39,7 @@ _JOB, _SUFFIX = "job.json", ".arrow"
 
 def write_dataset(
     out: Path,
-    pictures: Callable[[int], Iterable[PictureRecord]],
+    images: Callable[[int], Iterable[ImageRecord]],
     source: SourceInfo,
     *,
     command: str,
@@ -54,7 +54,7 @@ def write_dataset(
 
     Args:
         out: the folder to create
-        pictures: makes the records again, always in the same order, minus as many of the first as told
+        images: makes the records again, always in the same order, minus as many of the first as told
         source: description of everything that decides the records
         command: command that made them, for the manifest
         is_resuming: continue what a run of the same source left; does nothing if that run had finished
@@ -72,7 +72,7 @@ def write_dataset(
     with locked(partial), _disk_full_explained(out):
         _begin(partial, out, source, is_resuming=is_resuming, overwrite=overwrite)
         try:
-            manifest = _write_shards(partial, pictures, source, command, left_out)
+            manifest = _write_shards(partial, images, source, command, left_out)
         except BaseException:
             if not _shards(partial):  # nothing to go on with
                 shutil.rmtree(partial, ignore_errors=True)
@@ -86,7 +86,7 @@ def write_dataset(
 
 def _write_shards(
     folder: Path,
-    pictures: Callable[[int], Iterable[PictureRecord]],
+    images: Callable[[int], Iterable[ImageRecord]],
     source: SourceInfo,
     command: str,
     left_out: Callable[[], Mapping[str, LeftOut]],
@@ -99,14 +99,14 @@ def _write_shards(
             validator.check(record)
             counter.add(record)
         files.append(_shard_info(path, len(batch)))
-    records = _checked(pictures(counter.pictures), validator, counter)
+    records = _checked(images(counter.pictures), validator, counter)
     for group in _groups(records):
         path = folder / f"pictures-{len(files):05d}{_SUFFIX}"
         _write_shard(path, to_batch(group))
         files.append(_shard_info(path, len(group)))
     if not counter.pictures:
         why = "".join(f"; left out: {each.first}" for each in left_out().values())
-        raise InputError(f"the source has no picture that anything could be written of{why}")
+        raise InputError(f"the source has no image that anything could be written of{why}")
     return make_manifest(source, command, counter, files, left_out())
 
 
@@ -114,14 +114,14 @@ class Validator:
     """Validation of records: they must be fit to be stored, with unique ids."""
 
     def __init__(self) -> None:
-        self._pictures: set[int] = set()
+        self._images: set[int] = set()
         self._objects: set[int] = set()
         self._entries: set[int] = set()
 
-    def check(self, record: PictureRecord) -> None:
+    def check(self, record: ImageRecord) -> None:
         """Raise InputError naming the image and its fault."""
-        where = f"picture {record.picture_id} ({record.file_name})"
-        _add(self._pictures, record.picture_id, f"{where}: picture id")
+        where = f"image {record.picture_id} ({record.file_name})"
+        _add(self._images, record.picture_id, f"{where}: image id")
         for each in record.objects:
             what = f"{where}: object {each.id}"
             _add(self._objects, each.id, f"{where}: object id")
@@ -129,7 +129,7 @@ class Validator:
                 raise InputError(f"{what}: box and area must be finite, got {each.box} and {each.area}")
             if list(each.rle["size"]) != [record.height, record.width]:
                 raise InputError(
-                    f"{what}: rle must have the picture's size {[record.height, record.width]}, "
+                    f"{what}: rle must have the image's size {[record.height, record.width]}, "
                     f"got {list(each.rle['size'])}"
                 )
         known = {each.id for each in record.objects}
@@ -137,7 +137,7 @@ class Validator:
             what = f"{where}: entry {entry.ref_id}"
             _add(self._entries, entry.ref_id, f"{where}: ref id")
             if unknown := set(entry.object_ids) - known:
-                raise InputError(f"{what}: object ids must be of the picture's objects, got {min(unknown)}")
+                raise InputError(f"{what}: object ids must be of the image's objects, got {min(unknown)}")
             if not entry.sentences or not all(map(str.strip, entry.sentences)):
                 raise InputError(f"{what}: there must be sentences, and none empty, got {entry.sentences!r}")
             if not entry.split:
@@ -153,21 +153,21 @@ def _add(known: set[int], number: int, what: str) -> None:
 
 
 def _checked(
-    records: Iterable[PictureRecord], validator: Validator, counter: Counter
-) -> Iterator[PictureRecord]:
+    records: Iterable[ImageRecord], validator: Validator, counter: Counter
+) -> Iterator[ImageRecord]:
     for record in records:
         validator.check(record)
         counter.add(record)
         yield record
 
 
-def _groups(records: Iterable[PictureRecord]) -> Iterator[list[PictureRecord]]:
-    group: list[PictureRecord] = []
+def _groups(records: Iterable[ImageRecord]) -> Iterator[list[ImageRecord]]:
+    group: list[ImageRecord] = []
     size = 0
     for record in records:
         group.append(record)
         size += len(record.image)
-        if len(group) >= SHARD_PICTURES or size >= SHARD_BYTES:
+        if len(group) >= SHARD_IMAGES or size >= SHARD_BYTES:
             yield group
             group, size = [], 0
     if group:

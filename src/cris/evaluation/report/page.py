@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from cris.data.dataset import Dataset
 from cris.evaluation.failures import MEANINGS
-from cris.evaluation.report.pictures import EXTRA_RGB, MISSED_RGB, SHARED_RGB, draw_pictures
+from cris.evaluation.report.images import EXTRA_RGB, MISSED_RGB, SHARED_RGB, draw_images
 from cris.evaluation.report.plots import TITLES, plots
-from cris.evaluation.report.selection import PICTURES_EACH, View, pictured, views
+from cris.evaluation.report.selection import IMAGES_EACH, ReportView, illustrated, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.pages import fill
@@ -59,7 +59,7 @@ def write_report(folder: Path, subject: Subject, evaluation: Evaluation, dataset
         InputError: an image cannot be read any more.
     """
     drawn = set()
-    for sample in draw_pictures(folder, dataset, pictured(evaluation.rows)):
+    for sample in draw_images(folder, dataset, illustrated(evaluation.rows)):
         drawn.add(sample)
         yield
     (folder / PAGE).write_text(render(subject, evaluation, drawn), encoding="utf-8")
@@ -82,7 +82,7 @@ def render(subject: Subject, evaluation: Evaluation, drawn: set[int]) -> str:
         failures=_failures(evaluation),
         plots={name: Markup(for_page(svg)) for name, svg in plots(evaluation).items()},
         titles=TITLES,
-        each=PICTURES_EACH,
+        each=IMAGES_EACH,
         drawn=len(drawn),
         views=[_view_dict(view) for view in views(evaluation.rows)],
         table={"columns": COLUMNS, "rows": [_table_row(row, drawn) for row in evaluation.rows]},
@@ -108,7 +108,7 @@ def _failures(evaluation: Evaluation) -> list[dict[str, Any]]:
     ]
 
 
-def _view_dict(view: View) -> dict[str, Any]:
+def _view_dict(view: ReportView) -> dict[str, Any]:
     return {
         "name": view.name,
         "meaning": view.meaning,

@@ -14,7 +14,7 @@ _BINS = np.linspace(0, 1, 21).tolist()
 TITLES = {
     "kind": "Kind of expression",
     "words": "Words in the sentence",
-    "area": "Area of the target, as share of the picture",
+    "area": "Area of the target, as share of the image",
     "distractors": "Other objects of the same category",
     "category": "Category",
 }

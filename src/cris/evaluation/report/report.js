@@ -8,8 +8,8 @@ const SHOWN = [
   ["iou", "IoU"], ["sentence", "sentence"], ["failure", "failure"], ["kind", "kind"], ["category", "category"],
   ["score", "score", "the model’s own"], ["ambiguity", "ambiguity", "how likely the sentence fits several things"],
   ["best_other_iou", "other’s IoU", "highest IoU of the mask with an object that is not meant"],
-  ["area", "area", "of the target, as share of the picture"], ["words", "words", "in the sentence"],
-  ["distractors", "alike", "other objects of the target’s category"], ["picture", "picture"],
+  ["area", "area", "of the target, as share of the image"], ["words", "words", "in the sentence"],
+  ["distractors", "alike", "other objects of the target’s category"], ["picture", "image"],
 ].filter(([name]) => name !== "ambiguity" || hasAmbiguity);
 const TEXT = new Set(["sentence", "failure", "kind", "category", "picture"]);
 const find = (id) => document.getElementById(id);
@@ -47,9 +47,9 @@ function matching() {
 }
 
 function stack(row) {
-  const picture = element("img", { src: `pictures/${row.picture_id}.webp`, alt: row.picture, loading: "lazy" });
+  const image = element("img", { src: `pictures/${row.picture_id}.webp`, alt: row.picture, loading: "lazy" });
   const layer = element("img", { className: "layer", src: `layers/${row.sample}.png`, alt: "", loading: "lazy" });
-  return [picture, layer];
+  return [image, layer];
 }
 
 function card(row) {
@@ -83,7 +83,7 @@ function draw() {
   const found = matching(), pictured = found.filter((row) => row.is_drawn);
   const mean = found.reduce((sum, row) => sum + row.iou, 0) / (found.length || 1);
   find("told").textContent = found.length
-    ? `${found.length.toLocaleString("en")} samples, mean IoU ${mean.toFixed(3)}; ${pictured.length.toLocaleString("en")} with pictures`
+    ? `${found.length.toLocaleString("en")} samples, mean IoU ${mean.toFixed(3)}; ${pictured.length.toLocaleString("en")} with images`
     : "No sample is like that: clear the filters.";
   find("gallery").replaceChildren(...pictured.slice(0, state.cards).map(card));
   find("more").hidden = pictured.length <= state.cards;

@@ -11,13 +11,13 @@ from cris.evaluation.failures import MEANINGS
 from cris.evaluation.metrics import GOOD_IOU
 from cris.evaluation.rows import Failure, Row
 
-PICTURES_EACH = 80
+IMAGES_EACH = 80
 """Most samples of a view that have images."""
 Column = Literal["sample", "iou", "score", "ambiguity"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class ReportView:
     """Samples that are worth looking at, in an order."""
 
     name: str
@@ -33,7 +33,7 @@ class View:
         """Return the samples of the view, in its order."""
         inside = sorted(filter(self.is_in, rows), key=lambda row: row.sample)
         if self.sort == "sample":  # spread evenly
-            chosen = np.linspace(0, len(inside) - 1, min(PICTURES_EACH, len(inside))).round().astype(int)
+            chosen = np.linspace(0, len(inside) - 1, min(IMAGES_EACH, len(inside))).round().astype(int)
             return [inside[place] for place in chosen]
         return sorted(inside, key=self._key, reverse=self.is_descending)
 
@@ -42,7 +42,7 @@ class View:
         return float("-inf") if value is None else float(value)
 
 
-def views(rows: Sequence[Row]) -> list[View]:
+def views(rows: Sequence[Row]) -> list[ReportView]:
     """Return the views that these rows have samples for."""
     found = [
         _view("all", "Samples spread evenly over the split.", "sample"),
@@ -75,9 +75,9 @@ def views(rows: Sequence[Row]) -> list[View]:
     return [view for view in found if any(map(view.is_in, rows))]
 
 
-def pictured(rows: Sequence[Row]) -> list[Row]:
+def illustrated(rows: Sequence[Row]) -> list[Row]:
     """Return the samples that get an image, the first of every view before the second of any."""
-    columns = [view.samples(rows)[:PICTURES_EACH] for view in views(rows)]
+    columns = [view.samples(rows)[:IMAGES_EACH] for view in views(rows)]
     mixed = [row for line in zip_longest(*columns) for row in line if row is not None]
     return list({row.sample: row for row in mixed}.values())
 
@@ -90,8 +90,8 @@ def _view(
     is_descending: bool = False,
     is_in: Callable[[Row], bool] = lambda row: True,
     filters: dict[str, str] | None = None,
-) -> View:
-    return View(
+) -> ReportView:
+    return ReportView(
         name=name, meaning=meaning, sort=sort, is_descending=is_descending, is_in=is_in, filters=filters or {}
     )
 

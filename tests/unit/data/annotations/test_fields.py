@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cris.data.annotations.fields import Row, as_whole, is_finite, read_json
+from cris.data.annotations.fields import SourceRow, as_whole, is_finite, read_json
 from cris.errors import InputError
 
 
@@ -43,18 +43,18 @@ def test_whole_numbers_are_those_that_64_bits_hold(value, number):
 )
 def test_an_id_that_is_none_is_named(value, message):
     with pytest.raises(InputError, match=message):
-        Row("a.json: row 1", {"id": value}).whole("id", least=1)
+        SourceRow("a.json: row 1", {"id": value}).whole("id", least=1)
 
 
 def test_numbers_beyond_all_floats_are_not_finite():
     assert not is_finite(10**400)
     with pytest.raises(InputError, match="area must be a list of finite numbers"):
-        Row("a.json: row 1", {"area": [10**400]}).numbers("area")
+        SourceRow("a.json: row 1", {"area": [10**400]}).numbers("area")
 
 
 def test_text_that_no_file_can_hold_is_refused():
     with pytest.raises(InputError, match="name must be text without halves of a surrogate pair"):
-        Row("a.json: row 1", {"name": "a\ud800"}).text("name")
+        SourceRow("a.json: row 1", {"name": "a\ud800"}).text("name")
 
 
 def test_a_number_of_thousands_of_digits_is_told_of_its_file(tmp_path):

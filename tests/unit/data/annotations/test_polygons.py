@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from cris.data.annotations.polygons import (
-    check_in_picture,
+    check_in_image,
     rle_area,
     segmentation_rle,
     stray_polygons,
@@ -78,7 +78,7 @@ def test_real_segmentations_give_the_masks_of_pycocotools(shared_real: Path) -> 
         ([[1, 2, 3, 4, 5, float("nan")]], "finite"),
         ([[1, 2, 3, 4, 5, float("inf")]], "finite"),
         ([[1, 2, 3, 4, 5, "6"]], "finite"),
-        ([[1, 2, 3, 4, 5, 1e9]], "lie in the picture of 40×30, got 1000000000.0"),
+        ([[1, 2, 3, 4, 5, 1e9]], "lie in the image of 40×30, got 1000000000.0"),
         ({"size": [40, 30], "counts": [1200]}, r"\[30, 40\], got \[40, 30\]"),
         ({"size": 30, "counts": [1200]}, "got 30"),
         ({"counts": [1200]}, "got None"),
@@ -115,7 +115,7 @@ def test_stray_clicks_beside_a_polygon_are_passed_over(stray: list[Any]) -> None
 @pytest.mark.parametrize(
     ("segmentation", "message"),
     [
-        ([[50, 5, 60, 5, 60, 20]], "lie in the picture of 40×30, got 50 to 60 across and 5 to 20 down"),
+        ([[50, 5, 60, 5, 60, 20]], "lie in the image of 40×30, got 50 to 60 across and 5 to 20 down"),
         ([[-9, 5, -1, 5, -1, 20]], "got -9 to -1 across"),
         ([[5, 31, 20, 31, 20, 40], [5, 45, 20, 45, 20, 50]], "got 5 to 20 across and 31 to 50 down"),
         ([[5, -20, 20, -20, 20, 0]], "got 5 to 20 across and -20 to 0 down"),
@@ -123,9 +123,9 @@ def test_stray_clicks_beside_a_polygon_are_passed_over(stray: list[Any]) -> None
         ([0.1, 0.2, 0.9, 0.2, 0.9, 1.0], "in pixels"),
     ],
 )
-def test_polygons_beyond_the_picture_or_in_shares_of_it_are_refused(segmentation: Any, message: str) -> None:
+def test_polygons_beyond_the_image_or_in_shares_of_it_are_refused(segmentation: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check_in_picture(segmentation, HEIGHT, WIDTH)
+        check_in_image(segmentation, HEIGHT, WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -138,5 +138,5 @@ def test_polygons_beyond_the_picture_or_in_shares_of_it_are_refused(segmentation
         {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]},
     ],
 )
-def test_what_lies_in_the_picture_in_part_is_taken(segmentation: Any) -> None:
-    check_in_picture(segmentation, HEIGHT, WIDTH)
+def test_what_lies_in_the_image_in_part_is_taken(segmentation: Any) -> None:
+    check_in_image(segmentation, HEIGHT, WIDTH)

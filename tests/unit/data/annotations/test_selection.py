@@ -21,15 +21,15 @@ def test_blank_sentences_are_left_out_and_counted(tmp_path: Path) -> None:
     family.refs[1]["sentences"].append({"sent": "", "sent_id": 2})
     conversion = convert_refer(*family.write(tmp_path))
     assert "2 blank sentences left out, and 1 references that had no others" in conversion.remarks
-    kept = {entry.ref_id for record in conversion.pictures(0) for entry in record.entries}
+    kept = {entry.ref_id for record in conversion.images(0) for entry in record.entries}
     assert kept == {ref["ref_id"] for ref in family.refs[1:]}
 
 
 def sentences(conversion: Conversion) -> dict[tuple[int, str], str]:
-    """Picture and sentence → split."""
+    """Image and sentence → split."""
     return {
         (record.picture_id, sentence): entry.split
-        for record in conversion.pictures(0)
+        for record in conversion.images(0)
         for entry in record.entries
         for sentence in entry.sentences
     }
@@ -114,7 +114,7 @@ def test_reviewed_sentences_are_marked_or_dropped(tmp_path: Path, is_marking: bo
     else:
         assert after == {key: split for key, split in before.items() if key not in doubted}
     assert any(f"{len(wrong)} sentences" in remark for remark in conversion.remarks)
-    list(conversion.pictures(0))
+    list(conversion.images(0))
 
 
 def test_a_review_without_quality_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from cris.data.expressions import Census, Wishes, expressions_of
 from cris.data.stored import StoredSplit
 from cris.data.union import UnionDataset, open_union
 from cris.masks import decode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 from tests.photographs import (
     BLUE,
     GREEN,
@@ -75,12 +75,12 @@ def test_another_seed_gives_other_collages(photographs, collages):
 
 
 def test_far_from_what_is_pasted_the_background_is_untouched(photographs, collages):
-    pictures = {each.file_name: read_picture(each.image) for each in photographs.stored}
+    images = {each.file_name: read_image(each.image) for each in photographs.stored}
     for index in range(20):
         collage = collages.collage(index)
         far = ~grown(collage.mask(collage.pasted), 5)
-        np.testing.assert_array_equal(collage.image[far], pictures[collage.background][far])
-        assert (collage.image != pictures[collage.background]).any()
+        np.testing.assert_array_equal(collage.image[far], images[collage.background][far])
+        assert (collage.image != images[collage.background]).any()
 
 
 def test_pasted_objects_have_the_colour_of_their_category(collages):
@@ -121,9 +121,9 @@ def test_photographs_of_another_split_are_never_used(tmp_path):
 
 
 def test_a_union_gives_each_photograph_once_and_none_that_is_held_out(tmp_path):
-    pictures = plain_photographs(4)
-    write(tmp_path / "a", pictures)
-    write(tmp_path / "b", [*pictures[:2], photograph(3, [Disc("dog")], split="val")])
+    images = plain_photographs(4)
+    write(tmp_path / "a", images)
+    write(tmp_path / "b", [*images[:2], photograph(3, [Disc("dog")], split="val")])
     collages = Collages(open_union([tmp_path / "a", tmp_path / "b"], "train"))
     used = [stored.row(row).picture_id for stored, row in collages.photographs.rows]
     assert sorted(used) == [1, 2, 4]
@@ -169,9 +169,9 @@ def test_nothing_is_pasted_of_which_a_crowd_is_there(tmp_path):
 
 
 def test_sentences_never_mean_what_is_mostly_covered_though_it_counts():
-    picture = photograph(1, [Disc("dog", (60, 90), 30), Disc("dog", (180, 90), 30)])
-    image, census = read_picture(picture.image), Census(numerous=frozenset(), noticed=())
-    objects = picture.objects
+    photo = photograph(1, [Disc("dog", (60, 90), 30), Disc("dog", (180, 90), 30)])
+    image, census = read_image(photo.image), Census(numerous=frozenset(), noticed=())
+    objects = photo.objects
 
     def meant(wishes, obscured):
         return expressions_of(objects, image, census, wishes, 1, None, obscured)
@@ -225,7 +225,7 @@ def test_one_sentence_in_five_means_nothing(photographs):
 
 
 def test_without_objects_to_cut_out_collages_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="whole objects of 40 pixels and more: found none in 3 pictures"):
+    with pytest.raises(ValueError, match="whole objects of 40 pixels and more: found none in 3 images"):
         Collages(stored(tmp_path / "data", [record(number) for number in range(3)]))
 
 
@@ -239,7 +239,7 @@ def test_mixed_samples_are_those_of_the_data_set_and_then_collages(photographs, 
     mixed = UnionDataset([photographs, collages])
     assert isinstance(mixed, Dataset)
     assert len(mixed) == len(photographs) + 40
-    assert (mixed.index.picture[: len(photographs)] == photographs.index.picture).all()
+    assert (mixed.index.image[: len(photographs)] == photographs.index.image).all()
     assert mixed.rows() is None
     assert mixed[1].sentence == photographs[1].sentence
     assert mixed[-1].sentence == collages[39].sentence

@@ -3,10 +3,10 @@
 import numpy as np
 
 from cris.data.collages.compose import compose
-from cris.data.collages.cutouts import Photograph
+from cris.data.collages.cutouts import CollagePhotograph
 from cris.data.scenes.draws import Draws
 from cris.masks import box_of, decode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 from tests.photographs import BLUE, GREEN, RED, Disc, disc_mask, photograph
 from tests.unit.data.collages.test_paste import disc_cutout, grown
 
@@ -17,7 +17,7 @@ BELOW = photograph(
 
 def composed(number: int):
     cutouts = [disc_cutout(110, RED), disc_cutout(110, BLUE)]
-    below = Photograph(BELOW, read_picture(BELOW.image), 1)
+    below = CollagePhotograph(BELOW, read_image(BELOW.image), 1)
     return compose(below, cutouts, Draws(number))
 
 
@@ -70,6 +70,6 @@ def test_objects_below_that_nothing_covers_stay_as_they_are():
 
 def test_what_is_covered_wholly_is_gone():
     small = photograph(1, [Disc("cat", centre=(120, 90), radius=3)])
-    below = Photograph(small, read_picture(small.image), 1)
+    below = CollagePhotograph(small, read_image(small.image), 1)
     counts = {len(compose(below, [disc_cutout(126)], Draws(number)).objects) for number in range(60)}
     assert counts == {1, 2}

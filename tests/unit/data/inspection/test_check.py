@@ -9,8 +9,8 @@ import pytest
 
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR, NOTE, WARNING, Finding
-from cris.data.inspection.leaks import near_pairs, picture_hash
-from cris.data.records import PictureRecord, ReferringEntry
+from cris.data.inspection.leaks import near_pairs, image_hash
+from cris.data.records import ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.masks import encode_rle
@@ -22,8 +22,8 @@ SHORT = {"size": [HEIGHT, WIDTH], "counts": "11"}
 WHOLE_BOX = (0.0, 0.0, float(WIDTH), float(HEIGHT))
 
 
-def check(folder: Path, pictures: list[PictureRecord], source: SourceInfo = SOURCE) -> list[Finding]:
-    write(folder / "data", pictures, source)
+def check(folder: Path, images: list[ImageRecord], source: SourceInfo = SOURCE) -> list[Finding]:
+    write(folder / "data", images, source)
     return check_dataset(StoredDataset(folder / "data"))
 
 
@@ -33,8 +33,8 @@ def test_nothing_is_found_where_all_is_well(tmp_path: Path) -> None:
 
 SAME_ON_ANOTHER = ReferringEntry(ref_id=99, object_ids=(91,), sentences=("Left  dog.",), split="train")
 PLANTED = {
-    "picture cut short": (replace(record(9), image=encoded(9)[:-200]), "decode", ERROR, "incomplete"),
-    "no picture": (replace(record(9), image=b"no picture"), "decode", ERROR, "something else"),
+    "image cut short": (replace(record(9), image=encoded(9)[:-200]), "decode", ERROR, "incomplete"),
+    "no image": (replace(record(9), image=b"no image"), "decode", ERROR, "something else"),
     "no bytes": (replace(record(9), image=b""), "decode", ERROR, "found nothing"),
     "sentence of signs": (with_entry(record(9), sentences=("12 …!",)), "letters", WARNING, "has no letters"),
     "empty mask": (with_object(record(9), rle=EMPTY), "mask", WARNING, "the mask is empty"),
@@ -52,7 +52,7 @@ PLANTED = {
         with_entry(record(9), split="val"),
         "leak",
         WARNING,
-        "the picture is in train and val",
+        "the image is in train and val",
     ),
     "same file in val": (replace(record(9, "val"), image=encoded(2)), "leak", WARNING, "the same file"),
     "same file twice in train": (
@@ -65,7 +65,7 @@ PLANTED = {
         replace(record(9, "val"), image=encoded(2, "JPEG", 60)),
         "near-duplicate",
         WARNING,
-        "looks like street-9.png (picture 9), and they are in train and val",
+        "looks like street-9.png (image 9), and they are in train and val",
     ),
 }
 
@@ -78,7 +78,7 @@ def test_a_planted_case_is_found_and_only_it(case: str, tmp_path: Path) -> None:
     assert what in finding.what
 
 
-def test_a_picture_of_another_size_than_annotated_is_found(tmp_path: Path) -> None:
+def test_a_image_of_another_size_than_annotated_is_found(tmp_path: Path) -> None:
     rle = encode_rle(np.ones((HEIGHT + 1, WIDTH), dtype=bool))
     planted = replace(record(9), height=HEIGHT + 1, objects=(), entries=())
     assert [finding.what for finding in check(tmp_path, [record(0), planted])] == [
@@ -96,8 +96,8 @@ def test_the_google_partition_leaks_by_design_and_it_says_so(tmp_path: Path) -> 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight pictures in three shards."""
-    monkeypatch.setattr("cris.data.store.writing.SHARD_PICTURES", 3)
+    """Eight images in three shards."""
+    monkeypatch.setattr("cris.data.store.writing.SHARD_IMAGES", 3)
     write(tmp_path / "data", records(8))
     return tmp_path / "data"
 
@@ -141,7 +141,7 @@ def test_ids_that_are_there_twice_are_found(tmp_path: Path, monkeypatch: pytest.
         write(tmp_path / "data", [record(0), planted])
     (finding,) = check_dataset(StoredDataset(tmp_path / "data"))
     assert (finding.check, finding.severity) == ("fields", ERROR)
-    assert "picture id 0 is there twice" in finding.what
+    assert "image id 0 is there twice" in finding.what
 
 
 def test_every_pair_of_near_hashes_is_found_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def test_the_hash_withstands_scaling_and_light_but_not_mirroring() -> None:
     dark = (grey * 0.7).astype(np.uint8)
 
     def distance(one: np.ndarray, other: np.ndarray) -> int:
-        return int(np.bitwise_count(picture_hash(one) ^ picture_hash(other)).sum())
+        return int(np.bitwise_count(image_hash(one) ^ image_hash(other)).sum())
 
     assert distance(grey, large) <= 4
     assert distance(grey, dark) <= 8

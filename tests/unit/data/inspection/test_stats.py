@@ -25,7 +25,7 @@ def statistics(manifest: Manifest) -> Statistics:
 
 
 def test_sentences_and_words_are_counted(statistics: Statistics) -> None:
-    # each picture has: left dog | the dog on the left | a blue boat | both dogs
+    # each image has: left dog | the dog on the left | a blue boat | both dogs
     assert statistics.sentence_words == [0, 0, 16, 8, 0, 8]
     assert statistics.mean_words == 3.0
     assert statistics.vocabulary == 9

@@ -8,7 +8,7 @@ import pytest
 from cris.data.loading.repeats import referred_categories, repeat_factors, repeats_of, whole_repeats
 from tests.photographs import Disc, photograph, stored
 
-# 10 pictures: a dog in all, a bus in four, a cow in one that has a bus, too
+# 10 images: a dog in all, a bus in four, a cow in one that has a bus, too
 CATEGORIES = [{"dog"}] * 6 + [{"dog", "bus"}] * 3 + [{"dog", "bus", "cow"}]
 
 
@@ -25,7 +25,7 @@ def test_factors_are_those_of_the_rarest_category(threshold):
     assert repeat_factors(CATEGORIES, threshold) == pytest.approx(plainly(CATEGORIES, threshold))
 
 
-def test_pictures_without_objects_come_once():
+def test_images_without_objects_come_once():
     assert repeat_factors([set(), {"dog"}, {"cat"}, {"cat"}], 0.9)[0] == 1
 
 
@@ -43,11 +43,11 @@ def test_whole_factors_are_kept():
 
 
 def test_categories_are_those_that_sentences_of_the_split_mean(tmp_path):
-    pictures = [photograph(number, [Disc("dog")]) for number in range(1, 9)]
-    pictures.append(photograph(9, [Disc("dog"), Disc("cow", is_crowd=True)]))
-    pictures.append(photograph(10, [Disc("bus")]))
-    pictures.append(photograph(11, [Disc("cat")], split="val"))
-    train = stored(tmp_path / "data", pictures)
+    images = [photograph(number, [Disc("dog")]) for number in range(1, 9)]
+    images.append(photograph(9, [Disc("dog"), Disc("cow", is_crowd=True)]))
+    images.append(photograph(10, [Disc("bus")]))
+    images.append(photograph(11, [Disc("cat")], split="val"))
+    train = stored(tmp_path / "data", images)
     assert referred_categories(train.rows(), "train") == 9 * [{"dog"}] + [{"bus"}]
     assert repeats_of(train.rows(), "train", 0.9, seed=0).tolist() == 9 * [1] + [3]
     assert repeats_of(train.rows(), "train", 0.1, seed=0).tolist() == 10 * [1]

@@ -36,7 +36,7 @@ def test_squares_have_the_letterbox_s_place_and_padding(height, width, protocol)
 
 
 @pytest.mark.parametrize("shape", [(20, 20), (416, 300), (900, 1200), (40, 900)])
-def test_pictures_that_do_not_shrink_by_less_than_half_come_exactly(shape):
+def test_images_that_do_not_shrink_by_less_than_half_come_exactly(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
     letterbox = Letterbox(*shape, 416)
     np.testing.assert_array_equal(quick_square(image, letterbox), letterbox.apply(image))

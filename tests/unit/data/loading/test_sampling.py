@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from cris.data.dataset import SampleIndex
 from cris.data.loading.sampling import Stream
 
-# three pictures with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
-PICTURE = np.repeat([0, 1, 2], [3, 4, 6])
+# three images with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
+IMAGE = np.repeat([0, 1, 2], [3, 4, 6])
 ENTRY = np.repeat(range(6), [2, 1, 4, 1, 3, 2])
-INDEX = SampleIndex(picture=PICTURE, entry=ENTRY)
+INDEX = SampleIndex(image=IMAGE, entry=ENTRY)
 
 
 def epoch(stream, number=0):
@@ -37,13 +37,13 @@ def test_all_sentences_takes_each_once():
     assert groups != sorted(groups)
 
 
-def test_k_sentences_per_picture_are_different_while_there_are_and_always_as_many():
+def test_k_sentences_per_image_are_different_while_there_are_and_always_as_many():
     stream = Stream(INDEX, "k sentences per picture", sentences=4)
     seen = set()
     for number in range(20):
         groups = epoch(stream, number)
-        assert all(len({int(PICTURE[sample]) for sample in group}) == 1 for group in groups)
-        assert sorted(int(PICTURE[group[0]]) for group in groups) == [0, 1, 2]
+        assert all(len({int(IMAGE[sample]) for sample in group}) == 1 for group in groups)
+        assert sorted(int(IMAGE[group[0]]) for group in groups) == [0, 1, 2]
         assert sorted(len(set(group)) for group in groups) == [3, 4, 4]
         assert {len(group) for group in groups} == {4}
         seen.update(sample for group in groups for sample in group)
@@ -89,32 +89,32 @@ def test_impossible_numbers_of_sentences_are_refused(rule, sentences):
 
 
 def test_nothing_to_sample_is_refused():
-    empty = SampleIndex(picture=np.zeros(0, dtype=np.int64), entry=np.zeros(0, dtype=np.int64))
+    empty = SampleIndex(image=np.zeros(0, dtype=np.int64), entry=np.zeros(0, dtype=np.int64))
     with pytest.raises(ValueError, match="nothing to sample"):
         Stream(empty, "all sentences")
 
 
 @pytest.mark.parametrize(
-    ("rule", "sentences", "per_picture"),
+    ("rule", "sentences", "per_image"),
     [
         ("one sentence per object", 1, [2, 1, 3]),
         ("all sentences", 1, [3, 4, 6]),
         ("k sentences per picture", 2, [1, 1, 1]),
     ],
 )
-def test_repeated_pictures_come_as_often_as_they_should_in_every_epoch(rule, sentences, per_picture):
+def test_repeated_images_come_as_often_as_they_should_in_every_epoch(rule, sentences, per_image):
     repeats = np.array([3, 1, 2])
     stream = Stream(INDEX, rule, sentences=sentences, repeats=repeats)
-    assert stream.groups_per_epoch == (repeats * per_picture).sum()
+    assert stream.groups_per_epoch == (repeats * per_image).sum()
     for number in range(3):
         groups = epoch(stream, number)
-        counts = Counter(int(PICTURE[group[0]]) for group in groups)
-        assert [counts[picture] for picture in range(3)] == (repeats * per_picture).tolist()
+        counts = Counter(int(IMAGE[group[0]]) for group in groups)
+        assert [counts[image] for image in range(3)] == (repeats * per_image).tolist()
 
 
-def test_a_repeated_picture_comes_with_other_sentences_while_there_are():
+def test_a_repeated_image_comes_with_other_sentences_while_there_are():
     stream = Stream(INDEX, "k sentences per picture", sentences=3, repeats=np.array([1, 1, 2]))
-    seen = [sample for group in epoch(stream) for sample in group if PICTURE[sample] == 2]
+    seen = [sample for group in epoch(stream) for sample in group if IMAGE[sample] == 2]
     assert sorted(seen) == list(range(7, 13))
 
 

@@ -1,4 +1,4 @@
-"""What happens to the picture happens to the masks, and the sentence stays true."""
+"""What happens to the image happens to the masks, and the sentence stays true."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from cris.masks import box_of
 
 
 def view_of(*sentences, reduction=1):
-    """A picture whose red is lit where the first mask is."""
+    """An image whose red is lit where the first mask is."""
     masks = [np.zeros((60, 80), dtype=bool) for _ in range(2)]
     masks[0][20:40, 8:24] = True
     masks[1][40:50, 30:36] = True
@@ -30,7 +30,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_flip_mirrors_picture_masks_and_sentences():
+def test_flip_mirrors_image_masks_and_sentences():
     view = view_of("left cup", "the man in red")
     flipped = HorizontalFlip(1.0)(view, rng())
     assert flipped.sentences == ("right cup", "the man in red")
@@ -38,7 +38,7 @@ def test_flip_mirrors_picture_masks_and_sentences():
     np.testing.assert_array_equal(flipped.masks[1], view.masks[1][:, ::-1])
 
 
-def test_flip_leaves_a_picture_alone_when_one_sentence_cannot_be_rewritten():
+def test_flip_leaves_a_image_alone_when_one_sentence_cannot_be_rewritten():
     view = view_of("left cup", "the second horse")
     assert HorizontalFlip(1.0)(view, rng()) is view
 
@@ -50,7 +50,7 @@ def test_flip_comes_as_often_as_it_should():
 
 
 @pytest.mark.parametrize("reduction", [1, 2, 4])
-def test_crop_keeps_all_targets_and_picture_and_masks_together(reduction):
+def test_crop_keeps_all_targets_and_image_and_masks_together(reduction):
     view, shapes = view_of("cup", "plate", reduction=reduction), set()
     for seed in range(60):
         crop = CropAroundTargets(0.5)(view, rng(seed))
@@ -63,7 +63,7 @@ def test_crop_keeps_all_targets_and_picture_and_masks_together(reduction):
     assert min(shapes)[0] * reduction < 45
 
 
-def test_crop_of_a_picture_without_targets_stays_inside():
+def test_crop_of_a_image_without_targets_stays_inside():
     view = view_of("no such thing")
     view = replace(view, masks=(np.zeros((60, 80), dtype=bool),), meant=(0,))
     crops = [CropAroundTargets(0.5)(view, rng(seed)) for seed in range(30)]
@@ -74,12 +74,12 @@ def test_crop_of_a_picture_without_targets_stays_inside():
 @pytest.mark.parametrize(
     "sentence", ["second cup", "the man in the middle", "bottom left corner", "cut off cat"]
 )
-def test_crop_leaves_a_picture_alone_whose_sentence_depends_on_its_borders(sentence):
+def test_crop_leaves_a_image_alone_whose_sentence_depends_on_its_borders(sentence):
     view = view_of(sentence)
     assert CropAroundTargets()(view, rng()) is view
 
 
-def test_a_crop_for_which_pictures_are_not_decoded_large_enough_is_refused():
+def test_a_crop_for_which_images_are_not_decoded_large_enough_is_refused():
     with pytest.raises(ValueError, match=r"from 0\.5 to 1, got 0\.3"):
         CropAroundTargets(0.3)
 

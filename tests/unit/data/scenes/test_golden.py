@@ -1,4 +1,4 @@
-"""Samples of version 1 never change: pictures, masks and sentences hash to these values on every machine."""
+"""Samples of version 1 never change: images, masks and sentences hash to these values on every machine."""
 
 import hashlib
 

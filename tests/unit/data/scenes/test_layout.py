@@ -21,7 +21,7 @@ def test_scenes_have_two_to_ten_objects_most_often_three_to_six(layouts):
     assert sum(3 <= count <= 6 for count in counts) > 0.6 * len(counts)
 
 
-def test_all_objects_lie_inside_the_picture(layouts):
+def test_all_objects_lie_inside_the_image(layouts):
     for layout in layouts:
         for patch in layout.patches:
             height, width = patch.solid.shape

@@ -57,6 +57,6 @@ def test_grounds_are_muted_and_of_several_patterns():
     assert np.std(means, axis=0).min() > 10
 
 
-def test_pictures_hold_sensor_noise():
+def test_images_hold_sensor_noise():
     image = Scenes("val")[0].image.astype(int)
     assert np.abs(np.diff(image, axis=1)).mean() > 1

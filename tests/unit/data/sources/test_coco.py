@@ -1,4 +1,4 @@
-"""Your own pictures: what is read of them, and what bad input gets."""
+"""Your own images: what is read of them, and what bad input gets."""
 
 import io
 import json
@@ -12,9 +12,9 @@ from PIL import Image
 
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.expressions import Wishes
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.sources.coco import Deal, convert_coco
-from cris.data.sources.splits import empty_splits, split_pictures
+from cris.data.sources.splits import empty_splits, split_images
 from cris.masks import decode_rle
 
 HEIGHT, WIDTH = 60, 80
@@ -27,17 +27,17 @@ def box(left: int, top: int, width: int, height: int) -> list[list[int]]:
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    """Ten pictures: two dogs side by side, one tree."""
+    """Ten images: two dogs side by side, one tree."""
     annotations = []
-    for picture in range(10):
+    for image in range(10):
         for number, (category, polygon) in enumerate(
             ((1, box(5, 10, 20, 20)), (1, box(50, 10, 20, 20)), (2, box(30, 40, 15, 15)))
         ):
             left, top, right, _, _, bottom = polygon[0][:6]
             annotations.append(
                 {
-                    "id": 100 * picture + number,
-                    "image_id": picture,
+                    "id": 100 * image + number,
+                    "image_id": image,
                     "category_id": category,
                     "bbox": [left, top, right - left, bottom - top],
                     "area": (right - left) * (bottom - top),
@@ -64,10 +64,10 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def converted(content: dict[str, Any], images: Path, start: int = 0, **options: Any) -> list[PictureRecord]:
+def converted(content: dict[str, Any], images: Path, start: int = 0, **options: Any) -> list[ImageRecord]:
     instances = images.parent / "instances.json"
     instances.write_text(json.dumps(content))
-    return list(convert_coco(instances, images, **options).pictures(start))
+    return list(convert_coco(instances, images, **options).images(start))
 
 
 def test_sentences_are_made_of_annotations_alone(content, images):
@@ -88,7 +88,7 @@ def test_made_sentences_are_the_same_each_time_and_from_any_start(content, image
     assert converted(content, images, wishes=Wishes(seed=1)) != whole
 
 
-def test_pictures_of_which_nothing_can_be_said_stay_away(content, images):
+def test_images_of_which_nothing_can_be_said_stay_away(content, images):
     for annotation in content["annotations"][:3]:
         annotation["iscrowd"] = 1
     assert [record.picture_id for record in converted(content, images)] == list(range(1, 10))
@@ -196,9 +196,9 @@ def change(content: dict[str, Any], what: str, number: int, name: str, value: ob
     ("what", "name", "value", "error"),
     [
         ("annotations", "id", 0, "id 0 is there twice"),
-        ("images", "id", 0, "picture id 0 is there twice"),
+        ("images", "id", 0, "image id 0 is there twice"),
         ("annotations", "bbox", [1, 2, float("nan"), 4], "annotations row 5: bbox must be"),
-        ("annotations", "image_id", 88, "image_id 88 is no picture"),
+        ("annotations", "image_id", 88, "image_id 88 is no image"),
         ("annotations", "segmentation", [[1, 2, 3, 4]], "annotations row 5: .*three points"),
         ("annotations", "segmentation", [], "annotations row 5: .*empty list"),
         (
@@ -208,15 +208,15 @@ def change(content: dict[str, Any], what: str, number: int, name: str, value: ob
             r"annotations row 5: .*\[60, 80\]",
         ),
         ("annotations", "segmentation", {"size": [60, 80], "counts": [5]}, "annotations row 5: .*add up"),
-        ("images", "file_name", "0.png", "file_name '0.png' is that of pictures 0 and 5"),
+        ("images", "file_name", "0.png", "file_name '0.png' is that of images 0 and 5"),
         ("images", "file_name", "../0.png", r"\.\."),
         ("images", "annotated", "cat", "images row 5: annotated must be .*got 'cat'"),
         ("images", "annotated", [1], "images row 5: annotated must be"),
         ("annotations", "id", 2**63, "annotations row 5: id must be a whole number of at most 64 bits"),
         ("images", "id", 2**64, "images row 5: id must be a whole number of at most 64 bits"),
-        ("annotations", "segmentation", box(90, 20, 5, 5), "annotations row 5: .*must lie in the picture"),
+        ("annotations", "segmentation", box(90, 20, 5, 5), "annotations row 5: .*must lie in the image"),
         ("annotations", "segmentation", box(0, 0, 1, 1), "annotations row 5: .*in pixels, got .* 0 to 1"),
-        ("images", "file_name", "away.png", "1 of 10 pictures are missing: away.png; pass --skip-missing"),
+        ("images", "file_name", "away.png", "1 of 10 images are missing: away.png; pass --skip-missing"),
     ],
 )
 def test_bad_annotations_are_named(content, images, what, name, value, error):
@@ -224,37 +224,37 @@ def test_bad_annotations_are_named(content, images, what, name, value, error):
         converted(change(content, what, 5, name, value), images)
 
 
-def test_missing_pictures_may_be_skipped(content, images):
+def test_missing_images_may_be_skipped(content, images):
     (images / "3.png").unlink()
     records = converted(content, images, is_skipping_missing=True)
     assert [record.picture_id for record in records] == [0, 1, 2, 4, 5, 6, 7, 8, 9]
 
 
-def test_pictures_of_another_size_or_damaged_are_refused(content, images):
+def test_images_of_another_size_or_damaged_are_refused(content, images):
     Image.new("RGB", (WIDTH, HEIGHT + 1)).save(images / "3.png")
-    with pytest.raises(ValueError, match=r"3\.png: picture must have the annotated height and width 60×80"):
+    with pytest.raises(ValueError, match=r"3\.png: image must have the annotated height and width 60×80"):
         converted(content, images)
     (images / "3.png").write_bytes((images / "4.png").read_bytes()[:60])
     with pytest.raises(ValueError, match=r"3\.png: damaged"):
         converted(content, images)
 
 
-def test_pictures_are_dealt_by_shares_and_seed(content, images):
+def test_images_are_dealt_by_shares_and_seed(content, images):
     records = converted(content, images, deal=Deal(shares=(0.6, 0.3, 0.1), seed=4))
     splits = [{entry.split for entry in record.entries} for record in records]
     assert all(len(each) == 1 for each in splits)
     flat = [split for each in splits for split in each]
     assert [flat.count(split) for split in ("train", "val", "test")] == [6, 3, 1]
-    dealt = split_pictures(range(1000), (0.8, 0.1, 0.1), seed=1)
-    assert dealt != split_pictures(range(1000), (0.8, 0.1, 0.1), seed=2)
-    assert dealt == split_pictures(reversed(range(1000)), (0.8, 0.1, 0.1), seed=1)
+    dealt = split_images(range(1000), (0.8, 0.1, 0.1), seed=1)
+    assert dealt != split_images(range(1000), (0.8, 0.1, 0.1), seed=2)
+    assert dealt == split_images(reversed(range(1000)), (0.8, 0.1, 0.1), seed=1)
 
 
 @pytest.mark.parametrize(
     ("count", "sizes"), [(1, [1, 0, 0]), (2, [1, 1, 0]), (3, [1, 1, 1]), (5, [3, 1, 1]), (7, [5, 1, 1])]
 )
-def test_few_pictures_come_to_every_split(count, sizes):
-    dealt = list(split_pictures(range(count), (0.8, 0.1, 0.1), seed=0).values())
+def test_few_images_come_to_every_split(count, sizes):
+    dealt = list(split_images(range(count), (0.8, 0.1, 0.1), seed=0).values())
     assert [dealt.count(split) for split in ("train", "val", "test")] == sizes
     assert empty_splits(dealt, (0.8, 0.1, 0.1)) == [
         split for split, size in zip(("train", "val", "test"), sizes, strict=True) if not size
@@ -262,24 +262,24 @@ def test_few_pictures_come_to_every_split(count, sizes):
 
 
 @pytest.mark.parametrize("count", [8, 9, 10, 15, 25, 333, 1000])
-def test_each_split_has_its_share_to_the_nearest_picture(count):
-    dealt = list(split_pictures(range(count), (0.8, 0.1, 0.1), seed=0).values())
+def test_each_split_has_its_share_to_the_nearest_image(count):
+    dealt = list(split_images(range(count), (0.8, 0.1, 0.1), seed=0).values())
     for split, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
         assert abs(dealt.count(split) - share * count) < 1
 
 
 def test_a_split_without_a_share_stays_empty():
-    assert set(split_pictures(range(3), (1.0, 0.0, 0.0), seed=0).values()) == {"train"}
+    assert set(split_images(range(3), (1.0, 0.0, 0.0), seed=0).values()) == {"train"}
     assert empty_splits({"train"}, (1.0, 0.0, 0.0)) == []
 
 
 @pytest.mark.parametrize("shares", [(0.5, 0.5, 0.5), (1.2, -0.1, -0.1), (float("nan"), 0.5, 0.5)])
 def test_shares_must_add_up(shares):
     with pytest.raises(ValueError, match="must add up to 1"):
-        split_pictures([1, 2], shares, 0)
+        split_images([1, 2], shares, 0)
 
 
-def test_a_turned_picture_has_its_size_once_upright(content, images):
+def test_a_turned_image_has_its_size_once_upright(content, images):
     stored, buffer = Image.new("RGB", (HEIGHT, WIDTH)), io.BytesIO()
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -304,7 +304,7 @@ def write_said(images: Path, rows: list[tuple[str, Any, str]] = SAID) -> Path:
     return path
 
 
-def told(records: list[PictureRecord]) -> list[tuple[str, tuple[int, ...], tuple[str, ...]]]:
+def told(records: list[ImageRecord]) -> list[tuple[str, tuple[int, ...], tuple[str, ...]]]:
     return [(each.file_name, entry.object_ids, entry.sentences) for each in records for entry in each.entries]
 
 
@@ -394,8 +394,8 @@ def test_where_every_sentence_is_skipped_the_first_error_is_told(content, images
         converted(content, images, sentences=path, invalid=InvalidRows(is_skipping=True))
 
 
-def test_skipped_pictures_take_their_sentences_along_from_any_start(content, images):
-    (images / "1.png").write_bytes(b"no picture")
+def test_skipped_images_take_their_sentences_along_from_any_start(content, images):
+    (images / "1.png").write_bytes(b"no image")
     Image.new("RGB", (WIDTH, HEIGHT + 1)).save(images / "3.png")
     path = write_said(images, [*SAID, ("3.png", 300, "left dog")])
     for start, names in ((0, ["0.png", "2.png"]), (1, ["2.png"])):
@@ -444,15 +444,15 @@ def test_names_may_be_written_with_other_slashes_and_accents(content, images):
 def test_one_name_in_two_writings_is_one_file(content, images):
     change(content, "images", 0, "file_name", "sub/é.png")
     change(content, "images", 1, "file_name", unicodedata.normalize("NFD", "sub\\é.png"))
-    with pytest.raises(ValueError, match="is that of pictures 0 and 1"):
+    with pytest.raises(ValueError, match="is that of images 0 and 1"):
         converted(content, images)
 
 
-def test_where_no_picture_is_found_one_that_is_there_is_named(content, images):
+def test_where_no_image_is_found_one_that_is_there_is_named(content, images):
     images.rename(images.parent / "pics")
     images.mkdir()
     (images.parent / "pics").rename(images / "pics")
-    expected = r"none of the 10 pictures is there: --images must have 0\.png right inside, it has pics/0\.png"
+    expected = r"none of the 10 images is there: --images must have 0\.png right inside, it has pics/0\.png"
     with pytest.raises(ValueError, match=expected):
         converted(content, images)
 

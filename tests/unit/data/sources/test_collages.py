@@ -15,7 +15,7 @@ from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
 from cris.data.stored import StoredSplit
 from cris.masks import decode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 from tests.photographs import Disc, photograph, plain_photographs
 from tests.stored import write
 
@@ -32,7 +32,7 @@ def test_records_are_the_collages_of_training(collages: CollageSet) -> None:
     for index, record in enumerate(collages.records(0)):
         collage = made.collage(index)
         assert record.file_name == f"collage-{index:06d}-of-{Path(collage.background).stem}.jpg"
-        image = read_picture(record.image).astype(int)
+        image = read_image(record.image).astype(int)
         assert abs(image - collage.image).mean() < 3  # a JPEG of it
         assert [each.category for each in record.objects] == [each.category for each in collage.objects]
         assert record.annotated == collage.annotated

@@ -24,12 +24,12 @@ FAMILY = make_family()
 def stored(conversion: Conversion, out: Path) -> StoredDataset:
     """What is read after it was written."""
     source = SourceInfo(kind="refer", options={"order": conversion.order})
-    write_dataset(out, conversion.pictures, source, command="test")
+    write_dataset(out, conversion.images, source, command="test")
     return StoredDataset(out)
 
 
 def check_all(dataset: StoredDataset, family: Family, refs: list[dict[str, Any]]) -> None:
-    """Every picture, object, mask, sentence and split is as in the source."""
+    """Every image, object, mask, sentence and split is as in the source."""
     masks = family.masks()
     annotations = {each["id"]: each for each in family.instances["annotations"]}
     categories = {each["id"]: each["name"] for each in family.instances["categories"]}
@@ -42,7 +42,7 @@ def check_all(dataset: StoredDataset, family: Family, refs: list[dict[str, Any]]
             info["height"],
             info["width"],
         )
-        assert record.image == family.pictures[record.file_name]
+        assert record.image == family.images[record.file_name]
         for each in record.objects:
             annotation = annotations[each.id]
             assert np.array_equal(decode_rle(each.rle), masks[each.id]), each.id
@@ -104,10 +104,10 @@ def test_grefcoco_means_none_one_or_several_objects(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["", "train2014/"])
-def test_pictures_are_read_out_of_a_zip(tmp_path: Path, folder: str) -> None:
+def test_images_are_read_out_of_a_zip(tmp_path: Path, folder: str) -> None:
     refs, instances, _ = FAMILY.write(tmp_path / "refcoco")
     with zipfile.ZipFile(tmp_path / "train2014.zip", "w") as archive:
-        for name, content in FAMILY.pictures.items():
+        for name, content in FAMILY.images.items():
             archive.writestr(folder + name, content)
     dataset = stored(convert_refer(refs, instances, tmp_path / "train2014.zip"), tmp_path / "out")
     check_all(dataset, FAMILY, FAMILY.refs)
@@ -115,9 +115,9 @@ def test_pictures_are_read_out_of_a_zip(tmp_path: Path, folder: str) -> None:
 
 def test_a_conversion_can_begin_anywhere(tmp_path: Path) -> None:
     conversion = convert_refer(*FAMILY.write(tmp_path))
-    everything = list(conversion.pictures(0))
+    everything = list(conversion.images(0))
     assert len(everything) == conversion.count
-    assert list(conversion.pictures(7)) == everything[7:]
+    assert list(conversion.images(7)) == everything[7:]
 
 
 def test_differences_from_the_published_sizes_are_reported(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def read_references_of(rows: list[dict[str, Any]]) -> list[Any]:
         return read_references(path)
 
 
-def test_splits_that_share_pictures_are_reported(tmp_path: Path) -> None:
+def test_splits_that_share_images_are_reported(tmp_path: Path) -> None:
     family = copy.deepcopy(FAMILY)
     shared = {family.refs[0]["image_id"]}
     for ref, split in zip(
@@ -170,7 +170,7 @@ def test_splits_that_share_pictures_are_reported(tmp_path: Path) -> None:
     ):
         ref["split"] = split
     refs, instances, images = family.write(tmp_path)
-    assert "1 pictures of val are in train too" in convert_refer(refs, instances, images).remarks
+    assert "1 images of val are in train too" in convert_refer(refs, instances, images).remarks
 
 
 def test_categories_that_are_not_the_annotations_are_counted(tmp_path: Path) -> None:
@@ -201,25 +201,25 @@ def test_categories_of_references_are_whole_numbers_as_others_are(
     assert reference.category_ids == expected
 
 
-def test_missing_pictures_are_listed_and_may_be_skipped(tmp_path: Path) -> None:
+def test_missing_images_are_listed_and_may_be_skipped(tmp_path: Path) -> None:
     refs, instances, images = FAMILY.write(tmp_path)
-    names = sorted(FAMILY.pictures)
+    names = sorted(FAMILY.images)
     for name in names[:7]:
         (images / name).unlink()
-    with pytest.raises(ValueError, match="7 of 40 pictures are missing") as error:
+    with pytest.raises(ValueError, match="7 of 40 images are missing") as error:
         convert_refer(refs, instances, images)
     assert all(name in str(error.value) for name in names[:5])
     assert "--skip-missing" in str(error.value)
     conversion = convert_refer(refs, instances, images, is_skipping_missing=True)
     assert conversion.count == 33
-    assert any(remark.startswith("7 of 40 pictures are missing") for remark in conversion.remarks)
-    assert {record.file_name for record in conversion.pictures(0)} == set(names[7:])
+    assert any(remark.startswith("7 of 40 images are missing") for remark in conversion.remarks)
+    assert {record.file_name for record in conversion.images(0)} == set(names[7:])
 
 
-def test_a_folder_without_any_of_the_pictures_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_without_any_of_the_images_is_an_error(tmp_path: Path) -> None:
     refs, instances, _ = FAMILY.write(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(
-        ValueError, match="none of the 40 pictures is there: --images must have COCO_train2014"
+        ValueError, match="none of the 40 images is there: --images must have COCO_train2014"
     ):
         convert_refer(refs, instances, tmp_path / "empty", is_skipping_missing=True)

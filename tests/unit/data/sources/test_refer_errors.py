@@ -44,9 +44,9 @@ def without(rows: str, field: str) -> Change:
         (change_ref(ref_id=90), r"row 3: ref_id 90 is that of row 0 too"),
         (change_ref(ref_id="x"), r"row 3: ref_id must be a whole number, got 'x'"),
         (change_ref(ref_id=True), r"row 3: ref_id must be a whole number, got True"),
-        (change_ref(image_id=1), r"row 3: image_id 1 is no picture of .*instances.json"),
+        (change_ref(image_id=1), r"row 3: image_id 1 is no image of .*instances.json"),
         (change_ref(ann_id=7), r"row 3: ann_id 7 is no annotation of .*instances.json"),
-        (change_ref(ann_id=500), r"row 3: ann_id 500 must be in picture \d+, it is in \d+"),
+        (change_ref(ann_id=500), r"row 3: ann_id 500 must be in image \d+, it is in \d+"),
         (change_ref(ann_id=None), r"row 3: ann_id must be an annotation's id or a list of them, got None"),
         (change_ref(ann_id=[500, 500]), r"row 3: ann_id must be ids of which none is there twice"),
         (change_ref(no_target=True), r"row 3: ann_id must be -1, as no_target is set"),
@@ -71,16 +71,16 @@ def without(rows: str, field: str) -> Change:
             change_annotation(category_id=5),
             r"annotations row 2: category_id must be one of the categories, got 5",
         ),
-        (change_annotation(image_id=5), r"annotations row 2: image_id 5 is no picture"),
+        (change_annotation(image_id=5), r"annotations row 2: image_id 5 is no image"),
         (
             change_annotation(segmentation=None),
             r"annotations row 2: segmentation must be polygons or run lengths",
         ),
         (
             change_annotation(segmentation={"size": [9, 9], "counts": [81]}),
-            r"annotations row 2: segmentation must have the picture's size \[\d+, \d+\], got \[9, 9\]",
+            r"annotations row 2: segmentation must have the image's size \[\d+, \d+\], got \[9, 9\]",
         ),
-        (change_image(id=1280), r"picture id 1280 is there twice"),
+        (change_image(id=1280), r"image id 1280 is there twice"),
         (change_image(height=0), r"images row 1: height must be a whole number from 1 on, got 0"),
         (change_image(height=31.5), r"images row 1: height must be a whole number from 1 on, got 31.5"),
         (change_image(file_name="../a.jpg"), r"images row 1: file_name: a path must not go up by '..'"),
@@ -141,7 +141,7 @@ def test_a_mask_that_is_meant_must_be_one(tmp_path: Path, segmentation: Any, mes
     first(family)["segmentation"] = segmentation
     conversion = convert_refer(*family.write(tmp_path))
     with pytest.raises(ValueError, match=rf"annotations row \d+: segmentation.*{message}"):
-        list(conversion.pictures(0))
+        list(conversion.images(0))
 
 
 def test_a_mask_that_nothing_means_may_be_left_out(tmp_path: Path) -> None:
@@ -150,30 +150,30 @@ def test_a_mask_that_nothing_means_may_be_left_out(tmp_path: Path) -> None:
     spare = next(each for each in family.instances["annotations"] if each["id"] not in meant)
     spare["segmentation"] = [[1, 2, 3, 4]]
     conversion = convert_refer(*family.write(tmp_path))
-    records = list(conversion.pictures(0))
+    records = list(conversion.images(0))
     assert spare["id"] not in {each.id for record in records for each in record.objects}
     (error,) = conversion.invalid.left_out["annotations"]
     assert "three points" in error
 
 
-def test_a_picture_of_another_size_than_annotated_is_refused(tmp_path: Path) -> None:
+def test_a_image_of_another_size_than_annotated_is_refused(tmp_path: Path) -> None:
     refs, instances, images = FAMILY.write(tmp_path)
-    name = min(FAMILY.pictures)
+    name = min(FAMILY.images)
     (images / name).write_bytes(encoded(np.zeros((11, 12, 3), dtype=np.uint8)))
-    with pytest.raises(ValueError, match=rf"{name}: picture must have .* got 11×12 once upright"):
-        list(convert_refer(refs, instances, images).pictures(0))
+    with pytest.raises(ValueError, match=rf"{name}: image must have .* got 11×12 once upright"):
+        list(convert_refer(refs, instances, images).images(0))
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", FAMILY.pictures[min(FAMILY.pictures)][:-400]])
-def test_a_damaged_picture_is_refused(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"no image", FAMILY.images[min(FAMILY.images)][:-400]])
+def test_a_damaged_image_is_refused(tmp_path: Path, content: bytes) -> None:
     refs, instances, images = FAMILY.write(tmp_path)
-    name = min(FAMILY.pictures)
+    name = min(FAMILY.images)
     (images / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name}: damaged picture"):
-        list(convert_refer(refs, instances, images).pictures(0))
+    with pytest.raises(ValueError, match=f"{name}: damaged image"):
+        list(convert_refer(refs, instances, images).images(0))
 
 
-def test_a_turned_picture_counts_as_it_is_seen(tmp_path: Path) -> None:
+def test_a_turned_image_counts_as_it_is_seen(tmp_path: Path) -> None:
     family = copy.deepcopy(FAMILY)
     info = family.instances["images"][0]
     exif = Image.Exif()
@@ -181,14 +181,14 @@ def test_a_turned_picture_counts_as_it_is_seen(tmp_path: Path) -> None:
     pixels = np.zeros((info["width"], info["height"], 3), dtype=np.uint8)
     path = tmp_path / "turned.jpg"
     Image.fromarray(pixels).save(path, exif=exif)
-    family.pictures[info["file_name"]] = path.read_bytes()
-    record = next(r for r in convert_refer(*family.write(tmp_path)).pictures(0) if r.picture_id == info["id"])
+    family.images[info["file_name"]] = path.read_bytes()
+    record = next(r for r in convert_refer(*family.write(tmp_path)).images(0) if r.picture_id == info["id"])
     assert (record.height, record.width) == (info["height"], info["width"])
 
 
 def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     refs, instances, images = FAMILY.write(tmp_path / "a")
-    name = min(FAMILY.pictures)
+    name = min(FAMILY.images)
     outside = tmp_path / "secret.jpg"
     (images / name).rename(outside)
     (images / name).symlink_to(outside)
@@ -209,12 +209,12 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_skipped_rows_leave_the_others(tmp_path: Path, change: Change, kinds: dict[str, int]) -> None:
-    whole = list(convert_refer(*FAMILY.write(tmp_path / "whole")).pictures(0))
+    whole = list(convert_refer(*FAMILY.write(tmp_path / "whole")).images(0))
     family = copy.deepcopy(FAMILY)
     change(family)
     sources = family.write(tmp_path / "changed")
     invalid = InvalidRows(is_skipping=True)
-    left = list(convert_refer(*sources, invalid=invalid).pictures(0))
+    left = list(convert_refer(*sources, invalid=invalid).images(0))
     assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == kinds
     entries, before = ([each for record in records for each in record.entries] for records in (left, whole))
     assert len(entries) == len(before) - 1
@@ -222,10 +222,10 @@ def test_skipped_rows_leave_the_others(tmp_path: Path, change: Change, kinds: di
 
 
 def test_ids_that_pandas_wrote_as_floats_are_the_same_ids(tmp_path: Path) -> None:
-    whole = list(convert_refer(*FAMILY.write(tmp_path / "whole")).pictures(0))
+    whole = list(convert_refer(*FAMILY.write(tmp_path / "whole")).images(0))
     family = copy.deepcopy(FAMILY)
     for ref in family.refs:
         ref["ann_id"] = float(ref["ann_id"])
         for sentence in ref["sentences"]:
             sentence["sent_id"] = float(sentence["sent_id"])
-    assert list(convert_refer(*family.write(tmp_path / "floats")).pictures(0)) == whole
+    assert list(convert_refer(*family.write(tmp_path / "floats")).images(0)) == whole

@@ -11,7 +11,7 @@ from cris.data.sources.scenes import SceneSet
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
 from cris.masks import decode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 
 KNOBS = SceneKnobs(no_target=0.2, several_targets=0.3)
 SCENES = SceneSet(counts={"train": 6, "val": 3}, sentences=8, seed=3, size=96, knobs=KNOBS)
@@ -25,7 +25,7 @@ def test_records_are_the_scenes_in_order() -> None:
         for index in range(count)
     ]
     for record, scene in zip(records, scenes, strict=True):
-        np.testing.assert_array_equal(read_picture(record.image), scene.image)
+        np.testing.assert_array_equal(read_image(record.image), scene.image)
         masks = {each.id: decode_rle(each.rle) for each in record.objects}
         stored = {
             sentence: np.any([np.zeros((96, 96), bool), *(masks[each] for each in entry.object_ids)], axis=0)
@@ -75,10 +75,10 @@ def test_what_cannot_be_rendered_is_refused(changes: dict, message: str) -> None
 def test_a_stored_data_set_is_small_and_nothing_is_wrong_of_it(tmp_path: Path) -> None:
     write_dataset(tmp_path / "data", SCENES.records, SCENES.source, command="cris data scenes")
     assert check_dataset(StoredDataset(tmp_path / "data")) == []
-    pictures = annotations = 0
+    images = annotations = 0
     for record in SCENES.records(0):
-        pictures += len(record.image)
+        images += len(record.image)
         known = {name: value for name, value in asdict(replace(record, image=b"")).items() if name != "image"}
         annotations += len(json.dumps(known, separators=(",", ":")))
     stored = sum(path.stat().st_size for path in (tmp_path / "data").iterdir())
-    assert stored <= 1.05 * (pictures + annotations)
+    assert stored <= 1.05 * (images + annotations)

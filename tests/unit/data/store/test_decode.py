@@ -1,4 +1,4 @@
-"""Stored pictures are decoded as `read_picture` decodes them, and whole unless less will do."""
+"""Stored images are decoded as `read_image` decodes them, and whole unless less will do."""
 
 import io
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from cris.data.store.decode import decode_picture
-from cris.picture import read_picture
+from cris.data.store.decode import decode_image
+from cris.image import read_image
 
 
 def photograph(shared_real: Path) -> Image.Image:
@@ -37,29 +37,29 @@ def encoded(image: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
 )
 def test_kinds_of_jpeg_are_decoded_as_by_pillow_and_reduced_when_asked(shared_real, options):
     data = encoded(photograph(shared_real), **options)
-    image, reduction = decode_picture(data)
-    np.testing.assert_array_equal(image, read_picture(data))
+    image, reduction = decode_image(data)
+    np.testing.assert_array_equal(image, read_image(data))
     assert reduction == 1
-    half, reduction = decode_picture(data, 100)
+    half, reduction = decode_image(data, 100)
     assert (half.shape, reduction) == ((60, 100, 3), 2)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_turned_pictures_come_upright(shared_real, orientation):
+def test_turned_images_come_upright(shared_real, orientation):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     data = encoded(photograph(shared_real), exif=exif)
-    np.testing.assert_array_equal(decode_picture(data)[0], read_picture(data))
+    np.testing.assert_array_equal(decode_image(data)[0], read_image(data))
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("L", "JPEG"), ("CMYK", "JPEG"), ("RGB", "PNG"), ("RGB", "WEBP")])
-def test_other_pictures_are_decoded_too(shared_real, mode, kind):
+def test_other_images_are_decoded_too(shared_real, mode, kind):
     data = encoded(photograph(shared_real).convert(mode), kind)
-    np.testing.assert_array_equal(decode_picture(data, 1)[0].shape[2], 3)
-    np.testing.assert_array_equal(decode_picture(data)[0], read_picture(data))
+    np.testing.assert_array_equal(decode_image(data, 1)[0].shape[2], 3)
+    np.testing.assert_array_equal(decode_image(data)[0], read_image(data))
 
 
 @pytest.mark.parametrize("kept", [0, 2, 3, 11, 300, -2])
 def test_what_is_cut_off_is_refused(shared_real, kept):
-    with pytest.raises(ValueError, match="picture"):
-        decode_picture(encoded(photograph(shared_real))[:kept])
+    with pytest.raises(ValueError, match="image"):
+        decode_image(encoded(photograph(shared_real))[:kept])

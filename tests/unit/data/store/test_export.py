@@ -11,7 +11,7 @@ import pytest
 import webdataset
 from pycocotools.coco import COCO
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.sources.coco import Deal, convert_coco
 from cris.data.sources.refer import convert_refer
 from cris.data.store.export import export
@@ -28,13 +28,13 @@ def out(tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
-def dataset_of(folder: Path, pictures: list) -> StoredDataset:
-    write(folder / "data", pictures)
+def dataset_of(folder: Path, images: list) -> StoredDataset:
+    write(folder / "data", images)
     return StoredDataset(folder / "data")
 
 
 def test_parquet_holds_the_same_rows(tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cris.data.store.writing.SHARD_PICTURES", 3)
+    monkeypatch.setattr("cris.data.store.writing.SHARD_IMAGES", 3)
     assert list(export(dataset_of(tmp_path, records(8)), out, "parquet")) == list(range(8))
     files = sorted(out.iterdir())
     assert [path.name for path in files] == [f"pictures-0000{number}-of-00003.parquet" for number in range(3)]
@@ -66,7 +66,7 @@ def test_webdataset_reads_the_tars_of_each_split(tmp_path: Path, out: Path) -> N
     assert known == expected
 
 
-def test_a_picture_of_two_splits_is_in_the_tars_of_both_with_the_entries_of_each(
+def test_a_image_of_two_splits_is_in_the_tars_of_both_with_the_entries_of_each(
     tmp_path: Path, out: Path
 ) -> None:
     list(export(dataset_of(tmp_path, [with_entry(record(0), split="val")]), out, "webdataset"))
@@ -98,15 +98,15 @@ def test_a_split_that_can_name_no_file_is_refused(tmp_path: Path, out: Path) -> 
     assert not list(out.iterdir())
 
 
-def test_what_is_no_picture_is_named(tmp_path: Path, out: Path) -> None:
-    with pytest.raises(ValueError, match=r"street-0.png \(picture 0\): expected a picture"):
+def test_what_is_no_image_is_named(tmp_path: Path, out: Path) -> None:
+    with pytest.raises(ValueError, match=r"street-0.png \(image 0\): expected an image"):
         list(export(dataset_of(tmp_path, [replace(record(0), image=b"text")]), out, "webdataset"))
 
 
 def test_coco_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None:
-    pictures = [with_entry(record(0), split="val"), record(1), replace(record(2), annotated=("dog",))]
-    pictures[1] = replace(pictures[1], file_name=pictures[0].file_name)  # two of one name
-    assert list(export(dataset_of(tmp_path, pictures), out, "coco")) == [0, 1, 2]
+    images = [with_entry(record(0), split="val"), record(1), replace(record(2), annotated=("dog",))]
+    images[1] = replace(images[1], file_name=images[0].file_name)  # two of one name
+    assert list(export(dataset_of(tmp_path, images), out, "coco")) == [0, 1, 2]
     names = [
         f"{kind}_{split}{suffix}"
         for kind, suffix in (("instances", ".json"), ("sentences", ".jsonl"))
@@ -114,7 +114,7 @@ def test_coco_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None
     ]
     assert sorted(path.name for path in out.iterdir()) == ["images.zip", *names]
     coco = COCO(out / "instances_train.json")
-    for each in pictures[2].objects:
+    for each in images[2].objects:
         np.testing.assert_array_equal(coco.annToMask(coco.anns[each.id]), decode_rle(each.rle))
     conversion = convert_coco(
         out / "instances_train.json",
@@ -122,37 +122,37 @@ def test_coco_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None
         sentences=out / "sentences_train.jsonl",
         deal=Deal(shares=(1.0, 0.0, 0.0)),
     )
-    found = {each.picture_id: each for each in conversion.pictures(0)}
+    found = {each.picture_id: each for each in conversion.images(0)}
     assert found.keys() == {0, 1, 2}
     assert found[2].annotated == ("dog",)
-    for picture in pictures[1:]:
-        again = found[picture.picture_id]
-        assert (again.image, again.objects) == (picture.image, picture.objects)
-        assert said(again) == said(picture)
+    for image in images[1:]:
+        again = found[image.picture_id]
+        assert (again.image, again.objects) == (image.image, image.objects)
+        assert said(again) == said(image)
     assert [sentence for _, sentence in said(found[0])] == ["a blue boat", "both dogs"]
 
 
-def said(picture: PictureRecord) -> list[tuple[tuple[int, ...], str]]:
+def said(image: ImageRecord) -> list[tuple[tuple[int, ...], str]]:
     """What is meant by each sentence, in their order."""
-    return [(entry.object_ids, each) for entry in picture.entries for each in entry.sentences]
+    return [(entry.object_ids, each) for entry in image.entries for each in entry.sentences]
 
 
 def test_refer_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None:
-    pictures = records(4)
-    list(export(dataset_of(tmp_path, pictures), out, "refer"))
+    images = records(4)
+    list(export(dataset_of(tmp_path, images), out, "refer"))
     assert {path.name for path in out.iterdir()} == {"refs(cris).p", "instances.json", "images.zip"}
     refs = pickle.loads((out / "refs(cris).p").read_bytes())
     assert [ref["ann_id"] for ref in refs[:3]] == [0, [-1], [0, 1]]
     conversion = convert_refer(out / "refs(cris).p", out / "instances.json", out / "images.zip")
-    assert list(conversion.pictures(0)) == pictures
+    assert list(conversion.images(0)) == images
 
 
 def test_datasets_get_files_by_split_with_images_that_they_decode(
     tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cris.data.store.layouts.SHARD_ROWS", 2)
-    pictures = [with_entry(record(0), split="val"), *records(4)[1:]]
-    list(export(dataset_of(tmp_path, pictures), out, "datasets"))
+    images = [with_entry(record(0), split="val"), *records(4)[1:]]
+    list(export(dataset_of(tmp_path, images), out, "datasets"))
     train = [f"train-0000{number}-of-00002.parquet" for number in range(2)]
     val = ["val-00000-of-00001.parquet"]
     assert sorted(path.name for path in out.iterdir()) == [".huggingface.yaml", *train, *val]
@@ -160,7 +160,7 @@ def test_datasets_get_files_by_split_with_images_that_they_decode(
     assert config["data_files"] == [{"split": "train", "path": train}, {"split": "val", "path": val}]
     rows = pq.read_table(sorted(out.glob("train-*"))).to_pylist()
     assert [row["picture_id"] for row in rows] == [0, 1, 2]
-    assert rows[0]["image"] == {"bytes": pictures[0].image, "path": "street-0.png"}
+    assert rows[0]["image"] == {"bytes": images[0].image, "path": "street-0.png"}
     assert [entry["ref_id"] for entry in rows[0]["entries"]] == [1, 2]
     assert [
         entry["ref_id"] for entry in pq.read_table(out / "val-00000-of-00001.parquet")["entries"][0].as_py()
@@ -177,8 +177,8 @@ def test_datasets_get_files_by_split_with_images_that_they_decode(
 
 
 def test_splits_have_names_that_datasets_takes(tmp_path: Path, out: Path) -> None:
-    pictures = [with_entry(record(n), split=split) for n, split in enumerate(("testA", "val-doubtful"))]
-    list(export(dataset_of(tmp_path, pictures), out, "datasets"))
+    images = [with_entry(record(n), split=split) for n, split in enumerate(("testA", "val-doubtful"))]
+    list(export(dataset_of(tmp_path, images), out, "datasets"))
     (config,) = json.loads((out / ".huggingface.yaml").read_text())["configs"]
     assert {each["split"]: each["path"] for each in config["data_files"]} == {
         "testA": ["testA-00000-of-00001.parquet"],

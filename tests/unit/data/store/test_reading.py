@@ -20,17 +20,17 @@ from tests.stored import record, records, write
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Eight pictures in three shards."""
-    monkeypatch.setattr("cris.data.store.writing.SHARD_PICTURES", 3)
+    """Eight images in three shards."""
+    monkeypatch.setattr("cris.data.store.writing.SHARD_IMAGES", 3)
     write(tmp_path / "data", records(8))
     return tmp_path / "data"
 
 
-def test_pictures_are_read_at_random(folder: Path) -> None:
+def test_images_are_read_at_random(folder: Path) -> None:
     dataset = StoredDataset(folder)
     assert len(dataset) == 8
     for index in (7, 0, 3, 2, 5):
-        assert dataset.picture(index) == record(index, "val" if index % 4 == 3 else "train")
+        assert dataset.image(index) == record(index, "val" if index % 4 == 3 else "train")
 
 
 def test_a_damaged_image_is_named_here_and_by_other_processes(tmp_path: Path) -> None:
@@ -44,8 +44,8 @@ def test_a_damaged_image_is_named_here_and_by_other_processes(tmp_path: Path) ->
 
 @pytest.mark.parametrize("index", [-1, 8])
 def test_places_outside_are_refused(index: int, folder: Path) -> None:
-    with pytest.raises(IndexError, match="within 8 pictures"):
-        StoredDataset(folder).picture(index)
+    with pytest.raises(IndexError, match="within 8 images"):
+        StoredDataset(folder).image(index)
 
 
 @pytest.mark.parametrize("split", [None, "train", "val"])
@@ -53,15 +53,15 @@ def test_samples_are_those_that_going_through_all_rows_gives(split: str | None, 
     dataset = StoredDataset(folder)
     naive = [
         (place, number, sentence)
-        for place, picture in enumerate(dataset)
-        for number, entry in enumerate(picture.entries)
+        for place, image in enumerate(dataset)
+        for number, entry in enumerate(image.entries)
         if split in (None, entry.split)
         for sentence in range(len(entry.sentences))
     ]
     samples = dataset.samples(split)
     assert list(samples) == naive
     assert len(samples) == len(naive) == {None: 32, "train": 24, "val": 8}[split]
-    assert samples.picture.dtype == samples.entry.dtype == samples.sentence.dtype == np.int32
+    assert samples.image.dtype == samples.entry.dtype == samples.sentence.dtype == np.int32
 
 
 def test_a_split_that_is_not_there_is_named_with_those_that_are(folder: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_split_that_is_not_there_is_named_with_those_that_are(folder: Path) ->
         StoredDataset(folder).samples("testA")
 
 
-def test_opening_and_finding_samples_copies_no_picture(tmp_path: Path) -> None:
+def test_opening_and_finding_samples_copies_no_image(tmp_path: Path) -> None:
     write(tmp_path / "data", records(100))
     before = pa.total_allocated_bytes()
     dataset = StoredDataset(tmp_path / "data")
@@ -80,8 +80,8 @@ def test_opening_and_finding_samples_copies_no_picture(tmp_path: Path) -> None:
 
 def test_it_can_be_sent_to_other_processes(folder: Path) -> None:
     dataset = StoredDataset(folder)
-    dataset.picture(0)
-    assert pickle.loads(pickle.dumps(dataset)).picture(6) == record(6)
+    dataset.image(0)
+    assert pickle.loads(pickle.dumps(dataset)).image(6) == record(6)
 
 
 def test_pandas_polars_and_duckdb_read_the_shards(folder: Path) -> None:
@@ -101,14 +101,14 @@ def test_pandas_polars_and_duckdb_read_the_shards(folder: Path) -> None:
     boxes = polar.explode("objects").select(pl.col("objects").struct.field("box"))
     assert boxes.rows()[2] == ([20.0, 25.0, 30.0, 20.0],)
 
-    pictures = pyarrow.dataset.dataset([str(shard) for shard in shards], format="ipc")
+    images = pyarrow.dataset.dataset([str(shard) for shard in shards], format="ipc")
     query = (
-        "select split, count(*) from (select unnest(entries, recursive := true) from pictures) group by split"
+        "select split, count(*) from (select unnest(entries, recursive := true) from images) group by split"
     )
     connection = duckdb.connect()
-    connection.register("pictures", pictures)
+    connection.register("images", images)
     assert dict(connection.sql(query).fetchall()) == {"train": 18, "val": 6}
-    lengths = connection.sql("select picture_id, octet_length(image) from pictures order by 1").fetchall()
+    lengths = connection.sql("select picture_id, octet_length(image) from images order by 1").fetchall()
     assert lengths == [(each.picture_id, len(each.image)) for each in records(8)]
 
 
@@ -143,11 +143,11 @@ def test_a_shard_that_was_cut_or_taken_away_is_named(folder: Path) -> None:
     with pytest.raises(
         ValueError, match=r"pictures-00001.arrow must have [\d,]+ bytes, got [\d,]+: it is damaged"
     ):
-        StoredDataset(folder).picture(4)
+        StoredDataset(folder).image(4)
     shard.unlink()
-    assert StoredDataset(folder).picture(0) == record(0), "other shards are read all the same"
+    assert StoredDataset(folder).image(0) == record(0), "other shards are read all the same"
     with pytest.raises(ValueError, match=r"pictures-00001.arrow is missing"):
-        StoredDataset(folder).picture(4)
+        StoredDataset(folder).image(4)
 
 
 def test_a_shard_of_another_kind_is_named(folder: Path) -> None:
@@ -155,7 +155,7 @@ def test_a_shard_of_another_kind_is_named(folder: Path) -> None:
     size = shard.stat().st_size
     shard.write_bytes(bytes(size))
     with pytest.raises(ValueError, match=r"pictures-00001.arrow is damaged"):
-        StoredDataset(folder).picture(4)
+        StoredDataset(folder).image(4)
     shard.unlink()
     with pa.ipc.new_file(shard, pa.schema([("a", pa.int64())])) as writer:
         writer.write_batch(pa.record_batch({"a": [1]}))
@@ -182,7 +182,7 @@ def test_a_manifest_whose_files_lead_out_is_refused(folder: Path) -> None:
     path = folder / "manifest.json"
     path.write_text(path.read_text().replace("pictures-00001.arrow", "../pictures-00001.arrow"))
     with pytest.raises(ValueError, match="leads out of its folder"):
-        StoredDataset(folder).picture(4)
+        StoredDataset(folder).image(4)
 
 
 def test_the_page_on_the_format_names_every_column() -> None:

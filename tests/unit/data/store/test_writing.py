@@ -9,7 +9,7 @@ import filelock
 import numpy as np
 import pytest
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.store.manifest import SourceInfo, read_manifest
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
@@ -23,7 +23,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cris.data.store.writing.SHARD_PICTURES", 3)
+    monkeypatch.setattr("cris.data.store.writing.SHARD_IMAGES", 3)
 
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
@@ -31,7 +31,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert list(StoredDataset(tmp_path / "out")) == records(8)
 
 
-def test_shards_end_with_the_picture_that_fills_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shards_end_with_the_image_that_fills_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [shard.rows for shard in write(tmp_path / "by count", records(8)).files] == [3, 3, 2]
     monkeypatch.setattr("cris.data.store.writing.SHARD_BYTES", len(record(0).image) + 1)
     assert [shard.rows for shard in write(tmp_path / "by bytes", records(4)).files] == [2, 2]
@@ -55,9 +55,9 @@ def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-def breaks_after(count: int) -> Iterator[PictureRecord]:
+def breaks_after(count: int) -> Iterator[ImageRecord]:
     yield from records(count)
-    raise ValueError("picture damaged")
+    raise ValueError("image damaged")
 
 
 def test_an_error_leaves_nothing_under_the_final_name_and_resuming_gives_the_same_bytes(
@@ -66,14 +66,14 @@ def test_an_error_leaves_nothing_under_the_final_name_and_resuming_gives_the_sam
     write(tmp_path / "undisturbed", records(8))
     out, asked = tmp_path / "out", []
 
-    def pictures(start: int) -> list[PictureRecord]:
+    def images(start: int) -> list[ImageRecord]:
         asked.append(start)
         return records(8)[start:]
 
-    with pytest.raises(ValueError, match="picture damaged"):
+    with pytest.raises(ValueError, match="image damaged"):
         write_dataset(out, lambda start: breaks_after(7), SOURCE, command="cris data test")
     assert not out.exists()
-    write_dataset(out, pictures, SOURCE, command="cris data test", is_resuming=True)
+    write_dataset(out, images, SOURCE, command="cris data test", is_resuming=True)
     assert asked == [6], "whole shards are not made again"
     assert contents(out) == contents(tmp_path / "undisturbed")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "undisturbed"]
@@ -82,7 +82,7 @@ def test_an_error_leaves_nothing_under_the_final_name_and_resuming_gives_the_sam
 def test_an_unfinished_shard_is_written_anew(tmp_path: Path) -> None:
     write(tmp_path / "undisturbed", records(8))
     out, partial = tmp_path / "out", tmp_path / ".out.partial"
-    with pytest.raises(ValueError, match="picture damaged"):
+    with pytest.raises(ValueError, match="image damaged"):
         write_dataset(out, lambda start: breaks_after(4), SOURCE, command="cris data test")
     (partial / "pictures-00001.unfinished").write_bytes(b"half of it")
     write(out, records(8), is_resuming=True)
@@ -90,14 +90,14 @@ def test_an_unfinished_shard_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_an_error_before_the_first_shard_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="picture damaged"):
+    with pytest.raises(ValueError, match="image damaged"):
         write_dataset(tmp_path / "out", lambda start: breaks_after(2), SOURCE, command="cris data test")
     assert not list(tmp_path.iterdir())
 
 
 def test_what_was_begun_is_neither_dropped_nor_mixed_unasked(tmp_path: Path) -> None:
     out, other = tmp_path / "out", replace(SOURCE, options={"count": 5})
-    with pytest.raises(ValueError, match="picture damaged"):
+    with pytest.raises(ValueError, match="image damaged"):
         write_dataset(out, lambda start: breaks_after(7), SOURCE, command="cris data test")
     with pytest.raises(ValueError, match=r"was begun: pass --resume to go on, or --overwrite"):
         write(out, records(8))
@@ -125,7 +125,7 @@ def test_an_error_while_replacing_keeps_the_old_data_set(tmp_path: Path) -> None
     out = tmp_path / "out"
     write(out, records(4))
     before = contents(out)
-    with pytest.raises(ValueError, match="picture damaged"):
+    with pytest.raises(ValueError, match="image damaged"):
         write_dataset(out, lambda start: breaks_after(7), SOURCE, command="cris data test", overwrite=True)
     assert contents(out) == before
 
@@ -133,7 +133,7 @@ def test_an_error_while_replacing_keeps_the_old_data_set(tmp_path: Path) -> None
 def test_resuming_what_has_ended_does_nothing(tmp_path: Path) -> None:
     manifest = write(tmp_path / "out", records(4))
 
-    def none(start: int) -> list[PictureRecord]:
+    def none(start: int) -> list[ImageRecord]:
         raise AssertionError("the source must not be read")
 
     assert write_dataset(tmp_path / "out", none, SOURCE, command="x", is_resuming=True) == manifest
@@ -178,34 +178,34 @@ def test_a_full_disk_is_told_and_resuming_goes_on(tmp_path: Path, monkeypatch: p
 WRONG = {
     "object 72: box and area must be finite": with_object(record(7), box=(0.0, float("nan"), 1.0, 1.0)),
     "object 72: box and area must be finite, got .* and inf": with_object(record(7), area=float("inf")),
-    r"object 72: rle must have the picture's size \[48, 64\], got \[64, 48\]": with_object(
+    r"object 72: rle must have the image's size \[48, 64\], got \[64, 48\]": with_object(
         record(7), rle=encode_rle(np.ones((64, 48), dtype=bool))
     ),
     "object id 70 is there twice": with_object(record(7), id=70),
-    "entry 70: object ids must be of the picture's objects, got 99": with_entry(record(7), object_ids=(99,)),
+    "entry 70: object ids must be of the image's objects, got 99": with_entry(record(7), object_ids=(99,)),
     "entry 70: there must be sentences": with_entry(record(7), sentences=()),
     "entry 70: there must be sentences, and none empty": with_entry(record(7), sentences=("a dog", " ")),
     "entry 70: the split must have a name": with_entry(record(7), split=""),
     "ref id 71 is there twice": with_entry(record(7), ref_id=71),
-    "picture id 0 is there twice": replace(record(7), picture_id=0),
+    "image id 0 is there twice": replace(record(7), picture_id=0),
 }
 
 
 @pytest.mark.parametrize("message", WRONG)
 def test_records_that_are_not_valid_are_refused_by_name(message: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=rf"picture \d+ \(street-7.png\): {message}"):
+    with pytest.raises(ValueError, match=rf"image \d+ \(street-7.png\): {message}"):
         write(tmp_path / "out", [record(0), WRONG[message]])
 
 
 def test_ids_of_shards_that_are_there_already_are_known_when_resuming(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="picture damaged"):
+    with pytest.raises(ValueError, match="image damaged"):
         write_dataset(tmp_path / "out", lambda start: breaks_after(4), SOURCE, command="cris data test")
-    with pytest.raises(ValueError, match="picture id 0 is there twice"):
+    with pytest.raises(ValueError, match="image id 0 is there twice"):
         write(tmp_path / "out", [*records(3), replace(record(7), picture_id=0)], is_resuming=True)
 
 
 def test_a_source_of_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no picture"):
+    with pytest.raises(ValueError, match="no image"):
         write(tmp_path / "out", [])
     assert not list(tmp_path.iterdir())
 

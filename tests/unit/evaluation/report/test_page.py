@@ -14,10 +14,10 @@ from cris.data.open import open_dataset
 from cris.evaluation.failures import explain
 from cris.evaluation.kinds import kind_of
 from cris.evaluation.metrics import METRICS, intersection_and_union, iou
-from cris.evaluation.report import pictures
+from cris.evaluation.report import images
 from cris.evaluation.report.page import Subject, headlines, render, write_report
-from cris.evaluation.report.pictures import EXTRA_RGB, MISSED_RGB, SHARED_RGB
-from cris.evaluation.report.selection import PICTURES_EACH, pictured, views
+from cris.evaluation.report.images import EXTRA_RGB, MISSED_RGB, SHARED_RGB
+from cris.evaluation.report.selection import IMAGES_EACH, illustrated, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.masks import encode_rle
@@ -59,7 +59,7 @@ def rows_of(dataset: Dataset) -> list[Row]:
                     iou=iou(float(intersection), float(union)),
                     true_area=int(true.sum()),
                     predicted_area=int(found.sum()),
-                    picture=image.name,
+                    image=image.name,
                     picture_id=image.picture_id,
                     sentence=truth.sentence,
                     kind=kind_of(truth.sentence),
@@ -78,7 +78,7 @@ def rows_of(dataset: Dataset) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, Evaluation]:
-    """Ten pictures with 40 sentences, one of them hostile."""
+    """Ten images with 40 sentences, one of them hostile."""
     folder = tmp_path_factory.mktemp("data") / "set"
     records = [record(number, "val") for number in range(10)]
     records[0] = with_entry(records[0], sentences=(HOSTILE, "the dog on the left"))
@@ -167,7 +167,7 @@ def test_filters_narrow_and_clear(browser: Opened) -> None:
     browser.page.get_by_role("button", name="Clear").click()
 
 
-def test_a_card_enlarges_its_picture_with_its_masks(browser: Opened) -> None:
+def test_a_card_enlarges_its_image_with_its_masks(browser: Opened) -> None:
     browser.page.get_by_role("button", name="best", exact=True).click()
     browser.page.locator("#gallery .card").first.click()
     browser.page.wait_for_selector("dialog[open] img.layer")
@@ -180,9 +180,9 @@ def test_a_card_enlarges_its_picture_with_its_masks(browser: Opened) -> None:
 
 def test_a_layer_tells_truth_from_answer() -> None:
     found, true = mask_of(0, 0, 20, 48), mask_of(10, 0, 20, 48)
-    drawn = np.array(Image.open(io.BytesIO(pictures.layer(found, true, (64, 48)))).convert("RGBA"))
+    drawn = np.array(Image.open(io.BytesIO(images.layer(found, true, (64, 48)))).convert("RGBA"))
     for x, colour in ((5, EXTRA_RGB), (15, SHARED_RGB), (25, MISSED_RGB)):
-        assert tuple(drawn[24, x]) == (*colour, pictures.OPACITY)
+        assert tuple(drawn[24, x]) == (*colour, images.OPACITY)
     assert drawn[24, 50, 3] == 0
 
 
@@ -207,23 +207,23 @@ def test_rightly_nothing_is_not_among_the_worst_though_its_iou_is_0() -> None:
     assert found["worst"].filters == {"failure": "any"}
 
 
-def test_pictures_are_bounded_and_no_view_goes_without() -> None:
+def test_images_are_bounded_and_no_view_goes_without() -> None:
     rows = [
         a_row(place, place % 1000, 1000, failure="bad mask" if place % 1000 < 500 else None)
         for place in range(5000)
     ]
-    chosen = pictured(rows)
-    assert len(chosen) <= PICTURES_EACH * len(views(rows))
+    chosen = illustrated(rows)
+    assert len(chosen) <= IMAGES_EACH * len(views(rows))
     for view in views(rows):
-        assert {row.sample for row in view.samples(rows)[:PICTURES_EACH]} <= {row.sample for row in chosen}
+        assert {row.sample for row in view.samples(rows)[:IMAGES_EACH]} <= {row.sample for row in chosen}
 
 
-def test_pictures_stop_at_their_bytes(
+def test_images_stop_at_their_bytes(
     measured: tuple[Dataset, Evaluation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "MOST_BYTES", 6_000)
+    monkeypatch.setattr(images, "MOST_BYTES", 6_000)
     examples, evaluation = measured
-    drawn = list(pictures.draw_pictures(tmp_path, examples, evaluation.rows))
+    drawn = list(images.draw_images(tmp_path, examples, evaluation.rows))
     assert 0 < len(drawn) < 40
     assert sum(path.stat().st_size for path in tmp_path.rglob("*.*")) <= 6_000
 
@@ -233,7 +233,7 @@ def test_a_report_of_5000_samples_stays_below_30_mb(prove: Proof) -> None:
     sentence = "the man in the red shirt next to the woman who is holding a white umbrella"
     rows = [a_row(place, place % 1000, 1000, sentence=f"{sentence} {place}") for place in range(count)]
     size = len(render(SUBJECT, Evaluation(rows), set()).encode())
-    whole = size + pictures.MOST_BYTES
+    whole = size + images.MOST_BYTES
     prove.figure(f"report of {count:,} samples, at most", f"{whole / 1e6:.1f} MB")
     assert whole + size * (5_000 / count - 1) <= 30_000_000
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 from cris.data.annotations.instances import Instances
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference
+from cris.data.annotations.references import ReferenceRecord
 from cris.data.annotations.selection import Selection
-from cris.data.sources.conversion import Contents, Conversion, PictureFiles, join
-from cris.data.sources.hub import object_rows, picture_rows, reference_rows
+from cris.data.sources.conversion import Contents, Conversion, ImageFiles, join
+from cris.data.sources.hub import object_rows, image_rows, reference_rows
 from cris.data.sources.hub.mdetr import mdetr_files, read_mdetr
 from cris.data.sources.hub.parquet import layout_of
-from cris.data.sources.pictures import Pictures
+from cris.data.sources.images import Images
 from cris.errors import InputError
 
-LAYOUTS = (object_rows.LAYOUT, reference_rows.LAYOUT, picture_rows.LAYOUT)
+LAYOUTS = (object_rows.LAYOUT, reference_rows.LAYOUT, image_rows.LAYOUT)
 _DATA_SETS = {"refcoco": "refcoco", "refcocoplus": "refcoco+", "refcocog": "refcocog-umd"}
 """Names of repositories → keys of SPLIT_SIZES."""
 
@@ -45,7 +45,7 @@ def convert_hub(
     remarks: list[str] = []
     contents: Contents
     data_set = _data_set(folder)
-    references: list[Reference]
+    references: list[ReferenceRecord]
     source: Instances
     if not folder.exists():
         raise InputError(f"there is no file or folder {folder}")
@@ -55,15 +55,15 @@ def convert_hub(
             objects = object_rows.read_object_rows(files, invalid)
             references, source, contents = objects.references, objects.instances, objects.contents
             remarks = objects.remarks
-        elif layout is picture_rows.LAYOUT:
-            pictures = picture_rows.read_picture_rows(files, invalid)
-            references, source, contents = pictures.references, pictures.instances, pictures.contents
+        elif layout is image_rows.LAYOUT:
+            embedded = image_rows.read_image_rows(files, invalid)
+            references, source, contents = embedded.references, embedded.instances, embedded.contents
         else:
             references, source = reference_rows.read_reference_rows(files, invalid)
-            contents = _picture_files(images, layout.name)
+            contents = _image_files(images, layout.name)
     elif files := _mdetr_files(folder):
         references, source, data_set = read_mdetr(files, instances, invalid)
-        contents = _picture_files(images, "MDETR")
+        contents = _image_files(images, "MDETR")
     else:
         raise InputError(f"{folder} has neither Parquet files nor MDETR's finetune_DATASET_SPLIT.json")
     conversion = join(
@@ -96,10 +96,10 @@ def _mdetr_files(folder: Path) -> list[Path]:
     return mdetr_files(folder)
 
 
-def _picture_files(images: Path | None, name: str) -> PictureFiles:
+def _image_files(images: Path | None, name: str) -> ImageFiles:
     if images is None:
-        raise InputError(f"files as those of {name} come without pictures: pass --images, COCO's of 2014")
-    return PictureFiles(Pictures(images))
+        raise InputError(f"files as those of {name} come without images: pass --images, COCO's of 2014")
+    return ImageFiles(Images(images))
 
 
 def _data_set(folder: Path) -> str | None:

@@ -4,17 +4,17 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from cris.data.annotations.fields import Row, as_row, read_json
+from cris.data.annotations.fields import SourceRow, as_row, read_json
 from cris.data.annotations.instances import (
     Annotation,
     Instances,
-    PictureInfo,
+    ImageInfo,
     annotation_of,
-    picture_info,
+    image_info,
     read_instances,
 )
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import SPLITS, Reference, Sentence
+from cris.data.annotations.references import SPLITS, ReferenceRecord, Sentence
 from cris.errors import InputError
 
 _FILE = re.compile(r"finetune_(g?refcoco[+g]?)_(\w+)\.json")
@@ -29,7 +29,7 @@ def mdetr_files(folder: Path) -> list[Path]:
 
 def read_mdetr(
     files: Sequence[Path], instances: Path | None, invalid: InvalidRows
-) -> tuple[list[Reference], Instances, str]:
+) -> tuple[list[ReferenceRecord], Instances, str]:
     """Return references, annotations and the name of one data set, from one file for each split.
 
     A row is a sentence with its boxes; those about the same objects become one reference. MDETR's own
@@ -57,12 +57,12 @@ def read_mdetr(
 class _SentenceRow:
     """A row of `images`, which is a sentence, and its boxes."""
 
-    def __init__(self, row: Row, split: str, categories: dict[int, str]) -> None:
+    def __init__(self, row: SourceRow, split: str, categories: dict[int, str]) -> None:
         self.row, self.split, self.categories = row, split, categories
         self.id = row.whole("id")
-        self.picture = picture_info(Row(row.where, {**row.fields, "id": row.value("original_id")}))
+        self.image = image_info(SourceRow(row.where, {**row.fields, "id": row.value("original_id")}))
         self.caption = row.text("caption").strip()
-        self.boxes: list[Row] = []
+        self.boxes: list[SourceRow] = []
 
     def object_ids(self) -> tuple[int, ...]:
         """Return the ids of COCO's annotations; gRefCOCO's `empty` boxes stand for none."""
@@ -77,8 +77,8 @@ class _SentenceRow:
                 raise InputError(
                     f"{row.where}: segmentation is missing: pass --instances, COCO's instances_train2014.json"
                 )
-            ids = {"id": row.whole("original_id"), "image_id": self.picture.id}
-            yield annotation_of(Row(row.where, {**row.fields, **ids}), self.categories)
+            ids = {"id": row.whole("original_id"), "image_id": self.image.id}
+            yield annotation_of(SourceRow(row.where, {**row.fields, **ids}), self.categories)
 
 
 def _names(path: Path) -> tuple[str, str]:
@@ -116,23 +116,23 @@ def _sentences(path: Path, split: str, invalid: InvalidRows) -> list[_SentenceRo
 
 
 def _own_instances(rows: Sequence[_SentenceRow]) -> Instances:
-    pictures: dict[int, PictureInfo] = {}
+    images: dict[int, ImageInfo] = {}
     annotations: dict[int, Annotation] = {}
     for row in rows:
-        known = pictures.setdefault(row.picture.id, row.picture)
-        if known != row.picture:
-            raise row.row.error("height and width", f"{known.height}×{known.width} as before", row.picture)
+        known = images.setdefault(row.image.id, row.image)
+        if known != row.image:
+            raise row.row.error("height and width", f"{known.height}×{known.width} as before", row.image)
         for annotation in row.annotations():
             annotations.setdefault(annotation.id, annotation)
-    return Instances(rows[0].row.where if rows else "", pictures.values(), annotations.values())
+    return Instances(rows[0].row.where if rows else "", images.values(), annotations.values())
 
 
-def _references(rows: Sequence[_SentenceRow]) -> list[Reference]:
+def _references(rows: Sequence[_SentenceRow]) -> list[ReferenceRecord]:
     groups: dict[tuple[int, str, tuple[int, ...]], list[_SentenceRow]] = {}
     for row in rows:
-        groups.setdefault((row.picture.id, row.split, row.object_ids()), []).append(row)
+        groups.setdefault((row.image.id, row.split, row.object_ids()), []).append(row)
     return [
-        Reference(
+        ReferenceRecord(
             where=group[0].row.where,
             key=str(number),
             id=number,

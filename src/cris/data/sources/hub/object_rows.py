@@ -7,28 +7,28 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.annotations.fields import Row
-from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.fields import SourceRow
+from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.sources.hub.parquet import (
-    PICTURE,
-    Layout,
-    ParquetPictures,
-    encoded_picture,
+    IMAGE,
+    ColumnLayout,
+    ParquetImages,
+    encoded_image,
     floats_as_written,
-    picture_size,
+    image_size,
     rows,
     split_of_file,
 )
 
 UNKNOWN_CATEGORY = "object"
 """Category for all objects, as these files name none."""
-LAYOUT = Layout(
+LAYOUT = ColumnLayout(
     name="lmms-lab/RefCOCO",
     columns={
         "question_id": pa.string(),
-        "image": PICTURE,
+        "image": IMAGE,
         "answer": pa.list_(pa.string()),
         "segmentation": pa.list_(pa.float32()),
         "bbox": pa.list_(pa.float32()),
@@ -45,9 +45,9 @@ _SAME_BOX_PIXELS = 1.0
 class ObjectRows:
     """Contents of the files."""
 
-    references: list[Reference]
+    references: list[ReferenceRecord]
     instances: Instances
-    contents: ParquetPictures
+    contents: ParquetImages
     remarks: list[str]
 
 
@@ -61,7 +61,7 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     Raises:
         InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
-    table = _Table()
+    table = _Collector()
     place = 0
     for path in files:
         split = split_of_file(path)
@@ -78,67 +78,67 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
     return ObjectRows(
         references=table.references,
         instances=Instances(
-            str(files[0].parent), table.pictures.values(), table.annotations.values(), invalid
+            str(files[0].parent), table.images.values(), table.annotations.values(), invalid
         ),
-        contents=ParquetPictures(files, table.places),
+        contents=ParquetImages(files, table.places),
         remarks=remarks,
     )
 
 
-class _Table:
+class _Collector:
     """Collector of rows into images, objects and references."""
 
     def __init__(self) -> None:
-        self.pictures: dict[str, PictureInfo] = {}
+        self.images: dict[str, ImageInfo] = {}
         self.annotations: dict[tuple[object, ...], Annotation] = {}
-        self.references: list[Reference] = []
+        self.references: list[ReferenceRecord] = []
         self.places: dict[int, int] = {}
         self.partial = 0
 
-    def add(self, row: Row, split: str, place: int) -> None:
-        picture = self._picture(row, place)
-        annotation = self._annotation(row, picture)
+    def add(self, row: SourceRow, split: str, place: int) -> None:
+        image = self._image(row, place)
+        annotation = self._annotation(row, image)
         self.references.append(
-            Reference(
+            ReferenceRecord(
                 where=row.where,
                 key=row.text("question_id"),
                 id=len(self.references),
-                picture_id=picture.id,
+                picture_id=image.id,
                 object_ids=(annotation.id,),
                 split=split,
                 sentences=tuple(Sentence(text=str(text or "").strip()) for text in row.rows("answer")),
             )
         )
 
-    def _picture(self, row: Row, place: int) -> PictureInfo:
+    def _image(self, row: SourceRow, place: int) -> ImageInfo:
         name = row.text("file_name")
         coco = _COCO_NAME.fullmatch(name)
         file_name = coco[1] + coco[3] if coco else name
-        height, width = picture_size(row, encoded_picture(row))
-        info = self.pictures.get(file_name)
+        height, width = image_size(row, encoded_image(row))
+        info = self.images.get(file_name)
         if info is None:
             # beyond COCO's numbers, which have 12 digits, where a name has none
-            number = int(coco[2]) if coco else 10**12 + len(self.pictures)
+            number = int(coco[2]) if coco else 10**12 + len(self.images)
             fields = {"id": number, "file_name": file_name, "height": height, "width": width}
-            info = picture_info(Row(row.where, fields))
+            info = image_info(SourceRow(row.where, fields))
             if number in self.places:
-                raise row.error("file_name", "another name for another picture", name)
-            self.pictures[file_name] = info
+                raise row.error("file_name", "another name for another image", name)
+            self.images[file_name] = info
             self.places[number] = place
         elif (height, width) != (info.height, info.width):
             expected = f"of {info.height}×{info.width} pixels, as in an earlier row of {file_name}"
             raise row.error("image", expected, f"{height}×{width}")
         return info
 
-    def _annotation(self, row: Row, picture: PictureInfo) -> Annotation:
+    def _annotation(self, row: SourceRow, image: ImageInfo) -> Annotation:
         polygon = floats_as_written(row.numbers("segmentation"))
         left, top, width, height = box = _box(row)
-        key = (picture.id, box, tuple(polygon))
+        key = (image.id, box, tuple(polygon))
         if key not in self.annotations:
             self.annotations[key] = Annotation(
                 where=row.where,
                 id=len(self.annotations),
-                picture_id=picture.id,
+                picture_id=image.id,
                 category=UNKNOWN_CATEGORY,
                 box=box,
                 area=None,
@@ -150,7 +150,7 @@ class _Table:
         return self.annotations[key]
 
 
-def _box(row: Row) -> tuple[float, float, float, float]:
+def _box(row: SourceRow) -> tuple[float, float, float, float]:
     left, top, width, height = floats_as_written(row.box("bbox"))
     return left, top, width, height
 

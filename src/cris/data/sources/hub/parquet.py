@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cris.data.annotations.fields import Row
-from cris.data.annotations.instances import PictureInfo
+from cris.data.annotations.fields import SourceRow
+from cris.data.annotations.instances import ImageInfo
 from cris.data.annotations.references import SPLITS
 from cris.errors import InputError
-from cris.picture import open_picture
+from cris.image import open_image
 
 _ROWS_AT_ONCE = 64
-PICTURE = pa.struct({"bytes": pa.binary()})
+IMAGE = pa.struct({"bytes": pa.binary()})
 _KINDS: tuple[tuple[Callable[[pa.DataType], bool], str, str], ...] = (
     (lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind), "text", "text"),
     (lambda kind: pa.types.is_binary(kind) or pa.types.is_large_binary(kind), "bytes", "bytes"),
@@ -28,7 +28,7 @@ _SPLIT_NAMES = {**{split: split for split in SPLITS}, "validation": "val"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
+class ColumnLayout:
     """Arrangement of a re-release's columns."""
 
     name: str
@@ -51,7 +51,7 @@ class ColumnCheck:
 class ColumnError(InputError):
     """Raised when the columns match no known layout; `checks` has them side by side."""
 
-    def __init__(self, path: Path, layout: Layout, checks: list[ColumnCheck]) -> None:
+    def __init__(self, path: Path, layout: ColumnLayout, checks: list[ColumnCheck]) -> None:
         wrong = "; ".join(
             f"{check.name} must be {check.expected}, found {check.found}"
             for check in checks
@@ -61,7 +61,7 @@ class ColumnError(InputError):
         self.layout, self.checks = layout, checks
 
 
-def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
+def layout_of(files: Sequence[Path], layouts: Sequence[ColumnLayout]) -> ColumnLayout:
     """Return the layout that all the files have.
 
     Raises:
@@ -76,7 +76,7 @@ def layout_of(files: Sequence[Path], layouts: Sequence[Layout]) -> Layout:
     return nearest
 
 
-def rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[Row]:
+def rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[SourceRow]:
     """Yield the rows of the files, in order, with those of these columns that exist."""
     for path in files:
         number = 0
@@ -84,7 +84,7 @@ def rows(files: Sequence[Path], columns: Sequence[str]) -> Iterator[Row]:
             present = [name for name in columns if name in parquet.schema_arrow.names]
             for batch in parquet.iter_batches(batch_size=_ROWS_AT_ONCE, columns=present):
                 for fields in batch.to_pylist():
-                    yield Row(f"{path}: row {number}", fields)
+                    yield SourceRow(f"{path}: row {number}", fields)
                     number += 1
 
 
@@ -102,7 +102,7 @@ def split_of_file(path: Path) -> str:
     )
 
 
-def encoded_picture(row: Row, name: str = "image") -> bytes:
+def encoded_image(row: SourceRow, name: str = "image") -> bytes:
     """Return the bytes of an image column."""
     content = (row.value(name) or {}).get("bytes")
     if not content:
@@ -110,25 +110,25 @@ def encoded_picture(row: Row, name: str = "image") -> bytes:
     return bytes(content)
 
 
-def picture_size(row: Row, content: bytes) -> tuple[int, int]:
+def image_size(row: SourceRow, content: bytes) -> tuple[int, int]:
     """Return height and width, without decoding.
 
     Raises:
         InputError: it is not an image.
     """
-    with open_picture(content, f"{row.where}: image") as image:
+    with open_image(content, f"{row.where}: image") as image:
         width, height = image.size
     return height, width
 
 
-class ParquetPictures:
+class ParquetImages:
     """Encoded images inside Parquet files, streamed in the order of the rows."""
 
     def __init__(self, files: Sequence[Path], places: dict[int, int]) -> None:
         """Take `places`: image id → the row it is in, counted through all the files."""
         self._files, self._places = files, places
 
-    def missing(self, infos: Iterable[PictureInfo]) -> set[str]:
+    def missing(self, infos: Iterable[ImageInfo]) -> set[str]:
         """Return the file names of missing images: none."""
         return set()
 
@@ -136,16 +136,16 @@ class ParquetPictures:
         """Return no name, as no image is missing."""
         return None
 
-    def ordered(self, infos: Iterable[PictureInfo]) -> list[PictureInfo]:
+    def ordered(self, infos: Iterable[ImageInfo]) -> list[ImageInfo]:
         """Return the images in the order of their rows."""
         return sorted(infos, key=lambda info: self._places[info.id])
 
-    def stream(self, infos: Sequence[PictureInfo]) -> Iterator[bytes | InputError]:
+    def stream(self, infos: Sequence[ImageInfo]) -> Iterator[bytes | InputError]:
         """Yield the encoded images, one at a time."""
         wanted = {self._places[info.id] for info in infos}
         for place, row in enumerate(rows(self._files, ["image"])):
             if place in wanted:
-                yield encoded_picture(row)
+                yield encoded_image(row)
 
 
 def _open(path: Path) -> pq.ParquetFile:
@@ -160,7 +160,7 @@ def _schema(path: Path) -> pa.Schema:
         return parquet.schema_arrow
 
 
-def _checks(schema: pa.Schema, layout: Layout) -> list[ColumnCheck]:
+def _checks(schema: pa.Schema, layout: ColumnLayout) -> list[ColumnCheck]:
     checks = []
     for name, expected in layout.columns.items():
         kind = schema.field(name).type if name in schema.names else None
@@ -199,7 +199,7 @@ def _in_words(kind: pa.DataType, *, is_plural: bool = False) -> str:
     return next(several if is_plural else one for is_kind, one, several in _KINDS if is_kind(kind))
 
 
-def _distance(schema: pa.Schema, layout: Layout) -> float:
+def _distance(schema: pa.Schema, layout: ColumnLayout) -> float:
     """Return the share of a layout's required columns that are missing or of another kind."""
     checks = [check for check in _checks(schema, layout) if check.name not in layout.optional]
     return sum(not check.is_right for check in checks) / len(checks)

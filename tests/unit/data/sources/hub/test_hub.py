@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from cris.data.records import PictureRecord
+from cris.data.records import ImageRecord
 from cris.data.sources.hub import convert_hub
 from cris.data.sources.hub.parquet import ColumnError
 from cris.data.store.manifest import SourceInfo
@@ -50,11 +50,11 @@ def test_a_folder_of_nothing_known_is_refused(tmp_path: Path, is_there: bool) ->
         convert_hub(folder)
 
 
-@pytest.mark.parametrize("layout", ["objects", "pictures apart"])
+@pytest.mark.parametrize("layout", ["objects", "images apart"])
 def test_an_interrupted_conversion_goes_on_to_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
-    monkeypatch.setattr("cris.data.store.writing.SHARD_PICTURES", 5)
+    monkeypatch.setattr("cris.data.store.writing.SHARD_IMAGES", 5)
     if layout == "objects":
         convert = partial(convert_hub, write_lmms(tmp_path / "RefCOCO", lmms_rows(FAMILY)))
     else:
@@ -62,15 +62,15 @@ def test_an_interrupted_conversion_goes_on_to_the_same_files(
         convert = partial(convert_hub, folder, images=images_of(FAMILY, tmp_path / "source"))
     source = SourceInfo(kind="hub", options={"order": convert().order})
 
-    def breaking(start: int) -> Iterator[PictureRecord]:
-        yield from islice(convert().pictures(start), 7)
+    def breaking(start: int) -> Iterator[ImageRecord]:
+        yield from islice(convert().images(start), 7)
         raise OSError("the cable was pulled")
 
-    whole = write_dataset(tmp_path / "whole", convert().pictures, source, command="test")
+    whole = write_dataset(tmp_path / "whole", convert().images, source, command="test")
     for is_resuming in (False, True):
         with pytest.raises(OSError, match="cable"):
             write_dataset(tmp_path / "out", breaking, source, command="test", is_resuming=is_resuming)
     assert not (tmp_path / "out").exists()
-    resumed = write_dataset(tmp_path / "out", convert().pictures, source, command="test", is_resuming=True)
+    resumed = write_dataset(tmp_path / "out", convert().images, source, command="test", is_resuming=True)
     assert len(whole.files) > 3
     assert resumed == whole

@@ -27,7 +27,7 @@ def test_mdetr_has_objects_of_none_one_and_several(tmp_path: Path) -> None:
     rows = grefs(FAMILY)
     folder = write_mdetr(tmp_path / "mdetr", FAMILY, rows, "grefcoco", has_masks=False)
     _, instances, images = FAMILY.write(tmp_path / "source")
-    records = list(convert_hub(folder, images=images, instances=instances).pictures(0))
+    records = list(convert_hub(folder, images=images, instances=instances).images(0))
     found = {(r.picture_id, s, e.object_ids) for r in records for e in r.entries for s in e.sentences}
     expected = {
         (ref["image_id"], sentence, tuple(each for each in ref["ann_id"] if each != -1))
@@ -55,7 +55,7 @@ def test_a_skipped_box_takes_its_sentence_along(tmp_path: Path) -> None:
     images = images_of(FAMILY, tmp_path / "source")
     whole = sum(
         len(entry.sentences)
-        for record in convert_hub(folder, images=images).pictures(0)
+        for record in convert_hub(folder, images=images).images(0)
         for entry in record.entries
     )
     path = folder / "finetune_refcoco_train.json"
@@ -63,6 +63,6 @@ def test_a_skipped_box_takes_its_sentence_along(tmp_path: Path) -> None:
     content["annotations"][0]["original_id"] = 2**70
     path.write_text(json.dumps(content))
     invalid = InvalidRows(is_skipping=True)
-    records = convert_hub(folder, images=images, invalid=invalid).pictures(0)
+    records = convert_hub(folder, images=images, invalid=invalid).images(0)
     assert sum(len(entry.sentences) for record in records for entry in record.entries) == whole - 1
     assert {kind: len(errors) for kind, errors in invalid.left_out.items()} == {"sentences": 1}

@@ -38,7 +38,7 @@ def test_rows_of_objects_come_back(tmp_path: Path) -> None:
             info["height"],
             info["width"],
         )
-        assert record.image == FAMILY.pictures[record.file_name]
+        assert record.image == FAMILY.images[record.file_name]
         objects = {each.id: each for each in record.objects}
         for entry in record.entries:
             row = wanted[entry.sentences, entry.split]
@@ -71,22 +71,22 @@ def test_polygons_that_are_parts_are_counted(tmp_path: Path) -> None:
 def test_one_object_of_two_rows_is_one_object(tmp_path: Path) -> None:
     row = lmms_rows(FAMILY)[0]
     other = {**row, "question_id": "x", "answer": ["another sentence"]}
-    (record,) = convert_hub(write_lmms(tmp_path, [row, other])).pictures(0)
+    (record,) = convert_hub(write_lmms(tmp_path, [row, other])).images(0)
     assert len(record.objects) == 1
     assert [entry.object_ids for entry in record.entries] == [(record.objects[0].id,)] * 2
 
 
-def test_pictures_with_other_names_get_running_numbers(tmp_path: Path) -> None:
+def test_images_with_other_names_get_running_numbers(tmp_path: Path) -> None:
     rows = [{**row, "file_name": f"größe {place}.jpg"} for place, row in enumerate(lmms_rows(FAMILY)[:5])]
-    records = list(convert_hub(write_lmms(tmp_path, rows)).pictures(0))
+    records = list(convert_hub(write_lmms(tmp_path, rows)).images(0))
     assert sorted(record.file_name for record in records) == [f"größe {place}.jpg" for place in range(5)]
     assert len({record.picture_id for record in records}) == 5
 
 
 def test_a_conversion_can_begin_anywhere(tmp_path: Path) -> None:
     conversion = convert_hub(write_lmms(tmp_path, lmms_rows(FAMILY)))
-    everything = list(conversion.pictures(0))
-    assert list(conversion.pictures(11)) == everything[11:]
+    everything = list(conversion.images(0))
+    assert list(conversion.images(11)) == everything[11:]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_bad_rows_of_objects_are_named(tmp_path: Path, fields: dict[str, Any], m
     assert str(path) in str(error.value)
 
 
-def test_two_sizes_of_one_picture_are_refused(tmp_path: Path) -> None:
+def test_two_sizes_of_one_image_are_refused(tmp_path: Path) -> None:
     rows = lmms_rows(FAMILY)[:1] * 2
     other = encoded(np.zeros((9, 9, 3), dtype=np.uint8))
     rows[1] = {**rows[1], "image": {"bytes": other, "path": "x"}}
@@ -124,7 +124,7 @@ def test_a_file_without_a_split_in_its_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name must begin with one of train, val"):
         convert_hub(write(tmp_path / "part-0.parquet", rows, LMMS))
     path = write(tmp_path / "default" / "testA" / "0000.parquet", rows, LMMS)  # as the hub converts files
-    splits = {entry.split for record in convert_hub(path).pictures(0) for entry in record.entries}
+    splits = {entry.split for record in convert_hub(path).images(0) for entry in record.entries}
     assert splits == {"testA"}
 
 
@@ -142,12 +142,12 @@ def test_a_review_finds_objects_by_their_boxes(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     folder = write_lmms(tmp_path / "RefCOCO", rows)
     selection = Selection(review=read_review([path]), is_marking=True)
-    records = list(convert_hub(folder, selection=selection).pictures(0))
+    records = list(convert_hub(folder, selection=selection).images(0))
     doubtful = [e for r in records for e in r.entries if e.split.endswith("-doubtful")]
     assert [entry.sentences for entry in doubtful] == [(row["answer"][0],)]
 
 
-def test_skipped_rows_leave_the_others_their_own_pictures(tmp_path: Path) -> None:
+def test_skipped_rows_leave_the_others_their_own_images(tmp_path: Path) -> None:
     rows = lmms_rows(FAMILY)
     rows[0]["bbox"] = [1.0]
     rows[7]["image"] = None
@@ -156,4 +156,4 @@ def test_skipped_rows_leave_the_others_their_own_pictures(tmp_path: Path) -> Non
     records = stored(conversion, tmp_path / "out")
     assert len(invalid.left_out["rows"]) == 2
     assert sum(len(record.entries) for record in records) == len(rows) - 2
-    assert all(record.image == FAMILY.pictures[record.file_name] for record in records)
+    assert all(record.image == FAMILY.images[record.file_name] for record in records)

@@ -28,9 +28,9 @@ def test_rows_of_references_come_back(tmp_path: Path) -> None:
     assert str(conversion.sizes[0]).endswith("against the published 42,404")
 
 
-def test_pictures_apart_must_be_named(tmp_path: Path) -> None:
+def test_images_apart_must_be_named(tmp_path: Path) -> None:
     folder = write_jxu(tmp_path, jxu_rows(FAMILY))
-    with pytest.raises(ValueError, match=r"jxu124/refcoco come without pictures: pass --images"):
+    with pytest.raises(ValueError, match=r"jxu124/refcoco come without images: pass --images"):
         convert_hub(folder)
 
 

@@ -30,7 +30,7 @@ from cris.training.recipes import scenes_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class Setup:
     """Samples, and the tokenizer to read their sentences with."""
 
     training: Dataset
@@ -38,13 +38,13 @@ class Material:
     tokenizer: Tokenizer
     fingerprints: tuple[str, ...]
     """Fingerprints of the samples, one for each data set, and one for collages where there are some."""
-    repeats: Int64[np.ndarray, "pictures"] | None = None
+    repeats: Int64[np.ndarray, "images"] | None = None
     """Number of times that each image comes in an epoch; None: once."""
     collages: Collages | None = None
     """Collages that take the place of some samples; None: of none."""
 
 
-def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start | None") -> Material:
+def gather_setup(sources: Sequence[str], config: TrainConfig, start: "InitialWeights | None") -> Setup:
     """Open data sets: a folder of `cris data`, several for their union, or scenes.
 
     Raises:
@@ -52,11 +52,11 @@ def gather_material(sources: Sequence[str], config: TrainConfig, start: "Start |
             the sampling asks for cannot be made of these samples.
     """
     own = None if start is None or start.checkpoint is None else start.checkpoint.tokenizer
-    return open_material(sources, config, choose_tokenizer(config, own))
+    return open_setup(sources, config, choose_tokenizer(config, own))
 
 
-def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer) -> Material:
-    """Open data sets, to be read with that tokenizer; raises as `gather_material`."""
+def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer) -> Setup:
+    """Open data sets, to be read with that tokenizer; raises as `gather_setup`."""
     looked_at = [config.validation.data] if config.validation.data else sources
     sampling = config.sampling
     training = open_dataset(sources, "train", seed=config.seed)
@@ -71,7 +71,7 @@ def open_material(sources: Sequence[str], config: TrainConfig, tokenizer: Tokeni
     if rows is not None and sampling.repeat_threshold:
         repeats = repeats_of(rows, training.split, sampling.repeat_threshold, config.seed)
     _check_validation_split(looked_at, config.validation.split)
-    return Material(
+    return Setup(
         training=training,
         validation=open_dataset(looked_at, config.validation.split),
         tokenizer=tokenizer,
@@ -90,19 +90,19 @@ def _check_validation_split(sources: Sequence[str], split: str) -> None:
         other = "train" if "train" in known else min(known, default="")
         raise InputError(
             f"--validation.split must be one of {', '.join(known)} in {' '.join(sources)}, got {split!r}: "
-            f"add pictures for it, or pass --validation.split {other}"
+            f"add images for it, or pass --validation.split {other}"
         )
 
 
-def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, processes: int = 1) -> Loader:
+def build_loader(config: TrainConfig, setup: Setup, *, rank: int = 0, processes: int = 1) -> Loader:
     """Return the batches of one process; each is a part of a step's batch when steps accumulate."""
     sampling = config.sampling
-    collages = material.collages
+    collages = setup.collages
     return Loader(
-        material.training if collages is None else UnionDataset([material.training, collages]),
-        build_stream(config, material),
+        setup.training if collages is None else UnionDataset([setup.training, collages]),
+        build_stream(config, setup),
         Prepare(
-            tokenizer=material.tokenizer,
+            tokenizer=setup.tokenizer,
             inference=config.inference,
             target=config.objectives.target,
             transforms=_transforms(sampling),
@@ -114,16 +114,16 @@ def build_loader(config: TrainConfig, material: Material, *, rank: int = 0, proc
     )
 
 
-def build_stream(config: TrainConfig, material: Material) -> Stream:
+def build_stream(config: TrainConfig, setup: Setup) -> Stream:
     """Return the stream that decides which samples come in which order."""
     sampling = config.sampling
     return Stream(
-        material.training.index,
+        setup.training.index,
         sampling.rule,
         sentences=sampling.sentences,
         seed=config.seed,
-        repeats=material.repeats,
-        collages=0 if material.collages is None else len(material.collages),
+        repeats=setup.repeats,
+        collages=0 if setup.collages is None else len(setup.collages),
         collage_share=sampling.collage_share,
     )
 
@@ -140,7 +140,7 @@ def _transforms(sampling: SamplingConfig) -> list[Transform]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
+class InitialWeights:
     """Initial weights: a checkpoint, or a file of CLIP's."""
 
     path: Path
@@ -154,7 +154,7 @@ class Start:
         return sha256_of(file)
 
 
-def find_start(name: str, *, image_encoder: OwnImageEncoder | None = None) -> Start:
+def find_initial_weights(name: str, *, image_encoder: OwnImageEncoder | None = None) -> InitialWeights:
     """Return the weights named: a registered model or CLIP weights, a checkpoint or run folder, or a file.
 
     A checkpoint that was trained with an image encoder of the caller's needs that encoder.
@@ -164,12 +164,12 @@ def find_start(name: str, *, image_encoder: OwnImageEncoder | None = None) -> St
     """
     path = resolve(name, "clip" if names_clip(name) else "model")
     if path.is_file():
-        return Start(path=path, checkpoint=None)
-    return Start(path=path, checkpoint=load_checkpoint(path, image_encoder=image_encoder))
+        return InitialWeights(path=path, checkpoint=None)
+    return InitialWeights(path=path, checkpoint=load_checkpoint(path, image_encoder=image_encoder))
 
 
 def build_model(
-    config: TrainConfig, start: Start | None, *, image_encoder: OwnImageEncoder | None = None
+    config: TrainConfig, start: InitialWeights | None, *, image_encoder: OwnImageEncoder | None = None
 ) -> Cris:
     """Return the model as it is before its first step; fresh weights follow from the seed.
 

@@ -23,7 +23,7 @@ from cris.training.optim import build_optimizer, freeze_encoders, learning_rate
 from cris.training.processes import all_gather, all_reduce_sum, seed_step
 
 
-class Learner:
+class Trainer:
     """Model and everything that changes with it from step to step."""
 
     def __init__(self, config: TrainConfig, model: Cris, fabric: Fabric, losses: Sequence[Loss] = ()) -> None:
@@ -56,7 +56,7 @@ class Learner:
         self.step = 0
         self.skipped = 0
 
-    def take(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def training_step(self, batches: Sequence[Batch]) -> dict[str, float]:
         """Take one step on the parts of a batch that this process has; return its figures.
 
         Raises:

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.annotations.fields import Row, as_row
-from cris.data.annotations.instances import Annotation, Instances, PictureInfo, picture_info
+from cris.data.annotations.fields import SourceRow, as_row
+from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
 from cris.data.annotations.invalid import InvalidRows
-from cris.data.annotations.references import Reference, Sentence
+from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.sources.hub.parquet import (
-    PICTURE,
-    Layout,
-    ParquetPictures,
-    encoded_picture,
-    picture_size,
+    IMAGE,
+    ColumnLayout,
+    ParquetImages,
+    encoded_image,
+    image_size,
     rows,
     split_of_file,
 )
@@ -29,10 +29,10 @@ _SAMPLE = pa.struct(
         "mask": pa.struct({"counts": pa.string(), "size": pa.list_(pa.int32())}),
     }
 )
-LAYOUT = Layout(
+LAYOUT = ColumnLayout(
     name="moondream/refcoco-m",
     columns={
-        "image": PICTURE,
+        "image": IMAGE,
         "image_id": pa.int64(),
         "file_name": pa.string(),
         "samples": pa.list_(_SAMPLE),
@@ -42,15 +42,15 @@ LAYOUT = Layout(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureRows:
+class ImageRows:
     """Contents of the files."""
 
-    references: list[Reference]
+    references: list[ReferenceRecord]
     instances: Instances
-    contents: ParquetPictures
+    contents: ParquetImages
 
 
-def read_picture_rows(files: Sequence[Path], invalid: InvalidRows) -> PictureRows:
+def read_image_rows(files: Sequence[Path], invalid: InvalidRows) -> ImageRows:
     """Return the references, objects and images of files in that layout.
 
     An image without an id of its own gets the number of its row, which also becomes its name.
@@ -58,9 +58,9 @@ def read_picture_rows(files: Sequence[Path], invalid: InvalidRows) -> PictureRow
     Raises:
         InputError: a row is malformed, and `invalid` refuses it; names file, row and field.
     """
-    pictures: list[PictureInfo] = []
+    images: list[ImageInfo] = []
     annotations: list[Annotation] = []
-    references: list[Reference] = []
+    references: list[ReferenceRecord] = []
     places: dict[int, int] = {}
     place = -1
     for path in files:
@@ -68,39 +68,39 @@ def read_picture_rows(files: Sequence[Path], invalid: InvalidRows) -> PictureRow
         for row in rows([path], list(LAYOUT.columns)):
             place += 1
             with invalid.checked("rows"):
-                picture = _picture(row, place)
+                image = _image(row, place)
                 samples = row.rows("samples")
-                places[picture.id] = place
-                pictures.append(picture)
+                places[image.id] = place
+                images.append(image)
                 for number, fields in enumerate(samples):
                     with invalid.checked("samples"):
                         sample = as_row(f"{row.where}: samples row {number}", fields)
-                        annotation = _annotation(sample, picture)
-                        references.append(_reference(sample, picture, split))
+                        annotation = _annotation(sample, image)
+                        references.append(_reference(sample, image, split))
                         annotations.append(annotation)
-    return PictureRows(
+    return ImageRows(
         references=references,
-        instances=Instances(str(files[0].parent), pictures, annotations, invalid),
-        contents=ParquetPictures(files, places),
+        instances=Instances(str(files[0].parent), images, annotations, invalid),
+        contents=ParquetImages(files, places),
     )
 
 
-def _picture(row: Row, number: int) -> PictureInfo:
-    height, width = picture_size(row, encoded_picture(row))
+def _image(row: SourceRow, number: int) -> ImageInfo:
+    height, width = image_size(row, encoded_image(row))
     fields = {
         "id": row.whole("image_id") if row.fields.get("image_id") is not None else number,
         "file_name": row.text("file_name") if row.fields.get("file_name") else f"{number}",
         "height": height,
         "width": width,
     }
-    return picture_info(Row(row.where, fields))
+    return image_info(SourceRow(row.where, fields))
 
 
-def _annotation(sample: Row, picture: PictureInfo) -> Annotation:
+def _annotation(sample: SourceRow, image: ImageInfo) -> Annotation:
     return Annotation(
         where=sample.where,
         id=sample.whole("id"),
-        picture_id=picture.id,
+        picture_id=image.id,
         category=sample.text("category"),
         box=sample.box("bbox"),
         area=None,
@@ -109,13 +109,13 @@ def _annotation(sample: Row, picture: PictureInfo) -> Annotation:
     )
 
 
-def _reference(sample: Row, picture: PictureInfo, split: str) -> Reference:
+def _reference(sample: SourceRow, image: ImageInfo, split: str) -> ReferenceRecord:
     number = sample.whole("id")
-    return Reference(
+    return ReferenceRecord(
         where=sample.where,
         key=str(number),
         id=number,
-        picture_id=picture.id,
+        picture_id=image.id,
         object_ids=(number,),
         split=split,
         sentences=tuple(Sentence(text=str(text or "").strip()) for text in sample.rows("sentences")),

@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from cris.errors import InputError, MissingFileError
 
-PictureSource = str | Path | bytes | Image.Image | np.ndarray
+ImageSource = str | Path | bytes | Image.Image | np.ndarray
 """A file, its bytes, a Pillow image, or uint8 RGB (height, width, 3)."""
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ _UNREAD_SUFFIXES = {
     *(".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw"),
     *(".svg", ".eps", ".psd", ".xcf", ".exr", ".hdr", ".tga", ".pcx", ".ico", ".icns", ".dds", ".dcm"),
 }
-"""Suffixes of images that `read_picture` cannot read."""
+"""Suffixes of images that `read_image` cannot read."""
 _NAMES_SHOWN = 3
 _PIXELS_AT_ONCE = 2**22
 _DEPTHS = (8, 10, 12, 14, 16)
@@ -53,7 +53,7 @@ _TURNS = {
 
 
 def suffixes() -> set[str]:
-    """Return the suffixes of files that `read_picture` reads, such as ".jpg"."""
+    """Return the suffixes of files that `read_image` reads, such as ".jpg"."""
     found = {suffix for suffix, kind in Image.registered_extensions().items() if kind in (*FORMATS, "MPO")}
     return found | (_HEIF_SUFFIXES if importlib.util.find_spec("pillow_heif") else set())
 
@@ -73,8 +73,8 @@ def warn_of_unread(names: Iterable[str]) -> None:
     )
 
 
-def read_picture(
-    source: PictureSource, *, max_pixels: int | None = None
+def read_image(
+    source: ImageSource, *, max_pixels: int | None = None
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return the whole image, rotated as its EXIF says; of animated files the first frame.
 
@@ -107,9 +107,9 @@ def read_picture(
         )
     path = Path(source)
     if not path.exists():
-        raise MissingFileError(f"{path}: expected a picture, found no such file")
+        raise MissingFileError(f"{path}: expected an image, found no such file")
     if not path.is_file():
-        raise InputError(f"{path}: expected a picture, found {'a folder' if path.is_dir() else 'no file'}")
+        raise InputError(f"{path}: expected an image, found {'a folder' if path.is_dir() else 'no file'}")
     try:
         with path.open("rb") as file:
             return _read(file, str(path), max_pixels)
@@ -117,7 +117,7 @@ def read_picture(
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def open_picture(content: bytes, name: str) -> Image.Image:
+def open_image(content: bytes, name: str) -> Image.Image:
     """Open an encoded image to see its size and format; nothing is decoded.
 
     Raises:
@@ -196,20 +196,20 @@ def _explained(name: str) -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise InputError(
-            f"{name}: too large a picture ({error}); shrink it or raise PIL.Image.MAX_IMAGE_PIXELS"
+            f"{name}: too large an image ({error}); shrink it or raise PIL.Image.MAX_IMAGE_PIXELS"
         ) from error
     except UnidentifiedImageError as error:  # of no use to a reader: it names an object in memory
-        raise InputError(f"{name}: damaged picture") from error
+        raise InputError(f"{name}: damaged image") from error
     except Exception as error:  # Pillow's readers raise nearly anything
         reason = str(error) or type(error).__name__
-        raise InputError(f"{name}: damaged or incomplete picture ({reason})") from error
+        raise InputError(f"{name}: damaged or incomplete image ({reason})") from error
 
 
 def _open(file: BinaryIO, name: str) -> Image.Image:
     with _explained(name):
         head = file.read(12)
         if not head:
-            raise InputError(f"{name}: expected a picture, found nothing (0 bytes)")
+            raise InputError(f"{name}: expected an image, found nothing (0 bytes)")
         file.seek(0)
         with warnings.catch_warnings():
             # it comes at half the size of the error; other categories stay, as filters belong to all threads
@@ -222,7 +222,7 @@ def _open(file: BinaryIO, name: str) -> Image.Image:
                     return _open_heif(file)
                 found = f"HEIC: convert it, or {_HEIF_HINT}" if is_heif else "something else"
                 raise InputError(
-                    f"{name}: expected a picture ({', '.join(FORMATS)}), found {found}"
+                    f"{name}: expected an image ({', '.join(FORMATS)}), found {found}"
                 ) from error
 
 
@@ -238,10 +238,10 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> UInt8[np.n
     with _explained(name):
         width, height = image.size
         if not width or not height:
-            raise InputError(f"{name}: expected a picture, found no pixels ({width}×{height})")
+            raise InputError(f"{name}: expected an image, found no pixels ({width}×{height})")
         if max_pixels is not None and width * height > max_pixels:
             raise InputError(
-                f"{name}: expected a picture of at most {max_pixels:,} pixels, got {width}×{height}: "
+                f"{name}: expected an image of at most {max_pixels:,} pixels, got {width}×{height}: "
                 "shrink it"
             )
         has_16_bits = ";16" in str(getattr(image, "tile", ""))  # of which Pillow keeps the upper 8 of colours
@@ -249,7 +249,7 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> UInt8[np.n
         is_transposed, down, right = _TURNS[orientation_of(image)]
         upright = np.empty((width, height, 3) if is_transposed else (height, width, 3), dtype=np.uint8)
         stored = (upright.swapaxes(0, 1) if is_transposed else upright)[::down, ::right]
-        rows = max(1, _PIXELS_AT_ONCE // width)  # in bands, so that large pictures are not there three times
+        rows = max(1, _PIXELS_AT_ONCE // width)  # in bands, so that large images are not there three times
         bands = [(0, top, width, min(top + rows, height)) for top in range(0, height, rows)]
         spare = _spare_bits(image, bands, name) if image.mode.startswith("I") else 0
         for band in bands:
@@ -266,7 +266,7 @@ def _spare_bits(image: Image.Image, bands: Sequence[tuple[int, int, int, int]], 
     ends = [(int(levels.min()), int(levels.max())) for levels in (np.asarray(image.crop(b)) for b in bands)]
     least, most = min(low for low, _ in ends), max(high for _, high in ends)
     if least < 0 or most > 0xFFFF:
-        raise InputError(f"{name}: expected a picture of 8 or 16 bits, found levels beyond 65535; convert it")
+        raise InputError(f"{name}: expected an image of 8 or 16 bits, found levels beyond 65535; convert it")
     return next(bits for bits in _DEPTHS if most < 2**bits) - 8
 
 
@@ -275,7 +275,7 @@ def _rgb(image: Image.Image, name: str, spare: int) -> UInt8[np.ndarray, "height
         return np.repeat((np.asarray(image) >> spare).astype(np.uint8)[..., None], 3, axis=2)
     if image.mode in ("F", "LAB", "HSV"):
         raise InputError(
-            f"{name}: expected a picture of 8 or 16 bits, found mode {image.mode}; convert it to RGB"
+            f"{name}: expected an image of 8 or 16 bits, found mode {image.mode}; convert it to RGB"
         )
     if not image.has_transparency_data:
         return np.asarray(image.convert("RGB"))

@@ -11,15 +11,15 @@ from pathlib import Path, PurePosixPath
 from cris.data.paths import check_relative, inside
 from cris.errors import InputError
 from cris.names import KnownNames, comparable
-from cris.picture import suffixes
+from cris.image import suffixes
 
-LARGEST_PICTURE = 512 * 2**20
+LARGEST_IMAGE = 512 * 2**20
 """Largest size in bytes of an image; one that claims to be larger once unpacked is refused."""
 _IS_UTF8 = 0x800
 """Flag of a zip member whose name is in UTF-8; else it is in code page 437."""
 
 
-class Pictures:
+class Images:
     r"""Image files in a folder, or in a zip, where a folder around all of them may be left out of names.
 
     Names may have \ between folders, and composed letters where the files have decomposed ones, or the other
@@ -40,7 +40,7 @@ class Pictures:
         try:
             self._zip = zipfile.ZipFile(source)
         except zipfile.BadZipFile as error:
-            raise InputError(f"{source} must be a folder or a zip of pictures: {error}") from error
+            raise InputError(f"{source} must be a folder or a zip of images: {error}") from error
         self._members = _members(self._zip, source)
 
     def missing(self, names: Iterable[str]) -> list[str]:
@@ -55,13 +55,13 @@ class Pictures:
         """
         found = self._find(name)
         if found is None:
-            raise InputError(f"{self.source} has no picture {name!r}")
+            raise InputError(f"{self.source} has no image {name!r}")
         if self._zip is None:
             return inside(self.source, found).read_bytes()
         member = self._members[found]
-        if member.file_size > LARGEST_PICTURE:
+        if member.file_size > LARGEST_IMAGE:
             raise InputError(
-                f"{self.source}: {name!r} must be at most {LARGEST_PICTURE:,} bytes, got {member.file_size:,}"
+                f"{self.source}: {name!r} must be at most {LARGEST_IMAGE:,} bytes, got {member.file_size:,}"
             )
         try:
             return self._zip.read(member)
@@ -71,7 +71,7 @@ class Pictures:
     def example(self, name: str) -> str | None:
         """Return the name of an available image, if possible of one in another folder called `name`."""
         last = PurePosixPath(comparable(name)).name
-        there = sorted(_pictures(map(comparable, self._known)))
+        there = sorted(_images(map(comparable, self._known)))
         return next((each for each in there if PurePosixPath(each).name == last), next(iter(there), None))
 
     def _find(self, name: str) -> str | None:
@@ -107,8 +107,8 @@ def _members(archive: zipfile.ZipFile, source: Path) -> dict[str, zipfile.ZipInf
         if name in members:
             raise InputError(f"{source} holds {name!r} twice")
         members[name] = member
-    pictures = _pictures(map(comparable, members))
-    around = {name.partition("/")[0] if "/" in name else "" for name in pictures}
+    images = _images(map(comparable, members))
+    around = {name.partition("/")[0] if "/" in name else "" for name in images}
     if len(around) == 1 and around != {""}:
         prefix = f"{around.pop()}/"
         inner = {comparable(name): member for name, member in members.items()}
@@ -128,7 +128,7 @@ def _name(member: zipfile.ZipInfo) -> str:
         return member.filename
 
 
-def _pictures(names: Iterable[str]) -> list[str]:
+def _images(names: Iterable[str]) -> list[str]:
     """Return the names of images, without what macOS puts beside the files when it makes a zip."""
     kinds = suffixes()
     return [

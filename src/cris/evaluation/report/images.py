@@ -22,7 +22,7 @@ MOST_BYTES = 24_000_000
 _QUALITY = 62  # of WebP
 
 
-def draw_pictures(folder: Path, dataset: Dataset, wanted: Iterable[Row]) -> Iterator[int]:
+def draw_images(folder: Path, dataset: Dataset, wanted: Iterable[Row]) -> Iterator[int]:
     """Write `pictures/ID.webp` and `layers/SAMPLE.png`; yield the numbers of the samples that have both.
 
     Args:

@@ -5,10 +5,10 @@ import warnings
 from pathlib import Path
 
 from cris.errors import InputError
-from cris.picture import suffixes, warn_of_unread
+from cris.image import suffixes, warn_of_unread
 
 
-def find_pictures(named: str) -> list[Path]:
+def find_images(named: str) -> list[Path]:
     """Return the files, sorted by name.
 
     Of a folder those with an image's suffix, without hidden files, subfolders and links that lead out of it.
@@ -21,7 +21,7 @@ def find_pictures(named: str) -> list[Path]:
         found = _in_folder(path)
         if not found:
             raise InputError(
-                f"expected pictures, the folder {named} has none ({', '.join(sorted(suffixes()))})"
+                f"expected images, the folder {named} has none ({', '.join(sorted(suffixes()))})"
             )
         return found
     if path.exists() or not glob.has_magic(named):
@@ -30,11 +30,11 @@ def find_pictures(named: str) -> list[Path]:
     matches = map(Path, glob.glob(named, recursive=True))  # noqa: PTH207
     found = sorted(match for match in matches if match.is_file())
     if not found:
-        raise InputError(f"expected pictures, no file fits the pattern {named}")
+        raise InputError(f"expected images, no file fits the pattern {named}")
     return found
 
 
-def is_picture_file(named: str) -> bool:
+def is_image_file(named: str) -> bool:
     """Return whether there is a file of this name with an image's suffix."""
     return Path(named).suffix.lower() in suffixes() and Path(named).is_file()
 
@@ -44,7 +44,7 @@ def _in_folder(folder: Path) -> list[Path]:
     files = sorted(folder.iterdir())
     warn_of_unread(file.name for file in files if not file.name.startswith("."))
     for file in files:
-        if file.name.startswith(".") or not is_picture_file(str(file)):
+        if file.name.startswith(".") or not is_image_file(str(file)):
             continue
         if file.resolve().is_relative_to(folder.resolve()):
             found.append(file)

@@ -13,16 +13,16 @@ from lightning_fabric.plugins import MixedPrecision
 from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
-from cris.training.step import Learner
+from cris.training.trainer import Trainer
 from tests.small import SMALL_LITE, small_cris
-from tests.training import CONFIG, joined, learner_of, random_batch
+from tests.training import CONFIG, joined, trainer_of, random_batch
 
 LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
 EXACT = replace(CONFIG, precision="fp64", freeze_norms=True)
 
 
-def gradients(learner: Learner) -> torch.Tensor:
-    learning = (parameter for parameter in learner.model.parameters() if parameter.requires_grad)
+def gradients(trainer: Trainer) -> torch.Tensor:
+    learning = (parameter for parameter in trainer.model.parameters() if parameter.requires_grad)
     return torch.cat([parameter.grad.flatten() for parameter in learning])
 
 
@@ -48,20 +48,20 @@ def test_loss_and_gradients_of_a_step_equal_the_reference(shared_reference, tmp_
         tokens=torch.from_numpy(reference["tokens"]).long(),
         image_index=torch.arange(len(images)),
         masks=mask,
-        on_picture=torch.ones(len(images), images.shape[-2] // 4, images.shape[-1] // 4, dtype=torch.bool),
+        on_image=torch.ones(len(images), images.shape[-2] // 4, images.shape[-1] // 4, dtype=torch.bool),
         samples=torch.arange(len(images)),
     )
     released = ObjectivesConfig(target="nearest", padding="counted")
     config = replace(CONFIG, model=model.config, objectives=released, channels_last=False)
-    learner = learner_of(config, model)
+    trainer = trainer_of(config, model)
     logits: list[torch.Tensor] = []
-    learner.runner.register_forward_hook(lambda _, __, found: logits.append(found.logits.detach()))
-    assert learner.gradients([batch])["loss"] == pytest.approx(expected["loss"], rel=1e-5)
+    trainer.runner.register_forward_hook(lambda _, __, found: logits.append(found.logits.detach()))
+    assert trainer.gradients([batch])["loss"] == pytest.approx(expected["loss"], rel=1e-5)
     wanted = torch.from_numpy(reference["logits"]).reshape(logits[0].shape)
     assert float((logits[0] - wanted).norm() / wanted.norm()) <= 1e-4
     sources = _sources(model, RELEASED)
     squares: dict[str, float] = {}
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in trainer.model.named_parameters():
         key = sources[name].key
         squares[key] = squares.get(key, 0.0) + parameter.grad.double().square().sum().item()
     norms = {key: math.sqrt(square) for key, square in squares.items()}
@@ -74,7 +74,7 @@ def test_loss_and_gradients_of_a_step_equal_the_reference(shared_reference, tmp_
 
 def test_a_batch_in_unequal_parts_has_the_gradient_of_the_whole():
     parts = [random_batch([2, 2], seed=1), random_batch([2, 1], seed=2)]
-    whole, split = learner_of(EXACT), learner_of(EXACT)
+    whole, split = trainer_of(EXACT), trainer_of(EXACT)
     terms = whole.gradients([joined(parts)])
     in_parts = split.gradients(parts)
     assert in_parts == pytest.approx(terms, rel=1e-12)
@@ -85,8 +85,8 @@ def test_a_batch_in_unequal_parts_has_the_gradient_of_the_whole():
 @pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
 def test_gradients_checkpointed_are_the_same_and_statistics_count_once(config):
     batch = random_batch([2, 2])
-    plain = learner_of(config)
-    again = learner_of(replace(config, gradient_checkpointing=True))
+    plain = trainer_of(config)
+    again = trainer_of(replace(config, gradient_checkpointing=True))
     plain.gradients([batch])
     again.gradients([batch])
     torch.testing.assert_close(gradients(again), gradients(plain), rtol=1e-5, atol=1e-7)
@@ -95,29 +95,29 @@ def test_gradients_checkpointed_are_the_same_and_statistics_count_once(config):
 
 
 def test_one_sentence_in_a_process_trains_and_keeps_the_running_statistics():
-    learner = learner_of(CONFIG)
-    norm = learner.model.neck.sentence_norm
+    trainer = trainer_of(CONFIG)
+    norm = trainer.model.neck.sentence_norm
     before = norm.running_mean.clone()
-    figures = learner.take([random_batch([1])])
+    figures = trainer.training_step([random_batch([1])])
     assert math.isfinite(figures["loss"])
     assert norm.running_mean.equal(before)
-    learner.take([random_batch([2])])
+    trainer.training_step([random_batch([2])])
     assert not norm.running_mean.equal(before)
 
 
 def test_frozen_norms_keep_all_their_statistics():
-    learner = learner_of(replace(CONFIG, freeze_norms=True))
-    before = {name: buffer.clone() for name, buffer in learner.model.named_buffers()}
-    learner.take([random_batch([2, 2])])
-    assert all(buffer.equal(before[name]) for name, buffer in learner.model.named_buffers())
+    trainer = trainer_of(replace(CONFIG, freeze_norms=True))
+    before = {name: buffer.clone() for name, buffer in trainer.model.named_buffers()}
+    trainer.training_step([random_batch([2, 2])])
+    assert all(buffer.equal(before[name]) for name, buffer in trainer.model.named_buffers())
 
 
 @pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
 def test_norms_of_the_image_encoder_frozen_keep_theirs_and_the_necks_move(config):
-    learner = learner_of(replace(config, freeze_encoder_norms=True))
-    before = {name: buffer.clone() for name, buffer in learner.model.named_buffers() if "running" in name}
-    learner.take([random_batch([2, 2])])
-    moved = {name for name, buffer in before.items() if not learner.model.get_buffer(name).equal(buffer)}
+    trainer = trainer_of(replace(config, freeze_encoder_norms=True))
+    before = {name: buffer.clone() for name, buffer in trainer.model.named_buffers() if "running" in name}
+    trainer.training_step([random_batch([2, 2])])
+    moved = {name for name, buffer in before.items() if not trainer.model.get_buffer(name).equal(buffer)}
     assert moved == {name for name in before if not name.startswith("image_encoder.")}
     assert 0 < len(moved) < len(before)
 
@@ -126,10 +126,10 @@ def test_frozen_parts_of_the_encoders_keep_their_weights_and_have_no_state():
     optimizer = replace(
         LITE_CONFIG.optimizer, frozen_image_blocks=3, freeze_text=True, weight_decay=0.1, learning_rate=0.01
     )
-    learner = learner_of(replace(LITE_CONFIG, optimizer=optimizer))
-    before = {name: parameter.clone() for name, parameter in learner.model.named_parameters()}
+    trainer = trainer_of(replace(LITE_CONFIG, optimizer=optimizer))
+    before = {name: parameter.clone() for name, parameter in trainer.model.named_parameters()}
     for seed in range(2):
-        learner.take([random_batch([2, 2], seed=seed)])
+        trainer.training_step([random_batch([2, 2], seed=seed)])
     frozen = (
         "text_encoder.",
         "image_encoder.stem.",
@@ -138,10 +138,10 @@ def test_frozen_parts_of_the_encoders_keep_their_weights_and_have_no_state():
         "presence.",
     )
     held = 0
-    for name, parameter in learner.model.named_parameters():
+    for name, parameter in trainer.model.named_parameters():
         is_frozen = name.startswith(frozen)
         assert parameter.equal(before[name]) == is_frozen, name
-        assert (parameter in learner.optimizer.state) != is_frozen, name
+        assert (parameter in trainer.optimizer.state) != is_frozen, name
         held += is_frozen
     assert held > 40
 
@@ -149,7 +149,7 @@ def test_frozen_parts_of_the_encoders_keep_their_weights_and_have_no_state():
 def test_a_checkpointed_step_with_frozen_parts_moves_the_others_as_a_plain_one():
     optimizer = replace(LITE_CONFIG.optimizer, frozen_image_blocks=3, freeze_text=True)
     config = replace(LITE_CONFIG, optimizer=optimizer, freeze_encoder_norms=True)
-    plain, again = learner_of(config), learner_of(replace(config, gradient_checkpointing=True))
+    plain, again = trainer_of(config), trainer_of(replace(config, gradient_checkpointing=True))
     for each in (plain, again):
         each.gradients([random_batch([2, 2])])
     for name, parameter in plain.model.named_parameters():
@@ -162,7 +162,7 @@ def test_a_checkpointed_step_with_frozen_parts_moves_the_others_as_a_plain_one()
 @pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
 def test_a_second_pass_with_hidden_parts_adds_its_agreement(config):
     objectives = ObjectivesConfig(masked_regions=0.5, masked_words=0.2, consistency_weight=2.0)
-    first, again = (learner_of(replace(config, objectives=objectives)) for _ in range(2))
+    first, again = (trainer_of(replace(config, objectives=objectives)) for _ in range(2))
     terms = first.gradients([random_batch([2, 2])])
     assert terms["consistency"] > 0
     assert terms["loss"] == pytest.approx(terms["contrastive"] + terms["consistency"])
@@ -179,37 +179,37 @@ def broken():
 def test_a_loss_that_is_no_number_ends_the_run_with_the_samples(broken):
     told = r"the loss of step 1, or its gradient, is no finite number, on samples \[\[300, 301"
     with pytest.raises(ValueError, match=told):
-        learner_of(CONFIG).take([broken])
+        trainer_of(CONFIG).training_step([broken])
 
 
 def test_as_many_as_asked_are_passed_over_and_leave_nothing_behind(broken):
-    learner, other = (learner_of(replace(CONFIG, skip_losses=1)) for _ in range(2))
+    trainer, other = (trainer_of(replace(CONFIG, skip_losses=1)) for _ in range(2))
     broken = replace(broken, images=torch.zeros_like(broken.images))
-    learner.take([broken])
-    assert (learner.step, learner.skipped) == (1, 1)
+    trainer.training_step([broken])
+    assert (trainer.step, trainer.skipped) == (1, 1)
     for name, value in other.model.state_dict().items():
-        assert learner.model.state_dict()[name].equal(value), name
-    assert math.isfinite(learner.take([random_batch([2, 2])])["loss"])
+        assert trainer.model.state_dict()[name].equal(value), name
+    assert math.isfinite(trainer.training_step([random_batch([2, 2])])["loss"])
     with pytest.raises(ValueError, match="no finite number"):
-        learner.take([broken])
+        trainer.training_step([broken])
 
 
-def half_learner(scale: float) -> Learner:
+def half_trainer(scale: float) -> Trainer:
     """In float16, with this loss scale."""
     scaler = torch.amp.GradScaler("cpu", init_scale=scale)
     fabric = Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
-    return Learner(replace(CONFIG, precision="fp16"), small_cris(CONFIG.model), fabric)
+    return Trainer(replace(CONFIG, precision="fp16"), small_cris(CONFIG.model), fabric)
 
 
 def test_gradients_are_clipped_after_unscaling():
-    norm = half_learner(scale=16.0).take([random_batch([2, 2])])["gradient_norm"]
-    expected = learner_of(CONFIG).take([random_batch([2, 2])])["gradient_norm"]
+    norm = half_trainer(scale=16.0).training_step([random_batch([2, 2])])["gradient_norm"]
+    expected = trainer_of(CONFIG).training_step([random_batch([2, 2])])["gradient_norm"]
     assert norm == pytest.approx(expected, rel=0.1)
 
 
 def test_the_loss_scale_is_part_of_what_a_run_keeps():
-    first, second = half_learner(4.0), half_learner(1024.0)
-    first.take([random_batch([2, 2])])
+    first, second = half_trainer(4.0), half_trainer(1024.0)
+    first.training_step([random_batch([2, 2])])
     second.load_state_dict(first.state_dict())
     assert second.fabric.strategy.precision.scaler.get_scale() == 4.0
     assert second.step == 1
@@ -217,4 +217,4 @@ def test_the_loss_scale_is_part_of_what_a_run_keeps():
 
 def test_two_things_that_exclude_each_other_are_refused():
     with pytest.raises(ValueError, match="exclude each other"):
-        learner_of(replace(CONFIG, compile=True, gradient_checkpointing=True))
+        trainer_of(replace(CONFIG, compile=True, gradient_checkpointing=True))

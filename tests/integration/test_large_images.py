@@ -1,4 +1,4 @@
-"""The memory that a very large picture takes."""
+"""The memory that a very large image takes."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ print(json.dumps({"size": prediction.mask.shape, "bytes": peak() - before}))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
-def test_a_picture_of_108_megapixels_takes_at_most_a_gigabyte_and_a_half(prove, tmp_path):
+def test_a_image_of_108_megapixels_takes_at_most_a_gigabyte_and_a_half(prove, tmp_path):
     scale = prove.count(full=1, quick=2)
     width, height = 12_000 // scale, 9_000 // scale
     rows, columns = np.ogrid[:height, :width]
@@ -45,7 +45,7 @@ def test_a_picture_of_108_megapixels_takes_at_most_a_gigabyte_and_a_half(prove, 
     )
     measured = json.loads(done.stdout)
     prove.figure(
-        f"memory of a {width}×{height} picture, beyond the model", f"{measured['bytes'] / 1e9:.2f} GB"
+        f"memory of a {width}×{height} image, beyond the model", f"{measured['bytes'] / 1e9:.2f} GB"
     )
     assert measured["size"] == [width, height]
     assert measured["bytes"] <= BYTES_PER_PIXEL * width * height

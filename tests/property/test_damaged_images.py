@@ -1,4 +1,4 @@
-"""A picture with damaged metadata is read, or is an InputError; no server dies of it."""
+"""An image with damaged metadata is read, or is an InputError; no server dies of it."""
 
 from contextlib import suppress
 from itertools import islice
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from cris.data.sources.conversion import check_picture
-from cris.data.store.decode import decode_picture
+from cris.data.sources.conversion import check_image
+from cris.data.store.decode import decode_image
 from cris.errors import InputError
-from cris.picture import open_picture, read_picture
-from tests.damaged import damaged_pictures
+from cris.image import open_image, read_image
+from tests.damaged import damaged_images
 from tests.served import served
 
 MOST_PIXELS = 2**22
@@ -27,21 +27,21 @@ def memory(process: int | str = "self") -> int:
 def test_only_input_errors_leave(prove):
     count = prove.count(full=20_000, quick=1000)
     read = before = 0
-    for number, data in enumerate(islice(damaged_pictures(seed=7), count)):
+    for number, data in enumerate(islice(damaged_images(seed=7), count)):
         if number == count // 4:
             before = memory()
         with suppress(InputError):
-            open_picture(data, "it").close()
+            open_image(data, "it").close()
         try:
-            height, width, _ = read_picture(data, max_pixels=MOST_PIXELS).shape
+            height, width, _ = read_image(data, max_pixels=MOST_PIXELS).shape
         except InputError:
             continue
         read += 1
         # what can be read can become part of a data set, and be trained on
-        check_picture(data, "it", height, width)
-        assert decode_picture(data)[0].shape == (height, width, 3)
+        check_image(data, "it", height, width)
+        assert decode_image(data)[0].shape == (height, width, 3)
     grown = (memory() - before) / MEBIBYTE
-    prove.figure("pictures with damaged metadata that are read", f"{read:,} of {count:,}, the others refused")
+    prove.figure("images with damaged metadata that are read", f"{read:,} of {count:,}, the others refused")
     prove.figure("memory grown over three quarters of them", f"{grown:.1f} MiB")
     assert read > count / 2
     assert grown < 32
@@ -52,7 +52,7 @@ def test_a_server_outlives_them(prove):
     with served("--no-page") as server, server.client() as client:
         worker = server.worker()
         before, statuses = 0, []
-        for number, data in enumerate(islice(damaged_pictures(seed=8), count)):
+        for number, data in enumerate(islice(damaged_images(seed=8), count)):
             if number == count // 4:
                 before = memory(worker)
             statuses.append(server.segment(client, data, "the red ring").status_code)

@@ -16,13 +16,13 @@ from cris.data.loading.transforms import ColourJitter, CropAroundTargets, Horizo
 from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.training.config import SamplingConfig
-from cris.training.material import (
+from cris.training.setup import (
     build_loader,
     build_model,
     build_stream,
     choose_tokenizer,
-    find_start,
-    gather_material,
+    find_initial_weights,
+    gather_setup,
 )
 from cris.training.recipes import RECIPES, cris_scenes
 from tests.photographs import Disc, photograph, plain_photographs
@@ -42,14 +42,14 @@ def test_fresh_weights_follow_from_the_seed() -> None:
 def run(tmp_path: Path) -> Path:
     """The folder of a run of cris-scenes."""
     torch.manual_seed(3)
-    tokenizer = gather_material(["scenes"], CONFIG, None).tokenizer
+    tokenizer = gather_setup(["scenes"], CONFIG, None).tokenizer
     last = tmp_path / "run/checkpoints/last"
     save_checkpoint(last, build_cris(CONFIG.model), tokenizer, CONFIG.inference, card="")
     return tmp_path / "run"
 
 
 def test_a_run_or_its_checkpoint_can_be_begun_with(run: Path) -> None:
-    by_run, by_checkpoint = find_start(str(run)), find_start(str(run / "checkpoints/last"))
+    by_run, by_checkpoint = find_initial_weights(str(run)), find_initial_weights(str(run / "checkpoints/last"))
     assert by_run.fingerprint == by_checkpoint.fingerprint
     assert by_run.checkpoint is not None
     model = build_model(CONFIG, by_run)
@@ -58,16 +58,16 @@ def test_a_run_or_its_checkpoint_can_be_begun_with(run: Path) -> None:
 
 def test_other_dropout_is_no_other_size_and_another_width_is(run: Path) -> None:
     decoder = replace(CONFIG.model.decoder, dropout=0.3)
-    build_model(replace(CONFIG, model=replace(CONFIG.model, decoder=decoder)), find_start(str(run)))
+    build_model(replace(CONFIG, model=replace(CONFIG.model, decoder=decoder)), find_initial_weights(str(run)))
     wider = replace(CONFIG.model, neck=replace(CONFIG.model.neck, fine=40))
     with pytest.raises(ValueError, match=r"must have the recipe's sizes: neck.fine.*is \[40"):
-        build_model(replace(CONFIG, model=wider), find_start(str(run)))
+        build_model(replace(CONFIG, model=wider), find_initial_weights(str(run)))
 
 
 def test_a_vocabulary_that_no_tokenizer_has_is_refused() -> None:
     text = replace(CONFIG.model.text, vocabulary=1000)
     with pytest.raises(ValueError, match=r"model.text.vocabulary must be the tokenizer's"):
-        gather_material(["scenes"], replace(CONFIG, model=replace(CONFIG.model, text=text)), None)
+        gather_setup(["scenes"], replace(CONFIG, model=replace(CONFIG.model, text=text)), None)
 
 
 def test_a_tokenizer_that_is_stored_comes_with_the_initial_weights_alone() -> None:
@@ -79,27 +79,27 @@ def test_a_tokenizer_that_is_stored_comes_with_the_initial_weights_alone() -> No
 
 
 def test_recipes_for_photographs_read_clips_whole_vocabulary() -> None:
-    material = gather_material(["scenes"], RECIPES["refcoco-rn50-fixed"](), None)
-    assert material.tokenizer.vocab_size == 49_408
+    setup = gather_setup(["scenes"], RECIPES["refcoco-rn50-fixed"](), None)
+    assert setup.tokenizer.vocab_size == 49_408
 
 
 def test_a_stored_data_set_is_known_by_its_fingerprint(tmp_path: Path) -> None:
     manifest = write(tmp_path / "data", records(4))
-    material = gather_material([str(tmp_path / "data")], CONFIG, None)
-    assert material.fingerprints == (manifest.fingerprint,)
-    assert len(material.validation) == 4
+    setup = gather_setup([str(tmp_path / "data")], CONFIG, None)
+    assert setup.fingerprints == (manifest.fingerprint,)
+    assert len(setup.validation) == 4
     elsewhere = replace(CONFIG, validation=replace(CONFIG.validation, data="scenes", split="test"))
-    assert len(gather_material([str(tmp_path / "data")], elsewhere, None).validation) == 2000
+    assert len(gather_setup([str(tmp_path / "data")], elsewhere, None).validation) == 2000
 
 
 def test_scenes_stand_alone(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="scenes stand alone"):
-        gather_material(["scenes", str(tmp_path)], CONFIG, None)
+        gather_setup(["scenes", str(tmp_path)], CONFIG, None)
 
 
 def loader_of(**sampling: object) -> Loader:
     config = replace(CONFIG, accumulation=2, sampling=replace(SamplingConfig(pictures=8), **sampling))
-    return build_loader(config, gather_material(["scenes"], config, None))
+    return build_loader(config, gather_setup(["scenes"], config, None))
 
 
 def test_a_batch_is_the_part_of_a_step_that_accumulation_leaves() -> None:
@@ -116,7 +116,7 @@ def test_transforms_are_those_that_are_asked_for() -> None:
 def test_scenes_have_no_photographs_to_cut_out_or_repeat(option: str) -> None:
     config = replace(CONFIG, sampling=replace(CONFIG.sampling, **{option: 0.5}))
     with pytest.raises(ValueError, match=rf"sampling.{option} needs photographs and must be 0 for scenes"):
-        gather_material(["scenes"], config, None)
+        gather_setup(["scenes"], config, None)
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def photographs(tmp_path: Path) -> str:
 def mixed_loader(photographs: str, **sampling: object) -> Loader:
     chosen = SamplingConfig(pictures=4, sentences=2, collage_share=0.5, smallest_crop=0.7, **sampling)
     config = replace(CONFIG, seed=3, sampling=chosen)
-    return build_loader(config, gather_material([photographs], config, None))
+    return build_loader(config, gather_setup([photographs], config, None))
 
 
 def digests(batches: Iterable[Batch]) -> list[str]:
@@ -166,24 +166,24 @@ def test_a_position_with_another_share_of_collages_is_refused(photographs: str) 
 
 def test_collages_are_made_of_what_is_learned_from_and_told_in_the_fingerprints(photographs: str) -> None:
     config = replace(CONFIG, sampling=replace(CONFIG.sampling, collage_share=0.1))
-    material = gather_material([photographs], config, None)
-    assert material.collages is not None
-    assert {stored.row(row).picture_id for stored, row in material.collages.photographs.rows} == {
+    setup = gather_setup([photographs], config, None)
+    assert setup.collages is not None
+    assert {stored.row(row).picture_id for stored, row in setup.collages.photographs.rows} == {
         *range(1, 7)
     }
-    plain = gather_material([photographs], CONFIG, None)
-    assert material.fingerprints == (*plain.fingerprints, "collages 1")
+    plain = gather_setup([photographs], CONFIG, None)
+    assert setup.fingerprints == (*plain.fingerprints, "collages 1")
 
 
-def test_pictures_of_rare_categories_are_repeated(tmp_path: Path) -> None:
+def test_images_of_rare_categories_are_repeated(tmp_path: Path) -> None:
     dogs = [photograph(number, [Disc("dog")]) for number in range(1, 9)]
     cow, held_out = photograph(9, [Disc("cow")]), photograph(10, [Disc("cow")], split="val")
     write(tmp_path / "data", [*dogs, cow, held_out])
     config = replace(CONFIG, sampling=SamplingConfig(repeat_threshold=4 / 9))
-    material = gather_material([str(tmp_path / "data")], config, None)
-    np.testing.assert_array_equal(material.repeats, 8 * [1] + [2])
-    assert build_stream(config, material).groups_per_epoch == 10
-    assert gather_material([str(tmp_path / "data")], CONFIG, None).repeats is None
+    setup = gather_setup([str(tmp_path / "data")], config, None)
+    np.testing.assert_array_equal(setup.repeats, 8 * [1] + [2])
+    assert build_stream(config, setup).groups_per_epoch == 10
+    assert gather_setup([str(tmp_path / "data")], CONFIG, None).repeats is None
 
 
 @pytest.mark.parametrize("is_apart", [False, True])
@@ -195,4 +195,4 @@ def test_a_validation_split_that_no_data_has_is_told_by_its_option(tmp_path: Pat
     with pytest.raises(
         ValueError, match=r"--validation\.split must be one of train in .*/made, got 'val': add"
     ):
-        gather_material(sources, config, None)
+        gather_setup(sources, config, None)

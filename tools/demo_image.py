@@ -37,7 +37,7 @@ def draw_card(prediction: Prediction, truth: np.ndarray) -> Image.Image:
 
 
 def main() -> None:
-    """Draw the picture with a model."""
+    """Draw the image with a model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--out", type=Path, default=Path("docs/images/demo.jpg"))

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from cris.errors import InputError
-from cris.picture import open_picture, read_picture, suffixes, warn_of_unread
+from cris.image import open_image, read_image, suffixes, warn_of_unread
 
 RNG = np.random.default_rng(0)
 RGB = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -29,12 +29,12 @@ def test_file_bytes_image_and_array_are_one(tmp_path: Path):
     path = tmp_path / "façade de l'église 教会.png"
     Image.fromarray(RGB).save(path)
     for source in (path, str(path), path.read_bytes(), Image.fromarray(RGB), RGB):
-        np.testing.assert_array_equal(read_picture(source), RGB)
+        np.testing.assert_array_equal(read_image(source), RGB)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "WEBP", "JPEG"])
-def test_pictures_are_turned_as_exif_says(form, orientation):
+def test_images_are_turned_as_exif_says(form, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(form, {})
@@ -42,7 +42,7 @@ def test_pictures_are_turned_as_exif_says(form, orientation):
     upright = Image.fromarray(SMOOTH)
     upright.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(upright))
-    got = read_picture(data)
+    got = read_image(data)
     assert got.shape == expected.shape
     assert np.abs(got.astype(int) - expected).max() <= (3 if form == "JPEG" else 0)
     assert got.flags.c_contiguous
@@ -51,7 +51,7 @@ def test_pictures_are_turned_as_exif_says(form, orientation):
 def test_a_pillow_image_is_turned_too():
     image = Image.fromarray(RGB)
     image.getexif()[0x0112] = 6
-    np.testing.assert_array_equal(read_picture(image), np.rot90(RGB, -1))
+    np.testing.assert_array_equal(read_image(image), np.rot90(RGB, -1))
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
@@ -67,8 +67,8 @@ def test_a_pillow_image_is_turned_too():
 def test_damaged_exif_does_not_matter(exif, form):
     # a JPEG with a density of its own is one whose EXIF Pillow does not look at when it opens it
     data = encoded(Image.fromarray(SMOOTH), form, exif=exif, dpi=(72, 72))
-    assert read_picture(data).shape == SMOOTH.shape
-    assert open_picture(data, "it").size == SMOOTH.shape[1::-1]
+    assert read_image(data).shape == SMOOTH.shape
+    assert open_image(data, "it").size == SMOOTH.shape[1::-1]
 
 
 def png_with(*chunks: tuple[bytes, bytes], checksum: int | None = None) -> bytes:
@@ -99,42 +99,42 @@ def png_with(*chunks: tuple[bytes, bytes], checksum: int | None = None) -> bytes
 def test_metadata_that_pillow_refuses_cost_neither_pixels_nor_orientation(data):
     with pytest.raises((ValueError, OSError)):
         Image.open(io.BytesIO(data))
-    np.testing.assert_array_equal(read_picture(data), np.rot90(RGB, -1))
-    assert open_picture(data, "it").size == RGB.shape[1::-1]
+    np.testing.assert_array_equal(read_image(data), np.rot90(RGB, -1))
+    assert open_image(data, "it").size == RGB.shape[1::-1]
 
 
 def test_damaged_pixels_are_still_refused():
     whole = png_with()
     place = whole.index(b"IDAT") + 20
     with pytest.raises(InputError, match="damaged"):
-        read_picture(whole[:place] + b"\0" * 40 + whole[place + 40 :])
+        read_image(whole[:place] + b"\0" * 40 + whole[place + 40 :])
 
 
 @pytest.mark.parametrize("work", ["load", "getexif", "crop"])
 @pytest.mark.parametrize("error", [SyntaxError, struct.error, RecursionError, ZeroDivisionError])
-def test_whatever_pillow_raises_concerns_the_picture(work, error, monkeypatch):
+def test_whatever_pillow_raises_concerns_the_image(work, error, monkeypatch):
     def fail(*_):
         raise error("inside")
 
     monkeypatch.setattr(f"PIL.PngImagePlugin.PngImageFile.{work}", fail)
     data = png_with()
     if work == "getexif":
-        np.testing.assert_array_equal(read_picture(data), RGB)
+        np.testing.assert_array_equal(read_image(data), RGB)
     else:
-        with pytest.raises(InputError, match=r"the bytes: damaged or incomplete picture \(inside\)"):
-            read_picture(data)
+        with pytest.raises(InputError, match=r"the bytes: damaged or incomplete image \(inside\)"):
+            read_image(data)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGBA", "CMYK", "YCbCr", "RGBX"])
 def test_colours_survive_every_mode(mode):
     image = Image.fromarray(np.where(RGB[..., :1] > 99, 255, 0).astype(np.uint8).repeat(3, 2)).convert(mode)
-    np.testing.assert_array_equal(read_picture(image), np.where(RGB[..., :1] > 99, 255, 0).repeat(3, 2))
+    np.testing.assert_array_equal(read_image(image), np.where(RGB[..., :1] > 99, 255, 0).repeat(3, 2))
 
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF", "PPM"])
 def test_16_bit_grey_keeps_its_upper_bits(form):
     levels = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
-    got = read_picture(encoded(Image.fromarray(levels), form))
+    got = read_image(encoded(Image.fromarray(levels), form))
     np.testing.assert_array_equal(got, (levels // 256)[..., None].repeat(3, 2))
 
 
@@ -143,15 +143,15 @@ def test_16_bit_colour_keeps_its_upper_bits(tmp_path):
     levels = RGB.astype(np.uint16) * 256 + 77
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), levels[..., ::-1])
-    np.testing.assert_array_equal(read_picture(path), RGB)
+    np.testing.assert_array_equal(read_image(path), RGB)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("kind", ["<u2", ">u2"])
 def test_grey_of_fewer_bits_than_16_is_not_black(bits, kind, monkeypatch):
-    monkeypatch.setattr("cris.picture._PIXELS_AT_ONCE", 4)  # so that the brightest level is in another band
+    monkeypatch.setattr("cris.image._PIXELS_AT_ONCE", 4)  # so that the brightest level is in another band
     levels = np.linspace(0, 2**bits - 1, 12).astype(kind).reshape(3, 4)
-    got = read_picture(encoded(Image.fromarray(levels), "TIFF"))
+    got = read_image(encoded(Image.fromarray(levels), "TIFF"))
     np.testing.assert_array_equal(got[..., 0], levels >> (bits - 8))
 
 
@@ -160,15 +160,15 @@ def test_colour_of_12_bits_in_16_is_told_to_be_nearly_black(tmp_path):
     path = tmp_path / "deep.png"
     cv2.imwrite(str(path), RGB.astype(np.uint16) * 16)
     with pytest.warns(UserWarning, match=r"deep\.png: nearly black"):
-        assert read_picture(path).max() < 16
+        assert read_image(path).max() < 16
 
 
-def test_a_picture_of_two_views_is_its_first(tmp_path):
+def test_a_image_of_two_views_is_its_first(tmp_path):
     path = tmp_path / "both.mpo"
     views = [Image.new("RGB", (5, 4), colour) for colour in ("red", "lime")]
     views[0].save(path, "MPO", save_all=True, append_images=views[1:])
     assert ".mpo" in suffixes()
-    assert np.abs(read_picture(path).astype(int) - [255, 0, 0]).max() <= 3
+    assert np.abs(read_image(path).astype(int) - [255, 0, 0]).max() <= 3
 
 
 HEIC_HEAD = b"\0\0\0\x18ftypheic" + bytes(20)
@@ -177,7 +177,7 @@ HEIC_HEAD = b"\0\0\0\x18ftypheic" + bytes(20)
 def test_heic_is_named_where_nothing_can_read_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"found HEIC: convert it, or pip install 'cris\[heif\]'"):
-        read_picture(HEIC_HEAD)
+        read_image(HEIC_HEAD)
     assert ".heic" not in suffixes()
     told = r"^left out 4 .* not read: b.HEIC, c.dng, d.jxl…; convert them, or pip install 'cris\[heif\]'"
     with pytest.warns(UserWarning, match=told):
@@ -188,12 +188,12 @@ def test_heic_is_read_with_its_extra(tmp_path):
     pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.from_pillow(Image.fromarray(SMOOTH)).save(tmp_path / "a.heic", quality=100)
     assert ".heic" in suffixes()
-    assert np.abs(read_picture(tmp_path / "a.heic").astype(int) - SMOOTH).mean() < 3
+    assert np.abs(read_image(tmp_path / "a.heic").astype(int) - SMOOTH).mean() < 3
     with pytest.raises(InputError, match="the bytes: damaged"):
-        read_picture(HEIC_HEAD)
+        read_image(HEIC_HEAD)
 
 
-def test_a_folder_without_strange_pictures_is_silent(recwarn):
+def test_a_folder_without_strange_images_is_silent(recwarn):
     warn_of_unread(["a.jpg", "notes.txt", "b.png"])
     assert not list(recwarn)
 
@@ -202,12 +202,12 @@ def test_a_limit_of_pixels_is_kept_before_decoding(monkeypatch):
     data = encoded(Image.fromarray(SMOOTH), "PNG")
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", lambda self: pytest.fail("it was decoded"))
     with pytest.raises(InputError, match="at most 100 pixels, got 80×48: shrink it"):
-        read_picture(data, max_pixels=100)
+        read_image(data, max_pixels=100)
 
 
 def test_cmyk_jpeg_comes_as_rgb():
     data = encoded(Image.fromarray(SMOOTH).convert("CMYK"), "JPEG", quality=95)
-    assert np.abs(read_picture(data).astype(int) - SMOOTH).mean() < 4
+    assert np.abs(read_image(data).astype(int) - SMOOTH).mean() < 4
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
@@ -217,12 +217,12 @@ def test_what_is_transparent_is_white(mode):
     expected = np.full((2, 4, 3), 255)
     expected[1, 1] = 0
     data = encoded(image.convert(mode), "PNG")
-    np.testing.assert_array_equal(read_picture(data), expected)
+    np.testing.assert_array_equal(read_image(data), expected)
 
 
 def test_half_transparent_is_half_white():
     image = Image.new("RGBA", (1, 1), (0, 100, 200, 51))
-    np.testing.assert_array_equal(read_picture(image), [[[204, 224, 244]]])
+    np.testing.assert_array_equal(read_image(image), [[[204, 224, 244]]])
 
 
 @pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -231,34 +231,34 @@ def test_of_several_frames_the_first_counts(form):
     data = encoded(frames[0], form, save_all=True, append_images=frames[1:])
     with Image.open(io.BytesIO(data)) as image:
         assert image.n_frames == 3
-    assert np.abs(read_picture(data).astype(int) - [255, 0, 0]).max() <= 3
+    assert np.abs(read_image(data).astype(int) - [255, 0, 0]).max() <= 3
 
 
-def test_one_pixel_is_a_picture():
+def test_one_pixel_is_a_image():
     np.testing.assert_array_equal(
-        read_picture(encoded(Image.new("RGB", (1, 1), "navy"), "PNG")), [[[0, 0, 128]]]
+        read_image(encoded(Image.new("RGB", (1, 1), "navy"), "PNG")), [[[0, 0, 128]]]
     )
 
 
-def test_bands_of_a_large_picture_meet(monkeypatch):
-    monkeypatch.setattr("cris.picture._PIXELS_AT_ONCE", 20)
+def test_bands_of_a_large_image_meet(monkeypatch):
+    monkeypatch.setattr("cris.image._PIXELS_AT_ONCE", 20)
     image = Image.fromarray(RGB)
     image.getexif()[0x0112] = 8
-    np.testing.assert_array_equal(read_picture(image), np.rot90(RGB))
+    np.testing.assert_array_equal(read_image(image), np.rot90(RGB))
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF", "JPEG2000"])
 def test_a_truncated_file_is_refused_or_whole(form):
     """A file may miss its closing mark, and nothing else."""
     data = encoded(Image.fromarray(SMOOTH), form)
-    whole = read_picture(data)
+    whole = read_image(data)
     for length in range(1, len(data), max(1, len(data) // 60)):
         if length > len(data) - 20:
             with suppress(ValueError):
-                np.testing.assert_array_equal(read_picture(data[:length]), whole)
+                np.testing.assert_array_equal(read_image(data[:length]), whole)
         else:
             with pytest.raises(ValueError, match="the bytes"):
-                read_picture(data[:length])
+                read_image(data[:length])
 
 
 @pytest.mark.parametrize(
@@ -267,31 +267,31 @@ def test_a_truncated_file_is_refused_or_whole(form):
         ("empty.jpg", b"", "found nothing"),
         (
             "text.jpg",
-            b"this is not a picture at all",
-            r"text.jpg: expected a picture \(JPEG, PNG, .* found something else",
+            b"this is not an image at all",
+            r"text.jpg: expected an image \(JPEG, PNG, .* found something else",
         ),
         ("drawing.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "found something else"),
         ("half.png", encoded(Image.fromarray(RGB), "PNG")[:50], "damaged"),
         ("bits.png", b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "damaged|found something else"),
     ],
 )
-def test_what_is_no_picture_is_named(tmp_path, name, content, message):
+def test_what_is_no_image_is_named(tmp_path, name, content, message):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(ValueError, match=message) as caught:
-        read_picture(path)
+        read_image(path)
     assert str(path) in str(caught.value)
 
 
 def test_missing_files_folders_and_devices_are_named(tmp_path):
-    with pytest.raises(ValueError, match=r"nowhere.jpg: expected a picture, found no such file"):
-        read_picture(tmp_path / "nowhere.jpg")
-    with pytest.raises(FileNotFoundError, match=r"nowhere.jpg: expected a picture"):
-        read_picture(str(tmp_path / "nowhere.jpg"))
+    with pytest.raises(ValueError, match=r"nowhere.jpg: expected an image, found no such file"):
+        read_image(tmp_path / "nowhere.jpg")
+    with pytest.raises(FileNotFoundError, match=r"nowhere.jpg: expected an image"):
+        read_image(str(tmp_path / "nowhere.jpg"))
     with pytest.raises(ValueError, match="found a folder"):
-        read_picture(tmp_path)
+        read_image(tmp_path)
     with pytest.raises(ValueError, match="found no file"):
-        read_picture(os.devnull)
+        read_image(os.devnull)
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root reads everything")
@@ -300,16 +300,16 @@ def test_an_unreadable_file_is_named(tmp_path):
     path.write_bytes(encoded(Image.fromarray(RGB), "PNG"))
     path.chmod(0)
     with pytest.raises(ValueError, match=r"locked.png: cannot be read \(Permission denied\)"):
-        read_picture(path)
+        read_image(path)
 
 
 def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
     data = encoded(Image.fromarray(SMOOTH), "PNG")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SMOOTH.shape[0] * SMOOTH.shape[1] - 1)
-    assert read_picture(data).shape == SMOOTH.shape  # within twice the number, silently
+    assert read_image(data).shape == SMOOTH.shape  # within twice the number, silently
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(ValueError, match="the bytes: too large a picture"):
-        read_picture(data)
+    with pytest.raises(ValueError, match="the bytes: too large an image"):
+        read_image(data)
 
 
 @pytest.mark.parametrize(
@@ -323,23 +323,23 @@ def test_too_many_pixels_are_refused_before_they_are_decoded(monkeypatch):
 )
 def test_other_arrays_are_refused(array, came):
     with pytest.raises(ValueError, match=f"expected a uint8 RGB array .*{came}"):
-        read_picture(array)
+        read_image(array)
 
 
 @pytest.mark.parametrize("source", [None, 7, ["street.jpg"]])
 def test_other_things_are_refused(source):
     with pytest.raises(ValueError, match="expected a path, bytes, a Pillow image or a uint8 RGB array"):
-        read_picture(source)
+        read_image(source)
 
 
 @pytest.mark.parametrize(
     "image", [Image.new("F", (2, 2)), Image.new("LAB", (2, 2)), Image.new("I", (2, 2), 1 << 20)]
 )
-def test_pictures_without_a_known_range_are_refused(image):
-    with pytest.raises(ValueError, match="expected a picture of 8 or 16 bits"):
-        read_picture(image)
+def test_images_without_a_known_range_are_refused(image):
+    with pytest.raises(ValueError, match="expected an image of 8 or 16 bits"):
+        read_image(image)
 
 
 def test_an_image_without_pixels_is_refused():
     with pytest.raises(ValueError, match="no pixels"):
-        read_picture(Image.new("RGB", (0, 5)))
+        read_image(Image.new("RGB", (0, 5)))

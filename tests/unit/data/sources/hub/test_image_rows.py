@@ -17,13 +17,13 @@ FAMILY = make_family(36, seed=3)
 
 
 @pytest.mark.parametrize("has_ids", [True, False])
-def test_rows_of_pictures_come_back(tmp_path: Path, has_ids: bool) -> None:
+def test_rows_of_images_come_back(tmp_path: Path, has_ids: bool) -> None:
     names = ["image", "samples"] if not has_ids else MOONDREAM.names
     schema = pa.schema([MOONDREAM.field(name) for name in names])
     rows = [{name: row[name] for name in names} for row in moondream_rows(FAMILY)]
     path = write(tmp_path / "refcoco-m" / "data" / "validation-00000-of-00001.parquet", rows, schema)
     records = stored(convert_hub(path.parents[1]), tmp_path / "out")
-    assert len(records) == len(rows) == len(FAMILY.pictures)
+    assert len(records) == len(rows) == len(FAMILY.images)
     masks = FAMILY.masks()
     for record, row in zip(records, moondream_rows(FAMILY), strict=True):
         assert record.image == row["image"]["bytes"]
@@ -41,14 +41,14 @@ def test_a_mask_of_another_size_is_named(tmp_path: Path) -> None:
     rows = moondream_rows(FAMILY)
     rows[4]["samples"][0]["mask"]["size"] = [3, 4]
     path = write(tmp_path / "validation-0.parquet", rows, MOONDREAM)
-    with pytest.raises(ValueError, match=r"row 4: samples row 0: segmentation must have the picture's size"):
+    with pytest.raises(ValueError, match=r"row 4: samples row 0: segmentation must have the image's size"):
         convert_hub(path)
 
 
 @pytest.mark.parametrize(
     "content", [None, {"bytes": None, "path": "a.jpg"}, {"bytes": b"x", "path": "a.jpg"}]
 )
-def test_a_picture_that_is_not_there_is_named(tmp_path: Path, content: Any) -> None:
+def test_a_image_that_is_not_there_is_named(tmp_path: Path, content: Any) -> None:
     rows = moondream_rows(FAMILY)
     rows[2]["image"] = content
     path = write(tmp_path / "validation-0.parquet", rows, MOONDREAM)

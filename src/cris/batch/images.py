@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from cris.batch.storage import explained, is_local, open_url
 from cris.errors import InputError
-from cris.picture import suffixes, warn_of_unread
+from cris.image import suffixes, warn_of_unread
 
 IMAGE = "image"
 """Parquet column of encoded images: binary, or a struct with `bytes` as `datasets` writes it."""
@@ -23,7 +23,7 @@ _VERSIONS = ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PictureRef:
+class ImageRef:
     """Location of an image."""
 
     id: str
@@ -40,7 +40,7 @@ class PictureRef:
     """First byte, and one past the last, in a tar."""
 
 
-def find_pictures(source: str) -> list[PictureRef]:
+def find_images(source: str) -> list[ImageRef]:
     """Return the images of a folder with its subfolders, of a pattern, or of a file, sorted by path.
 
     Files are recognised by their suffix: images, `.parquet` and `.tar`. Hidden files are left out, and so are
@@ -51,13 +51,13 @@ def find_pictures(source: str) -> list[PictureRef]:
     """
     with explained(source):
         filesystem, root, files = _files(source)
-        found: list[PictureRef] = []
+        found: list[ImageRef] = []
         for path in sorted(files):
-            found += _pictures(filesystem, path, _id(path, root), _version(files[path]))
+            found += _images(filesystem, path, _id(path, root), _version(files[path]))
         warn_of_unread(_id(path, root) for path in sorted(files))
     if not found:
         kinds = ", ".join(sorted({*suffixes(), ".parquet", ".tar"}))
-        raise InputError(f"expected pictures or shards of them ({kinds}) in {source}, found none")
+        raise InputError(f"expected images or shards of them ({kinds}) in {source}, found none")
     return found
 
 
@@ -85,20 +85,20 @@ def _files(source: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
     return filesystem, root, kept
 
 
-def _pictures(filesystem: Any, path: str, id: str, version: str) -> Iterator[PictureRef]:
+def _images(filesystem: Any, path: str, id: str, version: str) -> Iterator[ImageRef]:
     suffix = Path(path).suffix.lower()
     url = path if is_local(filesystem) else filesystem.unstrip_protocol(path)
     if suffix == ".parquet":
         with filesystem.open(path) as file:
             for row, name in enumerate(_names(file, url)):
                 row_id = f"{id}#{row}"
-                yield PictureRef(id=row_id, name=name or row_id, url=url, version=version, row=row)
+                yield ImageRef(id=row_id, name=name or row_id, url=url, version=version, row=row)
     elif suffix == ".tar":
         with filesystem.open(path) as file:
             for name, span in _members(file, url).items():
-                yield PictureRef(id=f"{id}#{name}", name=name, url=url, version=version, span=span)
+                yield ImageRef(id=f"{id}#{name}", name=name, url=url, version=version, span=span)
     elif suffix in suffixes():
-        yield PictureRef(id=id, name=id, url=url, version=version)
+        yield ImageRef(id=id, name=id, url=url, version=version)
 
 
 def _names(file: Any, url: str) -> list[str | None]:
@@ -110,7 +110,7 @@ def _names(file: Any, url: str) -> list[str | None]:
         is_struct = kind is not None and pa.types.is_struct(kind)
         if kind is None or not (_is_binary(kind) or (is_struct and "bytes" in kind.names)):
             raise InputError(
-                f"{url} must have a column {IMAGE} of encoded pictures, "
+                f"{url} must have a column {IMAGE} of encoded images, "
                 f"its columns are {', '.join(schema.names)}"
             )
         if "file_name" in schema.names:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cris.data.sources.pictures import Pictures
+from cris.data.sources.images import Images
 
 
 def make_zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -16,49 +16,49 @@ def make_zip(path: Path, members: dict[str, bytes]) -> Path:
 
 
 @pytest.fixture(params=["folder", "zip", "zip with a folder around"])
-def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Pictures:
+def images(request: pytest.FixtureRequest, tmp_path: Path) -> Images:
     files = {"a.jpg": b"A", "sub/b.jpg": b"B"}
     if request.param == "folder":
         for name, content in files.items():
             (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "images" / name).write_bytes(content)
-        return Pictures(tmp_path / "images")
+        return Images(tmp_path / "images")
     if request.param == "zip":
-        return Pictures(make_zip(tmp_path / "images.zip", files))
+        return Images(make_zip(tmp_path / "images.zip", files))
     around = {f"train2014/{name}": content for name, content in files.items()} | {"__MACOSX/._a": b""}
-    return Pictures(make_zip(tmp_path / "images.zip", around))
+    return Images(make_zip(tmp_path / "images.zip", around))
 
 
-def test_pictures_are_read_by_name(pictures: Pictures) -> None:
-    assert (pictures.read("a.jpg"), pictures.read("sub/b.jpg")) == (b"A", b"B")
+def test_images_are_read_by_name(images: Images) -> None:
+    assert (images.read("a.jpg"), images.read("sub/b.jpg")) == (b"A", b"B")
 
 
-def test_missing_pictures_are_listed_in_their_order(pictures: Pictures) -> None:
-    assert pictures.missing(["z.jpg", "a.jpg", "b.jpg", "sub"]) == ["z.jpg", "b.jpg", "sub"]
+def test_missing_images_are_listed_in_their_order(images: Images) -> None:
+    assert images.missing(["z.jpg", "a.jpg", "b.jpg", "sub"]) == ["z.jpg", "b.jpg", "sub"]
 
 
-def test_reading_what_is_missing_names_it(pictures: Pictures) -> None:
-    with pytest.raises(ValueError, match=r"has no picture 'c.jpg'"):
-        pictures.read("c.jpg")
+def test_reading_what_is_missing_names_it(images: Images) -> None:
+    with pytest.raises(ValueError, match=r"has no image 'c.jpg'"):
+        images.read("c.jpg")
 
 
 @pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "a/../../b"])
-def test_names_that_lead_out_are_refused(name: str, pictures: Pictures) -> None:
+def test_names_that_lead_out_are_refused(name: str, images: Images) -> None:
     with pytest.raises(ValueError, match="leads out"):
-        pictures.read(name)
+        images.read(name)
     with pytest.raises(ValueError, match="leads out"):
-        pictures.missing([name])
+        images.missing([name])
 
 
 def test_in_a_zip_the_whole_name_can_be_given(tmp_path: Path) -> None:
-    pictures = Pictures(make_zip(tmp_path / "images.zip", {"val/a.jpg": b"A"}))
-    assert pictures.read("val/a.jpg") == pictures.read("a.jpg") == b"A"
+    images = Images(make_zip(tmp_path / "images.zip", {"val/a.jpg": b"A"}))
+    assert images.read("val/a.jpg") == images.read("a.jpg") == b"A"
 
 
 @pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "x/../../a.jpg"])
 def test_a_zip_with_a_member_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="leads out"):
-        Pictures(make_zip(tmp_path / "images.zip", {"b.jpg": b"B", name: b"A"}))
+        Images(make_zip(tmp_path / "images.zip", {"b.jpg": b"B", name: b"A"}))
 
 
 def test_a_zip_with_a_symbolic_link_is_refused(tmp_path: Path) -> None:
@@ -67,28 +67,28 @@ def test_a_zip_with_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
     with pytest.raises(ValueError, match=r"'a.jpg' is a symbolic link"):
-        Pictures(tmp_path / "images.zip")
+        Images(tmp_path / "images.zip")
 
 
 def test_a_damaged_member_is_named(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "images.zip", {"a.jpg": b"some content"})
     path.write_bytes(path.read_bytes().replace(b"some content", b"soMe content"))
     with pytest.raises(ValueError, match=r"'a.jpg' cannot be unpacked"):
-        Pictures(path).read("a.jpg")
+        Images(path).read("a.jpg")
 
 
 def test_a_member_that_claims_to_be_huge_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cris.data.sources.pictures.LARGEST_PICTURE", 5)
+    monkeypatch.setattr("cris.data.sources.images.LARGEST_IMAGE", 5)
     with pytest.raises(ValueError, match="at most 5 bytes, got 6"):
-        Pictures(make_zip(tmp_path / "images.zip", {"a.jpg": b"sixsix"})).read("a.jpg")
+        Images(make_zip(tmp_path / "images.zip", {"a.jpg": b"sixsix"})).read("a.jpg")
 
 
 def test_what_is_neither_folder_nor_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("text")
     with pytest.raises(ValueError, match="must be a folder or a zip"):
-        Pictures(tmp_path / "a.txt")
+        Images(tmp_path / "a.txt")
     with pytest.raises(ValueError, match="there is no folder or zip"):
-        Pictures(tmp_path / "b.zip")
+        Images(tmp_path / "b.zip")
 
 
 ACCENTS = "Übung_é.jpg"
@@ -104,35 +104,35 @@ def test_accents_and_slashes_may_be_written_otherwise(form: str, is_zip: bool, t
         source = tmp_path / "images"
         (source / "sub").mkdir(parents=True)
         (source / "sub" / name).write_bytes(b"A")
-    pictures = Pictures(source)
-    assert pictures.missing([f"sub/{other}", f"sub\\{other}", f"sub\\{name}", other]) == [other]
-    assert pictures.read(f"sub\\{other}") == pictures.read(f"sub/{name}") == b"A"
+    images = Images(source)
+    assert images.missing([f"sub/{other}", f"sub\\{other}", f"sub\\{name}", other]) == [other]
+    assert images.read(f"sub\\{other}") == images.read(f"sub/{name}") == b"A"
 
 
 def test_a_zip_of_windows_has_the_folder_around_left_out(tmp_path: Path) -> None:
     members = {"pics\\a.jpg": b"A", "pics\\sub\\b.jpg": b"B"}
-    pictures = Pictures(make_zip(tmp_path / "images.zip", members))
-    assert pictures.missing(["a.jpg", "sub/b.jpg", "pics/a.jpg", "b.jpg"]) == ["b.jpg"]
-    assert pictures.read("sub/b.jpg") == b"B"
+    images = Images(make_zip(tmp_path / "images.zip", members))
+    assert images.missing(["a.jpg", "sub/b.jpg", "pics/a.jpg", "b.jpg"]) == ["b.jpg"]
+    assert images.read("sub/b.jpg") == b"B"
 
 
-def test_what_is_no_picture_does_not_hide_the_folder_around_all_pictures(tmp_path: Path) -> None:
+def test_what_is_no_image_does_not_hide_the_folder_around_all_images(tmp_path: Path) -> None:
     members = {"README.txt": b"", "train/a.jpg": b"A", "notes/b.json": b"", "__MACOSX/train/._a.jpg": b""}
-    assert Pictures(make_zip(tmp_path / "images.zip", members)).read("a.jpg") == b"A"
+    assert Images(make_zip(tmp_path / "images.zip", members)).read("a.jpg") == b"A"
 
 
 def test_names_of_a_mac_are_utf8_though_the_zip_does_not_say_so(tmp_path: Path) -> None:
     raw = unicodedata.normalize("NFD", ACCENTS).encode()
     path = make_zip(tmp_path / "images.zip", {"x" * len(raw): b"A"})
     path.write_bytes(path.read_bytes().replace(b"x" * len(raw), raw))
-    assert Pictures(path).read(ACCENTS) == b"A"
+    assert Images(path).read(ACCENTS) == b"A"
 
 
-def test_an_example_is_a_picture_called_alike_if_there_is_one(pictures: Pictures) -> None:
-    assert str(pictures.example("x/b.jpg")).endswith("sub/b.jpg")
-    assert str(pictures.example("c.jpg")).endswith("a.jpg")
+def test_an_example_is_a_image_called_alike_if_there_is_one(images: Images) -> None:
+    assert str(images.example("x/b.jpg")).endswith("sub/b.jpg")
+    assert str(images.example("c.jpg")).endswith("a.jpg")
 
 
-def test_a_folder_without_pictures_has_no_example(tmp_path: Path) -> None:
+def test_a_folder_without_images_has_no_example(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    assert Pictures(tmp_path).example("a.jpg") is None
+    assert Images(tmp_path).example("a.jpg") is None

@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from cris.data.inspection.findings import ERROR, WARNING, Finding
-from cris.data.records import ObjectRecord, PictureRecord
+from cris.data.records import ObjectRecord, ImageRecord
 from cris.errors import InputError
 from cris.masks import box_of, decode_rle
-from cris.picture import read_picture
+from cris.image import read_image
 
 BOX_PIXELS, BOX_SHARE = 3.0, 0.05
 """Distance that a side of a box may have from the mask's: pixels, or share of the box if that is more.
@@ -18,7 +18,7 @@ Boxes come from outlines, whose corners lie between pixels, or from people.
 """
 
 
-def check_picture(record: PictureRecord) -> Iterator[Finding]:
+def check_image(record: ImageRecord) -> Iterator[Finding]:
     """Yield all findings about an image by itself."""
     yield from _check_bytes(record)
     for each in record.objects:
@@ -31,9 +31,9 @@ def plain(sentence: str) -> str:
     return " ".join("".join(sign if sign.isalnum() else " " for sign in sentence.casefold()).split())
 
 
-def _check_bytes(record: PictureRecord) -> Iterator[Finding]:
+def _check_bytes(record: ImageRecord) -> Iterator[Finding]:
     try:
-        height, width = read_picture(record.image).shape[:2]
+        height, width = read_image(record.image).shape[:2]
     except InputError as error:
         yield Finding("decode", ERROR, _where(record), str(error))
         return
@@ -42,7 +42,7 @@ def _check_bytes(record: PictureRecord) -> Iterator[Finding]:
         yield Finding("decode", ERROR, _where(record), what)
 
 
-def _check_object(record: PictureRecord, each: ObjectRecord) -> Iterator[Finding]:
+def _check_object(record: ImageRecord, each: ObjectRecord) -> Iterator[Finding]:
     where = f"{_where(record)}: object {each.id}"
     try:
         mask = decode_rle(each.rle)
@@ -50,7 +50,7 @@ def _check_object(record: PictureRecord, each: ObjectRecord) -> Iterator[Finding
         yield Finding("mask", ERROR, where, str(error))
         return
     if mask.shape != (record.height, record.width):
-        what = f"the mask must be of the picture's size {record.height}×{record.width}, got {mask.shape}"
+        what = f"the mask must be of the image's size {record.height}×{record.width}, got {mask.shape}"
         yield Finding("mask", ERROR, where, what)
         return
     if not mask.any() or mask.all():
@@ -70,7 +70,7 @@ def _check_box(where: str, each: ObjectRecord, mask: Bool[np.ndarray, "height wi
         yield Finding("box", WARNING, where, what)
 
 
-def _check_sentences(record: PictureRecord) -> Iterator[Finding]:
+def _check_sentences(record: ImageRecord) -> Iterator[Finding]:
     meant: dict[str, dict[frozenset[int], str]] = {}
     for entry in record.entries:
         for sentence in entry.sentences:
@@ -85,8 +85,8 @@ def _check_sentences(record: PictureRecord) -> Iterator[Finding]:
             yield Finding("ambiguous", WARNING, _where(record), f"{sentence!r} is on the objects {sets}")
 
 
-def _where(record: PictureRecord) -> str:
-    return f"{record.file_name} (picture {record.picture_id})"
+def _where(record: ImageRecord) -> str:
+    return f"{record.file_name} (image {record.picture_id})"
 
 
 def _rounded(numbers: tuple[float, ...]) -> tuple[float, ...]:
