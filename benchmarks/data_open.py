@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle

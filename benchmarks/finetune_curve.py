@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 import tyro
 
+from cris.config_file import StoredConfig
 from cris.data.dataset import Dataset
 from cris.data.open import open_dataset
 from cris.data.records import ImageRecord
@@ -33,8 +34,8 @@ from cris.registry import DEFAULT_MODEL, SCENES_MODEL
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import fit
-from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.recipes import finetune
+from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.state import best_checkpoint
 
 Device = Literal["cpu", "cuda", "auto"]
@@ -127,8 +128,10 @@ def take(source: Path, part: str, count: int, seed: int, out: Path) -> None:
 def learn(start: str, data: Path, size: int, options: Options, out: Path) -> None:
     """Run the recipe `finetune` as `cris train` does; from nothing, everything is fresh and learns."""
     begun = find_initial_weights(DEFAULT_MODEL if start == NOTHING else start)
-    assert begun.checkpoint is not None
-    config = sized(finetune(begun.checkpoint), size, options)
+    checkpoint = begun.checkpoint
+    assert checkpoint is not None
+    stored = StoredConfig(model=checkpoint.model.config, inference=checkpoint.inference)
+    config = sized(finetune(stored), size, options)
     if start == NOTHING:
         config = replace(
             config,

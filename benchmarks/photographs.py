@@ -21,7 +21,7 @@ import tyro
 from jaxtyping import Bool
 
 from cris.cli import main as cris
-from cris.data.annotations.instances import Instances, ImageInfo, read_instances
+from cris.data.annotations.instances import ImageInfo, Instances, read_instances
 from cris.data.expressions.nouns import noun_of
 from cris.data.expressions.synonyms import HELD_OUT, HELD_OUT_LIKE
 from cris.evaluation.metrics import auroc

@@ -96,8 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = torch.cat([torch.from_numpy(sample.tokens) for sample in samples]).to(options.device)
     for batch in options.batches:
         rates = [
-            images_per_second(run, images[:batch], tokens[:batch], options.seconds)
-            for run in paths.values()
+            images_per_second(run, images[:batch], tokens[:batch], options.seconds) for run in paths.values()
         ]
         cells = " | ".join(f"{rate:,.0f}" for rate in rates)
         print(f"| {batch} | {cells} | {rates[-1] / rates[0]:.2f} |", flush=True)

@@ -23,6 +23,4 @@ for shard in sorted(Path("answers").glob("*.parquet")):
             print(f"{row['picture']}: {row['error']}")
         else:
             share = decode_rle(row["rle"]).mean()
-            print(
-                f"{row['picture']}: {row['sentence']}: score {row['score']:.2f}, {share:.0%} of the image"
-            )
+            print(f"{row['picture']}: {row['sentence']}: score {row['score']:.2f}, {share:.0%} of the image")

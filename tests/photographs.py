@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.stored import StoredSplit
 from cris.masks import encode_rle
 from tests.stored import write

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pycocotools.coco import COCO
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.masks import Rle

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.store.manifest import Manifest, SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle

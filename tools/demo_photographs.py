@@ -21,8 +21,8 @@ from PIL import Image
 from cris.data.records import ImageRecord
 from cris.data.sources.coco import convert_coco
 from cris.demo.photographs import FOLDER, INDEX
-from cris.masks import decode_rle, encode_rle
 from cris.image import read_image
+from cris.masks import decode_rle, encode_rle
 
 COUNT = 12
 MAX_SIDE = 480

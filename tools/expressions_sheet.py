@@ -13,8 +13,8 @@ from PIL import Image, ImageDraw
 
 from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Wishes, expressions_of
-from cris.masks import decode_rle
 from cris.image import read_image
+from cris.masks import decode_rle
 
 TILE, CAPTION, COLUMNS = 380, 22, 5  # pixels, pixels, tiles
 

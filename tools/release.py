@@ -126,6 +126,7 @@ def release_photos(options: argparse.Namespace) -> str:
             **common_fields(checkpoint, inference, measured),
             dtype={"int8": "int8 (text encoder) and float16"}.get(options.dtype, options.dtype),
             words=inference.sentence_length - 2,
+            relative_threshold=inference.relative_threshold,
             peak_threshold=inference.peak_threshold,
             presence_threshold=inference.presence_threshold,
             val_sentences=sum(len(each.references) for each in validation),

@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from cris.ambiguity import ARTICLES, Check, is_telling
-from cris.letterbox import CELL, Stretch
 from cris.image import ImageSource
+from cris.letterbox import CELL, Stretch
 from cris.prediction import Prediction
 
 
@@ -119,9 +119,7 @@ def shorten(sentence: str) -> list[str]:
     return [" ".join((*words[:place], *words[place + 1 :])) for place in places]
 
 
-def apply(
-    change: Change, image: UInt8[np.ndarray, "height width 3"]
-) -> UInt8[np.ndarray, "height width 3"]:
+def apply(change: Change, image: UInt8[np.ndarray, "height width 3"]) -> UInt8[np.ndarray, "height width 3"]:
     """Return the changed image, of the same size; what comes in at the border repeats it."""
     height, width = image.shape[:2]
     matrix = change.matrix(height, width)

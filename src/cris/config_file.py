@@ -15,7 +15,7 @@ from cris.model.config import CLIP_VOCABULARY, CrisConfig, InferenceConfig
 
 CONFIG = "config.json"
 """File name in the folder of a checkpoint or of an export."""
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +102,19 @@ def _with_presence_and_tokenizer(content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _with_relative_threshold(content: dict[str, Any]) -> dict[str, Any]:
+    """Add the relative threshold that version 5 introduced; earlier masks were cut at one threshold only."""
+    inference = content.get("inference")
+    if not isinstance(inference, dict):
+        return content
+    return content | {"inference": inference | {"relative_threshold": 1.0}}
+
+
 MIGRATIONS: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
     1: _with_identity_calibration,
     2: _with_kinds_of_encoders,
     3: _with_presence_and_tokenizer,
+    4: _with_relative_threshold,
 }
 """Version of config.json → function that migrates its content to the next version."""
 

@@ -57,7 +57,7 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
 def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
-    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. What found nothing has no annotation, and an
+    `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An empty mask has no annotation, and an
     image without predictions is left out, as nothing tells its size.
     """
     images: list[dict[str, Any]] = []

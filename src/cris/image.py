@@ -73,9 +73,7 @@ def warn_of_unread(names: Iterable[str]) -> None:
     )
 
 
-def read_image(
-    source: ImageSource, *, max_pixels: int | None = None
-) -> UInt8[np.ndarray, "height width 3"]:
+def read_image(source: ImageSource, *, max_pixels: int | None = None) -> UInt8[np.ndarray, "height width 3"]:
     """Return the whole image, rotated as its EXIF says; of animated files the first frame.
 
     What is transparent is laid on white. 16-bit grey keeps the upper 8 of the 8, 10, 12, 14 or 16 bits that
@@ -241,8 +239,7 @@ def _decode(image: Image.Image, name: str, max_pixels: int | None) -> UInt8[np.n
             raise InputError(f"{name}: expected an image, found no pixels ({width}×{height})")
         if max_pixels is not None and width * height > max_pixels:
             raise InputError(
-                f"{name}: expected an image of at most {max_pixels:,} pixels, got {width}×{height}: "
-                "shrink it"
+                f"{name}: expected an image of at most {max_pixels:,} pixels, got {width}×{height}: shrink it"
             )
         has_16_bits = ";16" in str(getattr(image, "tile", ""))  # of which Pillow keeps the upper 8 of colours
         image.load()

@@ -81,6 +81,7 @@ class Prediction:
         image: UInt8[np.ndarray, "height width 3"],
         letterbox: Placement,
         threshold: float,
+        relative_threshold: float = 1.0,
         peak_threshold: float = 0.0,
         presence_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
@@ -113,7 +114,7 @@ class Prediction:
             calibration=calibration,
             certainty=certainty,
         )
-        return answer.at_threshold(threshold)
+        return answer.at_threshold(cut_of(answer.peak, threshold, relative_threshold))
 
     @property
     def probability(self) -> Float32[np.ndarray, "height width"]:
@@ -259,13 +260,19 @@ class Prediction:
             self.render("mask").save(file, format="PNG")
 
 
+def cut_of(peak: float, threshold: float, relative_threshold: float) -> float:
+    """Return the probability at which a mask with this peak is cut, as `InferenceConfig` has it.
+
+    A relative threshold of 1 has to be told apart: resizing overshoots the peak.
+    """
+    return min(threshold, relative_threshold * peak) if relative_threshold < 1 else threshold
+
+
 def _sigmoid(values: Any) -> Any:
     return 0.5 + 0.5 * np.tanh(0.5 * values)  # without overflow
 
 
-def lit_up(
-    image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
-) -> Image.Image:
+def lit_up(image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Image.Image:
     """Return the image with the mask lit up and outlined, the rest dimmed."""
     found = mask.astype(np.uint8)
     drawn = cv2.transform(image, _dimmed())

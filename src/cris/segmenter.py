@@ -19,11 +19,11 @@ from cris.engines.formats import FORMATS, EngineName, Precision
 from cris.errors import InputError
 from cris.guided_filter import GuidedFilter
 from cris.huggingface.descriptor import is_huggingface
+from cris.image import ImageSource, read_image
 from cris.letterbox import Letterbox, Placement, ceiling, normalise
 from cris.model.config import InferenceConfig
 from cris.model.output import ModelOutput
 from cris.model.tokenizer import Tokenizer
-from cris.image import ImageSource, read_image
 from cris.prediction import Prediction
 from cris.registry import DEFAULT_MODEL, model_title, resolve
 
@@ -298,6 +298,7 @@ class Segmenter:
                         image=encoded[row].image,
                         letterbox=encoded[row].letterbox,
                         threshold=self.inference.threshold,
+                        relative_threshold=self.inference.relative_threshold,
                         peak_threshold=self.inference.peak_threshold,
                         presence_threshold=self.inference.presence_threshold,
                         calibration=self.inference.calibration,

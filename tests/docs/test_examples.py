@@ -23,10 +23,20 @@ def run(name: str, where: Path, *arguments: str) -> str:
 
 def test_every_example_is_run_here():
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == [
+        "extend.py",
         "folder_to_table.py",
         "many_sentences.py",
         "one_image.py",
     ]
+
+
+def test_extend(tmp_path: Path) -> None:
+    printed = run("extend.py", tmp_path, "out")
+    (small,) = [line for line in printed.splitlines() if line.startswith("IoU of small")]
+    assert float(small.split()[3]) > 0.5
+    assert "Prediction('the red disc', score" in printed
+    assert "IoU of small" in (tmp_path / "out" / "report" / "index.html").read_text(encoding="utf-8")
+    assert len((EXAMPLES / "extend.py").read_text(encoding="utf-8").splitlines()) < 150
 
 
 def test_one_image(folder: Path) -> None:  # noqa: F811

@@ -120,9 +120,7 @@ def test_efficientnet_and_bert_predict_alike_from_a_file_to_a_mask(
     image = photographs()[0].path
     sentences = ["the red dog", "a man holding an umbrella", "Straße 左"]
     plain, exported = (Segmenter.from_pretrained(each, "cpu") for each in (lite, lite_exports[format]))
-    for one, other in zip(
-        plain.predict(image, sentences), exported.predict(image, sentences), strict=True
-    ):
+    for one, other in zip(plain.predict(image, sentences), exported.predict(image, sentences), strict=True):
         np.testing.assert_allclose(other.grid, one.grid, atol=1e-4)
 
 

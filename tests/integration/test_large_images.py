@@ -44,8 +44,6 @@ def test_a_image_of_108_megapixels_takes_at_most_a_gigabyte_and_a_half(prove, tm
         [sys.executable, "-c", MEASURE, str(path)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     measured = json.loads(done.stdout)
-    prove.figure(
-        f"memory of a {width}×{height} image, beyond the model", f"{measured['bytes'] / 1e9:.2f} GB"
-    )
+    prove.figure(f"memory of a {width}×{height} image, beyond the model", f"{measured['bytes'] / 1e9:.2f} GB")
     assert measured["size"] == [width, height]
     assert measured["bytes"] <= BYTES_PER_PIXEL * width * height

@@ -23,10 +23,10 @@ from cris.data.scenes import Scenes
 from cris.data.store.decode import decode_image
 from cris.data.stored import StoredSplit
 from cris.errors import InputError
+from cris.image import read_image
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from cris.image import read_image
 from cris.training.loss import grid_target, text_to_pixel_loss
 from tests.real import SENTENCES_EACH, write_real
 from tests.small import small_cris

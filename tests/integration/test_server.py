@@ -118,8 +118,7 @@ def test_extras_come_on_request(server, client, tmp_path):
 def test_a_image_is_encoded_once_for_all_requests(server, client):
     image = png(seed=1)
     timings = [
-        server.segment(client, image, sentence, include="timings").json()["timings"]
-        for sentence in SENTENCES
+        server.segment(client, image, sentence, include="timings").json()["timings"] for sentence in SENTENCES
     ]
     assert [one["is_cached"] for one in timings] == [False, True, True]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from cris.data.annotations.instances import read_instances
 from cris.data.expressions import Census, Expression, Wishes, expressions_of
 from cris.data.records import ObjectRecord
-from cris.masks import encode_rle
 from cris.image import read_image
+from cris.masks import encode_rle
 from tests.property.expression_checker import Checker
 
 HEIGHT, WIDTH = 120, 160

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cris.data.scenes import SceneExpression, Scene, SceneKnobs, Scenes
+from cris.data.scenes import Scene, SceneExpression, SceneKnobs, Scenes
 from tests.property.scene_checker import Checker, Reading
 
 EXPRESSIONS = 4

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset

@@ -18,8 +18,7 @@ class Brightness:
     def predict_batch(self, images, sentences):
         self.asked += [(image.shape, told) for image, told in zip(images, sentences, strict=True)]
         return [
-            [self.predict(image, one) for one in told]
-            for image, told in zip(images, sentences, strict=True)
+            [self.predict(image, one) for one in told] for image, told in zip(images, sentences, strict=True)
         ]
 
     def predict(self, image, sentence):

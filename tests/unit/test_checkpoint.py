@@ -366,12 +366,12 @@ def truncate(name: str) -> Callable[[Path], None]:
             "not a cris checkpoint",
         ),
         (
-            edit_config(lambda config: config.update(schema_version=5)),
-            "must have schema_version 1 to 4, got 5: update",
+            edit_config(lambda config: config.update(schema_version=6)),
+            "must have schema_version 1 to 5, got 6: update",
         ),
         (
             edit_config(lambda config: config.update(schema_version=0)),
-            "must have schema_version 1 to 4, got 0",
+            "must have schema_version 1 to 5, got 0",
         ),
         (edit_config(lambda config: config.update(schema_version=True)), "has no schema_version"),
         (
@@ -451,11 +451,25 @@ def test_every_option_is_in_the_config_file(tmp_path: Path) -> None:
     config = json.loads((tmp_path / "model" / "config.json").read_text(encoding="utf-8"))
     written = {"model": asdict(CONFIG), "inference": asdict(INFERENCE)}
     written["model"]["image"]["kind"], written["model"]["text"]["kind"] = "clip_resnet", "clip_text"
-    assert config == {"schema_version": 4, **json.loads(json.dumps(written))}
+    assert config == {"schema_version": 5, **json.loads(json.dumps(written))}
+
+
+def to_version_4(config: dict[str, Any]) -> None:
+    """As it was when masks were cut at one threshold only."""
+    config["schema_version"] = 4
+    del config["inference"]["relative_threshold"]
+
+
+def test_a_folder_of_version_4_has_one_threshold_and_loads_as_before(tmp_path: Path) -> None:
+    model = save(tmp_path / "model")
+    edit_config(to_version_4)(tmp_path / "model")
+    assert_holds(tmp_path / "model", model)
+    assert load_checkpoint(tmp_path / "model").inference == INFERENCE
 
 
 def to_version_3(config: dict[str, Any]) -> None:
     """As it was when the tokenizer followed from the vocabulary's size, and nothing told of presence."""
+    to_version_4(config)
     config["schema_version"] = 3
     del config["inference"]["guided_radius"], config["inference"]["presence_threshold"]
     del config["model"]["presence_heads"], config["model"]["tokenizer"]

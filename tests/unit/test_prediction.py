@@ -22,6 +22,7 @@ def prediction(
     protocol: str = "default",
     calibration: Calibration = IDENTITY,
     peak_threshold: float = 0.0,
+    relative_threshold: float = 1.0,
 ) -> Prediction:
     return Prediction.from_output(
         ModelOutput(np.broadcast_to(np.float32(logits), (1, 16, 16)).copy()),
@@ -29,6 +30,7 @@ def prediction(
         image=IMAGE,
         letterbox=Letterbox(80, 120, 64, protocol),
         threshold=threshold,
+        relative_threshold=relative_threshold,
         peak_threshold=peak_threshold,
         calibration=calibration,
     )
@@ -60,6 +62,18 @@ def test_a_mask_without_a_high_enough_peak_is_empty_and_keeps_its_score():
     assert not emptied.mask.any()
     assert emptied.box is None
     assert emptied.score == kept.score > 0
+
+
+def test_a_faint_answer_is_cut_at_a_share_of_its_peak_but_not_where_the_caller_sets_the_threshold():
+    logits = np.full((16, 16), -6.0)
+    logits[5:9, 3:10] = -1.0  # 0.27
+    assert not prediction(logits).mask.any()
+    faint = prediction(logits, relative_threshold=0.5)
+    assert faint.mask.any()
+    np.testing.assert_array_equal(faint.mask, prediction(logits, threshold=0.5 * faint.peak).mask)
+    assert not faint.at_threshold(0.5).mask.any()
+    sure = prediction(-logits, relative_threshold=0.9)  # whose share is above the threshold
+    np.testing.assert_array_equal(sure.mask, prediction(-logits).mask)
 
 
 def test_a_peak_in_the_padding_does_not_count():

@@ -18,7 +18,7 @@ from cris.progress import track
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
-    from cris.demo.gallery import GalleryCard, CardFigures
+    from cris.demo.gallery import CardFigures, GalleryCard
 
 PAGE = "index.html"
 MARK = '<meta name="generator" content="cris demo">'

@@ -151,11 +151,13 @@ class Command:
             )
         store_thresholds(folder, choice)
         if not self.as_json:
-            show(f"threshold {choice.best:.2f}: mean IoU {choice.mean_ious[choice.best]:.3f} on val")
+            chosen = choice.applied_to(segmenter.inference)
+            relative = f", relative {chosen.relative_threshold:.1f}" * (chosen.relative_threshold < 1)
+            mean_iou = choice.mean_ious[choice.best]
+            show(f"threshold {chosen.threshold:.2f}{relative}: mean IoU {mean_iou:.3f} on val")
             if choice.best_giou is not None:
-                chosen = choice.applied_to(segmenter.inference)
                 tests = f"peak threshold {chosen.peak_threshold:.2f}"
                 if chosen.presence_threshold:
                     tests += f", presence threshold {chosen.presence_threshold:.2f}"
                 show(f"{tests}: {choice.best_giou:.3f} gIoU on val")
-        return choice.best
+        return choice.best[0]

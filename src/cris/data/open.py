@@ -1,6 +1,8 @@
 """Opener of data sets, from what a user names."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +16,16 @@ if TYPE_CHECKING:
     from cris.data.store.manifest import Manifest
 
 Source = str | Path
+Data = Source | Sequence[Source] | Mapping[str, Dataset]
+"""Folder of a data set, several for their union, "scenes", or data sets of the caller's by their splits."""
 
 
-def open_dataset(
-    data: Source | Sequence[Source], split: str = "val", limit: int | None = None, *, seed: int = 0
-) -> Dataset:
+def open_dataset(data: Data, split: str = "val", limit: int | None = None, *, seed: int = 0) -> Dataset:
     """Return one split of a data set.
 
     Args:
-        data: a folder that `cris data` wrote, several for their union, or "scenes".
+        data: a folder that `cris data` wrote, several for their union, "scenes", or data sets of your own:
+            `{"train": mine, "val": other}`.
         split: part of it: train, val, test, …
         limit: first samples to take, where not all.
         seed: another one gives other scenes; stored data sets know none.
@@ -30,8 +33,31 @@ def open_dataset(
     Raises:
         InputError: the folder is no data set, or there is no such split, or nothing in it.
     """
-    sources = [data] if isinstance(data, str | Path) else list(data)
-    return first(_opened(sources, split, seed), limit)
+    if isinstance(data, Mapping):
+        if split not in data:
+            raise InputError(f"split must be one of {', '.join(sorted(data))}, got {split!r}")
+        return first(data[split], limit)
+    return first(_opened(sources_of(data), split, seed), limit)
+
+
+def sources_of(data: Source | Sequence[Source]) -> list[Source]:
+    """Return one source or several as a list."""
+    return [data] if isinstance(data, str | Path) else list(data)
+
+
+def splits_of(data: Data) -> set[str]:
+    """Return the names of the splits; raises as `manifest_of`."""
+    if isinstance(data, Mapping):
+        return set(data)
+    return {split for source in sources_of(data) for split in manifest_of(source).splits}
+
+
+def fingerprints_of(data: Data) -> tuple[str, ...]:
+    """Return the fingerprint of each data set: other samples have another; raises as `manifest_of`."""
+    if isinstance(data, Mapping):
+        told = json.dumps({split: each.identity for split, each in data.items()}, sort_keys=True)
+        return (hashlib.sha256(told.encode()).hexdigest(),)
+    return tuple(manifest_of(source).fingerprint for source in sources_of(data))
 
 
 def _opened(sources: Sequence[Source], split: str, seed: int) -> Dataset:

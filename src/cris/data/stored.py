@@ -133,7 +133,6 @@ class StoredSplit(Dataset):
             height, width = row.size
             raise self.stored.damaged(
                 row,
-                f"{what} must have the image's {height}×{width} pixels, got "
-                f"{mask.shape[0]}×{mask.shape[1]}",
+                f"{what} must have the image's {height}×{width} pixels, got {mask.shape[0]}×{mask.shape[1]}",
             )
         return mask

@@ -64,7 +64,9 @@ def evaluate(
             raise InputError("threshold and processes are for a named model: a segmenter is asked as it is")
         rows: Iterable[Row] = _asked(model, dataset)
     else:
-        run = EvaluationRun(checkpoint=resolve(str(model)), dataset=dataset, threshold=threshold, device=device)
+        run = EvaluationRun(
+            checkpoint=resolve(str(model)), dataset=dataset, threshold=threshold, device=device
+        )
         rows = (row for _, part in run_parts(run, range(run.parts), processes) for row in part)
     if progress:
         rows = track(rows, total=len(dataset), what="samples")

@@ -67,8 +67,8 @@ class EvaluationRun:
             loaded = load_checkpoint(self.checkpoint)
             engine = TorchEngine(fuse(loaded.model), device)
             found = Segmenter(engine, loaded.tokenizer, loaded.inference)
-        if self.threshold is not None:
-            found.inference = replace(found.inference, threshold=self.threshold)
+        if self.threshold not in (None, found.inference.threshold):
+            found.inference = replace(found.inference, threshold=self.threshold, relative_threshold=1.0)
         return found
 
     def rows(self, segmenter: Segmenter, part: int) -> list[Row]:

@@ -74,8 +74,10 @@ class ResultsTable:
         return [line.name, *(line.cells.get(column, "–") for column in self.columns)]
 
 
-def make_table(runs: Iterable[TableEntry], figure: str = "mean_iou", metrics: Sequence[Metric] = METRICS) -> ResultsTable:
-    """Return a sheet of evaluations; those of one model, or of one name that was given, share a line.
+def make_table(
+    runs: Iterable[TableEntry], figure: str = "mean_iou", metrics: Sequence[Metric] = METRICS
+) -> ResultsTable:
+    """Return a table of evaluations; those of one model, or of one name that was given, share a row.
 
     Args:
         runs: what to show, in order
@@ -106,7 +108,9 @@ def make_table(runs: Iterable[TableEntry], figure: str = "mean_iou", metrics: Se
             backbones[record["backbone"]] = None
     ordered = sorted(columns, key=lambda one: (one not in _PAPER_COLUMNS, _place(one)))
     paper = [
-        ResultsRow(f"CRIS {name} (paper)", {column: f"{value:.2f}" for column, value in MEAN_IOU[name].items()})
+        ResultsRow(
+            f"CRIS {name} (paper)", {column: f"{value:.2f}" for column, value in MEAN_IOU[name].items()}
+        )
         for name in MEAN_IOU
         if name in backbones
     ]
@@ -118,7 +122,9 @@ def make_table(runs: Iterable[TableEntry], figure: str = "mean_iou", metrics: Se
         remarks.append(f"{_NOT_PUBLISHED} Not the published data set: the split has another size.")
     times = Counter(name for name, _ in cells)
     lines = [
-        ResultsRow(f"{name} ({folders[name, key]})" if times[name] > 1 and folders[name, key] else name, found)
+        ResultsRow(
+            f"{name} ({folders[name, key]})" if times[name] > 1 and folders[name, key] else name, found
+        )
         for (name, key), found in cells.items()
     ]
     return ResultsTable(ordered, [*paper, *lines], remarks)

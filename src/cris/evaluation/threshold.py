@@ -14,13 +14,16 @@ from cris.evaluation.ask import ask
 from cris.evaluation.metrics import iou
 from cris.files import atomic_file
 from cris.model.config import InferenceConfig
+from cris.prediction import cut_of
 from cris.segmenter import Segmenter
 
 CANDIDATES = tuple((np.arange(20, 71, 5) / 100).tolist())
 """Probability thresholds that are tried."""
-MIN_EMPTIED = 0.9
+RELATIVE_CANDIDATES = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
+"""Relative thresholds that are tried for models that tell presence; the others' empty masks rest on 1."""
+MIN_EMPTIED = 0.85
 """Share of the sentences about what is absent whose masks should be empty."""
-PEAK_CANDIDATES = tuple((np.arange(0, 100, 2) / 100).tolist())
+PEAK_CANDIDATES = tuple((np.arange(100) / 100).tolist())
 """Thresholds of the peak, and of presence, that are tried."""
 
 
@@ -28,10 +31,10 @@ PEAK_CANDIDATES = tuple((np.arange(0, 100, 2) / 100).tolist())
 class Choice:
     """Quality of masks at each threshold."""
 
-    mean_ious: dict[float, float]
-    """Threshold → mean IoU."""
+    mean_ious: dict[tuple[float, float], float]
+    """Threshold and relative threshold → mean IoU."""
     gious: dict[tuple[float, float], float]
-    """Peak and presence threshold → gIoU at the best threshold: what is absent counts 1 if its mask is empty.
+    """Peak and presence threshold → gIoU at the best thresholds: what is absent counts 1 if empty.
 
     Empty where no sentence means nothing, as there is then nothing to choose by.
     """
@@ -40,9 +43,9 @@ class Choice:
     """Peak and presence threshold → share of what is absent whose mask is empty."""
 
     @property
-    def best(self) -> float:
-        """Return the threshold with the highest mean IoU; the lowest of equals."""
-        return max(self.mean_ious, key=lambda threshold: self.mean_ious[threshold])
+    def best(self) -> tuple[float, float]:
+        """Return the threshold and relative threshold with the highest mean IoU; the first of equals."""
+        return max(self.mean_ious, key=lambda pair: self.mean_ious[pair])
 
     @property
     def best_giou(self) -> float | None:
@@ -58,7 +61,13 @@ class Choice:
         enough = [pair for pair, share in self.emptied.items() if share >= MIN_EMPTIED]
         best = max(self.gious, key=lambda pair: self.gious[pair], default=(0.0, 0.0))
         peak, presence = min(enough, default=best)
-        return replace(inference, threshold=self.best, peak_threshold=peak, presence_threshold=presence)
+        return replace(
+            inference,
+            threshold=self.best[0],
+            relative_threshold=self.best[1],
+            peak_threshold=peak,
+            presence_threshold=presence,
+        )
 
 
 def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> Choice:
@@ -70,7 +79,10 @@ def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> 
     ious, peaks, presences, is_present = [], [], [], []
     for answer in ask(segmenter, images):
         prediction = answer.prediction
-        ious.append(iou(*pixels_above(prediction.probability, answer.target.mask, CANDIDATES)))
+        shares = (1.0,) if prediction.present is None else RELATIVE_CANDIDATES
+        pairs = [(threshold, share) for share in shares for threshold in CANDIDATES]
+        cuts = [cut_of(prediction.peak, *pair) for pair in pairs]
+        ious.append(iou(*pixels_above(prediction.probability, answer.target.mask, cuts)))
         peaks.append(prediction.peak)
         presences.append(1.0 if prediction.present is None else prediction.present)
         is_present.append(bool(answer.reference.targets))
@@ -81,7 +93,7 @@ def choose_threshold(segmenter: Segmenter, images: Iterable[AnnotatedImage]) -> 
         np.array(ious)[:, means.argmax()], np.array(peaks), np.array(presences), np.array(is_present)
     )
     return Choice(
-        mean_ious={threshold: float(mean) for threshold, mean in zip(CANDIDATES, means, strict=True)},
+        mean_ious=dict(zip(pairs, means.tolist(), strict=True)),
         gious=gious,
         emptied=emptied,
     )
@@ -115,13 +127,15 @@ def pixels_above(
     true: Bool[np.ndarray, "height width"],
     candidates: Sequence[float],
 ) -> tuple[Int64[np.ndarray, "candidates"], Int64[np.ndarray, "candidates"]]:
-    """Return intersections and unions of the masks at rising thresholds, each pixel looked at once."""
-    thresholds = np.array(candidates, dtype=np.float32)  # as masks compare: in the probability's precision
+    """Return intersections and unions of the masks at thresholds, each pixel looked at once."""
+    # as masks compare: in the probability's precision
+    thresholds, places = np.unique(np.array(candidates, dtype=np.float32), return_inverse=True)
     passed = np.searchsorted(thresholds, probability)  # candidates below the probability
     inside = np.bincount(passed[true], minlength=len(thresholds) + 1)
     outside = np.bincount(passed[~true], minlength=len(thresholds) + 1)
     intersections = inside[::-1].cumsum()[::-1][1:]
-    return intersections, inside.sum() + outside[::-1].cumsum()[::-1][1:]
+    unions = inside.sum() + outside[::-1].cumsum()[::-1][1:]
+    return intersections[places], unions[places]
 
 
 def store_thresholds(checkpoint: Path, choice: Choice) -> None:

@@ -50,9 +50,7 @@ def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[Export
         images.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
         masks.append(_mask(output.map(Tensor.numpy), sample, config))
-    return CalibrationData(
-        config=config, samples=samples, images=images, sentences=sentences, masks=masks
-    )
+    return CalibrationData(config=config, samples=samples, images=images, sentences=sentences, masks=masks)
 
 
 def mean_agreement(engine: Engine, calibration: CalibrationData) -> float:
@@ -80,6 +78,7 @@ def _mask(output: ModelOutput, sample: ExportSample, config: StoredConfig) -> Bo
         image=image,
         letterbox=whole,
         threshold=inference.threshold,
+        relative_threshold=inference.relative_threshold,
         peak_threshold=inference.peak_threshold,
         presence_threshold=inference.presence_threshold,
         guided_filter=GuidedFilter(whole.cell_colours(image), radius) if radius else None,

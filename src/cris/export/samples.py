@@ -12,9 +12,9 @@ from cris.card import DOMAIN, RENDERED_SCENES
 from cris.config_file import StoredConfig
 from cris.demo.photographs import photographs
 from cris.errors import InputError
+from cris.image import read_image
 from cris.letterbox import Letterbox, normalise
 from cris.model.tokenizer import Tokenizer
-from cris.image import read_image
 
 Pair = tuple[UInt8[np.ndarray, "height width 3"], str]
 """Image, and a sentence about it."""

@@ -13,9 +13,9 @@ from cris.engines.torch_engine import choose_device
 from cris.errors import InputError
 from cris.huggingface.load import load_prompted
 from cris.huggingface.model import MASK_THRESHOLD, PromptedModel
+from cris.image import ImageSource, read_image
 from cris.letterbox import Stretch
 from cris.model.output import ModelOutput
-from cris.image import ImageSource, read_image
 from cris.segmenter import EncodedImage, Segmenter
 
 

@@ -218,6 +218,11 @@ class InferenceConfig:
     """Tokens per sentence, start and end included; longer sentences are cut."""
     threshold: float = 0.35
     """Probability above which a pixel belongs to the mask."""
+    relative_threshold: float = 1.0
+    """Share of a mask's maximum that takes the threshold's place where it is lower; 1: never.
+
+    What is surely present, but faint all over, so gets a mask.
+    """
     peak_threshold: float = 0.0
     """Probability that a mask's maximum must exceed, else the mask is empty: absent objects then get none."""
     guided_radius: int = 0

@@ -155,9 +155,7 @@ def build(batcher: Batcher, folder: Path) -> gr.Blocks:
                         elem_id="threshold",
                     )
                 with gr.Row():
-                    as_png = gr.DownloadButton(
-                        "Image (PNG)", interactive=False, min_width=140, elem_id="png"
-                    )
+                    as_png = gr.DownloadButton("Image (PNG)", interactive=False, min_width=140, elem_id="png")
                     as_zip = gr.DownloadButton(
                         "Masks, cut-outs (ZIP)", interactive=False, min_width=140, elem_id="zip"
                     )

@@ -106,9 +106,7 @@ class Answerer:
                 return [one for each in asked for one in self._predict([each])]
             return [_refusal(error, "sentence")]
 
-    def _encoded(
-        self, asked: Sequence[tuple[SegmentJob, EncodedImage | np.ndarray]]
-    ) -> list[EncodedImage]:
+    def _encoded(self, asked: Sequence[tuple[SegmentJob, EncodedImage | np.ndarray]]) -> list[EncodedImage]:
         """Return each image encoded once, though several may ask of it; new ones are kept."""
         images = {ask.digest: image for ask, image in asked}
         encoded = dict(zip(images, self.segmenter.encode_batch(list(images.values())), strict=True))

@@ -37,7 +37,9 @@ def make_cards(suspects: Sequence[Suspect], dataset: Dataset) -> list[SuspectCar
     return [_card(suspect, dataset.image(int(numbers[suspect.sample]))) for suspect in suspects]
 
 
-def render(cards: Sequence[SuspectCard], *, data: str, split: str, model: str, count: int, fingerprint: str) -> str:
+def render(
+    cards: Sequence[SuspectCard], *, data: str, split: str, model: str, count: int, fingerprint: str
+) -> str:
     """Return the page; what the data set says of itself is escaped."""
     return fill(
         "studies/audit.html",

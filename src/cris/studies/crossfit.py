@@ -14,8 +14,8 @@ from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig
 from cris.training.loop import Outcome, fit
-from cris.training.setup import InitialWeights, Setup, build_model
 from cris.training.recipes import finetune
+from cris.training.setup import InitialWeights, Setup, build_model
 from cris.training.state import last_checkpoint
 
 _LEARNING_RATE = 5e-5

@@ -18,10 +18,10 @@ from cris.model.tokenizer import Tokenizer
 from cris.process_memory import reset_peak, resident_bytes
 from cris.registry import names_clip, resolve
 from cris.training.config import TrainConfig, resolved
-from cris.training.setup import Setup, build_loader, build_stream, choose_tokenizer, open_setup
 from cris.training.memory import memory_advice, out_of_memory
 from cris.training.processes import launch, world_of
 from cris.training.progress import peak_memory
+from cris.training.setup import Setup, build_loader, build_stream, choose_tokenizer, open_setup
 from cris.training.trainer import Trainer
 
 _USABLE = 0.9  # of a device's memory: allocators leave gaps

@@ -34,7 +34,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         (
             *("sampling.flip_probability", "sampling.colour_jitter", "inference.threshold"),
             *("sampling.collage_share", "sampling.repeat_threshold"),
-            *("inference.peak_threshold", "inference.presence_threshold"),
+            *("inference.peak_threshold", "inference.presence_threshold", "inference.relative_threshold"),
             *("objectives.masked_regions", "objectives.masked_words", "optimizer.full_backbone_share"),
             *("schedule.decay_share", "schedule.milestones"),
         ),

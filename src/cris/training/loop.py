@@ -13,10 +13,10 @@ from cris.model.cris import Cris
 from cris.segmenter import Segmenter
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss, loss_names
-from cris.training.setup import Setup, build_loader, build_stream
 from cris.training.memory import memory_advice
 from cris.training.monitor import Monitor
 from cris.training.processes import all_gather, all_reduce_max, launch
+from cris.training.setup import Setup, build_loader, build_stream
 from cris.training.signals import StopSignal
 from cris.training.state import RunFolder, remove_run
 from cris.training.trainer import Trainer

@@ -17,7 +17,7 @@ PEAK_CELLS = 16
 """Highest cells whose mean score is the peak of a mask: as many as a thing of 16 by 16 pixels covers."""
 
 
-TERMS = ("contrastive", "dice", "peak", "consistency")
+TERMS = ("contrastive", "dice", "peak", "presence", "consistency")
 """Names of the terms that a configuration weighs."""
 Loss = Callable[[Tensor, Batch], Tensor]
 """Additional term of the loss: from logits (sentences, 1, h4, w4) and their batch to a weighted scalar."""

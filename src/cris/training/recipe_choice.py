@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cris.config_file import CONFIG, read_config
+from cris.data.open import Source, sources_of
 from cris.errors import InputError, UsageError
 from cris.registry import names_clip, resolve
 from cris.training.config import TrainConfig, changed_options
@@ -47,14 +48,13 @@ def options_of(config: TrainConfig) -> list[str]:
     return changed_options(named_recipe(config.recipe, config.start), config)
 
 
-def data_of(named: str | Path | Sequence[str | Path], recipe: str) -> tuple[str, ...]:
+def data_of(named: Source | Sequence[Source], recipe: str) -> tuple[str, ...]:
     """Return the data of a recipe: what was named, or scenes for a recipe of these.
 
     Raises:
         UsageError: nothing was named for a recipe that says of its data by its name.
     """
-    sources = [named] if isinstance(named, str | Path) else named
-    if sources:
+    if sources := sources_of(named):
         return tuple(map(str, sources))
     if learns_scenes(recipe):
         return ("scenes",)

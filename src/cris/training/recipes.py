@@ -264,8 +264,14 @@ def finetune(start: "StoredConfig") -> TrainConfig:
         ema_decay=0.99,
         checkpoint_every=100,
         model=start.model,
-        # calibration and threshold of the peak are another model's
-        inference=replace(start.inference, calibration=IDENTITY, peak_threshold=0.0, presence_threshold=0.0),
+        # calibration and thresholds but the one are another model's
+        inference=replace(
+            start.inference,
+            calibration=IDENTITY,
+            relative_threshold=1.0,
+            peak_threshold=0.0,
+            presence_threshold=0.0,
+        ),
         sampling=SamplingConfig(pictures=8, sentences=4),
         objectives=ObjectivesConfig(dice_weight=1.0),
         optimizer=OptimizerConfig(

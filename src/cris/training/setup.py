@@ -1,6 +1,6 @@
 """Inputs of a run: training and validation samples, tokenizer, initial weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.repeats import repeats_of
 from cris.data.loading.sampling import Stream
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
-from cris.data.open import manifest_of, open_dataset
+from cris.data.open import Data, fingerprints_of, open_dataset, sources_of, splits_of
 from cris.data.union import UnionDataset
 from cris.errors import InputError
 from cris.files import sha256_of, whole_folder
@@ -44,22 +44,22 @@ class Setup:
     """Collages that take the place of some samples; None: of none."""
 
 
-def gather_setup(sources: Sequence[str], config: TrainConfig, start: "InitialWeights | None") -> Setup:
-    """Open data sets: a folder of `cris data`, several for their union, or scenes.
+def gather_setup(data: Data, config: TrainConfig, start: "InitialWeights | None") -> Setup:
+    """Open what is learned from and validated on.
 
     Raises:
         InputError: one of them cannot be read or lacks a split, the tokenizer does not fit the model, or what
             the sampling asks for cannot be made of these samples.
     """
     own = None if start is None or start.checkpoint is None else start.checkpoint.tokenizer
-    return open_setup(sources, config, choose_tokenizer(config, own))
+    return open_setup(data, config, choose_tokenizer(config, own))
 
 
-def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer) -> Setup:
+def open_setup(data: Data, config: TrainConfig, tokenizer: Tokenizer) -> Setup:
     """Open data sets, to be read with that tokenizer; raises as `gather_setup`."""
-    looked_at = [config.validation.data] if config.validation.data else sources
+    looked_at = config.validation.data or data
     sampling = config.sampling
-    training = open_dataset(sources, "train", seed=config.seed)
+    training = open_dataset(data, "train", seed=config.seed)
     rows = training.rows()
     for option in ("collage_share", "repeat_threshold"):
         if getattr(sampling, option) and rows is None:
@@ -76,7 +76,7 @@ def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer
         validation=open_dataset(looked_at, config.validation.split),
         tokenizer=tokenizer,
         fingerprints=(
-            *(manifest_of(source).fingerprint for source in sources),
+            *fingerprints_of(data),
             *([f"collages {COLLAGES_VERSION}"] if collages else []),
         ),
         repeats=repeats,
@@ -84,12 +84,13 @@ def open_setup(sources: Sequence[str], config: TrainConfig, tokenizer: Tokenizer
     )
 
 
-def _check_validation_split(sources: Sequence[str], split: str) -> None:
-    known = sorted({name for source in sources for name in manifest_of(source).splits})
+def _check_validation_split(data: Data, split: str) -> None:
+    known = sorted(splits_of(data))
     if split not in known:
+        where = "" if isinstance(data, Mapping) else f" in {' '.join(map(str, sources_of(data)))}"
         other = "train" if "train" in known else min(known, default="")
         raise InputError(
-            f"--validation.split must be one of {', '.join(known)} in {' '.join(sources)}, got {split!r}: "
+            f"--validation.split must be one of {', '.join(known)}{where}, got {split!r}: "
             f"add images for it, or pass --validation.split {other}"
         )
 

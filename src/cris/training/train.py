@@ -1,24 +1,25 @@
 """Training as a function: a recipe, data and a folder in, a trained model out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from cris.data.open import Data
 from cris.errors import InputError, UsageError
 from cris.model.encoders import OwnImageEncoder
 from cris.training.config import TrainConfig, changed
 from cris.training.limits import check_limits
 from cris.training.loop import Outcome, fit
 from cris.training.loss import Loss, loss_names
-from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.recipe_choice import Recipe, config_of, data_of
+from cris.training.setup import build_model, find_initial_weights, gather_setup
 from cris.training.state import holds_run
 
 
 def train(
     recipe: Recipe,
     *,
-    data: str | Path | Sequence[str | Path] = (),
+    data: Data = (),
     out: str | Path,
     start: str | Path = "",
     resume: bool = False,
@@ -33,7 +34,7 @@ def train(
     Args:
         recipe: name of a recipe (docs/training.md), a `TrainConfig`, or a function that returns one.
         data: folder of a data set with splits train and val, several for their union, or "scenes"; recipes
-            of scenes need none.
+            of scenes need none. Data sets of your own come by their splits: `{"train": mine, "val": other}`.
         out: the run's folder: config.json, metrics.jsonl and checkpoints/, last, best and the newest step-N.
         start: weights to begin with, in place of the recipe's: a registered name, a checkpoint or run folder,
             or a file of CLIP's.
@@ -53,14 +54,12 @@ def train(
     """
     folder = Path(out)
     config = configured(recipe, start=start, losses=losses, **overrides)
-    sources = data_of(data, config.recipe)
+    found = data if isinstance(data, Mapping) else data_of(data, config.recipe)
     if not resume and not overwrite and holds_run(folder):
         raise InputError(f"{folder} holds a run: pass --resume to go on, or --overwrite, or choose another")
     begin = find_initial_weights(config.start, image_encoder=image_encoder) if config.start else None
-    setup = gather_setup(sources, config, begin)
-    config = replace(
-        config, data=setup.fingerprints, start_sha256="" if begin is None else begin.fingerprint
-    )
+    setup = gather_setup(found, config, begin)
+    config = replace(config, data=setup.fingerprints, start_sha256="" if begin is None else begin.fingerprint)
     model = build_model(config, begin, image_encoder=image_encoder)
     config = replace(config, model=model.config)  # which names an image encoder that was given
     return fit(config, model, setup, folder, losses=losses, overwrite=overwrite, progress=progress)

@@ -83,9 +83,7 @@ def test_images_are_asked_by_their_name_in_any_writing(source, checkpoint):
     (source / "sub").mkdir()
     decomposed = unicodedata.normalize("NFD", "Übung.jpg")
     (source / "sub" / decomposed).touch()
-    asked = Sentences(
-        by_image={"sub\\Übung.jpg": ("the cup",), f"sub/{decomposed}": ("the dog", "the cup")}
-    )
+    asked = Sentences(by_image={"sub\\Übung.jpg": ("the cup",), f"sub/{decomposed}": ("the dog", "the cup")})
     (shard,) = plan_job(str(source), asked, checkpoint).shards
     assert [(task.image.id, task.sentences) for task in shard.tasks] == [
         (f"sub/{decomposed}", ("the cup", "the dog"))

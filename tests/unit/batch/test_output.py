@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cris.batch.images import ImageRef
 from cris.batch.job import BulkJob, Shard, Task
 from cris.batch.output import MANIFEST, Output, alone_in
-from cris.batch.images import ImageRef
 from cris.errors import InputError
 from tests.bulk import shard_files
 

@@ -21,23 +21,28 @@ from cris.model.config import InferenceConfig
     arrays(bool, (6, 7)),
 )
 def test_pixels_are_those_of_masks_made_at_each_candidate(probability: np.ndarray, true: np.ndarray) -> None:
-    intersections, unions = pixels_above(probability, true, CANDIDATES)
-    for place, threshold in enumerate(CANDIDATES):
+    candidates = (0.5, 0.1, *CANDIDATES, 0.5)  # in any order, some of them twice
+    intersections, unions = pixels_above(probability, true, candidates)
+    for place, threshold in enumerate(candidates):
         found = probability > threshold
         assert intersections[place] == (found & true).sum()
         assert unions[place] == (found | true).sum()
 
 
 def test_the_best_is_the_lowest_of_equals() -> None:
-    choice = Choice({0.3: 0.5, 0.4: 0.6, 0.5: 0.6}, {(0.1, 0.0): 0.7, (0.2, 0.1): 0.9, (0.3, 0.0): 0.9})
-    assert choice.best == 0.4
+    choice = Choice(
+        {(0.3, 1.0): 0.5, (0.4, 0.5): 0.6, (0.5, 1.0): 0.6},
+        {(0.1, 0.0): 0.7, (0.2, 0.1): 0.9, (0.3, 0.0): 0.9},
+    )
+    assert choice.best == (0.4, 0.5)
     assert choice.best_giou == 0.9
     chosen = choice.applied_to(InferenceConfig())
-    assert (chosen.threshold, chosen.peak_threshold, chosen.presence_threshold) == (0.4, 0.2, 0.1)
+    assert (chosen.threshold, chosen.relative_threshold) == (0.4, 0.5)
+    assert (chosen.peak_threshold, chosen.presence_threshold) == (0.2, 0.1)
     emptied = {(0.1, 0.0): 0.9, (0.2, 0.1): 1.0, (0.3, 0.0): 1.0}  # the gentlest that empties enough
-    gentle = Choice({0.4: 0.6}, choice.gious, emptied).applied_to(InferenceConfig())
+    gentle = Choice({(0.4, 1.0): 0.6}, choice.gious, emptied).applied_to(InferenceConfig())
     assert (gentle.peak_threshold, gentle.presence_threshold) == (0.1, 0.0)
-    nothing_absent = Choice({0.3: 0.5}, {})
+    nothing_absent = Choice({(0.3, 1.0): 0.5}, {})
     assert nothing_absent.best_giou is None
     assert nothing_absent.applied_to(InferenceConfig(peak_threshold=0.5)) == InferenceConfig(threshold=0.3)
 

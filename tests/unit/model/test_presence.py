@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from cris import Segmenter
+from cris.data.open import open_dataset
+from cris.evaluation.threshold import RELATIVE_CANDIDATES, choose_threshold
 from cris.model.config import InferenceConfig
 from cris.model.output import ModelOutput
 from cris.model.presence import PresenceHead
@@ -78,6 +80,15 @@ def test_a_prediction_tells_presence_and_is_empty_below_the_threshold(segmenter:
     assert not emptied.is_present
     assert not emptied.mask.any()
     assert not emptied.at_threshold(0.1).mask.any()
+
+
+def test_relative_thresholds_are_tried_only_where_presence_is_told(segmenter: Segmenter) -> None:
+    images = list(open_dataset("scenes", "val", 1).images())
+    told = choose_threshold(segmenter, images)
+    assert {share for _, share in told.mean_ious} == set(RELATIVE_CANDIDATES)
+    config = replace(SMALL, text=replace(SMALL.text, vocabulary=segmenter.tokenizer.vocab_size))
+    silent = Segmenter(small_cris(config), segmenter.tokenizer, segmenter.inference, "cpu")
+    assert {share for _, share in choose_threshold(silent, images).mean_ious} == {1.0}
 
 
 def test_presence_that_is_no_number_is_refused(segmenter: Segmenter) -> None:

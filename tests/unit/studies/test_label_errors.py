@@ -52,8 +52,7 @@ class Finds:
 
     def predict_batch(self, images, sentences):
         return [
-            [self.predict(image, one) for one in told]
-            for image, told in zip(images, sentences, strict=True)
+            [self.predict(image, one) for one in told] for image, told in zip(images, sentences, strict=True)
         ]
 
     def predict(self, image, sentence):

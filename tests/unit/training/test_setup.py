@@ -16,6 +16,7 @@ from cris.data.loading.transforms import ColourJitter, CropAroundTargets, Horizo
 from cris.errors import InputError
 from cris.model.build import build_cris
 from cris.training.config import SamplingConfig
+from cris.training.recipes import RECIPES, cris_scenes
 from cris.training.setup import (
     build_loader,
     build_model,
@@ -24,7 +25,6 @@ from cris.training.setup import (
     find_initial_weights,
     gather_setup,
 )
-from cris.training.recipes import RECIPES, cris_scenes
 from tests.photographs import Disc, photograph, plain_photographs
 from tests.stored import records, write
 
@@ -49,7 +49,10 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_run_or_its_checkpoint_can_be_begun_with(run: Path) -> None:
-    by_run, by_checkpoint = find_initial_weights(str(run)), find_initial_weights(str(run / "checkpoints/last"))
+    by_run, by_checkpoint = (
+        find_initial_weights(str(run)),
+        find_initial_weights(str(run / "checkpoints/last")),
+    )
     assert by_run.fingerprint == by_checkpoint.fingerprint
     assert by_run.checkpoint is not None
     model = build_model(CONFIG, by_run)
@@ -168,9 +171,7 @@ def test_collages_are_made_of_what_is_learned_from_and_told_in_the_fingerprints(
     config = replace(CONFIG, sampling=replace(CONFIG.sampling, collage_share=0.1))
     setup = gather_setup([photographs], config, None)
     assert setup.collages is not None
-    assert {stored.row(row).picture_id for stored, row in setup.collages.photographs.rows} == {
-        *range(1, 7)
-    }
+    assert {stored.row(row).picture_id for stored, row in setup.collages.photographs.rows} == {*range(1, 7)}
     plain = gather_setup([photographs], CONFIG, None)
     assert setup.fingerprints == (*plain.fingerprints, "collages 1")
 

@@ -15,7 +15,7 @@ from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.trainer import Trainer
 from tests.small import SMALL_LITE, small_cris
-from tests.training import CONFIG, joined, trainer_of, random_batch
+from tests.training import CONFIG, joined, random_batch, trainer_of
 
 LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
 EXACT = replace(CONFIG, precision="fp64", freeze_norms=True)

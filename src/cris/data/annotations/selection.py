@@ -75,7 +75,9 @@ def select(references: Sequence[ReferenceRecord], instances: Instances, selectio
     return Selected(references=left, remarks=remarks)
 
 
-def _without_dropped(references: list[ReferenceRecord], dropped: frozenset[str]) -> tuple[list[ReferenceRecord], str]:
+def _without_dropped(
+    references: list[ReferenceRecord], dropped: frozenset[str]
+) -> tuple[list[ReferenceRecord], str]:
     left: list[ReferenceRecord] = []
     used: set[str] = set()
     count = 0

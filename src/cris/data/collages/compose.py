@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cris.data.collages.cutouts import Cutout, CollagePhotograph
+from cris.data.collages.cutouts import CollagePhotograph, Cutout
 from cris.data.collages.paste import paste
 from cris.data.records import ObjectRecord
 from cris.data.scenes.draws import Draws

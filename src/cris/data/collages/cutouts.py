@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from cris.data.annotations.instances import Annotation, Instances, ImageInfo
+from cris.data.annotations.instances import Annotation, ImageInfo, Instances
 from cris.data.expressions.census import Census
 from cris.data.expressions.nouns import ILL_DRAWN, noun_of
 from cris.data.expressions.view import BORDER, wholeness
-from cris.data.records import ObjectRecord, ImageRecord
+from cris.data.records import ImageRecord, ObjectRecord
 from cris.data.store.decode import Reduction
 from cris.data.store.reading import StoredDataset
 from cris.masks import box_of, decode_rle

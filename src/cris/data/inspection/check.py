@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.inspection.findings import ERROR, Finding
-from cris.data.inspection.leaks import Leaks
 from cris.data.inspection.image_checks import check_image
+from cris.data.inspection.leaks import Leaks
 from cris.data.paths import inside
 from cris.data.records import ImageRecord
 from cris.data.store.manifest import Counter, ShardInfo

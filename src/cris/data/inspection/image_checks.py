@@ -6,10 +6,10 @@ import numpy as np
 from jaxtyping import Bool
 
 from cris.data.inspection.findings import ERROR, WARNING, Finding
-from cris.data.records import ObjectRecord, ImageRecord
+from cris.data.records import ImageRecord, ObjectRecord
 from cris.errors import InputError
-from cris.masks import box_of, decode_rle
 from cris.image import read_image
+from cris.masks import box_of, decode_rle
 
 BOX_PIXELS, BOX_SHARE = 3.0, 0.05
 """Distance that a side of a box may have from the mask's: pixels, or share of the box if that is more.

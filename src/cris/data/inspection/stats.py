@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from cris.data.records import AREA_EDGES, ObjectRecord, ImageRecord
+from cris.data.records import AREA_EDGES, ImageRecord, ObjectRecord
 from cris.data.store.manifest import SplitCounts
 from cris.letterbox import ceiling
 from cris.masks import decode_rle

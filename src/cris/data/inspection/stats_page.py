@@ -12,9 +12,9 @@ from PIL import Image
 from cris.data.inspection.stats import CENTRE_CELLS, MOST_DISTRACTORS, MOST_WORDS, Statistics
 from cris.data.records import AREA_EDGES
 from cris.data.store.reading import StoredDataset
+from cris.image import read_image
 from cris.masks import decode_rle
 from cris.pages import fill
-from cris.image import read_image
 from cris.prediction import lit_up
 
 _SHOWN_SIDE = 360  # pixels; of the longer side of an image on the sheet

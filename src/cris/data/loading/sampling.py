@@ -123,7 +123,9 @@ class Stream:
             self._epoch = epoch
         return SampleGroup(position, tuple(self._groups[place].tolist()))
 
-    def batches(self, position: int, groups: int, rank: int = 0, processes: int = 1) -> Iterator[list[SampleGroup]]:
+    def batches(
+        self, position: int, groups: int, rank: int = 0, processes: int = 1
+    ) -> Iterator[list[SampleGroup]]:
         """Yield, from a position on, this process's part of batches of `groups` groups over all processes."""
         share = groups // processes
         while True:

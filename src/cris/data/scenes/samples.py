@@ -9,7 +9,7 @@ from cris.data.scenes.draws import Draws
 from cris.data.scenes.facts import Facts, members
 from cris.data.scenes.grammar import Grammar
 from cris.data.scenes.layout import REFERENCE_SIDE, SceneLayout, make_layout, paste
-from cris.data.scenes.records import SceneExpression, Scene, SceneKnobs, SceneObject, SceneSample
+from cris.data.scenes.records import Scene, SceneExpression, SceneKnobs, SceneObject, SceneSample
 from cris.data.scenes.render import render
 from cris.errors import InputError
 
@@ -81,7 +81,9 @@ class Scenes:
         objects = tuple(_seen_object(layout, owner, place) for place in range(len(layout.items)))
         return Scene(image, objects, told)
 
-    def _tell(self, key: tuple[str | int, ...], count: int) -> tuple[SceneLayout, tuple[SceneExpression, ...]]:
+    def _tell(
+        self, key: tuple[str | int, ...], count: int
+    ) -> tuple[SceneLayout, tuple[SceneExpression, ...]]:
         """Return the first layout that has a first expression, and its expressions."""
         for attempt in range(MOST_LAYOUTS):
             layout = make_layout(Draws(*key, "layout", attempt), self.knobs.occluded)
@@ -96,7 +98,9 @@ class Scenes:
                 return layout, tuple(expressions)
         raise InputError(f"no scene within {MOST_LAYOUTS} layouts allows {self.knobs}; widen the knobs")
 
-    def _expressions(self, layout: SceneLayout, key: tuple[str | int, ...], attempt: int) -> Iterator[SceneExpression]:
+    def _expressions(
+        self, layout: SceneLayout, key: tuple[str | int, ...], attempt: int
+    ) -> Iterator[SceneExpression]:
         """Yield distinct expressions about a layout; none when the first cannot be made."""
         facts = Facts(layout)
         targets = self._possible_targets(layout, facts)

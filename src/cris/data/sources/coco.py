@@ -14,12 +14,12 @@ from cris.data.annotations.selection import Selection
 from cris.data.annotations.sentences import Said, read_sentences
 from cris.data.expressions import Census, Wishes, expressions_of
 from cris.data.records import ImageRecord, ReferringEntry
-from cris.data.sources.conversion import Conversion, ImageFiles, join, missing_remark, image_record
+from cris.data.sources.conversion import Conversion, ImageFiles, image_record, join, missing_remark
 from cris.data.sources.images import Images
 from cris.data.sources.splits import split_images
 from cris.errors import InputError
-from cris.names import comparable
 from cris.image import read_image
+from cris.names import comparable
 
 _ENTRIES = 10_000
 """Range of ids reserved for each image's entries, so that they do not depend on other images."""

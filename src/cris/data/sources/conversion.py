@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol, runtime_checkable
 
-from cris.data.annotations.instances import Instances, ImageInfo
+from cris.data.annotations.instances import ImageInfo, Instances
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.polygons import stray_polygons
 from cris.data.annotations.references import ReferenceRecord, SplitSize, split_sizes
 from cris.data.annotations.selection import Selection, select
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.sources.images import Images
 from cris.errors import InputError
 from cris.image import open_image, orientation_of, read_image

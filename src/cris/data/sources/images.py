@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 from cris.data.paths import check_relative, inside
 from cris.errors import InputError
-from cris.names import KnownNames, comparable
 from cris.image import suffixes
+from cris.names import KnownNames, comparable
 
 LARGEST_IMAGE = 512 * 2**20
 """Largest size in bytes of an image; one that claims to be larger once unpacked is refused."""

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cris.batch.job import Task, tasks_of
 from cris.batch.images import find_images
+from cris.batch.job import Task, tasks_of
 from cris.batch.reading import read_images
 from cris.batch.sentences import Sentences
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.sources.splits import split_images
 from cris.data.store.manifest import LeftOut, SourceInfo
 from cris.errors import InputError

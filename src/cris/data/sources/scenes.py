@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
-from cris.data.scenes import SCENES_VERSION, SceneExpression, Scene, SceneKnobs, SceneObject, Scenes
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
+from cris.data.scenes import SCENES_VERSION, Scene, SceneExpression, SceneKnobs, SceneObject, Scenes
 from cris.data.store.manifest import SourceInfo
 from cris.errors import InputError
 from cris.masks import encode_rle
@@ -84,7 +84,9 @@ def _record(scene: Scene, picture_id: int, name: str, split: str) -> ImageRecord
     )
 
 
-def _entry(expressions: list[SceneExpression], ref_id: int, object_ids: list[int], split: str) -> ReferringEntry:
+def _entry(
+    expressions: list[SceneExpression], ref_id: int, object_ids: list[int], split: str
+) -> ReferringEntry:
     return ReferringEntry(
         ref_id=ref_id,
         object_ids=tuple(object_ids),

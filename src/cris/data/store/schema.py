@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.masks import Rle
 
 SCHEMA_VERSION = 1

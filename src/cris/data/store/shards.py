@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from cris.data.records import ObjectRecord, ImageRecord, ReferringEntry
+from cris.data.records import ImageRecord, ObjectRecord, ReferringEntry
 from cris.data.store.schema import (
     SCHEMA,
     entry_from_fields,

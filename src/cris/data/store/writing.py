@@ -152,9 +152,7 @@ def _add(known: set[int], number: int, what: str) -> None:
     known.add(number)
 
 
-def _checked(
-    records: Iterable[ImageRecord], validator: Validator, counter: Counter
-) -> Iterator[ImageRecord]:
+def _checked(records: Iterable[ImageRecord], validator: Validator, counter: Counter) -> Iterator[ImageRecord]:
     for record in records:
         validator.check(record)
         counter.add(record)

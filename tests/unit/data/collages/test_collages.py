@@ -14,8 +14,8 @@ from cris.data.dataset import Dataset
 from cris.data.expressions import Census, Wishes, expressions_of
 from cris.data.stored import StoredSplit
 from cris.data.union import UnionDataset, open_union
-from cris.masks import decode_rle
 from cris.image import read_image
+from cris.masks import decode_rle
 from tests.photographs import (
     BLUE,
     GREEN,

@@ -9,7 +9,7 @@ import pytest
 
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR, NOTE, WARNING, Finding
-from cris.data.inspection.leaks import near_pairs, image_hash
+from cris.data.inspection.leaks import image_hash, near_pairs
 from cris.data.records import ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset

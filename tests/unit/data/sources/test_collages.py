@@ -14,8 +14,8 @@ from cris.data.sources.collages import CollageSet
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
 from cris.data.stored import StoredSplit
-from cris.masks import decode_rle
 from cris.image import read_image
+from cris.masks import decode_rle
 from tests.photographs import Disc, photograph, plain_photographs
 from tests.stored import write
 

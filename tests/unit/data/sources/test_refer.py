@@ -219,7 +219,5 @@ def test_missing_images_are_listed_and_may_be_skipped(tmp_path: Path) -> None:
 def test_a_folder_without_any_of_the_images_is_an_error(tmp_path: Path) -> None:
     refs, instances, _ = FAMILY.write(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(
-        ValueError, match="none of the 40 images is there: --images must have COCO_train2014"
-    ):
+    with pytest.raises(ValueError, match="none of the 40 images is there: --images must have COCO_train2014"):
         convert_refer(refs, instances, tmp_path / "empty", is_skipping_missing=True)

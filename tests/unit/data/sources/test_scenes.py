@@ -10,8 +10,8 @@ from cris.data.scenes import SceneKnobs, Scenes
 from cris.data.sources.scenes import SceneSet
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
-from cris.masks import decode_rle
 from cris.image import read_image
+from cris.masks import decode_rle
 
 KNOBS = SceneKnobs(no_target=0.2, several_targets=0.3)
 SCENES = SceneSet(counts={"train": 6, "val": 3}, sentences=8, seed=3, size=96, knobs=KNOBS)

@@ -15,8 +15,8 @@ from cris.evaluation.failures import explain
 from cris.evaluation.kinds import kind_of
 from cris.evaluation.metrics import METRICS, intersection_and_union, iou
 from cris.evaluation.report import images
-from cris.evaluation.report.page import Subject, headlines, render, write_report
 from cris.evaluation.report.images import EXTRA_RGB, MISSED_RGB, SHARED_RGB
+from cris.evaluation.report.page import Subject, headlines, render, write_report
 from cris.evaluation.report.selection import IMAGES_EACH, illustrated, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row

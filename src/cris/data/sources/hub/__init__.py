@@ -7,7 +7,7 @@ from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import ReferenceRecord
 from cris.data.annotations.selection import Selection
 from cris.data.sources.conversion import Contents, Conversion, ImageFiles, join
-from cris.data.sources.hub import object_rows, image_rows, reference_rows
+from cris.data.sources.hub import image_rows, object_rows, reference_rows
 from cris.data.sources.hub.mdetr import mdetr_files, read_mdetr
 from cris.data.sources.hub.parquet import layout_of
 from cris.data.sources.images import Images

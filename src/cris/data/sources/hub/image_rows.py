@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.annotations.fields import SourceRow, as_row
-from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
+from cris.data.annotations.instances import Annotation, ImageInfo, Instances, image_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.sources.hub.parquet import (

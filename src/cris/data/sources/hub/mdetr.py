@@ -7,8 +7,8 @@ from pathlib import Path
 from cris.data.annotations.fields import SourceRow, as_row, read_json
 from cris.data.annotations.instances import (
     Annotation,
-    Instances,
     ImageInfo,
+    Instances,
     annotation_of,
     image_info,
     read_instances,

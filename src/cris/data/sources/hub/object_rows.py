@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.annotations.fields import SourceRow
-from cris.data.annotations.instances import Annotation, Instances, ImageInfo, image_info
+from cris.data.annotations.instances import Annotation, ImageInfo, Instances, image_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.sources.hub.parquet import (
@@ -77,9 +77,7 @@ def read_object_rows(files: Sequence[Path], invalid: InvalidRows) -> ObjectRows:
         )
     return ObjectRows(
         references=table.references,
-        instances=Instances(
-            str(files[0].parent), table.images.values(), table.annotations.values(), invalid
-        ),
+        instances=Instances(str(files[0].parent), table.images.values(), table.annotations.values(), invalid),
         contents=ParquetImages(files, table.places),
         remarks=remarks,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from cris.data.annotations.fields import SourceRow, as_row
-from cris.data.annotations.instances import Annotation, Instances, ImageInfo, annotation_of, image_info
+from cris.data.annotations.instances import Annotation, ImageInfo, Instances, annotation_of, image_info
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import ReferenceRecord, sentence_of, split_of
 from cris.data.sources.hub.coco_categories import COCO_CATEGORIES
@@ -28,7 +28,9 @@ LAYOUT = ColumnLayout(
 )
 
 
-def read_reference_rows(files: Sequence[Path], invalid: InvalidRows) -> tuple[list[ReferenceRecord], Instances]:
+def read_reference_rows(
+    files: Sequence[Path], invalid: InvalidRows
+) -> tuple[list[ReferenceRecord], Instances]:
     """Return the references of files in that layout, and the objects they mean; there are no others.
 
     The box is that of the raw annotation, as the column `bbox` has corners.
