@@ -89,8 +89,9 @@ _HUB_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
     """Return the checkpoint folder (`kind` "model") or file of CLIP's weights named, downloaded if need be.
 
-    It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM). The folder of a
-    training run stands for its best checkpoint.
+    It may be a registered name, a path, or an address on the Hugging Face hub: of a checkpoint of ours (see
+    HUB_FORM), or of another's model, hf:OWNER/NAME (see docs/other-models.md). The folder of a training run
+    stands for its best checkpoint.
 
     Raises:
         InputError: there is no such name or path, it is of the other kind, or a run that has saved nothing.
@@ -102,6 +103,10 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
         if entry.kind != kind:
             raise InputError(f"{name} is {entry.description}; {_known(kind)}")
         return _place(entry)
+    if kind == "model" and name.startswith("hf:") and not name.startswith("hf://"):
+        from cris.huggingface.descriptor import find_huggingface
+
+        return find_huggingface(name)
     if name.startswith("hf:"):
         return _from_hub(name)
     path = whole_folder(name_or_path)
@@ -132,7 +137,12 @@ def checkpoint_of_run(folder: Path) -> Path | None:
 
 
 def model_title(named: str) -> str:
-    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part."""
+    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part.
+
+    Of two models of the hub that work together, both.
+    """
+    if named.startswith("hf:") and not named.startswith("hf://"):
+        return "+".join(Path(part).name for part in named.removeprefix("hf:").split("+"))
     path = Path(named)
     run = path.parent.parent.name
     if path.parent.name == RUN_CHECKPOINTS and run:

@@ -98,7 +98,6 @@ def test_a_name_of_the_other_kind_says_what_it_is() -> None:
     [
         "hf://timm/resnet50_clip.openai",  # without a revision, tomorrow's weights could be others
         "hf://timm@main",
-        "hf:timm/resnet50_clip.openai@main",
         "hf://timm/resnet50_clip.openai@main/",
         "hf://timm/resnet50_clip.openai@main/../../secret",
         "hf://timm/resnet50_clip.openai@../x",

@@ -13,6 +13,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), ("export",)),
     "av": ("video",),
     **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
+    "transformers": ("hf",),
 }
 """Package that the base install lacks → the extras that bring it, the smallest first."""
 BASE: dict[str, str] = {
