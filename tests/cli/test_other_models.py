@@ -9,10 +9,10 @@ from PIL import Image
 
 from cris import Segmenter
 from cris.data.store.reading import StoredDataset
-from tests.bulk import rows_of
 from tests.cli.conftest import Cris
-from tests.prompted import make_clipseg, make_detector, make_sam
-from tests.served import served
+from tests.fixtures.bulk import rows_of
+from tests.fixtures.prompted import make_clipseg, make_detector, make_sam
+from tests.fixtures.served import served
 
 SENTENCES = ["the red dog", "left dog"]
 

@@ -16,9 +16,9 @@ from cris.engines.formats import FORMATS, Format
 from cris.model import BACKBONES, InferenceConfig
 from cris.model.config import CLIP_VOCABULARY, ClipTextConfig, ClipVitConfig
 from cris.model.tokenizer import Tokenizer
-from tests.clip_vit import hugging_face_clip
+from tests.fixtures.clip_vit import hugging_face_clip
+from tests.fixtures.small import SMALL_VIT, small_cris
 from tests.integration.test_export import assert_answers_alike
-from tests.small import SMALL_VIT, small_cris
 
 PATCHES = pytest.mark.parametrize("patch", [14, 16, 32])
 INFERENCE = InferenceConfig(input_size=96, sentence_length=12)

@@ -24,7 +24,7 @@ from cris.files import whole_folder
 from cris.model import Cris, CrisConfig, InferenceConfig, build_cris
 from cris.model.config import ClipResnetConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import KINDS, SMALL, Pyramid, small_cris
+from tests.fixtures.small import KINDS, SMALL, Pyramid, small_cris
 
 TOKENIZER = Tokenizer().reduced(["the red star", "left ring"])
 CONFIG = replace(SMALL, text=replace(SMALL.text, vocabulary=TOKENIZER.vocab_size))

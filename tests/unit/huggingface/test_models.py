@@ -15,7 +15,7 @@ from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPi
 
 from cris import Segmenter
 from cris.masks import encode_rle
-from tests.prompted import make_clipseg, make_detector, make_sam, make_sam3
+from tests.fixtures.prompted import make_clipseg, make_detector, make_sam, make_sam3
 
 SIZES = [(50, 80), (90, 41), (64, 64), (7, 5)]
 """Height and width of images: across, upright, as the models see them, and tiny."""

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.straightforward import predict_plainly
 from cris.model import BACKBONES, build_cris
 from cris.model.config import ClipTextConfig, DecoderConfig, ProjectorConfig
 from cris.training.recipes import cris_photos
-from tests.small import KINDS, SMALL, random_tokens, small_cris
-from tests.straightforward import predict_plainly
+from tests.fixtures.small import KINDS, SMALL, random_tokens, small_cris
 
 BOTH = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 """Asks a model with each kind of encoders."""

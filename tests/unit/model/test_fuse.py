@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.straightforward import predict_plainly
 from cris.model.blocks import ConvNorm
 from cris.model.config import DecoderConfig, ProjectorConfig
 from cris.model.fuse import fuse, to_bfloat16
 from cris.model.output import ModelOutput
-from tests.conftest import Proof
-from tests.small import KINDS, SMALL, SMALL_LITE, random_tokens, small_cris
-from tests.straightforward import predict_plainly
+from tests.fixtures.plugin import Proof
+from tests.fixtures.small import KINDS, SMALL, SMALL_LITE, random_tokens, small_cris
 
 TOKENS = random_tokens([3, 5, 2], 12)
 

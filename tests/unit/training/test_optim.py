@@ -7,8 +7,8 @@ import pytest
 from cris.training.config import OptimizerConfig, ScheduleConfig
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
-from tests.small import KINDS, small_cris
-from tests.training import trainer_of
+from tests.fixtures.small import KINDS, small_cris
+from tests.fixtures.training import trainer_of
 
 CONFIG = replace(
     cris_scenes(),

@@ -11,7 +11,7 @@ from cris.model.efficientnet_lite import EfficientNetLite
 from cris.training.config import changed_options, flat, resolved
 from cris.training.optim import learning_rate
 from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
-from tests.small import KINDS
+from tests.fixtures.small import KINDS
 
 OBJECTS = {
     "refcoco": 42_404,

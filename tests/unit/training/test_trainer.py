@@ -14,8 +14,8 @@ from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.trainer import Trainer
-from tests.small import SMALL_LITE, small_cris
-from tests.training import CONFIG, joined, random_batch, trainer_of
+from tests.fixtures.small import SMALL_LITE, small_cris
+from tests.fixtures.training import CONFIG, joined, random_batch, trainer_of
 
 LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
 VIT_CONFIG = replace(CONFIG, model=replace(SMALL_VIT, decoder=CONFIG.model.decoder))

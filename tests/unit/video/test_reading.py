@@ -9,7 +9,7 @@ import pytest
 from cris.errors import InputError, MissingFileError
 from cris.video import reading
 from cris.video.reading import Camera, VideoFile, is_camera, is_video
-from tests.clips import RATE, cut, moving_shapes, turn, write_clip
+from tests.fixtures.clips import RATE, cut, moving_shapes, turn, write_clip
 
 FORMATS = [
     ("a.mp4", "libx264", {"movflags": "faststart"}),

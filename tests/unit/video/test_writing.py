@@ -6,7 +6,7 @@ import pytest
 
 from cris.video.reading import VideoFile
 from cris.video.writing import VideoWriter
-from tests.clips import moving_shapes
+from tests.fixtures.clips import moving_shapes
 
 COLOURS = ((220, 40, 40), (30, 200, 60), (40, 60, 220), (250, 250, 250), (5, 5, 5))
 

@@ -16,7 +16,7 @@ from cris.data.stored import StoredSplit
 from cris.data.union import UnionDataset, open_union
 from cris.image import read_image
 from cris.masks import decode_rle
-from tests.photographs import (
+from tests.fixtures.photographs import (
     BLUE,
     GREEN,
     MAGENTA,
@@ -26,7 +26,7 @@ from tests.photographs import (
     plain_photographs,
     stored,
 )
-from tests.stored import record, write
+from tests.fixtures.stored import record, write
 from tests.unit.data.collages.test_paste import grown
 
 PLAIN = Wishes(is_plural_wanted=True, is_no_target_wanted=True)

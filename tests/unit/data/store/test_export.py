@@ -19,7 +19,7 @@ from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA, from_row
 from cris.errors import InputError
 from cris.masks import decode_rle
-from tests.stored import encoded, record, records, with_entry, write
+from tests.fixtures.stored import encoded, record, records, with_entry, write
 
 
 @pytest.fixture
