@@ -102,8 +102,7 @@ def _chances(
 def kinds_of(index: SampleIndex) -> Int64[np.ndarray, "samples"]:
     """Return 0, 1 or 2 for each sample: it means nothing, one object, or several."""
     assert index.targets is not None
-    kinds: Int64[np.ndarray, samples] = np.minimum(index.targets, 2)
-    return kinds
+    return np.asarray(np.minimum(index.targets, 2))
 
 
 def wanted_shares(
