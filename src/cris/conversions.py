@@ -29,10 +29,14 @@ def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray
     return [outline[:, 0] for outline in found]
 
 
-def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections":
+def to_detections(predictions: Sequence[Prediction], *, parts: bool = False) -> "supervision.Detections":
     """Return one image's predictions as `supervision.Detections`, without those that found nothing.
 
     The class id is the sentence's place in `predictions`, `data["class_name"]` the sentence itself.
+
+    Args:
+        predictions: of one image.
+        parts: make a detection of each part of a mask (`Prediction.parts`), so that "the two dogs" are two.
 
     Raises:
         InputError: supervision is not installed, or the predictions are of images of different sizes.
@@ -42,7 +46,7 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
     except ModuleNotFoundError as error:
         raise InputError("this needs supervision, which is not installed: pip install supervision") from error
     _check_alike(predictions)
-    found = [(place, each) for place, each in enumerate(predictions) if each.box is not None]
+    found = _found(predictions, parts=parts)
     if not found:
         return supervision.Detections.empty()
     return supervision.Detections(
@@ -54,11 +58,12 @@ def to_detections(predictions: Sequence[Prediction]) -> "supervision.Detections"
     )
 
 
-def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, Any]:
+def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]], *, parts: bool = False) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
     `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An empty mask has no annotation, and an
-    image without predictions is left out, as nothing tells its size.
+    image without predictions is left out, as nothing tells its size. With `parts` each part of a mask has an
+    annotation.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -70,10 +75,14 @@ def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]]) -> dict[str, An
         height, width = predictions[0].mask.shape
         images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
         for each in predictions:
-            category = categories.setdefault(each.sentence, len(categories) + 1)
-            if each.box is not None:
-                ids = {"id": len(annotations) + 1, "image_id": len(images), "category_id": category}
-                annotations.append(ids | coco_fields(each))
+            categories.setdefault(each.sentence, len(categories) + 1)
+        for _, each in _found(predictions, parts=parts):
+            ids = {
+                "id": len(annotations) + 1,
+                "image_id": len(images),
+                "category_id": categories[each.sentence],
+            }
+            annotations.append(ids | coco_fields(each))
     return {
         "images": images,
         "categories": [{"id": number, "name": sentence} for sentence, number in categories.items()],
@@ -89,7 +98,7 @@ def coco_fields(prediction: Prediction) -> dict[str, Any]:
     left, top, right, bottom = prediction.box or (0, 0, 0, 0)
     return {
         "bbox": [left, top, right - left, bottom - top],
-        "area": int(np.count_nonzero(prediction.mask)),
+        "area": prediction.area,
         "segmentation": dict(prediction.to_rle()),
         "iscrowd": 0,
         "score": prediction.score,
@@ -120,36 +129,40 @@ def to_png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def to_label_studio(image: str, predictions: Sequence[Prediction], *, model: str = "cris") -> dict[str, Any]:
+def to_label_studio(
+    image: str, predictions: Sequence[Prediction], *, model: str = "cris", parts: bool = False
+) -> dict[str, Any]:
     """Return a Label Studio task with masks to correct: import a JSON list of such tasks into a project.
 
     Args:
         image: URL of the image, as Label Studio sees it.
         predictions: of that image; those that found nothing are left out.
         model: what Label Studio shows as the version of the model.
+        parts: make a region of each part of a mask (`Prediction.parts`).
 
     The project needs `<Image name="image" value="$image"/>` and `<BrushLabels name="tag" toName="image"/>`
     with a label for each sentence.
     """
     _check_alike(predictions)
-    found = [each for each in predictions if each.box is not None]
+    found = _found(predictions, parts=parts)
     return {
         "data": {"image": image},
         "predictions": [
             {
                 "model_version": model,
-                "score": min((each.score for each in found), default=0.0),
-                "result": [_region(each, image) for each in found],
+                "score": min((each.score for _, each in found), default=0.0),
+                "result": [_region(each, image, parts=parts) for _, each in found],
             }
         ],
     }
 
 
-def _region(prediction: Prediction, image: str) -> dict[str, Any]:
+def _region(prediction: Prediction, image: str, *, parts: bool) -> dict[str, Any]:
+    # of what it is, so that the same predictions make the same file
+    key = [image, prediction.sentence, *([str(prediction.box)] if parts else [])]
     height, width = prediction.mask.shape
     return {
-        # of what it is, so that the same predictions make the same file
-        "id": hashlib.sha256(f"{image}\0{prediction.sentence}".encode()).hexdigest()[:10],
+        "id": hashlib.sha256("\0".join(key).encode()).hexdigest()[:10],
         "type": "brushlabels",
         "from_name": "tag",
         "to_name": "image",
@@ -184,6 +197,16 @@ def label_studio_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
     text = "".join(bits)
     text += "0" * (-len(text) % 8)
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
+
+
+def _found(predictions: Sequence[Prediction], *, parts: bool) -> list[tuple[int, Prediction]]:
+    """Return what was found, or its parts, each beside its sentence's place in `predictions`."""
+    return [
+        (place, found)
+        for place, each in enumerate(predictions)
+        for found in (each.parts() if parts else [each])
+        if found.box is not None
+    ]
 
 
 def _check_alike(predictions: Sequence[Prediction]) -> None:

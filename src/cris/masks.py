@@ -60,6 +60,20 @@ def box_of(mask: Bool[np.ndarray, "height width"]) -> tuple[int, int, int, int] 
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
+def parts_of(
+    mask: Bool[np.ndarray, "height width"], min_area: float | int
+) -> list[Bool[np.ndarray, "height width"]]:
+    """Return the connected parts of a mask, the largest first; pixels that touch at a corner are connected.
+
+    `min_area` is in pixels; below 1 it is a share of the largest part's.
+    """
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]  # the first is the ground
+    least = min_area * areas.max(initial=0) if min_area < 1 else min_area
+    order = np.argsort(-areas, kind="stable")
+    return [labels == number + 1 for number in order if areas[number] >= least]
+
+
 def _runs(counts: bytes) -> Int64[np.ndarray, "runs"]:
     """Read COCO's text: groups of 5 bits, low ones first; the fourth run on is less the last but one."""
     groups = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48

@@ -16,8 +16,8 @@ from cris.calibration import IDENTITY, Calibration
 from cris.errors import InputError
 from cris.files import atomic_file
 from cris.guided_filter import GuidedFilter
-from cris.letterbox import Letterbox
-from cris.masks import Rle, box_of, encode_rle
+from cris.letterbox import Placement
+from cris.masks import Rle, box_of, encode_rle, parts_of
 from cris.model.output import ModelOutput
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class Prediction:
     """
     image: UInt8[np.ndarray, "height width 3"]
     """Segmented image, in RGB; shared by all predictions of one image."""
-    grid: Float32[np.ndarray, "cells cells"]
-    """Probabilities of the model, one for each 4×4 pixels of its input."""
-    letterbox: Letterbox
-    """Placement of the image in the model's input."""
+    grid: Float32[np.ndarray, "rows columns"]
+    """Probabilities of the model, one for each 4×4 pixels of its input; others' models have finer ones."""
+    letterbox: Placement
+    """Placement of the image in the grid."""
     check: Check | None = None
     """Stability of the answer under small changes; None until `cris.agreement` has asked."""
     present: float | None = None
@@ -63,6 +63,8 @@ class Prediction:
     """Probability that `present` must exceed, or the mask is empty, as `InferenceConfig` has it."""
     calibration: Calibration = IDENTITY
     """Calibration that made the score of the raw one."""
+    certainty: float = 1.0
+    """Share by which the score is multiplied: how sure a detector is of its box; 1 without a detector."""
 
     def __repr__(self) -> str:
         """Return what matters in one line, without the arrays."""
@@ -77,13 +79,14 @@ class Prediction:
         *,
         sentence: str,
         image: UInt8[np.ndarray, "height width 3"],
-        letterbox: Letterbox,
+        letterbox: Placement,
         threshold: float,
         relative_threshold: float = 1.0,
         peak_threshold: float = 0.0,
         presence_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
         guided_filter: GuidedFilter | None = None,
+        certainty: float = 1.0,
     ) -> "Prediction":
         """Return what a model's answer to one sentence amounts to; thresholds are those of `InferenceConfig`.
 
@@ -109,6 +112,7 @@ class Prediction:
             peak_threshold=peak_threshold,
             presence_threshold=presence_threshold,
             calibration=calibration,
+            certainty=certainty,
         )
         return answer.at_threshold(cut_of(answer.peak, threshold, relative_threshold))
 
@@ -143,6 +147,26 @@ class Prediction:
         """Return the mask's left, top, right, bottom in pixels, the last two excluded; None if empty."""
         return box_of(self.mask)
 
+    @property
+    def area(self) -> int:
+        """Return the number of the mask's pixels."""
+        return int(np.count_nonzero(self.mask))
+
+    def parts(self, min_area: float | int = 0.02) -> list["Prediction"]:
+        """Return the separate regions of the mask, the largest first, each as a prediction of its own.
+
+        Each has its own `mask`, `box` and `area`; the score is that of the whole mask.
+
+        Args:
+            min_area: pixels that a part must have; below 1 the share that it must have of the largest part's
+                area. Smaller ones are taken for specks.
+
+        Raises InputError for a negative area.
+        """
+        if not min_area >= 0:
+            raise InputError(f"min_area must be 0 pixels or more, got {min_area}")
+        return [replace(self, mask=mask) for mask in parts_of(self.mask, min_area)]
+
     def at_threshold(self, threshold: float) -> "Prediction":
         """Return what the same answer finds at another threshold, with the score of that mask.
 
@@ -158,7 +182,7 @@ class Prediction:
             if not 0 <= threshold <= 1:
                 raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
             mask = values > threshold
-            raw = expected_iou(cells, threshold) if mask.any() else 0.0
+            raw = self.certainty * expected_iou(cells, threshold) if mask.any() else 0.0
             if not self.is_present:
                 mask = np.zeros_like(mask)
             yield replace(self, mask=mask, score=self.calibration(raw))
@@ -188,7 +212,7 @@ class Prediction:
 
     def overlay(self) -> Image.Image:
         """Return the image with what was found lit up and outlined, the rest dimmed."""
-        return lit_up(self.image, self.mask)
+        return highlight(self.image, self.mask)
 
     def cutout(self) -> Image.Image:
         """Return the image as RGBA, at its own size, with all but what was found transparent."""
@@ -211,26 +235,34 @@ class Prediction:
 
         return outlines_of(self.mask)
 
-    def to_detections(self) -> "Detections":
-        """Return `supervision.Detections`; `cris.conversions.to_detections` takes several predictions.
+    def to_detections(self, *, parts: bool = False) -> "Detections":
+        """Return `supervision.Detections`, one for each part if asked.
+
+        `cris.conversions.to_detections` takes several predictions.
 
         Raises InputError when supervision is not installed.
         """
         from cris.conversions import to_detections
 
-        return to_detections([self])
+        return to_detections([self], parts=parts)
 
     def to_coco(self) -> dict[str, Any]:
-        """Return a COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document."""
+        """Return a COCO annotation without its ids; `cris.conversions.to_coco` makes a whole document.
+
+        One of each part is `[part.to_coco() for part in prediction.parts()]`.
+        """
         from cris.conversions import coco_fields
 
         return coco_fields(self)
 
-    def to_label_studio(self, image: str) -> dict[str, Any]:
-        """Return a Label Studio task about the image at this URL; see `cris.conversions.to_label_studio`."""
+    def to_label_studio(self, image: str, *, parts: bool = False) -> dict[str, Any]:
+        """Return a Label Studio task about the image at this URL, with a region for each part if asked.
+
+        See `cris.conversions.to_label_studio`.
+        """
         from cris.conversions import to_label_studio
 
-        return to_label_studio(image, [self])
+        return to_label_studio(image, [self], parts=parts)
 
     def _repr_png_(self) -> bytes:
         """Return the overlay, at most 800 pixels wide and high, for notebooks."""
@@ -268,7 +300,9 @@ def _sigmoid(values: Any) -> Any:
     return 0.5 + 0.5 * np.tanh(0.5 * values)  # without overflow
 
 
-def lit_up(image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Image.Image:
+def highlight(
+    image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+) -> Image.Image:
     """Return the image with the mask lit up and outlined, the rest dimmed."""
     found = mask.astype(np.uint8)
     drawn = cv2.transform(image, _dimmed())

@@ -391,7 +391,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_config(lambda config: config["model"].update(text=3)), r"model\.text\.kind must be one of"),
         (
             edit_config(lambda config: config["model"]["image"].update(kind="vit")),
-            r"model\.image\.kind must be one of clip_resnet, efficientnet_lite, custom, got 'vit'",
+            r"model\.image\.kind must be one of clip_resnet, clip_vit, efficientnet_lite, custom, got 'vit'",
         ),
         (
             edit_config(lambda config: config["model"]["text"].update(kind="clip_resnet")),

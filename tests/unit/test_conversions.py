@@ -115,6 +115,53 @@ def test_coco_document_is_read_back_with_the_same_masks(tmp_path):
         assert annotation["area"] == prediction.mask.sum()
 
 
+def two_dogs() -> Prediction:
+    mask = np.zeros((80, 120), dtype=bool)
+    mask[10:30, 5:25] = mask[40:70, 60:110] = True
+    mask[0, 119] = True  # a speck
+    return replace(predicted("the two dogs"), mask=mask)
+
+
+def test_parts_are_the_regions_from_the_largest_on_without_specks():
+    whole = two_dogs()
+    parts = whole.parts()
+    assert [part.box for part in parts] == [(60, 40, 110, 70), (5, 10, 25, 30)]
+    assert [part.area for part in parts] == [part.mask.sum() for part in parts] == [1500, 400]
+    assert {part.sentence for part in parts} == {"the two dogs"}
+    assert {part.score for part in parts} == {whole.score}
+    assert not (parts[0].mask & parts[1].mask).any()
+
+
+def test_the_least_area_of_a_part_can_be_chosen():
+    whole = two_dogs()
+    assert np.array_equal(np.any([part.mask for part in whole.parts(0)], axis=0), whole.mask)
+    assert [part.area for part in whole.parts(401)] == [1500]
+    assert whole.parts(2000) == []
+    with pytest.raises(ValueError, match="min_area must be 0 pixels or more, got -1"):
+        whole.parts(-1)
+
+
+def test_nothing_has_no_parts_and_pixels_that_touch_at_a_corner_are_one():
+    whole = two_dogs()
+    assert replace(whole, mask=np.zeros_like(whole.mask)).parts() == []
+    assert [part.area for part in replace(whole, mask=np.eye(80, 120, dtype=bool)).parts()] == [80]
+
+
+def test_two_things_of_one_sentence_are_two_detections_annotations_and_regions():
+    found = [predicted("the box"), two_dogs()]
+    detections = to_detections(found, parts=True)
+    assert detections.class_id.tolist() == [0, 1, 1]
+    assert detections.xyxy.tolist()[1:] == [[60, 40, 110, 70], [5, 10, 25, 30]]
+    assert len(two_dogs().to_detections(parts=True)) == 2
+    document = to_coco([("a.jpg", found)], parts=True)
+    assert [each["category_id"] for each in document["annotations"]] == [1, 2, 2]
+    assert [each["area"] for each in document["annotations"]][1:] == [1500, 400]
+    regions = to_label_studio("a.jpg", found, parts=True)["predictions"][0]["result"]
+    assert [each["value"]["brushlabels"] for each in regions] == [["the box"], *[["the two dogs"]] * 2]
+    assert len({each["id"] for each in regions}) == 3
+    assert len(two_dogs().to_label_studio("a.jpg", parts=True)["predictions"][0]["result"]) == 2
+
+
 @pytest.mark.parametrize(
     "mask",
     [

@@ -143,6 +143,8 @@ class SampleIndex:
     """Number of the image, counted through the data set from 0 without gaps."""
     entry: Int64[np.ndarray, "samples"]
     """Number of the referred object (or objects), counted likewise."""
+    targets: Int64[np.ndarray, "samples"] | None = None
+    """Number of objects that each sample means; None where samples are made as they are asked for."""
 
     @classmethod
     def counted(cls, sentences: Sequence[int]) -> "SampleIndex":

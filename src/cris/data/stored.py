@@ -39,7 +39,11 @@ class StoredSplit(Dataset):
         image = self._samples.image.astype(np.int64)
         # an entry begins where another image or another entry does
         begins = np.diff(image, prepend=-1) | np.diff(self._samples.entry, prepend=-1)
-        self.index = SampleIndex(image=numbered(image), entry=np.cumsum(begins != 0) - 1)
+        self.index = SampleIndex(
+            image=numbered(image),
+            entry=np.cumsum(begins != 0) - 1,
+            targets=self._samples.targets.astype(np.int64),
+        )
         shards = [shard.sha256 for shard in self.stored.manifest.files]
         self.identity = ["stored", shards, split, len(self)]
 

@@ -23,8 +23,11 @@ class Subset(Dataset):
         self.whole = whole
         self.samples = samples
         self.name, self.split = whole.name, whole.split
+        targets = whole.index.targets
         self.index = SampleIndex(
-            image=numbered(whole.index.image[samples]), entry=numbered(whole.index.entry[samples])
+            image=numbered(whole.index.image[samples]),
+            entry=numbered(whole.index.entry[samples]),
+            targets=None if targets is None else targets[samples],
         )
         digest = hashlib.sha256(np.ascontiguousarray(samples, dtype="<i8").tobytes()).hexdigest()
         self.identity = [whole.identity, len(samples), digest]

@@ -24,7 +24,10 @@ class UnionDataset(Dataset):
         self.name = " and ".join(part.name for part in parts)
         self.split = parts[0].split
         self.identity = ["union", [part.identity for part in parts]]
+        targets = [part.index.targets for part in parts]
+        known = [each for each in targets if each is not None]
         self.index = SampleIndex(
+            targets=np.concatenate(known) if len(known) == len(parts) else None,
             image=_joined([part.index.image for part in parts]),
             entry=_joined([part.index.entry for part in parts]),
         )

@@ -56,6 +56,8 @@ class Comparison:
 def compare(first: Sequence[Row], second: Sequence[Row], metrics: Iterable[Metric] = METRICS) -> Comparison:
     """Compare rows, which must be of the same samples, by the metrics that have an interval.
 
+    Those that mean nothing for these samples are left out, such as N-acc where each has a target.
+
     Intervals are of the paired difference: both evaluations are resampled alike, so what makes an image
     easy or hard for both cancels out.
 
@@ -74,7 +76,7 @@ def compare(first: Sequence[Row], second: Sequence[Row], metrics: Iterable[Metri
             f"of which {len(pairs):,} have the same place: measure both on the same data, split and limit"
         )
     sides = [a for a, _ in pairs], [b for _, b in pairs]
-    chosen = resampled_metrics(metrics)
+    chosen = [(metric, ratio) for metric, ratio in resampled_metrics(metrics) if metric(first) is not None]
     resamples = resample(
         sides[0], [parts_of(rows, metric, ratio) for rows in sides for metric, ratio in chosen]
     )

@@ -223,7 +223,6 @@ METRICS: tuple[Metric, ...] = (
         meaning="Overall IoU, as gRefCOCO has it.",
         figure=_pixels,
         aggregate=ratio_of_sums(if_nothing=0.0),
-        has_interval=False,
         is_no_target=True,
     ),
     Metric(
@@ -232,7 +231,6 @@ METRICS: tuple[Metric, ...] = (
         meaning="Nothing is meant: share left empty.",
         figure=lambda row: float(row.predicted_area == 0) if row.is_no_target else None,
         aggregate=mean(),
-        has_interval=False,
         is_no_target=True,
     ),
     Metric(
@@ -241,7 +239,6 @@ METRICS: tuple[Metric, ...] = (
         meaning="Something is meant: share not left empty.",
         figure=lambda row: None if row.is_no_target else float(row.predicted_area > 0),
         aggregate=mean(),
-        has_interval=False,
         is_no_target=True,
     ),
     Metric(

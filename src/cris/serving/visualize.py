@@ -111,15 +111,17 @@ class Findings:
         return np.asarray(Image.open(io.BytesIO(self.image)).convert("RGB"))
 
     def table(self, threshold: float) -> str:
-        """Return HTML: a row for each sentence, with its colour."""
+        """Return HTML: a row for each sentence, with its colour; models that tell presence have a column."""
+        tells = any("present" in result for result in self.answer.results)
+        present = '<th scope="col">Present</th>' if tells else ""
         masks = self.masks(threshold, self.answer.height, self.answer.width)
         rows = "".join(
-            _row(colour_of(number), result, float(mask.mean()))
+            _row(colour_of(number), result, float(mask.mean()), tells_presence=tells)
             for number, (result, mask) in enumerate(zip(self.answer.results, masks, strict=True))
         )
         return (
             '<table class="findings"><thead><tr><th scope="col">Sentence</th><th scope="col">Score</th>'
-            '<th scope="col">Ambiguity</th><th scope="col">Area</th></tr></thead>'
+            f'{present}<th scope="col">Ambiguity</th><th scope="col">Area</th></tr></thead>'
             f"<tbody>{rows}</tbody></table>"
         )
 
@@ -146,12 +148,13 @@ def colour_of(number: int) -> tuple[int, int, int]:
     return COLOURS_RGB[number % len(COLOURS_RGB)]
 
 
-def _row(colour: tuple[int, int, int], result: dict[str, Any], share: float) -> str:
+def _row(colour: tuple[int, int, int], result: dict[str, Any], share: float, *, tells_presence: bool) -> str:
     area = f"{100 * share:.1f} %" if share else "nothing found"
     ambiguity = _bar(result["ambiguity"]) if share else "–"  # of nothing there is no other reading
+    present = f"<td>{_bar(result['present'])}</td>" if tells_presence else ""
     return (
         f'<tr><th scope="row"><i style="background: rgb{colour}"></i>{html.escape(result["sentence"])}</th>'
-        f"<td>{_bar(result['score'])}</td><td>{ambiguity}</td><td>{area}</td></tr>"
+        f"<td>{_bar(result['score'])}</td>{present}<td>{ambiguity}</td><td>{area}</td></tr>"
     )
 
 

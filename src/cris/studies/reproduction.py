@@ -15,7 +15,6 @@ from cris.data.annotations.selection import DOUBTFUL
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR
 from cris.data.open import manifest_of, open_dataset
-from cris.data.rendered import SCENES
 from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
 from cris.environment import in_one_line
@@ -166,7 +165,7 @@ def reproduce(
         records=records,
         table=table.markdown(),
         commands=[
-            *(shlex.join(["cris", "data", "check", source]) for source in sources if source != SCENES),
+            *(shlex.join(["cris", "data", "check", source]) for source in sources if known[source].files),
             _training_command(training),
             *(one.command(folder) for one in measurements),
         ],
@@ -218,8 +217,8 @@ class Measurement:
 
 def _check_once(source: str, manifest: Manifest, done: Path, *, progress: bool) -> None:
     """Check a data set, which reads everything, unless an earlier check has found it good."""
-    if source == SCENES or (done / manifest.fingerprint).exists():
-        return
+    if not manifest.files or (done / manifest.fingerprint).exists():
+        return  # nothing is stored of what is rendered as it is needed
     logger.info("checking %s", source)
     dataset = StoredDataset(Path(source))
     findings = check_dataset(

@@ -33,13 +33,18 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         lambda value: 0 <= value <= 1,
         (
             *("sampling.flip_probability", "sampling.colour_jitter", "inference.threshold"),
+            *("sampling.no_target_share", "sampling.several_targets_share"),
             *("sampling.collage_share", "sampling.repeat_threshold"),
             *("inference.peak_threshold", "inference.presence_threshold", "inference.relative_threshold"),
             *("objectives.masked_regions", "objectives.masked_words", "optimizer.full_backbone_share"),
             *("schedule.decay_share", "schedule.milestones"),
         ),
     ),
-    ("a share above 0 and at most 1", lambda value: 0 < value <= 1, ("sampling.smallest_crop",)),
+    (
+        "a share above 0 and at most 1",
+        lambda value: 0 < value <= 1,
+        ("sampling.smallest_crop", "optimizer.layer_decay"),
+    ),
     (
         "a share from 0 to below 1",
         lambda value: 0 <= value < 1,

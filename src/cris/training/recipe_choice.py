@@ -64,8 +64,8 @@ def data_of(named: Source | Sequence[Source], recipe: str) -> tuple[str, ...]:
 def all_names() -> str:
     """Return the names of all recipes in one line that can be read."""
     data, families = " | ".join(WORDS), " | ".join(FAMILIES)
-    own = f"cris-photos, cris-scenes, scenes-tiny-({families}), {FINETUNE}"
-    return f"({data})-(rn50 | rn101)-({families}), {own}"
+    own = f"grefcoco-(rn50 | rn101)-modern, cris-photos, cris-scenes, scenes-tiny-({families}), {FINETUNE}"
+    return f"({data})-(rn50 | rn101)-({families}), ({data})-vitb16-(fixed | modern), {own}"
 
 
 def _trained_model(start: str) -> Path:

@@ -1,21 +1,23 @@
 """Inputs of a run: training and validation samples, tokenizer, initial weights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from cris.checkpoint import WEIGHTS, Checkpoint, load_checkpoint
 from cris.data.collages import COLLAGES_VERSION, Collages
 from cris.data.dataset import Dataset
 from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.repeats import repeats_of
-from cris.data.loading.sampling import Stream
+from cris.data.loading.sampling import Stream, wanted_shares
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
 from cris.data.open import Data, fingerprints_of, open_dataset, sources_of, splits_of
+from cris.data.rendered import SceneDataset
+from cris.data.scenes import Scenes
 from cris.data.union import UnionDataset
 from cris.errors import InputError
 from cris.files import sha256_of, whole_folder
@@ -40,6 +42,8 @@ class Setup:
     """Fingerprints of the samples, one for each data set, and one for collages where there are some."""
     repeats: Int64[np.ndarray, "images"] | None = None
     """Number of times that each image comes in an epoch; None: once."""
+    shares: Float64[np.ndarray, "3"] | None = None
+    """Shares of sentences that mean none, one and several objects; None: as the images have them."""
     collages: Collages | None = None
     """Collages that take the place of some samples; None: of none."""
 
@@ -59,7 +63,7 @@ def open_setup(data: Data, config: TrainConfig, tokenizer: Tokenizer) -> Setup:
     """Open data sets, to be read with that tokenizer; raises as `gather_setup`."""
     looked_at = config.validation.data or data
     sampling = config.sampling
-    training = open_dataset(data, "train", seed=config.seed)
+    training = _open(data, "train", config)
     rows = training.rows()
     for option in ("collage_share", "repeat_threshold"):
         if getattr(sampling, option) and rows is None:
@@ -70,18 +74,58 @@ def open_setup(data: Data, config: TrainConfig, tokenizer: Tokenizer) -> Setup:
     repeats = None
     if rows is not None and sampling.repeat_threshold:
         repeats = repeats_of(rows, training.split, sampling.repeat_threshold, config.seed)
+    _check_presence(training, config)
     _check_validation_split(looked_at, config.validation.split)
     return Setup(
         training=training,
-        validation=open_dataset(looked_at, config.validation.split),
+        validation=_open(looked_at, config.validation.split, config),
         tokenizer=tokenizer,
         fingerprints=(
             *fingerprints_of(data),
             *([f"collages {COLLAGES_VERSION}"] if collages else []),
         ),
         repeats=repeats,
+        shares=None  # scenes are made in these shares
+        if isinstance(training, SceneDataset)
+        else wanted_shares(training.index, sampling.no_target_share, sampling.several_targets_share),
         collages=collages,
     )
+
+
+def _open(data: Data, split: str, config: TrainConfig) -> Dataset:
+    """Return a split; scenes say what the sampling asks for, those to train on by the run's seed."""
+    dataset = open_dataset(data, split, seed=config.seed if split == "train" else 0)
+    sampling = config.sampling
+    none, several = sampling.no_target_share, sampling.several_targets_share
+    if none is several is None or not isinstance(dataset, SceneDataset):
+        return dataset
+    scenes = dataset.scenes
+    knobs = replace(
+        scenes.knobs,
+        no_target=scenes.knobs.no_target if none is None else none,
+        several_targets=scenes.knobs.several_targets if several is None else several,
+    )
+    return SceneDataset(Scenes(scenes.split, seed=scenes.seed, size=scenes.size, knobs=knobs))
+
+
+def _check_presence(training: Dataset, config: TrainConfig) -> None:
+    """Raise InputError where the presence loss would see but one kind of sentence; collages have both."""
+    if not config.objectives.presence_weight or config.sampling.collage_share:
+        return
+    if isinstance(training, SceneDataset):
+        share = training.scenes.knobs.no_target
+        advice = "pass --sampling.no-target-share 0.2"
+    elif training.index.targets is None:
+        return  # a data set of the caller's, which does not say
+    else:
+        share = float(np.mean(training.index.targets == 0))
+        advice = "add some (docs/data-format.md)"
+    if share in (0, 1):
+        what, got = ("nothing", "none") if not share else ("something", "only such that mean nothing")
+        raise InputError(
+            f"the presence loss needs sentences that mean {what}, got {got} in {training.name}, "
+            f"{training.split}: {advice}, or pass --objectives.presence-weight 0"
+        )
 
 
 def _check_validation_split(data: Data, split: str) -> None:
@@ -126,6 +170,7 @@ def build_stream(config: TrainConfig, setup: Setup) -> Stream:
         repeats=setup.repeats,
         collages=0 if setup.collages is None else len(setup.collages),
         collage_share=sampling.collage_share,
+        shares=setup.shares,
     )
 
 

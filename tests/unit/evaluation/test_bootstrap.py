@@ -28,9 +28,23 @@ def test_intervals_lie_round_their_figures() -> None:
         "mean_iou", "overall_iou", "giou", "pr50", "pr60", "pr70", "pr80", "pr90",
     }  # fmt: skip
     ratios = [metric for metric in METRICS if isinstance(metric.aggregate, Ratio)]
-    assert found.keys() == {metric.name for metric in ratios if metric.has_interval}
+    known = {metric.name for metric in ratios if metric.has_interval and figures[metric.name] is not None}
+    assert found.keys() == known == {metric.name for metric in ratios} - {"ceiling", "n_acc"}
     for name, interval in found.items():
         assert interval.low <= figures[name] <= interval.high, name
+
+
+def test_figures_of_sentences_that_mean_nothing_have_intervals() -> None:
+    nothing = {"true_area": 0, "is_no_target": True}
+    rows = rows_of(40, 2, spread=0.1)
+    rows += [
+        a_row(len(rows) + place, 0, 9, predicted_area=9 * (place % 3 == 0), picture_id=place, **nothing)
+        for place in range(40)
+    ]
+    found, figures = intervals(rows), summarise(rows).to_dict()
+    for name in ("giou", "ciou", "n_acc"):
+        assert 0 < found[name].low < figures[name] < found[name].high < 1, name
+    assert (found["t_acc"].low, found["t_acc"].high) == (1, 1)
 
 
 def test_more_sentences_about_the_same_images_tell_no_more() -> None:

@@ -35,7 +35,7 @@ def test_the_default_model_has_the_sizes_it_is_embedded_with():
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == 29.25
 
 
-@pytest.mark.parametrize("name", ["RN50x4", "RN50x16"])
+@pytest.mark.parametrize("name", ["RN50x4", "RN50x16", "ViT-B-32", "ViT-B-16", "ViT-L-14"])
 def test_larger_backbones_run_at_their_sizes(name):
     with torch.device("meta"):
         model = build_cris(BACKBONES[name]).eval()

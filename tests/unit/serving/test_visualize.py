@@ -81,6 +81,18 @@ def test_the_table_tells_each_sentence_and_escapes_it():
     assert "0.25" in findings("a").table(0.5)
 
 
+def test_the_table_tells_presence_where_the_model_does():
+    assert "Present" not in findings("a").table(0.5)
+    found = findings("a", "b")
+    for result, present in zip(found.answer.results, (0.875, 0.0625), strict=True):
+        result["present"] = present
+    table = found.table(0.5)
+    assert table.count("Present") == 1
+    assert table.count("<td>") == 2 * 4
+    assert "0.88" in table
+    assert "0.06" in table
+
+
 def test_the_zip_holds_a_mask_and_a_cut_out_of_each_that_is_found():
     found = findings("the cup!", "b", height=1000, width=2000)
     with zipfile.ZipFile(io.BytesIO(found.archive(0.5))) as archive:

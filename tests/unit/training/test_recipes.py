@@ -8,7 +8,7 @@ import pytest
 from cris.config_file import StoredConfig
 from cris.model.config import InferenceConfig
 from cris.model.efficientnet_lite import EfficientNetLite
-from cris.training.config import flat, resolved
+from cris.training.config import changed_options, flat, resolved
 from cris.training.optim import learning_rate
 from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
 from tests.fixtures.small import KINDS
@@ -30,8 +30,21 @@ def test_there_is_a_recipe_for_every_data_set_backbone_and_family():
         for backbone in ("rn50", "rn101")
         for family in ("released", "fixed", "modern")
     }
+    names |= {f"{data}-vitb16-{family}" for data in OBJECTS for family in ("fixed", "modern")}
     tiny = {"scenes-tiny-released", "scenes-tiny-fixed", "scenes-tiny-modern"}
-    assert RECIPES.keys() == names | tiny | {"cris-photos", "cris-scenes"}
+    generalised = {"grefcoco-rn50-modern", "grefcoco-rn101-modern"}
+    assert RECIPES.keys() == names | tiny | generalised | {"cris-photos", "cris-scenes"}
+
+
+def test_the_recipes_of_grefcoco_are_modern_and_learn_whether_anything_is_meant():
+    config, other = RECIPES["grefcoco-rn101-modern"](), modern("refcocog-umd", "rn101")
+    options = changed_options(other, replace(config, recipe=other.recipe))
+    assert options == [
+        "--model.presence-heads=4",
+        "--sampling.no-target-share=0.2",
+        "--objectives.peak-weight=0.1",
+        "--objectives.presence-weight=0.1",
+    ]
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -145,6 +158,22 @@ def test_the_ablation_has_the_papers_seven_rows():
         ("contrastive", 4),
     ]
     assert len({row.recipe for row in rows.values()}) == 7
+
+
+@pytest.mark.parametrize("family", ["fixed", "modern"])
+def test_vision_transformers_have_the_recipes_of_resnets_but_for_the_encoder_and_layer_decay(family: str):
+    theirs, ours = (flat(RECIPES[f"refcoco-{name}-{family}"]()) for name in ("rn50", "vitb16"))
+    differing = {name for name in theirs | ours if theirs.get(name) != ours.get(name)}
+    assert {name for name in differing if not name.startswith("model.")} == {
+        *("recipe", "start", "optimizer.layer_decay")
+    }
+    assert (ours["start"], ours["optimizer.layer_decay"]) == ("ViT-B-16", 0.8)
+
+
+def test_finetuning_spares_a_vision_transformer():
+    config = finetune(StoredConfig(model=KINDS["vit"], inference=InferenceConfig(input_size=64)))
+    assert (config.optimizer.backbone_factor, config.optimizer.layer_decay) == (0.1, 0.8)
+    assert config.optimizer.frozen_image_blocks == 0
 
 
 @pytest.mark.parametrize("kind", ["clip", "lite"])

@@ -15,7 +15,7 @@ from cris.data.loading.loader import Batch, Loader
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip
 from cris.errors import InputError
 from cris.model.build import build_cris
-from cris.training.config import SamplingConfig
+from cris.training.config import SamplingConfig, TrainConfig
 from cris.training.recipes import RECIPES, cris_scenes
 from cris.training.setup import (
     build_loader,
@@ -197,3 +197,67 @@ def test_a_validation_split_that_no_data_has_is_told_by_its_option(tmp_path: Pat
         ValueError, match=r"--validation\.split must be one of train in .*/made, got 'val': add"
     ):
         gather_setup(sources, config, None)
+
+
+def presence_config(**sampling: object) -> TrainConfig:
+    return replace(
+        CONFIG,
+        model=replace(CONFIG.model, presence_heads=4),
+        objectives=replace(CONFIG.objectives, presence_weight=0.1),
+        sampling=replace(CONFIG.sampling, **sampling),
+    )
+
+
+def test_presence_is_not_learned_where_every_sentence_means_something(tmp_path: Path) -> None:
+    images = [
+        replace(each, entries=tuple(entry for entry in each.entries if entry.object_ids))
+        for each in records(4)
+    ]
+    folder = str(tmp_path / "data")
+    write(Path(folder), images)
+    told = "needs sentences that mean nothing, got none in "
+    with pytest.raises(InputError, match=rf"{told}.*/data, train: .*--objectives\.presence-weight 0"):
+        gather_setup([folder], presence_config(), None)
+    with pytest.raises(InputError, match=rf"{told}scenes, train: pass --sampling\.no-target-share 0\.2"):
+        gather_setup(["scenes"], presence_config(), None)
+    gather_setup(["scenes"], presence_config(no_target_share=0.2), None)
+    gather_setup([folder], CONFIG, None)  # which does not learn it
+
+
+def test_presence_is_not_learned_where_no_sentence_means_anything(tmp_path: Path) -> None:
+    images = [
+        replace(each, entries=tuple(entry for entry in each.entries if not entry.object_ids))
+        for each in records(4)
+    ]
+    write(tmp_path / "data", images)
+    with pytest.raises(InputError, match="needs sentences that mean something, got only such that mean noth"):
+        gather_setup([str(tmp_path / "data")], presence_config(), None)
+
+
+def test_scenes_are_made_with_the_shares_that_are_asked_for() -> None:
+    setup = gather_setup(["scenes"], presence_config(no_target_share=0.5, several_targets_share=0.25), None)
+    for dataset in (setup.training, setup.validation):
+        targets = [len(dataset.image(number).references[0].targets) for number in range(100)]
+        assert 35 <= targets.count(0) <= 65
+        assert 10 <= sum(target > 1 for target in targets) <= 40
+    assert setup.shares is None
+
+
+def test_stored_sentences_come_in_the_shares_that_are_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "data", records(8))
+    config = presence_config(no_target_share=0.5, sentences=4)
+    setup = gather_setup([str(tmp_path / "data")], config, None)
+    # of two sentences about one object and one about two, half are left
+    assert setup.shares == pytest.approx([0.5, 1 / 3, 1 / 6])
+    assert build_stream(config, setup).shares is setup.shares
+    assert gather_setup([str(tmp_path / "data")], CONFIG, None).shares is None
+
+
+def test_shares_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "data", records(4))
+    for no_target, several in ((0.7, 0.6), (0.5, 1.0)):
+        config = presence_config(no_target_share=no_target, several_targets_share=several)
+        with pytest.raises(
+            InputError, match=f"must leave the other sentences .* got {no_target} and {several}"
+        ):
+            gather_setup([str(tmp_path / "data")], config, None)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Float64, Int64
 
-from cris.data.dataset import SampleIndex
+from cris.data.dataset import SampleIndex, in_turn
 from cris.errors import InputError
 
 Rule = Literal["one sentence per object", "all sentences", "k sentences per picture"]
@@ -31,6 +31,7 @@ def epoch_groups(
     seed: int,
     epoch: int,
     repeats: Int64[np.ndarray, "images"] | None = None,
+    shares: Float64[np.ndarray, "3"] | None = None,
 ) -> Int64[np.ndarray, "groups sentences"]:
     """Return the samples of an epoch, a row for each group, in shuffled order.
 
@@ -39,7 +40,9 @@ def epoch_groups(
     k sentences per picture: of each image `sentences` at random, different ones while it has them and
         always as many, because BatchNorm's statistics then weigh every image alike.
 
-    With `repeats`, the groups of each image come that often, with other sentences while there are.
+    With `repeats`, the groups of each image come that often, with other sentences while there are. With
+    `shares`, the third rule draws sentences of none, one and several objects in these shares, as nearly as
+    the images have them.
     """
     random = np.random.default_rng((seed, epoch))
     times = _times(index, rule, repeats)
@@ -52,7 +55,93 @@ def epoch_groups(
     turns = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
     starts, counts = np.repeat(starts, times)[:, None], np.repeat(counts, times)[:, None]
     places = starts + (turns[:, None] * sentences + np.arange(sentences)) % counts
-    return random.permutation(order[places])
+    groups = order[places] if shares is None else _in_shares(index, order[places], shares, random)
+    return random.permutation(groups)
+
+
+def _in_shares(
+    index: SampleIndex,
+    groups: Int64[np.ndarray, "groups sentences"],
+    shares: Float64[np.ndarray, "3"],
+    random: np.random.Generator,
+) -> Int64[np.ndarray, "groups sentences"]:
+    """Return groups of the same images, with sentences of none, one and several objects in these shares."""
+    kinds = kinds_of(index)
+    order = np.lexsort((random.random(len(index)), kinds, index.image))
+    counts = np.bincount(3 * index.image + kinds, minlength=3 * (int(index.image[-1]) + 1))
+    starts, counts = (column.reshape(-1, 3) for column in (np.cumsum(counts) - counts, counts))
+    images = index.image[groups[:, 0]]
+    chances = _chances(counts[images] > 0, shares)
+    drawn = (random.random(groups.shape)[..., None] < chances.cumsum(1)[:, None]).argmax(axis=2)
+    found = np.empty_like(groups)
+    for kind in range(3):
+        is_kind = drawn == kind
+        turns = is_kind.cumsum(axis=1) + random.integers(len(index), size=(len(groups), 1))
+        rows, columns = np.nonzero(is_kind)
+        first, count = starts[images[rows], kind], counts[images[rows], kind]
+        found[rows, columns] = order[first + turns[rows, columns] % count]
+    return found
+
+
+def _chances(
+    has: Bool[np.ndarray, "groups 3"], shares: Float64[np.ndarray, "3"]
+) -> Float64[np.ndarray, "groups 3"]:
+    """Return each group's chances of the three kinds; their means come near the shares (raking)."""
+    wanted, factors = np.maximum(shares, 1e-9), np.ones(3)
+    chances: Float64[np.ndarray, "groups 3"] = has * wanted
+    for _ in range(50):
+        weights = has * wanted * factors
+        chances = weights / weights.sum(axis=1, keepdims=True)
+        factors *= wanted / np.maximum(chances.mean(axis=0), 1e-12)
+        factors /= factors.max()
+    last = 2 - has[:, ::-1].argmax(axis=1)  # sums may fall short of 1 in the last bit
+    chances[np.arange(len(has)), last] += 1e-9
+    return chances
+
+
+def kinds_of(index: SampleIndex) -> Int64[np.ndarray, "samples"]:
+    """Return 0, 1 or 2 for each sample: it means nothing, one object, or several."""
+    assert index.targets is not None
+    return np.asarray(np.minimum(index.targets, 2))
+
+
+def wanted_shares(
+    index: SampleIndex, no_target: float | None, several_targets: float | None
+) -> Float64[np.ndarray, "3"] | None:
+    """Return the shares of sentences of none, one and several objects; None where nothing is asked for.
+
+    What is not asked for shares the rest as the data has it.
+
+    Raises:
+        InputError: the shares exceed 1, or there are no such sentences.
+    """
+    asked = {0: no_target, 2: several_targets}
+    given = {kind: share for kind, share in asked.items() if share is not None}
+    if not given:
+        return None
+    if index.targets is None:
+        raise InputError(
+            "sampling.no_target_share and several_targets_share need data that tells beforehand how many "
+            "objects each sentence means (SampleIndex.targets): leave them out"
+        )
+    found = np.bincount(kinds_of(index), minlength=3)
+    for kind, share in given.items():
+        if share and not found[kind]:
+            name, what = ("no_target", "no object") if kind == 0 else ("several_targets", "several objects")
+            raise InputError(
+                f"sampling.{name}_share {share:g} needs sentences that mean {what}, got none among "
+                f"{len(index):,}: add some, or leave it out"
+            )
+    rest, others = 1 - sum(given.values()), [kind for kind in range(3) if kind not in given]
+    if rest < 0 or (rest > 0 and not found[others].sum()):
+        raise InputError(
+            f"sampling.no_target_share and several_targets_share must leave the other sentences their share, "
+            f"got {no_target} and {several_targets}"
+        )
+    shares = np.zeros(3)
+    shares[list(given)] = list(given.values())
+    shares[others] = rest * found[others] / max(1, found[others].sum())
+    return shares
 
 
 def _times(
@@ -87,8 +176,17 @@ class Stream:
         repeats: Int64[np.ndarray, "images"] | None = None,
         collages: int = 0,
         collage_share: float = 0.0,
+        shares: Float64[np.ndarray, "3"] | None = None,
     ) -> None:
-        """Take how often each image occurs in an epoch, and how many collages follow the samples."""
+        """Take how often each image occurs in an epoch, and how many collages follow the samples.
+
+        `shares` are those of sentences that mean none, one and several objects; None: as images have them.
+        """
+        if shares is not None and rule != "k sentences per picture":
+            raise InputError(
+                "sampling.no_target_share and several_targets_share need the rule k sentences per picture, "
+                f"got {rule}: leave them out"
+            )
         if sentences < 1 or (sentences > 1 and rule != "k sentences per picture"):
             raise InputError(f"{rule} takes at least one sentence at a time, one of them, got {sentences}")
         if not len(index):
@@ -105,6 +203,7 @@ class Stream:
         self.sentences = sentences
         self.seed = seed
         self._groups_per_epoch = int(_times(index, rule, repeats).sum())
+        self.shares = shares
         self._epoch = -1
         self._groups = np.empty((0, sentences), dtype=np.int64)
 
@@ -119,9 +218,14 @@ class Stream:
             return SampleGroup(position, (len(self.index) + position % self.collages,) * self.sentences)
         epoch, place = divmod(position, self.groups_per_epoch)
         if epoch != self._epoch:
-            self._groups = epoch_groups(self.index, self.rule, self.sentences, self.seed, epoch, self.repeats)
+            self._groups = epoch_groups(
+                self.index, self.rule, self.sentences, self.seed, epoch, self.repeats, self.shares
+            )
             self._epoch = epoch
-        return SampleGroup(position, tuple(self._groups[place].tolist()))
+        distinct = list(dict.fromkeys(self._groups[place].tolist()))
+        return SampleGroup(
+            position, tuple(in_turn(distinct, self.sentences))
+        )  # repeated as views repeat them
 
     def batches(
         self, position: int, groups: int, rank: int = 0, processes: int = 1

@@ -29,6 +29,8 @@ class Samples:
     """Index of the entry within the image."""
     sentence: Int32[np.ndarray, "samples"]
     """Index of the sentence within the entry."""
+    targets: Int32[np.ndarray, "samples"]
+    """Number of objects that the entry means."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -111,8 +113,7 @@ class StoredDataset:
             known = ", ".join(self.manifest.splits) or "none"
             raise InputError(f"split must be one of {known} in {self.folder}, got {split!r}")
         parts = [_samples(self.batch(shard), self._start(shard), split) for shard in range(len(self._ends))]
-        images, entries, sentences = (np.concatenate(column) for column in zip(*parts, strict=True))
-        return Samples(images, entries, sentences)
+        return Samples(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
     def batch(self, shard: int) -> pa.RecordBatch:
         """Return the rows of a shard, which stays open.
@@ -141,18 +142,22 @@ class StoredDataset:
 
 def _samples(
     batch: pa.RecordBatch, start: int, split: str | None
-) -> tuple[Int32[np.ndarray, "n"], Int32[np.ndarray, "n"], Int32[np.ndarray, "n"]]:
+) -> tuple[Int32[np.ndarray, "n"], Int32[np.ndarray, "n"], Int32[np.ndarray, "n"], Int32[np.ndarray, "n"]]:
     """Return the samples by Arrow's offsets: going through rows in Python would take 1000 times as long."""
     entries = batch.column("entries")
     entry_counts = np.diff(entries.offsets.to_numpy())
     flat = entries.flatten()
     sentence_counts = pc.list_value_length(flat.field("sentences")).to_numpy(zero_copy_only=False)
+    targets = pc.list_value_length(flat.field("object_ids")).to_numpy(zero_copy_only=False)
     image = np.repeat(np.arange(start, start + len(batch), dtype=np.int32), entry_counts)
     entry = _places(entry_counts)
     if split is not None:
         is_meant = pc.equal(flat.field("split"), split).to_numpy(zero_copy_only=False)
-        image, entry, sentence_counts = image[is_meant], entry[is_meant], sentence_counts[is_meant]
-    return np.repeat(image, sentence_counts), np.repeat(entry, sentence_counts), _places(sentence_counts)
+        image, entry, targets, sentence_counts = (
+            column[is_meant] for column in (image, entry, targets, sentence_counts)
+        )
+    image, entry, targets = (np.repeat(column, sentence_counts) for column in (image, entry, targets))
+    return image, entry, _places(sentence_counts), targets
 
 
 def _places(counts: np.ndarray) -> Int32[np.ndarray, "n"]:

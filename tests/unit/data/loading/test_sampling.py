@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cris.data.dataset import SampleIndex
-from cris.data.loading.sampling import Stream
+from cris.data.loading.sampling import Stream, wanted_shares
 
 # three images with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
 IMAGE = np.repeat([0, 1, 2], [3, 4, 6])
@@ -150,3 +150,54 @@ def test_a_few_collages_come_again():
 def test_impossible_shares_of_collages_are_refused(collages, share):
     with pytest.raises(ValueError, match="collage_share must be 0 to 1, and 0 without collages"):
         Stream(INDEX, "all sentences", collages=collages, collage_share=share)
+
+
+def mixed_index(images=300, seed=0):
+    """Twenty sentences an image: of none, one or several objects, as it falls out."""
+    targets = np.random.default_rng(seed).choice([0, 1, 1, 1, 1, 2, 3], 20 * images)
+    image = np.repeat(np.arange(images), 20)
+    return SampleIndex(image=image, entry=np.arange(len(image)), targets=targets)
+
+
+@pytest.mark.parametrize("asked", [(0.3, 0.3), (0.0, 0.5), (0.45, None), (None, 0.1)])
+def test_sentences_come_in_the_shares_that_are_asked_for(asked):
+    index = mixed_index()
+    shares = wanted_shares(index, *asked)
+    stream = Stream(index, "k sentences per picture", sentences=4, shares=shares)
+    drawn = np.array([epoch(stream, number) for number in range(10)])
+    kinds = np.bincount(np.minimum(index.targets[drawn.ravel()], 2), minlength=3) / drawn.size
+    assert kinds == pytest.approx(shares, abs=0.03)
+    assert (index.image[drawn] == index.image[drawn[..., :1]]).all()
+    for groups in drawn:
+        assert sorted(index.image[groups[:, 0]]) == list(range(300))
+    assert Stream(index, "k sentences per picture", sentences=4, shares=shares).group(77) == stream.group(77)
+
+
+def test_shares_come_as_near_as_the_images_have_such_sentences():
+    # one image of four says anything of nothing, and says only that
+    image = np.repeat(np.arange(4), 3)
+    index = SampleIndex(image=image, entry=np.arange(12), targets=np.repeat([0, 1, 1, 1], 3))
+    shares = wanted_shares(index, 0.9, None)
+    groups = epoch(Stream(index, "k sentences per picture", sentences=3, shares=shares))
+    assert sorted(sorted(group) for group in groups) == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9, 10, 11]]
+
+
+def test_a_sentence_that_is_drawn_again_comes_as_the_view_repeats_it():
+    index = SampleIndex(image=np.zeros(3, dtype=int), entry=np.arange(3), targets=np.array([0, 1, 1]))
+    stream = Stream(index, "k sentences per picture", sentences=6, shares=wanted_shares(index, 0.5, None))
+    for (group,) in (epoch(stream, number) for number in range(20)):
+        distinct = list(dict.fromkeys(group))
+        assert list(group) == [distinct[place % len(distinct)] for place in range(6)]
+
+
+def test_shares_of_sentences_that_are_not_there_or_cannot_be_drawn_are_refused():
+    index = SampleIndex(image=IMAGE, entry=ENTRY, targets=np.ones(13, dtype=int))
+    with pytest.raises(
+        ValueError, match=r"no_target_share 0\.2 needs sentences that mean no object, got none"
+    ):
+        wanted_shares(index, 0.2, None)
+    with pytest.raises(ValueError, match=r"several_targets_share 0\.2 needs sentences that mean several obj"):
+        wanted_shares(index, None, 0.2)
+    assert wanted_shares(index, None, None) is None
+    with pytest.raises(ValueError, match="need the rule k sentences per picture, got all sentences"):
+        Stream(index, "all sentences", shares=wanted_shares(index, 0.0, None))
