@@ -14,8 +14,8 @@ from cris.model import BACKBONES, Cris, build_cris
 from cris.model.clip_vit import ClipVit
 from cris.model.config import ClipTextConfig, ClipVitConfig, DecoderConfig
 from cris.model.convert import load_clip
-from tests.conftest import Proof
 from tests.fixtures.clip_vit import Archived, custom_text_names, hugging_face_clip, openai_names
+from tests.fixtures.plugin import Proof
 from tests.fixtures.small import random_tokens
 from tests.unit.model.test_convert import TINY, clip_weights
 
