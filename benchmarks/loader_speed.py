@@ -25,7 +25,7 @@ import torch
 from benchmarks.turns import ratio, take_turns
 from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.sampling import Stream
-from cris.data.sources.coco import Deal, convert_coco
+from cris.data.sources.coco import SplitConfig, convert_coco
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
 from cris.data.stored import StoredSplit
@@ -61,7 +61,10 @@ def write_photographs(folder: Path) -> Path:
         encoding="utf-8",
     )
     conversion = convert_coco(
-        REAL / "instances.json", REAL / "images", sentences=sentences, deal=Deal(shares=(1.0, 0.0, 0.0))
+        REAL / "instances.json",
+        REAL / "images",
+        sentences=sentences,
+        split_config=SplitConfig(shares=(1.0, 0.0, 0.0)),
     )
     out = folder / "real"
     write_dataset(out, conversion.images, SourceInfo(kind="coco"), command="loader_speed")

@@ -212,7 +212,7 @@ class Prediction:
 
     def overlay(self) -> Image.Image:
         """Return the image with what was found lit up and outlined, the rest dimmed."""
-        return lit_up(self.image, self.mask)
+        return highlight(self.image, self.mask)
 
     def cutout(self) -> Image.Image:
         """Return the image as RGBA, at its own size, with all but what was found transparent."""
@@ -300,7 +300,9 @@ def _sigmoid(values: Any) -> Any:
     return 0.5 + 0.5 * np.tanh(0.5 * values)  # without overflow
 
 
-def lit_up(image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Image.Image:
+def highlight(
+    image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+) -> Image.Image:
     """Return the image with the mask lit up and outlined, the rest dimmed."""
     found = mask.astype(np.uint8)
     drawn = cv2.transform(image, _dimmed())

@@ -17,7 +17,7 @@ from cris.files import PARTIAL, atomic_file
 from cris.jobs import RECORD, Job, read_record, recorded_files, to_json
 from cris.lock import locked
 from cris.masks import decode_rle
-from cris.prediction import Prediction, lit_up
+from cris.prediction import Prediction, highlight
 from cris.progress import track
 from cris.segmenter import Segmenter
 from cris.stream import Smoother, predict_frames
@@ -201,7 +201,7 @@ def _write_overlays(video: VideoFile, task: VideoTask, work: Path, total: int) -
         frames = zip(lines, video, strict=False)  # lines may end before the video, by max_frames
         for line, frame in track(frames, total=total, what="overlay"):
             for writer, result in zip(writers, json.loads(line)["results"], strict=True):
-                overlay = lit_up(frame.pixels, decode_rle(result["rle"]))
+                overlay = highlight(frame.pixels, decode_rle(result["rle"]))
                 writer.add(np.asarray(overlay), frame.seconds)
 
 
