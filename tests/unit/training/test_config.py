@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from cris.training.config import TrainConfig, check_same_run, fingerprint, resolved
+from cris.config_file import to_json
+from cris.training.config import TrainConfig, check_same_run, fingerprint, read_config_file, resolved
 from cris.training.recipes import cris_scenes, released
 
 CONFIG = cris_scenes()
@@ -62,3 +64,16 @@ def test_a_fingerprint_of_a_version_with_other_options_is_refused_by_name():
     stored = {**json.loads(fingerprint(CONFIG)), "gone": 1}
     with pytest.raises(ValueError, match="its gone is 1, not None"):
         check_same_run(json.dumps(stored), CONFIG, "out")
+
+
+def test_a_run_from_before_layer_decay_goes_on_without_it(tmp_path: Path):
+    stored = json.loads(fingerprint(CONFIG))
+    del stored["optimizer.layer_decay"]
+    check_same_run(json.dumps(stored), CONFIG, "out")
+    slower = replace(CONFIG, optimizer=replace(CONFIG.optimizer, layer_decay=0.8))
+    with pytest.raises(ValueError, match=r"its optimizer\.layer_decay is 1\.0, not 0\.8"):
+        check_same_run(json.dumps(stored), slower, "out")
+    content = to_json(CONFIG)
+    del content["optimizer"]["layer_decay"]
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    assert read_config_file(tmp_path / "config.json") == CONFIG

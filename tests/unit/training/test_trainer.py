@@ -14,7 +14,7 @@ from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.trainer import Trainer
-from tests.fixtures.small import SMALL_LITE, small_cris
+from tests.fixtures.small import SMALL_LITE, SMALL_VIT, small_cris
 from tests.fixtures.training import CONFIG, joined, random_batch, trainer_of
 
 LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
