@@ -57,7 +57,8 @@ class ImageSettings:
         if self.do_rescale:
             values = (image.astype(np.float64) * self.rescale_factor).astype(np.float32)
         if self.do_normalize:
-            values = (values - np.float32(self.image_mean)) / np.float32(self.image_std)
+            mean, std = (np.array(each, dtype=np.float32) for each in (self.image_mean, self.image_std))
+            values = (values - mean) / std
         if self.do_pad and self.pad_size is not None:
             below, right = self.pad_size["height"] - height, self.pad_size["width"] - width
             values = np.pad(values, ((0, below), (0, right), (0, 0)))
