@@ -80,9 +80,7 @@ def read_image_settings(folder: Path, defaults: ImageSettings) -> ImageSettings:
         settings = ImageSettings(**{**vars(defaults), **known, "size": _size(content, defaults)})
         _check(settings, content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} does not say how images are prepared as transformers does: {error}"
-        ) from error
+        raise InputError(f"{path} must say how images are prepared, as transformers does: {error}") from error
     return settings
 
 
