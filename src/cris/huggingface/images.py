@@ -57,7 +57,8 @@ class ImageSettings:
         if self.do_rescale:
             values = (image.astype(np.float64) * self.rescale_factor).astype(np.float32)
         if self.do_normalize:
-            values = (values - np.float32(self.image_mean)) / np.float32(self.image_std)
+            mean, std = (np.array(each, dtype=np.float32) for each in (self.image_mean, self.image_std))
+            values = (values - mean) / std
         if self.do_pad and self.pad_size is not None:
             below, right = self.pad_size["height"] - height, self.pad_size["width"] - width
             values = np.pad(values, ((0, below), (0, right), (0, 0)))
@@ -79,9 +80,7 @@ def read_image_settings(folder: Path, defaults: ImageSettings) -> ImageSettings:
         settings = ImageSettings(**{**vars(defaults), **known, "size": _size(content, defaults)})
         _check(settings, content)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} does not say how images are prepared as transformers does: {error}"
-        ) from error
+        raise InputError(f"{path} must say how images are prepared, as transformers does: {error}") from error
     return settings
 
 

@@ -15,13 +15,11 @@ if TYPE_CHECKING:
 
     from cris.huggingface.model import PromptedModel
 
-_WITH_TEXT = (
-    "CLIPSeg, SAM 3, or Grounding DINO with SAM (hf:IDEA-Research/grounding-dino-tiny+facebook/sam-vit-base)"
-)
+_PAIR = "hf:IDEA-Research/grounding-dino-tiny+facebook/sam-vit-base"
+_WITH_TEXT = f"CLIPSeg, SAM 3, or Grounding DINO with SAM, as in {_PAIR}"
 _ADVICE = {
-    ("grounding-dino",): "finds boxes, not masks: add SAM, as in hf:OWNER/NAME+facebook/sam-vit-base",
-    ("sam",): "takes boxes, not text: name a detector before it, as in "
-    "hf:IDEA-Research/grounding-dino-tiny+OWNER/NAME",
+    ("grounding-dino",): f"finds boxes, not masks: add SAM, as in {_PAIR}",
+    ("sam",): f"takes boxes, not text: name a detector before it, as in {_PAIR}",
 }
 """Kinds of models that cannot answer alone → the reason, and what to do."""
 
@@ -134,8 +132,9 @@ def _load(kind: Any, folder: Path, part: Part) -> Any:
 @contextmanager
 def _quiet(parts: list[Part]) -> Iterator[None]:
     """Keep transformers from printing, and turn what it says of a model's files into one line."""
-    from transformers.utils import logging
+    from transformers.utils import logging as untyped
 
+    logging: Any = untyped
     level, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

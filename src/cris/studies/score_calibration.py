@@ -104,7 +104,7 @@ def calibrate(
         InputError: the model or the data cannot be used, there are too few samples, or `out` holds something
             else.
     """
-    if str(model) in REGISTRY and not check:
+    if (str(model) in REGISTRY or str(model).startswith("hf:")) and not check:
         raise UsageError(f"a calibration changes the model: name a folder of yours, not {model}")
     dataset = open_dataset(data, split, limit)
     folder = resolve(model)

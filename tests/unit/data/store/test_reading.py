@@ -163,9 +163,12 @@ def test_a_shard_of_another_kind_is_named(folder: Path) -> None:
         open_shard(shard)
 
 
-def test_shards_made_before_a_column_was_added_are_read_with_none_in_it(folder: Path) -> None:
+@pytest.mark.parametrize("added", [["scores"], ["annotated", "scores"]])
+def test_shards_made_before_a_column_was_added_are_read_with_none_in_it(
+    folder: Path, added: list[str]
+) -> None:
     shard = folder / "pictures-00001.arrow"
-    batch = open_shard(shard).drop_columns(["annotated"])
+    batch = open_shard(shard).drop_columns(added)
     shard.unlink()  # what is mapped may not be written over
     with pa.ipc.new_file(shard, batch.schema) as writer:
         writer.write_batch(batch)
