@@ -99,7 +99,7 @@ def test_smoothing_threshold_and_score_are_those_of_a_stream(
 
 
 def test_of_a_video_that_breaks_off_everything_before_is_kept(segment: Cris, tmp_path: Path) -> None:
-    part = cut(write_clip(tmp_path / "clip.mp4", 250, movflags="faststart"), 0.3)
+    part = cut(write_clip(tmp_path / "clip.mp4", 250, movflags="faststart"), 0.7)
     count = len(list(VideoFile(part)))
     outcome = segment(part, SENTENCES[0])
     assert outcome.code == 1

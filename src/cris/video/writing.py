@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 
 _TICKS = 90_000  # a second: whole numbers of them are frames of all usual rates
 _CRF = "20"  # x264's constant quality; 18 is hard to tell from the source
+_EXACT = "mbtree=0:weightp=0"  # with either, x264 makes other bytes of the same frames at times
 _THREADS = 1  # the bytes must not depend on how threads are scheduled
 
 
@@ -69,7 +70,7 @@ class VideoWriter:
     def _begin(self, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         self._size = (pixels.shape[1], pixels.shape[0])
         stream: Any = self._container.add_stream(
-            "libx264", rate=self._rate, options={"crf": _CRF, "preset": "veryfast"}
+            "libx264", rate=self._rate, options={"crf": _CRF, "preset": "veryfast", "x264-params": _EXACT}
         )
         stream.width, stream.height = (side + side % 2 for side in self._size)
         stream.pix_fmt = "yuv420p"
