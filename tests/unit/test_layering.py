@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "src" / "cris"
 INFERENCE = (
     *("errors", "files", "jobs", "model", "segmenter", "image", "letterbox", "prediction", "masks"),
     *("registry", "weights", "checkpoint", "config_file", "engines", "calibration", "ambiguity", "agreement"),
-    *("guided_filter", "huggingface"),
+    *("guided_filter", "huggingface", "stream", "video"),
 )
 NOT_INFERENCE = ("data", "training", "evaluation", "studies")
 FLOORS_OF_DATA = (

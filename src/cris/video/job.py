@@ -96,21 +96,21 @@ def segment_video(
     work = _work_folder(job, out)
     is_finished = job.is_in(out) and all((out / name).exists() for name in task.files)
     is_new = not out.exists()
-    try:
-        with locked(work):
+    with locked(work):
+        try:
             if is_finished:
                 record = read_record(out)
             else:
                 if not (work / RECORD).exists():
                     _finish(segmenter, video, task, job, work, about)
                 record = _publish(work, out)
-    except BaseException:
-        if not (work / _STATE_FILE).exists():
-            shutil.rmtree(work, ignore_errors=True)
-            if is_new:
-                with suppress(OSError):  # never made, or holds something
-                    out.rmdir()
-        raise
+        except BaseException:
+            if not (work / _STATE_FILE).exists():  # nothing to go on with
+                shutil.rmtree(work, ignore_errors=True)
+                if is_new:
+                    with suppress(OSError):  # it holds something
+                        out.rmdir()
+            raise
     shutil.rmtree(work, ignore_errors=True)
     return record
 

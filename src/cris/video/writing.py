@@ -11,7 +11,8 @@ from jaxtyping import UInt8
 
 _TICKS = 90_000  # a second: whole numbers of them are frames of all usual rates
 _CRF = "20"  # x264's constant quality; 18 is hard to tell from the source
-_THREADS = 4  # fixed, as x264's bytes depend on it
+_EXACT = "mbtree=0:weightp=0"  # with either, x264 makes other bytes of the same frames at times
+_THREADS = 1  # the bytes must not depend on how threads are scheduled
 
 
 class VideoWriter:
@@ -59,7 +60,9 @@ class VideoWriter:
         if right or below:
             pixels = cv2.copyMakeBorder(pixels, 0, below, 0, right, cv2.BORDER_REPLICATE)
         frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-        frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame = frame.reformat(
+            format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG", threads=_THREADS
+        )
         frame.pts = self._last = max(round(seconds * _TICKS), self._last + 1)
         frame.time_base = Fraction(1, _TICKS)
         self._container.mux(self._stream.encode(frame))
@@ -67,7 +70,7 @@ class VideoWriter:
     def _begin(self, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         self._size = (pixels.shape[1], pixels.shape[0])
         stream: Any = self._container.add_stream(
-            "libx264", rate=self._rate, options={"crf": _CRF, "preset": "veryfast"}
+            "libx264", rate=self._rate, options={"crf": _CRF, "preset": "veryfast", "x264-params": _EXACT}
         )
         stream.width, stream.height = (side + side % 2 for side in self._size)
         stream.pix_fmt = "yuv420p"

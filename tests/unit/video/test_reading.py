@@ -34,7 +34,7 @@ def test_every_frame_comes_at_its_time(name: str, codec: str, muxer: dict[str, s
         np.abs(frame.pixels.astype(int) - drawn).mean()
         for frame, drawn in zip(frames, moving_shapes(30), strict=True)
     ]
-    assert max(errors) < 8
+    assert max(errors) < 12
 
 
 @pytest.mark.parametrize(("name", "codec", "muxer"), FORMATS)
@@ -47,8 +47,10 @@ def test_a_file_that_breaks_off_gives_what_is_before(
     part = list(video)
     assert 75 < len(part) < 225
     assert video.damage == f"breaks off after {len(part)} frames, at {part[-1].seconds:.1f} s"
-    for frame, same in zip(part, frames, strict=False):
-        assert frame.seconds == same.seconds
+    # of the last few, those are missing that are stored after one that is shown later
+
+    assert [frame.seconds for frame in part[:-4]] == [frame.seconds for frame in frames[: len(part) - 4]]
+    for frame, same in zip(part[:-4], frames, strict=False):
         np.testing.assert_array_equal(frame.pixels, same.pixels)
 
 
