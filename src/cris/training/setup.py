@@ -96,12 +96,15 @@ def _open(data: Data, split: str, config: TrainConfig) -> Dataset:
     """Return a split; scenes say what the sampling asks for, those to train on by the run's seed."""
     dataset = open_dataset(data, split, seed=config.seed if split == "train" else 0)
     sampling = config.sampling
-    asked = {"no_target": sampling.no_target_share, "several_targets": sampling.several_targets_share}
-    given = {name: share for name, share in asked.items() if share is not None}
-    if not given or not isinstance(dataset, SceneDataset):
+    none, several = sampling.no_target_share, sampling.several_targets_share
+    if not isinstance(dataset, SceneDataset) or (none is None and several is None):
         return dataset
     scenes = dataset.scenes
-    knobs = replace(scenes.knobs, **given)
+    knobs = replace(
+        scenes.knobs,
+        no_target=scenes.knobs.no_target if none is None else none,
+        several_targets=scenes.knobs.several_targets if several is None else several,
+    )
     return SceneDataset(Scenes(scenes.split, seed=scenes.seed, size=scenes.size, knobs=knobs))
 
 

@@ -95,13 +95,13 @@ def _chances(
         factors /= factors.max()
     last = 2 - has[:, ::-1].argmax(axis=1)  # sums may fall short of 1 in the last bit
     chances[np.arange(len(has)), last] += 1e-9
-    return chances
+    return np.asarray(chances)
 
 
 def kinds_of(index: SampleIndex) -> Int64[np.ndarray, "samples"]:
     """Return 0, 1 or 2 for each sample: it means nothing, one object, or several."""
     assert index.targets is not None
-    return np.minimum(index.targets, 2)
+    return np.asarray(np.minimum(index.targets, 2))
 
 
 def wanted_shares(
