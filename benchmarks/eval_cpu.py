@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from benchmarks.straightforward import predict_plainly
 from benchmarks.turns import ratio, take_turns
 from cris.data.dataset import AnnotatedImage, AnnotatedObject, Reference
 from cris.data.scenes import Scenes
@@ -28,7 +29,6 @@ from cris.model.output import ModelOutput
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
-from tests.straightforward import predict_plainly
 
 INFERENCE = InferenceConfig(threshold=0.5)
 """Random weights answer around 0.5, so masks are neither empty nor full."""

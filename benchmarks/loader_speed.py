@@ -25,11 +25,13 @@ import torch
 from benchmarks.turns import ratio, take_turns
 from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.sampling import Stream
+from cris.data.sources.coco import SplitConfig, convert_coco
+from cris.data.store.manifest import SourceInfo
+from cris.data.store.writing import write_dataset
 from cris.data.stored import StoredSplit
 from cris.letterbox import MEAN_RGB, STD_RGB
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import BYTES, CLIP_TABLE, END, START, WORD_END, Tokenizer
-from tests.real import write_real
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 SIZE, LENGTH, BATCH = 416, 17, 16
@@ -37,6 +39,36 @@ SAMPLES = 192
 """In each turn."""
 MEAN = torch.tensor(MEAN_RGB).reshape(3, 1, 1)
 STD = torch.tensor(STD_RGB).reshape(3, 1, 1)
+
+
+SENTENCES_EACH = 3
+
+
+def write_photographs(folder: Path) -> Path:
+    """Store the real photographs; each object gets sentences that people wrote for RefCOCOg."""
+    coco = json.loads((REAL / "instances.json").read_text(encoding="utf-8"))
+    written = iter(json.loads((REAL / "refcocog_sentences.json").read_text(encoding="utf-8"))["sentences"])
+    names = {image["id"]: image["file_name"] for image in coco["images"]}
+    sentences = folder / "sentences.jsonl"
+    sentences.write_text(
+        "".join(
+            json.dumps({"image": names[each["image_id"]], "annotation_id": each["id"], "sentence": sentence})
+            + "\n"
+            for each in coco["annotations"]
+            if not each["iscrowd"]
+            for sentence in islice(written, SENTENCES_EACH)
+        ),
+        encoding="utf-8",
+    )
+    conversion = convert_coco(
+        REAL / "instances.json",
+        REAL / "images",
+        sentences=sentences,
+        split_config=SplitConfig(shares=(1.0, 0.0, 0.0)),
+    )
+    out = folder / "real"
+    write_dataset(out, conversion.images, SourceInfo(kind="coco"), command="loader_speed")
+    return out
 
 
 class PlainTokenizer:
@@ -141,7 +173,7 @@ def main() -> None:
     """Print the table for the docs."""
     turns = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory() as scratch:
-        folder = write_real(REAL, Path(scratch) / "real")
+        folder = write_photographs(Path(scratch))
         engines = {"plain": partial(prepare_plain, folder)}
         engines |= {f"cris, {n} to an image": partial(prepare_ours, folder, n) for n in (1, 2, 4, 8)}
         measured = take_turns(engines, turns)

@@ -11,10 +11,24 @@ from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.engines.export_folder import is_exported
 from cris.engines.formats import EngineName, Precision
 from cris.export import export_model
-from cris.model import BACKBONES, InferenceConfig, build_cris
+from cris.model import BACKBONES, CrisConfig, InferenceConfig, build_cris
+from cris.model.config import (
+    ClipResnetConfig,
+    ClipTextConfig,
+    DecoderConfig,
+    NeckConfig,
+    ProjectorConfig,
+)
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL
 
+TINY_CONFIG = CrisConfig(
+    joint_dim=64,
+    image=ClipResnetConfig(layers=(1, 1, 1, 1), stem=(4, 4, 8), width=8, position_grid=2),
+    text=ClipTextConfig(vocabulary=600, context_length=32, width=64, layers=2),
+    neck=NeckConfig(fine=32, middle=64, coarse=128),
+    decoder=DecoderConfig(layers=2, ffn=128),
+    projector=ProjectorConfig(hidden=64, dim=32),
+)
 TINY = "tiny"
 """A model to try a benchmark with."""
 NAMES = (TINY, *BACKBONES)
@@ -29,7 +43,7 @@ def random_checkpoint(folder: Path, name: str) -> Path:
         tokenizer, config, inference = Tokenizer(), BACKBONES.get(name), InferenceConfig()
         if config is None:
             tokenizer = tokenizer.reduced(["left dog"])
-            config = replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size))
+            config = replace(TINY_CONFIG, text=replace(TINY_CONFIG.text, vocabulary=tokenizer.vocab_size))
             inference = InferenceConfig(input_size=64)
         torch.manual_seed(0)
         save_checkpoint(checkpoint, build_cris(config).eval(), tokenizer, inference, "# Random weights\n")

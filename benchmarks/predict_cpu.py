@@ -36,8 +36,8 @@ def prepare_plain(checkpoint: Path, sentences: int) -> Callable[[], object]:
     """Prepare the straightforward path, which encodes the image again for each sentence."""
     import torch
 
+    from benchmarks.straightforward import predict_plainly
     from cris.checkpoint import load_checkpoint
-    from tests.straightforward import predict_plainly
 
     loaded = load_checkpoint(checkpoint)
     samples = noise_samples(sentences, StoredConfig(model=loaded.model.config, inference=loaded.inference))

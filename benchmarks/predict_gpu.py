@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.models import NAMES, random_checkpoint
+from benchmarks.straightforward import predict_plainly
 from cris.checkpoint import Checkpoint, load_checkpoint
 from cris.config_file import StoredConfig
 from cris.export.samples import noise_samples
 from cris.model.fuse import fuse, to_bfloat16
-from tests.straightforward import predict_plainly
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Images and tokens → logits."""

@@ -4,21 +4,25 @@ python -m benchmarks.serve_load [SECONDS [CLIENTS]]
 """
 
 import asyncio
+import io
 import itertools
 import statistics
+import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import numpy as np
+from PIL import Image
 
 from cris import Segmenter
 from cris.data.scenes import Scenes
 from cris.masks import decode_rle
 from cris.prediction import Prediction
-from tests.served import encoded, served
 
 MODEL = "cris-scenes"
 SAMPLES = 64
@@ -66,6 +70,25 @@ class Load:
     def percentile(self, percent: int) -> float:
         """In milliseconds."""
         return 1000 * statistics.quantiles(self.seconds, n=100, method="inclusive")[percent - 1]
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """Run `cris serve` in a process of its own, without its page; yield its address."""
+    command = [sys.executable, "-m", "cris", "serve", MODEL, "--port", "0", "--no-page", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+
+
+def encoded(pixels: np.ndarray) -> bytes:
+    """Return the image as a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def cases(count: int = SAMPLES) -> list[Case]:
@@ -129,9 +152,9 @@ def main() -> None:
         ("batches, nothing kept", ("--cache", "0")),
         ("batches, images kept", ()),
     ):
-        with served("--no-page", *options) as server:
-            asyncio.run(load(server.url, asked, seconds=min(5.0, seconds), clients=clients))  # warm
-            got = asyncio.run(load(server.url, asked, seconds=seconds, clients=clients))
+        with serving(*options) as url:
+            asyncio.run(load(url, asked, seconds=min(5.0, seconds), clients=clients))  # warm
+            got = asyncio.run(load(url, asked, seconds=seconds, clients=clients))
         errors = sum(got.statuses.values())
         print(
             f"| {name} | {got.per_second:.0f} | {got.percentile(50):.0f} | {got.percentile(99):.0f} "

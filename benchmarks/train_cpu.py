@@ -14,6 +14,8 @@ from functools import partial
 
 import torch
 
+from benchmarks.models import TINY_CONFIG
+from benchmarks.straightforward import predict_plainly
 from benchmarks.turns import ratio, take_turns
 from cris.data.loading.loader import Batch
 from cris.letterbox import CELL
@@ -23,8 +25,6 @@ from cris.training.loss import Objective
 from cris.training.processes import launch
 from cris.training.recipes import fixed
 from cris.training.trainer import Trainer
-from tests.small import SMALL
-from tests.straightforward import predict_plainly
 
 SENTENCES = 4
 """One of each image."""
@@ -43,7 +43,7 @@ def recipe(*, is_tiny: bool) -> TrainConfig:
     )
     if not is_tiny:
         return config
-    return replace(config, model=SMALL, inference=replace(config.inference, input_size=64))
+    return replace(config, model=TINY_CONFIG, inference=replace(config.inference, input_size=64))
 
 
 def random_batch(config: TrainConfig) -> Batch:

@@ -3,7 +3,7 @@
 python -m benchmarks.train_gpu [--steps N] [--batch N] [--device cpu --tiny]
 
 Each path runs in a process of its own, one after the other: five steps that do not count, compiling among
-them, then N (30). The plain path is that of `tests/straightforward.py` under float16 autocast, with a loss
+them, then N (30). The plain path is `benchmarks/straightforward.py` under float16 autocast, with a loss
 scaler and Adam as torch has it. Batches are random and lie on the device, so the loader takes no part.
 --device cpu --tiny takes a small model, to see that everything runs.
 """
@@ -20,6 +20,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.models import TINY_CONFIG
+from benchmarks.straightforward import predict_plainly
 from benchmarks.train_cpu import random_batch
 from cris.model import build_cris
 from cris.training.config import TrainConfig
@@ -28,8 +30,6 @@ from cris.training.processes import launch
 from cris.training.progress import peak_memory
 from cris.training.recipes import fixed
 from cris.training.trainer import Trainer
-from tests.small import SMALL
-from tests.straightforward import predict_plainly
 
 WARM_UP = 5
 """Steps that do not count."""
@@ -70,7 +70,7 @@ def recipe(batch: int, device: str, *, is_tiny: bool) -> TrainConfig:
     )
     if not is_tiny:
         return config
-    return replace(config, model=SMALL, inference=replace(config.inference, input_size=64))
+    return replace(config, model=TINY_CONFIG, inference=replace(config.inference, input_size=64))
 
 
 def prepare(path: str, config: TrainConfig) -> Callable[[], object]:

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from cris.registry import DEFAULT_MODEL
-from tests.browser import launched
-from tests.served import served
+from tests.fixtures.browser import launched
+from tests.fixtures.served import served
 
 SIZES = {"page-desktop": (1180, 1150), "page-phone": (390, 844)}
 """Name of the drawing → width and height in CSS pixels."""

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from cris.data.annotations.instances import read_instances
-from cris.data.expressions import Census, Wishes, expressions_of
+from cris.data.expressions import CategoryStats, Wishes, expressions_of
 from cris.image import read_image
 from cris.masks import decode_rle
 
@@ -38,13 +38,13 @@ def main() -> None:
         is_for_training=arguments.for_training,
     )
     instances = read_instances(arguments.instances)
-    census = Census.of(instances)
+    category_stats = CategoryStats.of(instances)
     made: list[tuple[np.ndarray, np.ndarray, str]] = []
     for picture_id, info in sorted(instances.images.items()):
         objects = [each.object(info) for each in instances.of_image(picture_id)]
         image = read_image(arguments.images / info.file_name)
         masks = {each.id: decode_rle(each.rle) for each in objects}
-        for expression in expressions_of(objects, image, census, wishes, picture_id, info.annotated):
+        for expression in expressions_of(objects, image, category_stats, wishes, picture_id, info.annotated):
             mask = np.zeros(image.shape[:2], dtype=bool)
             for object_id in expression.object_ids:
                 mask |= masks[object_id]

@@ -87,7 +87,7 @@ def release_scenes(options: argparse.Namespace) -> str:
             validation=VALIDATION_SCENES,
             calibrated=len(open_dataset("scenes", "val")),
             version=SCENES_VERSION,
-            pictures=recipe.sampling.pictures,
+            images=recipe.sampling.pictures,
             sentences=recipe.sampling.sentences,
             rows=table(rows, ("mean_iou", "overall_iou", "pr50", "pr70", "pr90", "ceiling")),
         )
@@ -138,7 +138,7 @@ def release_photos(options: argparse.Namespace) -> str:
             train_sentences=splits["train"].sentences,
             steps=sum(steps_of(each) for each in (*options.before, options.run)),
             runs="one run" if not options.before else f"{1 + len(options.before)} runs, each from the last",
-            pictures=longest["sampling"]["pictures"],
+            images=longest["sampling"]["pictures"],
             sentences=longest["sampling"]["sentences"],
             hours=sum(hours_of(each) for each in (*options.before, options.run)),
             photographs=sum(1 for _ in test.images()),

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64, UInt8
 
 from cris.ambiguity import ARTICLES, Check, is_telling
 from cris.image import ImageSource
-from cris.letterbox import CELL
+from cris.letterbox import CELL, Stretch
 from cris.prediction import Prediction
 
 
@@ -97,6 +97,8 @@ def check_agreement(segmenter: Predicts, predictions: Sequence[Prediction]) -> l
 def _as_seen(prediction: Prediction) -> UInt8[np.ndarray, "height width 3"]:
     """Return the image, no larger than what the network sees of it, as all changes go over every pixel."""
     image, letterbox = prediction.image, prediction.letterbox
+    if isinstance(letterbox, Stretch):
+        return image
     rows, columns = (CELL * side for side in prediction.grid[letterbox.cells].shape)
     # only the default letterbox, which fills whole cells, takes the smaller image to the same place
     if letterbox.protocol == "released" or rows > letterbox.height or columns > letterbox.width:

@@ -142,7 +142,7 @@ def written_together(out: Path) -> Iterator[Path]:
     records = (RECORD, PARQUET_RECORD)
     with atomic_files(out, last=records) as partial:
         yield partial
-        outdated = set() if record_file(partial) is None else {*_files(read_record(out)), *records}
+        outdated = set() if record_file(partial) is None else {*recorded_files(read_record(out)), *records}
         outdated -= {path.name for path in partial.iterdir()}
     for name in outdated:
         (out / name).unlink(missing_ok=True)
@@ -174,7 +174,7 @@ def to_json(content: object) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def _files(record: Mapping[str, Any]) -> set[str]:
+def recorded_files(record: Mapping[str, Any]) -> set[str]:
     """Return the files that a record names; only plain names, as a record from elsewhere may say anything."""
     named = record.get("files")
     names = [name for name in named if isinstance(name, str)] if isinstance(named, list) else []

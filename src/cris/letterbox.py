@@ -154,6 +154,29 @@ class Letterbox:
         assert pixels.shape[:2] == (self.height, self.width), (pixels.shape, self)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Placement of an answer that covers the whole image, at whatever size: it is read bilinearly."""
+
+    height: int
+    """Image height, in pixels."""
+    width: int
+    """Image width, in pixels."""
+
+    @property
+    def cells(self) -> tuple[slice, slice]:
+        """Return the rows and columns of the answer that lie on the image: all of them."""
+        return slice(None), slice(None)
+
+    def restore(self, grid: Float32[np.ndarray, "rows columns"]) -> Float32[np.ndarray, "height width"]:
+        """Return the answer at the image's own size."""
+        return cv2.resize(grid, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+
+
+Placement = Letterbox | Stretch
+"""Fit of a model's answer to the image."""
+
+
 def normalise(
     images: UInt8[np.ndarray, "*batch height width 3"],
 ) -> Float32[np.ndarray, "*batch 3 height width"]:

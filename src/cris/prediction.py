@@ -16,7 +16,7 @@ from cris.calibration import IDENTITY, Calibration
 from cris.errors import InputError
 from cris.files import atomic_file
 from cris.guided_filter import GuidedFilter
-from cris.letterbox import Letterbox
+from cris.letterbox import Placement
 from cris.masks import Rle, box_of, encode_rle, parts_of
 from cris.model.output import ModelOutput
 
@@ -46,10 +46,10 @@ class Prediction:
     """
     image: UInt8[np.ndarray, "height width 3"]
     """Segmented image, in RGB; shared by all predictions of one image."""
-    grid: Float32[np.ndarray, "cells cells"]
-    """Probabilities of the model, one for each 4×4 pixels of its input."""
-    letterbox: Letterbox
-    """Placement of the image in the model's input."""
+    grid: Float32[np.ndarray, "rows columns"]
+    """Probabilities of the model, one for each 4×4 pixels of its input; others' models have finer ones."""
+    letterbox: Placement
+    """Placement of the image in the grid."""
     check: Check | None = None
     """Stability of the answer under small changes; None until `cris.agreement` has asked."""
     present: float | None = None
@@ -63,6 +63,8 @@ class Prediction:
     """Probability that `present` must exceed, or the mask is empty, as `InferenceConfig` has it."""
     calibration: Calibration = IDENTITY
     """Calibration that made the score of the raw one."""
+    certainty: float = 1.0
+    """Share by which the score is multiplied: how sure a detector is of its box; 1 without a detector."""
 
     def __repr__(self) -> str:
         """Return what matters in one line, without the arrays."""
@@ -77,13 +79,14 @@ class Prediction:
         *,
         sentence: str,
         image: UInt8[np.ndarray, "height width 3"],
-        letterbox: Letterbox,
+        letterbox: Placement,
         threshold: float,
         relative_threshold: float = 1.0,
         peak_threshold: float = 0.0,
         presence_threshold: float = 0.0,
         calibration: Calibration = IDENTITY,
         guided_filter: GuidedFilter | None = None,
+        certainty: float = 1.0,
     ) -> "Prediction":
         """Return what a model's answer to one sentence amounts to; thresholds are those of `InferenceConfig`.
 
@@ -109,6 +112,7 @@ class Prediction:
             peak_threshold=peak_threshold,
             presence_threshold=presence_threshold,
             calibration=calibration,
+            certainty=certainty,
         )
         return answer.at_threshold(cut_of(answer.peak, threshold, relative_threshold))
 
@@ -178,7 +182,7 @@ class Prediction:
             if not 0 <= threshold <= 1:
                 raise InputError(f"a threshold must be from 0 to 1, got {threshold}")
             mask = values > threshold
-            raw = expected_iou(cells, threshold) if mask.any() else 0.0
+            raw = self.certainty * expected_iou(cells, threshold) if mask.any() else 0.0
             if not self.is_present:
                 mask = np.zeros_like(mask)
             yield replace(self, mask=mask, score=self.calibration(raw))
@@ -208,7 +212,7 @@ class Prediction:
 
     def overlay(self) -> Image.Image:
         """Return the image with what was found lit up and outlined, the rest dimmed."""
-        return lit_up(self.image, self.mask)
+        return highlight(self.image, self.mask)
 
     def cutout(self) -> Image.Image:
         """Return the image as RGBA, at its own size, with all but what was found transparent."""
@@ -296,7 +300,9 @@ def _sigmoid(values: Any) -> Any:
     return 0.5 + 0.5 * np.tanh(0.5 * values)  # without overflow
 
 
-def lit_up(image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]) -> Image.Image:
+def highlight(
+    image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
+) -> Image.Image:
     """Return the image with the mask lit up and outlined, the rest dimmed."""
     found = mask.astype(np.uint8)
     drawn = cv2.transform(image, _dimmed())

@@ -9,8 +9,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 Item = TypeVar("Item")
 
 
-def track(items: Iterable[Item], *, total: int, what: str, is_shown: bool = True) -> Iterator[Item]:
-    """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal."""
+def track(items: Iterable[Item], *, total: int | None, what: str, is_shown: bool = True) -> Iterator[Item]:
+    """Yield the items, with a bar on stderr while they go by; no bar where there is no terminal.
+
+    A total that is not known is None.
+    """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     is_hidden = not (is_shown and console.is_terminal)

@@ -73,6 +73,12 @@ ENTRIES = (
     _openai("RN101", "8fa8567bab74a42d41c5915025a8e4538c3bdbe8804a470a72f30b0d94fab599", 291_791_292),
     _openai("RN50x4", "7e526bd135e493cef0776de27d5f42653e6b4c8bf9e0f653bb11773263205fdd", 421_854_225),
     _openai("RN50x16", "52378b407f34354e150460fe41077663dd5b39c54cd0bfd2b27167a4a06ec9aa", 661_125_706),
+    _openai("ViT-B-32", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", 353_976_522),
+    _openai("ViT-B-16", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", 350_837_078),
+    _openai("ViT-L-14", "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836", 932_768_134),
+    _openai(
+        "ViT-L-14-336px", "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02", 934_088_680
+    ),
 )
 REGISTRY = {entry.name: entry for entry in ENTRIES}
 
@@ -83,8 +89,9 @@ _HUB_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
 def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
     """Return the checkpoint folder (`kind` "model") or file of CLIP's weights named, downloaded if need be.
 
-    It may be a registered name, a path, or an address on the Hugging Face hub (see HUB_FORM). The folder of a
-    training run stands for its best checkpoint.
+    It may be a registered name, a path, or an address on the Hugging Face hub: of a checkpoint of ours (see
+    HUB_FORM), or of another's model, hf:OWNER/NAME (see docs/other-models.md). The folder of a training run
+    stands for its best checkpoint.
 
     Raises:
         InputError: there is no such name or path, it is of the other kind, or a run that has saved nothing.
@@ -96,6 +103,10 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
         if entry.kind != kind:
             raise InputError(f"{name} is {entry.description}; {_known(kind)}")
         return _place(entry)
+    if kind == "model" and name.startswith("hf:") and not name.startswith("hf://"):
+        from cris.huggingface.descriptor import find_huggingface
+
+        return find_huggingface(name)
     if name.startswith("hf:"):
         return _from_hub(name)
     path = whole_folder(name_or_path)
@@ -126,7 +137,12 @@ def checkpoint_of_run(folder: Path) -> Path | None:
 
 
 def model_title(named: str) -> str:
-    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part."""
+    """Return the title of a model in tables and pages: of a run's checkpoint the run, else the last part.
+
+    Of two models of the hub that work together, both.
+    """
+    if named.startswith("hf:") and not named.startswith("hf://"):
+        return "+".join(Path(part).name for part in named.removeprefix("hf:").split("+"))
     path = Path(named)
     run = path.parent.parent.name
     if path.parent.name == RUN_CHECKPOINTS and run:

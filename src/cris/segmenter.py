@@ -1,26 +1,28 @@
 """Segmenter: an image and a sentence in, the pixels it refers to out."""
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Union, overload
+from typing import TYPE_CHECKING, Any, Union, overload
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
 from cris.engines.engine import Engine, Features
 from cris.engines.export_folder import is_exported
 from cris.engines.formats import FORMATS, EngineName, Precision
 from cris.errors import InputError
 from cris.guided_filter import GuidedFilter
+from cris.huggingface.descriptor import is_huggingface
 from cris.image import ImageSource, read_image
-from cris.letterbox import Letterbox, normalise
+from cris.letterbox import Letterbox, Placement, ceiling, normalise
 from cris.model.config import InferenceConfig
+from cris.model.output import ModelOutput
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
 from cris.registry import DEFAULT_MODEL, model_title, resolve
@@ -76,10 +78,14 @@ class Segmenter:
             )
         with _memory_advice():
             self.engine = model if isinstance(model, Engine) else _torch_engine(model, device)
-        self.device = self.engine.device
         self.tokenizer = tokenizer
+        self._set_up(self.engine.device, inference, batch_size or self.engine.batch_size, is_strict=is_strict)
+
+    def _set_up(self, device: str, inference: InferenceConfig, batch_size: int, *, is_strict: bool) -> None:
+        """Set what does not depend on whose model it is."""
+        self.device = device
         self.inference = inference
-        self.batch_size = batch_size or self.engine.batch_size
+        self.batch_size = batch_size
         self.is_strict = is_strict
         self.name: str | None = None
         """Name that the model was opened by; None for one that was given finished."""
@@ -89,7 +95,12 @@ class Segmenter:
     def __repr__(self) -> str:
         """Return model, device and engine in one line."""
         name = "a model of your own" if self.name is None else self.name
-        return f"{type(self).__name__}({name}, device {self.device}, {type(self.engine).__name__})"
+        return f"{type(self).__name__}({name}, device {self.device}, {self._runner})"
+
+    @property
+    def _runner(self) -> str:
+        """Return the name of what runs the model."""
+        return type(self.engine).__name__
 
     def __reduce__(self) -> tuple[object, ...]:
         """Make another process open the model anew, by its name and options.
@@ -118,6 +129,8 @@ class Segmenter:
     ) -> "Segmenter":
         """Return a segmenter of a registered model, a checkpoint folder, or a folder from `cris export`.
 
+        `hf:OWNER/NAME` opens a text-prompted model of the Hugging Face hub: see docs/other-models.md.
+
         Args:
             name_or_folder: which model; the default knows photographs.
             device: as above; the engines onnx and openvino run on the CPU.
@@ -137,6 +150,15 @@ class Segmenter:
         """
         from cris.engines.load import load_model
 
+        options: dict[str, Any] = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
+        options |= {"batch_size": batch_size, "is_strict": is_strict, "image_encoder": image_encoder}
+        if is_huggingface(folder := resolve(name_or_folder)):
+            from cris.huggingface.segmenter import open_segmenter  # here, as it takes transformers
+
+            with _memory_advice():
+                found: Segmenter = open_segmenter(folder, device, **options)
+            found._remember(name_or_folder, cls.from_pretrained, (folder, device), options)
+            return found
         with _memory_advice():
             model = load_model(
                 _exported_for(engine, precision, name_or_folder, image_encoder),
@@ -149,8 +171,6 @@ class Segmenter:
         found = cls(
             model.engine, model.tokenizer, model.inference, batch_size=batch_size, is_strict=is_strict
         )
-        options: dict[str, object] = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
-        options |= {"batch_size": batch_size, "is_strict": is_strict, "image_encoder": image_encoder}
         found._remember(name_or_folder, cls.from_pretrained, (name_or_folder, device), options)
         return found
 
@@ -217,6 +237,36 @@ class Segmenter:
             answers += self._answer(self.encode_batch(images[chunk]), sentences[chunk])
         return answers
 
+    @overload
+    def stream(  # type: ignore[overload-overlap]
+        self, frames: Iterable[ImageSource], sentences: str, *, smoothing: float = 0.0
+    ) -> Iterator[Prediction]: ...
+    @overload
+    def stream(
+        self, frames: Iterable[ImageSource], sentences: Sequence[str], *, smoothing: float = 0.0
+    ) -> Iterator[list[Prediction]]: ...
+    def stream(
+        self, frames: Iterable[ImageSource], sentences: Sentences, *, smoothing: float = 0.0
+    ) -> Iterator[Prediction | list[Prediction]]:
+        """Yield the predictions of each frame as frames come; memory does not grow with their number.
+
+        Args:
+            frames: uint8 RGB arrays (height, width, 3), or whatever `predict` takes.
+            sentences: one referring expression, or a sequence of them, asked of every frame.
+            smoothing: weight, from 0 to below 1, that the probability maps before have in each one's
+                exponential average; a frame of another size begins anew.
+
+        Raises:
+            InputError: at once for smoothing or sentences, at a frame for that frame.
+            MemoryError: with advice.
+        """
+        from cris.stream import Smoother, predict_frames
+
+        smoother = Smoother(smoothing, self.inference.threshold)
+        batches = predict_frames(self, frames, [sentences] if isinstance(sentences, str) else sentences)
+        found = (smoother(predictions) for batch in batches for predictions in batch)
+        return (each[0] for each in found) if isinstance(sentences, str) else found
+
     def encode(self, image: ImageSource) -> "EncodedImage":
         """Return the image, encoded once and for all sentences; raises like `predict`."""
         return self._encode([image])[0]
@@ -270,15 +320,10 @@ class Segmenter:
         with _memory_advice():
             for start in range(0, len(asked), self.batch_size):
                 rows, texts = zip(*asked[start : start + self.batch_size], strict=True)
-                used = sorted(set(rows))
-                output = self.engine.segment(
-                    [encoded[row].features for row in used],
-                    self.tokenizer.encode(texts, self.inference.sentence_length),
-                    np.searchsorted(used, rows),
-                )
+                outputs = self._segment(encoded, rows, texts)
                 found += [
                     Prediction.from_output(
-                        output.map(itemgetter(place)),
+                        output,
                         sentence=sentence,
                         image=encoded[row].image,
                         letterbox=encoded[row].letterbox,
@@ -288,13 +333,34 @@ class Segmenter:
                         presence_threshold=self.inference.presence_threshold,
                         calibration=self.inference.calibration,
                         guided_filter=encoded[row].guided_filter,
+                        certainty=certainty,
                     )
-                    for place, (row, sentence) in enumerate(zip(rows, texts, strict=True))
+                    for row, sentence, (output, certainty) in zip(rows, texts, outputs, strict=True)
                 ]
         rest = iter(found)
         return [
             next(rest) if isinstance(entry, str) else list(islice(rest, len(entry))) for entry in sentences
         ]
+
+    def _segment(
+        self, encoded: Sequence["EncodedImage"], rows: Sequence[int], sentences: Sequence[str]
+    ) -> list[tuple[ModelOutput, float]]:
+        """Return each sentence's answer about the image of its row, and the certainty of a detector."""
+        used = sorted(set(rows))
+        output = self.engine.segment(
+            [encoded[row].features for row in used],
+            self.tokenizer.encode(sentences, self.inference.sentence_length),
+            np.searchsorted(used, rows),
+        )
+        return [(output.map(itemgetter(place)), 1.0) for place in range(len(sentences))]
+
+    def cut(self, sentence: str) -> str | None:
+        """Return the end of the (cleaned) sentence that the model does not read; None when it reads all."""
+        return self.tokenizer.cut(sentence, self.inference.sentence_length)
+
+    def ceiling(self, mask: Bool[np.ndarray, "height width"]) -> float:
+        """Return the IoU that a perfect model with this model's grid would reach."""
+        return ceiling(mask, self.inference.input_size, self.inference.protocol)
 
     def _check(self, sentences: Sentences) -> None:
         """Raise InputError, before any work, for what is no sentence, and warn of what will be cut."""
@@ -303,7 +369,7 @@ class Segmenter:
         for sentence in [sentences] if isinstance(sentences, str) else sentences:
             if not isinstance(sentence, str):
                 raise InputError(f"expected a sentence to be text, got {sentence!r}")
-            cut = self.tokenizer.cut(sentence, self.inference.sentence_length)
+            cut = self.cut(sentence)
             if cut is None:
                 continue
             limit = self.inference.sentence_length
@@ -321,8 +387,8 @@ class EncodedImage:
     """Segmenter that encoded it."""
     image: UInt8[np.ndarray, "height width 3"]
     """Image, upright, in RGB."""
-    letterbox: Letterbox
-    """Placement of the image in the model's input."""
+    letterbox: Placement
+    """Placement of the image in the model's answers."""
     features: Features
     """Features of the image, on the engine's device."""
     guided_filter: GuidedFilter | None = None

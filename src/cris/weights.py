@@ -115,11 +115,8 @@ def download_from_hub(
         InputError: no such repository, revision or file.
     """
     import huggingface_hub
-    from huggingface_hub import errors
 
-    absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
-    place = "hub" if kind == "model" else "hub-data"
-    folder = cache_folder() / place / f"{repository.replace('/', '--')}@{revision}"
+    folder = hub_folder(repository, revision, kind=kind)
     for name in names:
         address = f"hf://{repository}@{revision}/{name}"
         try:
@@ -128,13 +125,37 @@ def download_from_hub(
                 repository, name, revision=revision, repo_type=kind, local_dir=folder
             )
         except Exception as error:  # the library lets the errors of its network client through
-            if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
-                raise InputError(f"the hub has no {address}: check repository, revision and file") from error
-            reason = type(error).__name__  # the library's texts fill several lines
-            raise ConnectionError(
-                f"cannot download {address} ({reason}): get it elsewhere and put it at {folder / name}"
-            ) from error
+            raise hub_error(error, address, f"get it elsewhere and put it at {folder / name}") from error
     return folder
+
+
+def hub_folder(repository: str, revision: str, *, kind: Literal["model", "dataset"] = "model") -> Path:
+    """Return the folder for the files of a Hugging Face repository's revision."""
+    place = "hub" if kind == "model" else "hub-data"
+    return cache_folder() / place / f"{repository.replace('/', '--')}@{revision}"
+
+
+def hub_error(error: Exception, address: str, otherwise: str) -> InputError | ConnectionError:
+    """Return an error of the hub's library in one line: its own texts fill several.
+
+    Args:
+        error: what the library raised.
+        address: what was asked of the hub.
+        otherwise: what to do where the hub cannot be reached.
+    """
+    from huggingface_hub import errors
+
+    absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, errors.GatedRepoError) or status == HTTPStatus.FORBIDDEN:
+        return InputError(
+            f"{address} is gated: ask for access on its page at https://huggingface.co, and set HF_TOKEN to "
+            "a token of yours"
+        )
+    if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
+        private = ", and set HF_TOKEN if it is private" if status == HTTPStatus.UNAUTHORIZED else ""
+        return InputError(f"the hub has no {address}: check repository, revision and file{private}")
+    return ConnectionError(f"cannot download {address} ({type(error).__name__}): {otherwise}")
 
 
 def _size(path: Path) -> int:

@@ -15,7 +15,8 @@ from cris.cli import main
 from cris.data.scenes import vocabulary
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.fixtures.plugin import MakeOnce
+from tests.fixtures.small import SMALL, small_cris
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     inference = InferenceConfig(input_size=64, sentence_length=16, threshold=0.5)
     save_checkpoint(folder, small_cris(replace(SMALL, text=text)), tokenizer, inference, "# tiny\n")
     return folder
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint: Path, make_once: MakeOnce) -> Path:
+    """That checkpoint for onnxruntime, as `cris export` writes it; tests read it, or change a copy."""
+
+    def export(folder: Path) -> None:
+        assert main(["export", str(checkpoint), "--format", "onnx", "--out", str(folder)]) == 0
+
+    return make_once("tiny-onnx", export)
 
 
 @pytest.fixture

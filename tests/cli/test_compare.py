@@ -4,19 +4,29 @@ from pathlib import Path
 
 import pytest
 
+from cris.cli import main
 from cris.evaluation.row_files import read_rows
 from tests.cli.conftest import Cris
 
 
-@pytest.fixture
-def results(cris: Cris, checkpoint: Path, tmp_path: Path) -> tuple[str, str]:
+@pytest.fixture(scope="module")
+def measured(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of two models on the same ten scenes; the second one's threshold makes larger masks."""
-    other = shutil.copytree(checkpoint, tmp_path / "other")
+    folder = tmp_path_factory.mktemp("measured")
+    other = shutil.copytree(checkpoint, folder / "other")
     config = json.loads((other / "config.json").read_text())
     config["inference"]["threshold"] = 0.4
     (other / "config.json").write_text(json.dumps(config))
     for model, out in ((checkpoint, "a"), (other, "b")):
-        assert cris("eval", model, "scenes", "--limit", "10", "--out", out).code == 0
+        assert main(["eval", str(model), "scenes", "--limit", "10", "--out", str(folder / out)]) == 0
+    return folder
+
+
+@pytest.fixture
+def results(cris: Cris, measured: Path) -> tuple[str, str]:
+    """Copies of those results in the folder of the test."""
+    for name in ("a", "b"):
+        shutil.copytree(measured / name, name)
     return "a", "b"
 
 

@@ -19,10 +19,10 @@ from cris.model.config import LITE, InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.recipes import cris_photos
 from tests.cli.conftest import Cris
-from tests.small import SMALL_LITE, small_cris
+from tests.fixtures.small import SMALL_LITE, small_cris
+from tests.fixtures.wordpieces import PIECES
 from tests.unit.model.test_convert import TINY, clip_weights, training_checkpoint
 from tests.unit.model.test_pretrained import DIM, lite_tensors
-from tests.wordpieces import PIECES
 
 SMALL_CLIP = replace(TINY, text=replace(TINY.text, vocabulary=BACKBONES["RN50"].text.vocabulary))
 

@@ -10,8 +10,8 @@ import pytest
 from cris.cli.data import COMMANDS
 from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
-from tests.photographs import plain_photographs
-from tests.stored import record, with_entry, write
+from tests.fixtures.photographs import plain_photographs
+from tests.fixtures.stored import record, with_entry, write
 
 SCENES = ("data", "scenes", "--count", "4", "--size", "64", "--sentences-per-image", "3")
 

@@ -20,7 +20,7 @@ from cris.data.sources import downloads
 from cris.data.store.manifest import read_manifest
 from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
-from tests.family import make_family
+from tests.fixtures.family import make_family
 
 FAMILY = make_family(12, seed=5)
 

@@ -24,7 +24,7 @@ from cris.evaluation.row_files import read_rows
 from cris.evaluation.rows import Row
 from cris.masks import encode_rle
 from tests.cli.conftest import Cris
-from tests.stored import an_object, mask_of, record, write
+from tests.fixtures.stored import an_object, mask_of, record, write
 
 FIGURES = {"count", *(metric.name for metric in METRICS)}
 

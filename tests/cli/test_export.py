@@ -22,7 +22,10 @@ def export(cris: Cris, checkpoint: Path) -> Cris:
     return run
 
 
-def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, image: Path) -> None:
+def test_an_export_is_a_model_for_other_commands(
+    export: Cris, cris: Cris, image: Path, exported: Path
+) -> None:
+    shutil.copytree(exported, "exported")  # the same job may run again over its own results
     outcome = export("--format", "onnx")
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
@@ -38,7 +41,6 @@ def test_an_export_is_a_model_for_other_commands(export: Cris, cris: Cris, image
     found = cris("segment", image, "the red ring", "--model", "exported", "--out", "out")
     assert found.code == 0, found.err
     assert Segmenter.from_pretrained("exported").inference.input_size == 64
-    assert export("--format", "onnx").code == 0  # the same job may run again over its own results
     again = export("--format", "pt2")
     assert again.is_short_error()
     assert "another job" in again.err

@@ -15,7 +15,7 @@ from cris.evaluation.row_files import read_rows
 from cris.evaluation.threshold import store_inference
 from cris.segmenter import Segmenter
 from tests.cli.conftest import Cris
-from tests.family import Family, grefs, make_family
+from tests.fixtures.family import Family, grefs, make_family
 
 FAMILY = make_family(24, seed=3)
 REFS = grefs(FAMILY)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cris.masks import decode_rle
 from tests.cli.conftest import Cris
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 
 SENTENCES = ["the man in red", "left dog"]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cris
-from tests.stored import records, write
+from tests.fixtures.stored import records, write
 
 
 @pytest.fixture

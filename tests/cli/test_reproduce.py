@@ -9,7 +9,7 @@ from cris.cli.train import parse
 from cris.errors import InputError
 from cris.studies import reproduction
 from cris.studies.stages import TrainingStage
-from tests.family import make_family
+from tests.fixtures.family import make_family
 
 SMALL = (
     "--from=",

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from cris.cli import COMMANDS, main
-from tests.served import encoded, served
+from cris.cli import COMMANDS
+from tests.fixtures.served import encoded, served
 
 NEEDS_TORCH = ("convert", "train", "reproduce", "ablate", "export")
 """Commands that make or train models."""
@@ -27,14 +27,6 @@ for words in json.loads(sys.argv[1]):
 assert not hasattr(sys.modules.get("torch"), "Tensor")
 print(json.dumps(codes))
 """
-
-
-@pytest.fixture(scope="module")
-def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model for onnxruntime."""
-    folder = tmp_path_factory.mktemp("exported") / "onnx"
-    assert main(["export", str(checkpoint), "--format", "onnx", "--out", str(folder)]) == 0
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Finds the fenced code blocks of a document and runs them as a reader would, each in a folder of its own."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -13,12 +15,14 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from cris.cli import main
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHELLS = {"bash", "console", "sh", "shell"}
 PROSE = {"bibtex", "mermaid", "text"}
 """Blocks that show something and run nothing."""
-SHORTENED = {"train": ("--max-steps", "2"), "eval": ("--limit", "8")}
-"""Commands of cris that take hours as a reader types them, and the option that makes them short."""
+SHORTENED = {"train": ("--max-steps", "2"), "eval": ("--limit", "8"), "demo": ("--limit", "8")}
+"""Commands of cris that take minutes or hours as a reader types them, and the option that shortens them."""
 LONGEST_S = 300
 
 
@@ -116,9 +120,25 @@ def run(command: list[str], folder: Path) -> None:
         raise ValueError(f"{shlex.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
+def needs_shell(command: str) -> bool:
+    """Whether a shell does more with it than to split it into words."""
+    return bool(re.search(r"[|&;<>()$`*?\[~#]", re.sub(r"'[^']*'|\"[^\"$`]*\"", "", command)))
+
+
+def run_here(arguments: list[str], folder: Path) -> None:
+    """Runs a command of cris in this process, as starting another takes longer than most commands."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(arguments)
+    if code != 0:
+        raise ValueError(f"cris {shlex.join(arguments)} ended with {code}:\n{out.getvalue()}{err.getvalue()}")
+
+
 def run_command(command: str, folder: Path) -> None:
     """Runs a command of cris; checks against the repository one that would set it up."""
     match shlex.split(command):
+        case ["cris", *_] if not needs_shell(command):
+            run_here(shlex.split(shorten(command))[1:], folder)
         case ["cris" | "python", *_]:
             run(["bash", "-euo", "pipefail", "-c", shorten(command)], folder)
         case ["make", *targets]:

@@ -11,8 +11,15 @@ from typing import Any
 
 import pytest
 
-from tests.bulk import make_checkpoint, rows_of, scene_pngs, shard_files, write_parquet, write_sentences
-from tests.conftest import Proof
+from tests.fixtures.bulk import (
+    make_checkpoint,
+    rows_of,
+    scene_pngs,
+    shard_files,
+    write_parquet,
+    write_sentences,
+)
+from tests.fixtures.plugin import Proof
 
 LONGEST_S = 3600
 STARTS = 4

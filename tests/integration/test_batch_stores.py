@@ -8,7 +8,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from cris.cli import main
-from tests.bulk import (
+from tests.fixtures.bulk import (
     make_checkpoint,
     rows_of,
     scene_pngs,

@@ -9,8 +9,8 @@ import pytest
 
 from cris.cli import main
 from cris.errors import BUG
+from tests.fixtures.served import png, served
 from tests.integration.test_train import SMALL_RUN
-from tests.served import png, served
 
 REPORT = "cris: this is a bug in cris: please report it with the traceback above\n"
 TRACE = ("Traceback (most recent call last)", "ValueError: zip() argument 2")

@@ -22,7 +22,7 @@ from cris.evaluation.ask import measure
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.evaluation.results import Evaluation
 from cris.registry import DEFAULT_MODEL, resolve
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 
 MAX_BYTES = 40_000_000
 

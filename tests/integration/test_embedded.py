@@ -19,7 +19,7 @@ from cris.data.scenes.grammar import STANDARD_KINDS
 from cris.evaluation.ask import measure
 from cris.evaluation.results import Evaluation
 from cris.registry import resolve
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 
 NAME = "cris-scenes"
 MOST_BYTES = 16_000_000

@@ -4,7 +4,9 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,43 +26,36 @@ from cris.export.samples import noise_samples
 from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import resolve
-from tests.conftest import Proof
-from tests.small import SMALL, SMALL_LITE, Pyramid, small_cris
-from tests.wordpieces import PIECES
+from tests.fixtures.plugin import MakeOnce, Proof
+from tests.fixtures.small import SMALL, SMALL_LITE, Pyramid, small_cris
+from tests.fixtures.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
 IMAGE = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(48, 64, 3)
 
 
 @pytest.fixture(scope="module")
-def exports(tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
+def exports(exported_scenes: Callable[[str], Path]) -> dict[Format, Path]:
     """The embedded model in every format."""
-    folders: dict[Format, Path] = {}
-    for format in FORMATS:
-        folders[format] = tmp_path_factory.mktemp(format) / "exported"
-        export_model(EMBEDDED, folders[format], format=format)
-    return folders
+    return {format: exported_scenes(format) for format in FORMATS}
 
 
 @pytest.fixture(scope="module")
-def lite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def lite(make_once: MakeOnce) -> Path:
     """A small model with the encoders of cris-photos and random weights."""
     tokenizer = Tokenizer.from_word_pieces(PIECES)
     config = replace(SMALL_LITE, text=replace(SMALL_LITE.text, vocabulary=tokenizer.vocab_size))
-    folder = tmp_path_factory.mktemp("lite") / "model"
     inference = InferenceConfig(input_size=96, sentence_length=12)
-    save_checkpoint(folder, small_cris(config), tokenizer, inference, "# lite\n")
-    return folder
+    model = small_cris(config)
+    return make_once("lite", lambda folder: save_checkpoint(folder, model, tokenizer, inference, "# lite\n"))
 
 
 @pytest.fixture(scope="module")
-def lite_exports(lite: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Format, Path]:
+def lite_exports(lite: Path, make_once: MakeOnce) -> dict[Format, Path]:
     """That model in every format."""
-    folders: dict[Format, Path] = {}
-    for format in FORMATS:
-        folders[format] = tmp_path_factory.mktemp(f"lite-{format}") / "exported"
-        export_model(lite, folders[format], format=format)
-    return folders
+    return {
+        format: make_once(f"lite-{format}", partial(export_model, lite, format=format)) for format in FORMATS
+    }
 
 
 def assert_answers_alike(folder: Path, model: Path, image_count: int, sentences: int) -> None:
@@ -170,14 +165,13 @@ def test_wishes_that_an_export_does_not_meet_are_refused(exports: dict[Format, P
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_three_lines_of_python_write_a_model_and_ask_it(format: Format, tmp_path: Path) -> None:
-    export_model(EMBEDDED, tmp_path / "exported", format=format)
-    segmenter = Segmenter.from_pretrained(tmp_path / "exported")
+def test_three_lines_of_python_write_a_model_and_ask_it(exports: dict[Format, Path], format: Format) -> None:
+    segmenter = Segmenter.from_pretrained(exports[format])
     prediction = segmenter.predict(IMAGE, "the red ring")
 
     expected = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(IMAGE, "the red ring")
     assert np.abs(prediction.grid - expected.grid).max() < 1e-3
-    metadata = json.loads((tmp_path / "exported" / "export.json").read_text())
+    metadata = json.loads((exports[format] / "export.json").read_text())
     assert metadata == {
         "schema_version": 1,
         "format": format,
@@ -263,8 +257,15 @@ def test_bfloat16_finds_nearly_the_same() -> None:
 
 
 def test_a_checkpoint_is_exported_once_for_an_engine_and_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exports: dict[Format, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    made: list[tuple[Path, str, str]] = []
+
+    def export(model: Path, folder: Path, *, format: Format, precision: str) -> None:
+        made.append((model, format, precision))
+        shutil.copytree(exports[format], folder)
+
+    monkeypatch.setattr("cris.export.cache.export_model", export)
     monkeypatch.setenv("CRIS_CACHE", str(tmp_path))
     sample = Scenes(split="test")[3]
     found = [
@@ -276,6 +277,7 @@ def test_a_checkpoint_is_exported_once_for_an_engine_and_kept(
     np.testing.assert_array_equal(found[0].mask, found[1].mask)
     Segmenter.from_pretrained(EMBEDDED, engine="onnx")
     assert kept.stat().st_mtime_ns == written
+    assert made == [(resolve(EMBEDDED), "onnx", "fp32")]
 
 
 @pytest.mark.parametrize("format", FORMATS)

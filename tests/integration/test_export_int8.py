@@ -12,7 +12,7 @@ from cris.engines.formats import FORMATS, Format
 from cris.engines.load import load_graphs
 from cris.export import export_model
 from cris.registry import resolve
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 
 LEAST_AGREEMENT = 0.98
 """Mean IoU of masks."""

@@ -11,7 +11,7 @@ from cris.cli import main
 from cris.data.open import open_dataset
 from cris.studies.ambiguity import aurocs, judge_scenes
 from cris.studies.calibration import answers, fit, reliability
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 
 
 @pytest.fixture(scope="module")

@@ -28,9 +28,9 @@ from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.loss import grid_target, text_to_pixel_loss
-from tests.real import SENTENCES_EACH, write_real
-from tests.small import small_cris
-from tests.stored import record, write
+from tests.fixtures.real import SENTENCES_EACH, write_real
+from tests.fixtures.small import small_cris
+from tests.fixtures.stored import record, write
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE, LENGTH = 96, 17

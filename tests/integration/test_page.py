@@ -18,8 +18,8 @@ from cris.data.scenes import Scenes
 from cris.masks import decode_rle
 from cris.registry import DEFAULT_MODEL, resolve
 from cris.serving.visualize import COLOURS_RGB
-from tests.browser import launched
-from tests.served import Served, encoded, served, wait_for
+from tests.fixtures.browser import launched
+from tests.fixtures.served import Served, encoded, served, wait_for
 
 SAMPLE = Scenes("test", size=320)[1]
 SENTENCES = [SAMPLE.sentence, "the blue ring"]

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.conftest import Proof
+from tests.fixtures.plugin import Proof
 
 PREPARE = """
 import sys

@@ -5,7 +5,7 @@ from collections import Counter
 from benchmarks.loader_speed import PlainTokenizer
 from cris.data.loading.flip import flip_sentence, refusal
 from cris.model.tokenizer import Tokenizer
-from tests.real import real_sentences
+from tests.fixtures.real import real_sentences
 
 
 def test_every_sentence_tokenizes_as_the_plain_tokenizer_has_it(shared_real):

@@ -23,7 +23,7 @@ from PIL import Image
 from cris import Segmenter
 from cris.data.scenes import Scenes
 from cris.masks import decode_rle
-from tests.served import Served, encoded, is_alive, png, served, wait_for
+from tests.fixtures.served import Served, encoded, is_alive, png, served, wait_for
 
 SAMPLE = Scenes("test")[1]
 IMAGE = encoded(SAMPLE.image)

@@ -18,8 +18,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from benchmarks.serve_load import Case, Load, cases, load
-from tests.conftest import Proof
-from tests.served import Served, png, served
+from tests.fixtures.plugin import Proof
+from tests.fixtures.served import Served, png, served
 
 CLIENTS = 64
 MOST_GROWTH = 50 * 2**20

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fixtures.plugin import MakeOnce
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -17,11 +19,9 @@ def run(*arguments: str | Path, cwd: Path = REPOSITORY) -> str:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(make_once: MakeOnce) -> Path:
     """A folder with the source archive, and the wheel built from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    run("-m", "build", "--no-isolation", "--outdir", folder)
-    return folder
+    return make_once("dist", lambda folder: run("-m", "build", "--no-isolation", "--outdir", folder))
 
 
 @pytest.fixture(scope="session")

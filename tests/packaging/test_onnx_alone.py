@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
-from cris import Segmenter, export_model
+from cris import Segmenter
 from tests.packaging.conftest import REPOSITORY
 
 
@@ -74,15 +75,16 @@ def test_torch_is_not_there(python: Path) -> None:
     assert alone(python, "import importlib.util as u; print(u.find_spec('torch'))") == "None"
 
 
-def test_an_exported_model_predicts_without_torch(python: Path, tmp_path: Path) -> None:
-    export_model("cris-scenes", tmp_path, format="onnx")
+def test_an_exported_model_predicts_without_torch(
+    python: Path, exported_scenes: Callable[[str], Path]
+) -> None:
     told = alone(
         python,
         f"""
 import numpy
 from cris import Segmenter
 image = numpy.arange(64 * 48 * 3, dtype="uint8").reshape(48, 64, 3)
-prediction = Segmenter.from_pretrained({str(tmp_path)!r}).predict(image, "the red ring")
+prediction = Segmenter.from_pretrained({str(exported_scenes("onnx"))!r}).predict(image, "the red ring")
 print(prediction.mask.shape, round(float(prediction.grid.sum()), 2), prediction.to_rle()["size"])
 """,
     )

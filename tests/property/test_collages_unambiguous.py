@@ -7,8 +7,8 @@ import pytest
 from cris.data.collages import Collages
 from cris.data.expressions import Wishes
 from cris.data.stored import StoredSplit
+from tests.fixtures.real import write_real
 from tests.property.expression_checker import Checker
-from tests.real import write_real
 
 
 @pytest.fixture(scope="module")

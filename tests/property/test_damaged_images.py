@@ -10,8 +10,8 @@ from cris.data.sources.conversion import check_image
 from cris.data.store.decode import decode_image
 from cris.errors import InputError
 from cris.image import open_image, read_image
-from tests.damaged import damaged_images
-from tests.served import served
+from tests.fixtures.damaged import damaged_images
+from tests.fixtures.served import served
 
 MOST_PIXELS = 2**22
 MEBIBYTE = 2**20

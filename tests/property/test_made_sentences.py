@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cris.data.annotations.instances import read_instances
-from cris.data.expressions import Census, Expression, Wishes, expressions_of
+from cris.data.expressions import CategoryStats, Expression, Wishes, expressions_of
 from cris.data.records import ObjectRecord
 from cris.image import read_image
 from cris.masks import encode_rle
@@ -33,14 +33,14 @@ class Told:
 def told(folder: Path, seed: int) -> Iterator[Told]:
     """Every sentence made of the photographs."""
     instances = read_instances(folder / "instances.json")
-    census = Census.of(instances)
+    category_stats = CategoryStats.of(instances)
     wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True, seed=seed)
     for info in instances.images.values():
         objects = [each.object(info) for each in instances.of_image(info.id)]
         image = read_image(folder / "images" / info.file_name)
         checker = Checker(objects, image)
         crowded = {each.category for each in objects if each.is_crowd}
-        for expression in expressions_of(objects, image, census, wishes, info.id):
+        for expression in expressions_of(objects, image, category_stats, wishes, info.id):
             yield Told(expression, checker.fitting(expression.sentence), crowded)
 
 
@@ -79,14 +79,14 @@ def test_plural_and_no_target_sentences_come_when_asked_for(of_photographs):
 
 def test_of_partly_annotated_photographs_only_complete_categories_are_named(shared_real):
     instances = read_instances(shared_real / "instances.json")
-    census = Census.of(instances)
+    category_stats = CategoryStats.of(instances)
     wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True)
     named = set()
     for info in instances.images.values():
         objects = [each.object(info) for each in instances.of_image(info.id)]
         image = read_image(shared_real / "images" / info.file_name)
         people = {each.id for each in objects if each.category == "person"}
-        for expression in expressions_of(objects, image, census, wishes, info.id, ("person", "car")):
+        for expression in expressions_of(objects, image, category_stats, wishes, info.id, ("person", "car")):
             assert expression.object_ids, expression
             assert set(expression.object_ids) <= people, "a car may be taken for a bus that is not annotated"
             named.add(expression.kind)
@@ -136,9 +136,9 @@ def drawn(boxes: list[tuple[int, int, int, int, int, int]]) -> tuple[list[Object
 def test_no_other_rectangle_fits(boxes, seed):
     objects, image = drawn(boxes)
     checker = Checker(objects, image)
-    census = Census(numerous=frozenset(), noticed=("dog", "person", "boat"))
+    category_stats = CategoryStats(numerous=frozenset(), noticed=("dog", "person", "boat"))
     wishes = Wishes(is_plural_wanted=True, is_no_target_wanted=True, seed=seed)
-    for expression in expressions_of(objects, image, census, wishes, 7):
+    for expression in expressions_of(objects, image, category_stats, wishes, 7):
         assert checker.fitting(expression.sentence) == set(expression.object_ids), expression
 
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.small import KINDS, random_tokens, small_cris
+from tests.fixtures.small import KINDS, random_tokens, small_cris
 
 MODELS = {name: small_cris(config) for name, config in KINDS.items()}
 BOTH = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)

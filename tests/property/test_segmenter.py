@@ -10,7 +10,7 @@ from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
-from tests.small import SMALL, small_cris
+from tests.fixtures.small import SMALL, small_cris
 
 WORDS = ["left", "second", "red", "ring", "the", "dog", "behind", "tree", "!", "naïve", "犬", "<|endoftext|>"]
 TOKENIZER = Tokenizer().reduced(WORDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cris.data.annotations.instances import read_instances
-from cris.data.expressions import Census, Expression, Wishes, expressions_of
+from cris.data.expressions import CategoryStats, Expression, Wishes, expressions_of
 from cris.data.expressions.synonyms import BROADER, COCO, HELD_OUT, SYNONYMS
 from cris.image import read_image
 from tests.property.expression_checker import GRAMMAR, Checker
@@ -52,7 +52,7 @@ def is_known(sentence: str, names: set[str]) -> bool:
 def made(shared_real: Path) -> list[tuple[Expression, set[int] | None]]:
     """Every sentence of a third of the photographs, with what fits it where the checker knows its form."""
     instances = read_instances(shared_real / "instances.json")
-    census = Census.of(instances)
+    category_stats = CategoryStats.of(instances)
     wishes = Wishes(is_for_training=True, sentences_per_object=12)
     told: list[tuple[Expression, set[int] | None]] = []
     for info in list(instances.images.values())[::3]:
@@ -60,7 +60,7 @@ def made(shared_real: Path) -> list[tuple[Expression, set[int] | None]]:
         image = read_image(shared_real / "images" / info.file_name)
         checker = Checker(objects, image)
         names = {each.name for each in checker.seen}
-        for expression in expressions_of(objects, image, census, wishes, info.id):
+        for expression in expressions_of(objects, image, category_stats, wishes, info.id):
             sentence = plain(expression.sentence)
             is_checked = expression.kind not in NOT_IN_GRAMMAR and is_known(sentence, names)
             told.append((expression, checker.fitting(sentence) if is_checked else None))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import browser
+from tests.fixtures import browser
 
 FETCHED = ["playwright install chromium", "apt-get update", "apt-get install"]
-CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
+PLUGIN = Path(__file__).resolve().parents[1] / "fixtures" / "plugin.py"
 System = Callable[..., list[str]]
 
 
@@ -105,8 +105,10 @@ def test_without_one_the_run_ends_with_a_line_that_names_the_command(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: dict[str, int]
 ) -> None:
     monkeypatch.setenv("CI", ci)
-    pytester.makeconftest(CONFTEST.read_text(encoding="utf-8"))
-    package = pytester.mkpydir("tests")
+    pytester.makeconftest(PLUGIN.read_text(encoding="utf-8"))
+    package = pytester.mkpydir("tests") / "fixtures"
+    package.mkdir()
+    (package / "__init__.py").touch()
     (package / "browser.py").write_text("FETCH = 'get a browser'\ndef find_or_fetch_browser(): return None\n")
     pytester.makepyfile(
         """

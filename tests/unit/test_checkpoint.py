@@ -24,7 +24,7 @@ from cris.files import whole_folder
 from cris.model import Cris, CrisConfig, InferenceConfig, build_cris
 from cris.model.config import ClipResnetConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import KINDS, SMALL, Pyramid, small_cris
+from tests.fixtures.small import KINDS, SMALL, Pyramid, small_cris
 
 TOKENIZER = Tokenizer().reduced(["the red star", "left ring"])
 CONFIG = replace(SMALL, text=replace(SMALL.text, vocabulary=TOKENIZER.vocab_size))
@@ -391,7 +391,7 @@ def truncate(name: str) -> Callable[[Path], None]:
         (edit_config(lambda config: config["model"].update(text=3)), r"model\.text\.kind must be one of"),
         (
             edit_config(lambda config: config["model"]["image"].update(kind="vit")),
-            r"model\.image\.kind must be one of clip_resnet, efficientnet_lite, custom, got 'vit'",
+            r"model\.image\.kind must be one of clip_resnet, clip_vit, efficientnet_lite, custom, got 'vit'",
         ),
         (
             edit_config(lambda config: config["model"]["text"].update(kind="clip_resnet")),

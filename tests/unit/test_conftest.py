@@ -9,7 +9,7 @@ import torch
 from cris.training.loss import text_to_pixel_loss
 
 pytest_plugins = ["pytester"]
-CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
+PLUGIN = Path(__file__).resolve().parents[1] / "fixtures" / "plugin.py"
 DEMONSTRATION = """
 def test_takes_samples(prove):
     prove.figure("samples taken", prove.count(full=2000, quick=20))
@@ -34,7 +34,7 @@ def test_demonstrations_print_their_figures(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, asked: str, arguments: list[str], samples: str
 ) -> None:
     monkeypatch.setenv("CRIS_PROVE", asked)
-    pytester.makeconftest(CONFTEST.read_text(encoding="utf-8"))
+    pytester.makeconftest(PLUGIN.read_text(encoding="utf-8"))
     pytester.makepyfile(DEMONSTRATION)
     result = pytester.runpytest_subprocess("-m", "prove", *arguments)
     result.assert_outcomes(passed=1)

@@ -24,7 +24,7 @@ from cris.evaluation.results import Evaluation
 from cris.letterbox import Letterbox
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 LEFT = np.arange(64)[None].repeat(48, axis=0) < 32
 HOSTILE = "<script>alert(1)</script> & \"quotes\" onerror='x' {{ 7 * 7 }}"

@@ -29,7 +29,7 @@ def test_openais_addresses_hold_the_hash_that_is_verified(entry: registry.Entry)
     assert re.fullmatch(r"[0-9a-f]{64}", entry.remote.sha256)
     root = "https://openaipublic.azureedge.net/clip/models"
     assert entry.remote.url == f"{root}/{entry.remote.sha256}/{entry.name}.pt"
-    assert 250e6 < entry.remote.size < 700e6
+    assert 250e6 < entry.remote.size < 1000e6
     assert entry.licence == "MIT"
 
 
@@ -98,7 +98,6 @@ def test_a_name_of_the_other_kind_says_what_it_is() -> None:
     [
         "hf://timm/resnet50_clip.openai",  # without a revision, tomorrow's weights could be others
         "hf://timm@main",
-        "hf:timm/resnet50_clip.openai@main",
         "hf://timm/resnet50_clip.openai@main/",
         "hf://timm/resnet50_clip.openai@main/../../secret",
         "hf://timm/resnet50_clip.openai@../x",

@@ -17,7 +17,7 @@ from cris.errors import InputError
 from cris.guided_filter import GuidedFilter
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, Pyramid, small_cris
+from tests.fixtures.small import SMALL, Pyramid, small_cris
 
 SENTENCES = ["the red ring", "left dog", "second cup from the left"]
 TOKENIZER = Tokenizer().reduced(SENTENCES)

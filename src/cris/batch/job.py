@@ -12,6 +12,7 @@ from cris.batch.sentences import Sentences
 from cris.engines.export_folder import is_exported
 from cris.errors import InputError
 from cris.files import sha256_of
+from cris.huggingface.descriptor import DESCRIPTOR, is_huggingface
 from cris.names import KnownNames
 
 SCHEMA_VERSION = 2
@@ -76,7 +77,9 @@ class BulkJob:
 
 
 def model_files(model: Path) -> list[str]:
-    """Return the names of the files in a checkpoint or export folder that a model's answers depend on."""
+    """Return the names of the files in a model's folder that its answers depend on."""
+    if is_huggingface(model):
+        return [DESCRIPTOR]
     if is_exported(model):
         return sorted(
             path.name for path in model.glob("[!.]*") if path.is_file() and path.name != "README.md"
@@ -99,7 +102,7 @@ def plan_job(
     """
     if shard_rows < 1:
         raise InputError(f"a shard must have at least 1 row, got {shard_rows}")
-    tasks = _tasks(source, find_images(source), sentences)
+    tasks = tasks_of(source, find_images(source), sentences)
     shards = tuple(
         Shard(number=number, tasks=group, options=options)
         for number, group in enumerate(_groups(tasks, shard_rows))
@@ -116,7 +119,8 @@ def plan_job(
     return BulkJob(source=source, shards=shards, fingerprint=digest.hexdigest())
 
 
-def _tasks(source: str, images: Sequence[ImageRef], sentences: Sentences) -> list[Task]:
+def tasks_of(source: str, images: Sequence[ImageRef], sentences: Sentences) -> list[Task]:
+    """Return each image of a source with what is asked of it; raise InputError where nothing is asked."""
     if sentences.by_image is None:
         return [Task(image=image, sentences=sentences.for_all) for image in images]
     asked = _by_known_names(sentences.by_image, images)

@@ -137,12 +137,12 @@ class _Engine(Protocol):
 
 def _check(checkpoint: Path, sentences: list[str]) -> None:
     """Check before any work that the model is whole, and warn of sentences that will be cut."""
-    from cris.engines.load import load_model
+    from cris.segmenter import Segmenter
 
-    opened = load_model(checkpoint, "cpu")
+    opened = Segmenter.from_pretrained(checkpoint, "cpu")
     limit = opened.inference.sentence_length
     for sentence in sentences:
-        cut = opened.tokenizer.cut(sentence, limit)
+        cut = opened.cut(sentence)
         if cut is not None:
             warnings.warn(
                 f"the sentence {sentence!r} is longer than the model's {limit} tokens: {cut!r} is not read",

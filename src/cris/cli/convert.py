@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cris.model.cris import Cris
     from cris.model.tokenizer import Tokenizer
 
-Backbone = Literal["RN50", "RN101", "RN50x4", "RN50x16"]
+Backbone = Literal["RN50", "RN101", "RN50x4", "RN50x16", "ViT-B-32", "ViT-B-16", "ViT-L-14", "ViT-L-14-336px"]
 """Keys of cris.model.BACKBONES, repeated because importing that takes torch."""
 UNTRAINED = "Neck, decoder and projectors are random: it must be trained before it finds anything."
 
@@ -68,11 +68,12 @@ class Clip:
     """
 
     file: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """OpenAI's archive, a state dict or safetensors; or a name from `cris models`, fetched when needed."""
+    """OpenAI's archive, or a state dict or safetensors in OpenAI's, open_clip's or Hugging Face's names; or a
+    name from `cris models`, fetched when needed."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Checkpoint folder to write."""
-    backbone: Backbone = "RN50"
-    """CLIP's image encoder, which decides the sizes."""
+    backbone: Backbone | None = None
+    """CLIP's image encoder that FILE must have; by default the one that it has."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False
     """Print the folder and its number of parameters as JSON, and nothing else."""
     overwrite: bool = False
@@ -84,17 +85,17 @@ class Clip:
 
         from cris.model import BACKBONES
         from cris.model.config import InferenceConfig
-        from cris.model.convert import load_clip
+        from cris.model.convert import backbone_name, load_clip
         from cris.registry import resolve
 
         file = resolve(self.file, "clip")
         torch.manual_seed(0)  # the random parts come out alike every time
-        model = load_clip(file, BACKBONES[self.backbone])
+        model = load_clip(file, None if self.backbone is None else BACKBONES[self.backbone])
         _save(
             model,
             InferenceConfig(),
             self.out,
-            f"# CRIS on CLIP {self.backbone}, untrained\n\n{UNTRAINED} "
+            f"# CRIS on CLIP {backbone_name(model.config.image)}, untrained\n\n{UNTRAINED} "
             f"The encoders have CLIP's weights: {_origin(file)}.\n",
             overwrite=self.overwrite,
             as_json=self.as_json,

@@ -11,7 +11,9 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), ("serve",)),
     **dict.fromkeys(("fsspec", "ray", "s3fs"), ("batch",)),
     **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), ("export",)),
+    "av": ("video",),
     **dict.fromkeys(("tensorboard", "trackio", "wandb"), ("track",)),
+    "transformers": ("hf",),
 }
 """Package that the base install lacks → the extras that bring it, the smallest first."""
 BASE: dict[str, str] = {

@@ -113,13 +113,11 @@ class Command:
 
     def _checkpoint(self) -> "tuple[Path, InferenceConfig]":
         """Return the model's folder, and its inference settings."""
-        from cris.config_file import CONFIG, read_config
+        from cris.engines.load import read_inference
         from cris.registry import resolve
 
         folder = resolve(self.model)
-        if not (folder / CONFIG).is_file():
-            raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
-        inference = read_config(folder / CONFIG).inference
+        inference = read_inference(folder)
         if self.protocol not in (None, inference.protocol):
             raise InputError(
                 f"{self.model} is a checkpoint for the {inference.protocol} protocol, not for "
@@ -140,7 +138,7 @@ class Command:
             raise UsageError(
                 "the released protocol fixes the threshold: leave out --choose-threshold or --protocol"
             )
-        if self.model in REGISTRY:
+        if self.model in REGISTRY or self.model.startswith("hf:"):
             raise UsageError(
                 f"--choose-threshold changes the model: name a folder of yours, not {self.model}"
             )

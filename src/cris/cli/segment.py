@@ -19,6 +19,7 @@ from cris.filenames import result_names
 from cris.jobs import Job, model_sha256, sha256_if_readable, to_json, write_record, written_together
 from cris.progress import track
 from cris.registry import DEFAULT_MODEL, resolve
+from cris.video.reading import is_video
 
 if TYPE_CHECKING:
     from cris.prediction import Prediction
@@ -34,14 +35,16 @@ _SMALL_WORDS = {"a", "an", "the", "of", "in", "on", "with", "to", "at", "from", 
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Light up what each sentence refers to, in one image or in many.
+    """Light up what each sentence refers to, in one image or in many, in a video, or before a camera.
 
     Write NAME.mask.png (255 where the sentence means the pixel, 0 elsewhere, at the image's own size) and
-    NAME.overlay.png for each image and sentence, and results.json, whose fields docs/json.md describes.
+    NAME.overlay.png for each image and sentence, and results.json, whose fields docs/json.md describes. Of a
+    video: NAME.frames.jsonl with a line for each frame, and an overlay video for each sentence.
     """
 
     image: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE")]
-    """Image: a file, a folder, or a pattern in quotes such as "photos/*.jpg"."""
+    """Image: a file, a folder, or a pattern in quotes such as "photos/*.jpg". Or a video file, or the number
+    of a camera, from 0, until Ctrl-C."""
     sentences: Annotated[
         tuple[str, ...],
         tyro.conf.Positional,
@@ -68,6 +71,11 @@ class Command:
     """Probability above which a pixel is found, 0 to 1; a lower one finds more."""
     min_score: float = 0.0
     """Answer that nothing is found where the score is lower, 0 to 1."""
+    smoothing: Annotated[float, tyro.conf.arg(metavar="SHARE")] = 0.0
+    """Weight of the frames before in each frame of a video, 0 to below 1: more makes masks steadier, and
+    later."""
+    max_frames: Annotated[int | None, tyro.conf.arg(metavar="N", help_behavior_hint="(default: all)")] = None
+    """Frames of a video or camera to segment at most."""
     strict: bool = False
     """Refuse a sentence longer than the model reads, instead of cutting it with a warning."""
     overwrite: bool = False
@@ -89,6 +97,14 @@ class Command:
         check_share("--threshold", self.threshold)
         saved_forms(self.save)
         _hint_at_quotes(self.sentences)
+        if is_video(self.image):
+            from cris.cli.videos import segment_frames
+
+            return segment_frames(self)
+        if self.smoothing or self.max_frames is not None:
+            raise UsageError(
+                f"--smoothing and --max-frames are for videos and cameras, {self.image} is neither"
+            )
         images = find_images(self.image)
         record, out = self._segment(images)
         if self.as_json:
@@ -118,10 +134,7 @@ class Command:
                 "min_score": self.min_score,
             },
         )
-        if domain := read_front_matter(checkpoint).get(DOMAIN):
-            warnings.warn(
-                f"{self.model} knows {domain} alone: on other images it is often wrong", stacklevel=1
-            )
+        warn_of_domain(self.model, checkpoint)
         if self.out is None and self.as_json:
             return self._record(job, segmenter, images, first, None), None
         names = result_names((image.stem, sentence) for image in images for sentence in self.sentences)
@@ -213,6 +226,12 @@ class Command:
             for found in encoded.predict(self.sentences[start : start + step]):
                 chosen = found if self.threshold is None else found.at_threshold(self.threshold)
                 yield chosen.at_least(self.min_score)
+
+
+def warn_of_domain(model: str, checkpoint: Path) -> None:
+    """Warn of a model that knows images of one kind alone, as its card says."""
+    if domain := read_front_matter(checkpoint).get(DOMAIN):
+        warnings.warn(f"{model} knows {domain} alone: on other images it is often wrong", stacklevel=1)
 
 
 def _hint_at_quotes(sentences: tuple[str, ...]) -> None:

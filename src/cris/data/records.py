@@ -53,3 +53,5 @@ class ImageRecord:
     entries: tuple[ReferringEntry, ...]
     annotated: tuple[str, ...] | None = None
     """Categories in which every object is annotated; None for all that the data set knows."""
+    scores: tuple[float, ...] | None = None
+    """Score of each entry, where a model drew the masks; None where people did."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+from cris.config_file import CONFIG, read_config
 from cris.engines.engine import Engine
 from cris.engines.export_folder import Exported, is_exported, read_exported
 from cris.engines.formats import FORMATS, EngineName, Format, Precision
 from cris.errors import InputError
+from cris.huggingface.descriptor import is_huggingface
 from cris.model.config import CrisConfig, InferenceConfig
 from cris.model.tokenizer import Tokenizer
 
@@ -56,6 +58,17 @@ def load_model(
     return _load_checkpoint(
         folder, device, precision or "fp32", is_compiled=is_compiled, image_encoder=image_encoder
     )
+
+
+def read_inference(folder: Path) -> InferenceConfig:
+    """Return a model's inference settings, without its weights; InputError when the folder has no model."""
+    if is_huggingface(folder):
+        from cris.huggingface.load import prompted_inference
+
+        return prompted_inference(folder)
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} is no checkpoint folder: it has no {CONFIG}")
+    return read_config(folder / CONFIG).inference
 
 
 def load_graphs(

@@ -13,7 +13,6 @@ from cris.evaluation.failures import explain
 from cris.evaluation.kinds import count_words, kind_of
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.evaluation.rows import Row
-from cris.letterbox import ceiling
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
@@ -56,8 +55,7 @@ class Target:
     @cached_property
     def ceiling(self) -> float:
         """Return the IoU of the true mask drawn on the segmenter's own grid."""
-        inference = self.segmenter.inference
-        return ceiling(self.mask, inference.input_size, inference.protocol)
+        return self.segmenter.ceiling(self.mask)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

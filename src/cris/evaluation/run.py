@@ -16,6 +16,7 @@ from cris.engines.export_folder import is_exported, read_exported
 from cris.errors import InputError
 from cris.evaluation.ask import measure
 from cris.evaluation.rows import Row
+from cris.huggingface.descriptor import is_huggingface
 from cris.segmenter import Segmenter
 from cris.workers import WorkerDiedError, cores, devices, limit_threads, run_tasks
 
@@ -56,7 +57,7 @@ class EvaluationRun:
 
     def segmenter(self, device: str) -> Segmenter:
         """Return the model to measure; it caches nothing, as earlier requests would change last bits."""
-        if is_exported(self.checkpoint):
+        if is_exported(self.checkpoint) or is_huggingface(self.checkpoint):
             found = Segmenter.from_pretrained(self.checkpoint, device)
         else:
             from cris.checkpoint import load_checkpoint

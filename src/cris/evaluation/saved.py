@@ -7,6 +7,7 @@ from pathlib import Path
 from cris import __version__
 from cris.config_file import CONFIG, read_config
 from cris.data.dataset import Dataset
+from cris.engines.load import read_inference
 from cris.environment import environment
 from cris.errors import InputError
 from cris.evaluation.paper import backbone_of, published_name
@@ -15,6 +16,7 @@ from cris.evaluation.results import Evaluation
 from cris.evaluation.row_files import ROWS_VERSION, read_rows, write_rows
 from cris.evaluation.rows import Row
 from cris.evaluation.run import EvaluationRun, run_parts
+from cris.huggingface.descriptor import is_huggingface
 from cris.jobs import Job, model_sha256, read_record, write_record, written_together
 from cris.progress import track
 
@@ -57,9 +59,9 @@ def evaluate_to(
     Raises:
         InputError: `out` holds what may not be touched, or the model or the data cannot be used.
     """
-    config = read_config(checkpoint / CONFIG)
+    inference = read_inference(checkpoint)
     if threshold is None:
-        threshold = config.inference.threshold
+        threshold = inference.threshold
     run = EvaluationRun(checkpoint=checkpoint, dataset=dataset, threshold=threshold, device=device)
     identity = {
         "version": [__version__, ROWS_VERSION],
@@ -94,14 +96,14 @@ def evaluate_to(
         identity=job.identity,
         environment=environment(run.kind_of_device()),
         model=model,
-        backbone=backbone_of(config.model),
+        backbone=None if is_huggingface(checkpoint) else backbone_of(read_config(checkpoint / CONFIG).model),
         data=data,
         data_set=published_name(dataset),
         split=split,
         limit=limit if len(dataset) == limit else None,  # there may be fewer
-        protocol=config.inference.protocol,
+        protocol=inference.protocol,
         threshold=threshold,
-        input_size=config.inference.input_size,
+        input_size=inference.input_size,
         **evaluation.to_dict(),
     )
     with written_together(out) as folder:

@@ -9,10 +9,12 @@ from cris.errors import InputError
 from cris.model.bert_text import BertText
 from cris.model.clip_resnet import ClipResnet
 from cris.model.clip_text import ClipText
+from cris.model.clip_vit import ClipVit
 from cris.model.config import (
     BertTextConfig,
     ClipResnetConfig,
     ClipTextConfig,
+    ClipVitConfig,
     CrisConfig,
     CustomImageConfig,
     EfficientNetLiteConfig,
@@ -29,6 +31,7 @@ from cris.model.projector import Projector
 
 IMAGE_ENCODERS: Mapping[type[ImageEncoderConfig], Callable[[Any, int], ImageEncoder]] = {
     ClipResnetConfig: ClipResnet,
+    ClipVitConfig: ClipVit,
     EfficientNetLiteConfig: EfficientNetLite,
 }
 """Class of a configuration → class of the image encoder that it describes."""

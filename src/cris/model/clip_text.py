@@ -27,11 +27,12 @@ class QuickGelu(nn.Module):
         return x * torch.sigmoid(1.702 * x)
 
 
-class TextBlock(nn.Module):
-    """Pre-norm transformer block whose words attend only to themselves and earlier words."""
+class ClipBlock(nn.Module):
+    """Pre-norm transformer block; causal, tokens attend only to themselves and earlier ones."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, *, is_causal: bool) -> None:
         super().__init__()
+        self.is_causal = is_causal
         self.attention_norm = nn.LayerNorm(width)
         self.attention = Attention(width, heads)
         self.mlp_norm = nn.LayerNorm(width)
@@ -39,7 +40,7 @@ class TextBlock(nn.Module):
 
     def forward(self, x: Float[Tensor, "batch tokens width"]) -> Float[Tensor, "batch tokens width"]:
         y = self.attention_norm(x)
-        x = x + self.attention(y, y, y, is_causal=True)
+        x = x + self.attention(y, y, y, is_causal=self.is_causal)
         return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
 
 
@@ -50,7 +51,9 @@ class ClipText(TextEncoder):
         super().__init__()
         self.token_embedding = nn.Embedding(config.vocabulary, config.width)
         self.positions = nn.Parameter(torch.empty(config.context_length, config.width).normal_(std=0.01))
-        self.blocks = nn.ModuleList(TextBlock(config.width, config.heads) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(
+            ClipBlock(config.width, config.heads, is_causal=True) for _ in range(config.layers)
+        )
         self.norm = nn.LayerNorm(config.width)
         self.projection = nn.Parameter(torch.randn(config.width, joint_dim) / config.width**0.5)
         nn.init.normal_(self.token_embedding.weight, std=0.02)

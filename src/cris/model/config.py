@@ -1,6 +1,6 @@
 """Configuration of a model: every size and option that its weights or its answers depend on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import ClassVar, Literal
 
@@ -32,6 +32,38 @@ class ClipResnetConfig:
     def heads(self) -> int:
         """Return the number of heads of the attention pool, 64 channels each."""
         return self.width // 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipVitConfig:
+    """CLIP's vision transformer with a feature pyramid; the defaults are ViT-B/16."""
+
+    kind: ClassVar[str] = "clip_vit"
+    patch_size: int = 16
+    """Side of a patch, in pixels of what the transformer is given."""
+    width: int = 768
+    """Channels of a token."""
+    layers: int = 12
+    """Number of transformer blocks."""
+    position_grid: int = 14
+    """Side of the square positional embedding, in patches."""
+    frozen_when_finetuned: ClassVar[int] = 0
+    """Number of blocks, counted from the image, that finetuning leaves as they are."""
+
+    @property
+    def channels(self) -> tuple[int, int, int]:
+        """Return the channels of C3, C4 and the last layer."""
+        return self.width // 2, self.width, self.width
+
+    @property
+    def heads(self) -> int:
+        """Return the number of attention heads, 64 channels each."""
+        return self.width // 64
+
+    @property
+    def patch_stride(self) -> int:
+        """Return the side of a patch in pixels of the input: its own, or 16 where that does not divide 32."""
+        return 16 if 32 % self.patch_size else self.patch_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +114,7 @@ class CustomImageConfig:
     """Number of blocks, counted from the image, that finetuning leaves as they are."""
 
 
-ImageEncoderConfig = ClipResnetConfig | EfficientNetLiteConfig | CustomImageConfig
+ImageEncoderConfig = ClipResnetConfig | ClipVitConfig | EfficientNetLiteConfig | CustomImageConfig
 
 
 CLIP_VOCABULARY = 49408
@@ -247,5 +279,14 @@ CRIS_RN50X16 = CrisConfig(
     image=ClipResnetConfig(layers=(6, 8, 18, 8), stem=(48, 48, 96), width=96, position_grid=12),
     text=ClipTextConfig(width=768),
 )
-BACKBONES = {"RN50": CRIS_RN50, "RN101": CRIS_RN101, "RN50x4": CRIS_RN50X4, "RN50x16": CRIS_RN50X16}
-"""Configurations by the name of CLIP's image encoder."""
+CRIS_VIT_B_16 = CrisConfig(joint_dim=512, image=ClipVitConfig())
+CRIS_VIT_B_32 = CrisConfig(joint_dim=512, image=ClipVitConfig(patch_size=32, position_grid=7))
+VIT_L_14 = ClipVitConfig(patch_size=14, width=1024, layers=24, position_grid=16)
+CRIS_VIT_L_14 = CrisConfig(joint_dim=768, image=VIT_L_14, text=ClipTextConfig(width=768))
+CRIS_VIT_L_14_336PX = replace(CRIS_VIT_L_14, image=replace(VIT_L_14, position_grid=24))
+BACKBONES = {
+    **{"RN50": CRIS_RN50, "RN101": CRIS_RN101, "RN50x4": CRIS_RN50X4, "RN50x16": CRIS_RN50X16},
+    **{"ViT-B-32": CRIS_VIT_B_32, "ViT-B-16": CRIS_VIT_B_16},
+    **{"ViT-L-14": CRIS_VIT_L_14, "ViT-L-14-336px": CRIS_VIT_L_14_336PX},
+}
+"""Configurations by the name of CLIP's image encoder, as its file has it."""

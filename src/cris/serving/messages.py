@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from cris.letterbox import Letterbox
+from cris.letterbox import Placement
 
 Extra = Literal["ambiguity", "cutout", "png", "polygons", "timings"]
 """Extra field of a result on request, beside the contract's fields."""
@@ -41,9 +41,9 @@ class Drawing:
 
     preview: UInt8[np.ndarray, "height width 3"]
     """Image in RGB, shrunk where it is larger than a screen."""
-    grids: list[Float32[np.ndarray, "cells cells"]]
+    grids: list[Float32[np.ndarray, "rows columns"]]
     """`Prediction.grid` of each sentence."""
-    letterbox: Letterbox
+    letterbox: Placement
     """Placement of the whole image in the grids."""
 
 

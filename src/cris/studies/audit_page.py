@@ -12,7 +12,7 @@ from PIL import Image
 from cris.data.dataset import AnnotatedImage, Dataset
 from cris.masks import decode_rle
 from cris.pages import fill
-from cris.prediction import lit_up
+from cris.prediction import highlight
 from cris.studies.label_errors import Suspect
 
 _SIDE = 360
@@ -71,7 +71,7 @@ def _card(suspect: Suspect, image: AnnotatedImage) -> SuspectCard:
 
 
 def _data_uri(image: AnnotatedImage, mask: Bool[np.ndarray, "height width"]) -> str:
-    drawn = lit_up(np.ascontiguousarray(image.image), mask)
+    drawn = highlight(np.ascontiguousarray(image.image), mask)
     drawn.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
     drawn.save(buffer, "JPEG", quality=82)

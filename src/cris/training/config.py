@@ -85,6 +85,9 @@ class OptimizerConfig:
     """The backbone's (CLIP's image and text encoders) learning rate, as a share of the others'."""
     full_backbone_share: float = 0.0
     """Share of the run, at its beginning, without that factor (as released: the first epoch of 50)."""
+    layer_decay: float = 1.0
+    """Factor on the learning rate from each block of the image encoder to the one before it, from the last
+    block on: early ones then learn more slowly. 1: all blocks learn alike."""
     frozen_image_blocks: int = 0
     """Blocks of the image encoder, counted from the input, whose weights are frozen."""
     parts: tuple[str, ...] = ()
@@ -232,6 +235,8 @@ def read_config_file(path: Path) -> TrainConfig:
     if not isinstance(content, dict) or "recipe" not in content:
         raise InputError(f"{path} must be what cris train --print-config prints, or a run's config.json")
     content.pop("environment", None)
+    if isinstance(content.get("optimizer"), dict):
+        content["optimizer"].setdefault("layer_decay", 1.0)  # runs from before there was this option
     try:
         config: TrainConfig = parsed(TrainConfig, content)
     except InputError as error:
@@ -348,6 +353,7 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     ours = json.loads(fingerprint(config))
     # before runs had this field it followed from the vocabulary's size, which is compared
     theirs.setdefault("model.tokenizer", ours["model.tokenizer"])
+    theirs.setdefault("optimizer.layer_decay", 1.0)
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = "recipe" if "recipe" in different else different[0]
         raise InputError(

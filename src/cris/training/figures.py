@@ -8,7 +8,7 @@ from jaxtyping import Bool, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from cris.evaluation.metrics import intersection_and_union, iou
-from cris.prediction import lit_up
+from cris.prediction import highlight
 
 COLUMNS = 2
 """Number of columns for a single model's examples; those of several models stand alone."""
@@ -50,7 +50,7 @@ def _draw(sheet: Image.Image, example: MaskExample, left: int, top: int) -> None
     masks = (example.truth, *example.found.values())
     panels = (
         Image.fromarray(np.ascontiguousarray(example.image)),
-        *(lit_up(example.image, mask) for mask in masks),
+        *(highlight(example.image, mask) for mask in masks),
     )
     for place, panel in enumerate(panels):
         scale = _SIDE / max(panel.size)

@@ -40,7 +40,11 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             *("schedule.decay_share", "schedule.milestones"),
         ),
     ),
-    ("a share above 0 and at most 1", lambda value: 0 < value <= 1, ("sampling.smallest_crop",)),
+    (
+        "a share above 0 and at most 1",
+        lambda value: 0 < value <= 1,
+        ("sampling.smallest_crop", "optimizer.layer_decay"),
+    ),
     (
         "a share from 0 to below 1",
         lambda value: 0 <= value < 1,

@@ -32,17 +32,29 @@ def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
         block.requires_grad_(requires_grad=False)
 
 
+def layer_factors(model: Cris, config: OptimizerConfig) -> dict[torch.nn.Parameter, float]:
+    """Return what layer-wise decay multiplies the learning rate of the image encoder's weights by."""
+    blocks = list(model.image_encoder.blocks)
+    return {
+        parameter: config.layer_decay ** (len(blocks) - 1 - index)
+        for index, block in enumerate(blocks)
+        for parameter in block.parameters()
+    }
+
+
 def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any]]:
-    """Group the weights that learn by part and decay: those with two or more dimensions decay, if any."""
-    groups: dict[tuple[Part, float], list[torch.nn.Parameter]] = {}
+    """Group the weights that learn by part, decay and factor: those with two or more dimensions decay."""
+    factors = layer_factors(model, config)
+    groups: dict[tuple[Part, float, float], list[torch.nn.Parameter]] = {}
     for parameter, part in parts(model, config).items():
         if not parameter.requires_grad:
             continue
         decay = config.weight_decay if parameter.ndim >= 2 else 0.0
-        groups.setdefault((part, decay), []).append(parameter)
+        factor = factors.get(parameter, 1.0) if part == "backbone" else 1.0
+        groups.setdefault((part, decay, factor), []).append(parameter)
     return [
-        {"params": parameters, "part": part, "weight_decay": decay}
-        for (part, decay), parameters in groups.items()
+        {"params": parameters, "part": part, "weight_decay": decay, "layer_factor": factor}
+        for (part, decay, factor), parameters in groups.items()
     ]
 
 

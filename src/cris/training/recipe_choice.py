@@ -65,7 +65,7 @@ def all_names() -> str:
     """Return the names of all recipes in one line that can be read."""
     data, families = " | ".join(WORDS), " | ".join(FAMILIES)
     own = f"grefcoco-(rn50 | rn101)-modern, cris-photos, cris-scenes, scenes-tiny-({families}), {FINETUNE}"
-    return f"({data})-(rn50 | rn101)-({families}), {own}"
+    return f"({data})-(rn50 | rn101)-({families}), ({data})-vitb16-(fixed | modern), {own}"
 
 
 def _trained_model(start: str) -> Path:

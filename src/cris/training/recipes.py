@@ -13,8 +13,10 @@ from cris.model.config import (
     BertTextConfig,
     ClipResnetConfig,
     ClipTextConfig,
+    ClipVitConfig,
     CrisConfig,
     DecoderConfig,
+    ImageEncoderConfig,
     InferenceConfig,
     NeckConfig,
     ProjectorConfig,
@@ -38,17 +40,25 @@ WORDS = {"refcoco": 17, "refcoco+": 17, "refcocog-umd": 22, "refcocog-google": 2
 EPOCHS = 50
 SENTENCES = 4
 """Sentences per image in the modern recipes."""
+RECIPE_BACKBONES = {"rn50": "RN50", "rn101": "RN101", "vitb16": "ViT-B-16"}
+"""Image encoder as recipes have it → CLIP's name for it."""
+VIT_LAYER_DECAY = 0.8
+"""Layer-wise decay of the learning rate in vision transformers."""
 
 
 def released(data: str, backbone: str) -> TrainConfig:
-    """Return the configuration of the released code, to the letter; table in `docs/training.md`."""
+    """Return the configuration of the released code, to the letter; table in `docs/training.md`.
+
+    Their code has no vision transformers: for these it is only what the other families begin with.
+    """
+    clip = RECIPE_BACKBONES[backbone]
     return TrainConfig(
         recipe=f"{data}-{backbone}-released",
-        start=backbone.upper(),
+        start=clip,
         epochs=float(EPOCHS),
         precision="fp16",
         checkpoint_every=500,
-        model=replace(BACKBONES[backbone.upper()], padding="zero_id"),
+        model=replace(BACKBONES[clip], padding="zero_id"),
         inference=InferenceConfig(
             input_size=416, sentence_length=WORDS[data], threshold=0.35, protocol="released"
         ),
@@ -59,11 +69,17 @@ def released(data: str, backbone: str) -> TrainConfig:
             learning_rate=1e-4,
             backbone_factor=0.1,
             full_backbone_share=1 / EPOCHS,
+            layer_decay=layer_decay_of(BACKBONES[clip].image),
             positions="head",
         ),
         schedule=ScheduleConfig(decay="milestones", milestones=(35 / EPOCHS,), milestone_factor=0.1),
         validation=ValidationConfig(sentences="first", choose_threshold=False),
     )
+
+
+def layer_decay_of(image: ImageEncoderConfig) -> float:
+    """Return the layer-wise decay that suits an image encoder: a vision transformer's, or none."""
+    return VIT_LAYER_DECAY if isinstance(image, ClipVitConfig) else 1.0
 
 
 def fixed(data: str, backbone: str) -> TrainConfig:
@@ -295,6 +311,9 @@ def finetune(start: "StoredConfig") -> TrainConfig:
         schedule=ScheduleConfig(warmup_steps=50, decay_share=0.55),
         validation=ValidationConfig(every=100, samples=400),
     )
+    if isinstance(start.model.image, ClipVitConfig):
+        decay = layer_decay_of(start.model.image)
+        return replace(config, optimizer=replace(config.optimizer, backbone_factor=0.1, layer_decay=decay))
     frozen_blocks = start.model.image.frozen_when_finetuned
     if not frozen_blocks:
         return config
@@ -333,8 +352,9 @@ RECIPES: dict[str, Callable[[], TrainConfig]] = {
     **{
         f"{data}-{backbone}-{family}": partial(make, data, backbone)
         for data in WORDS
-        for backbone in ("rn50", "rn101")
+        for backbone in RECIPE_BACKBONES
         for family, make in FAMILIES.items()
+        if (backbone, family) != ("vitb16", "released")
     },
     **{f"grefcoco-{backbone}-modern": partial(grefcoco, backbone) for backbone in ("rn50", "rn101")},
     "cris-photos": cris_photos,

@@ -97,7 +97,7 @@ def _open(data: Data, split: str, config: TrainConfig) -> Dataset:
     dataset = open_dataset(data, split, seed=config.seed if split == "train" else 0)
     sampling = config.sampling
     none, several = sampling.no_target_share, sampling.several_targets_share
-    if not isinstance(dataset, SceneDataset) or (none is None and several is None):
+    if none is several is None or not isinstance(dataset, SceneDataset):
         return dataset
     scenes = dataset.scenes
     knobs = replace(

@@ -90,8 +90,10 @@ class Trainer:
         """Set the learning rates of the schedule at this step; return them by part."""
         rates = {}
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step, group["part"])
-            rates[f"learning_rate_{group['part']}"] = group["lr"]
+            rate = learning_rate(self.config, self.step, group["part"])
+            # runs that were saved before there were factors have none
+            group["lr"] = rate * group.get("layer_factor", 1.0)
+            rates[f"learning_rate_{group['part']}"] = rate
         return rates
 
     def gradients(self, batches: Sequence[Batch]) -> dict[str, float]:

@@ -8,7 +8,7 @@ import pytest
 
 from cris.batch.images import find_images
 from cris.batch.reading import is_within_reach, read_images
-from tests.bulk import write_parquet, write_tar
+from tests.fixtures.bulk import write_parquet, write_tar
 
 IMAGES = [(f"{number}.png", f"content {number}".encode(), "the red ring") for number in range(20)]
 

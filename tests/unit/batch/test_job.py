@@ -6,7 +6,7 @@ import pytest
 
 from cris.batch.job import plan_job
 from cris.batch.sentences import Sentences
-from tests.bulk import make_checkpoint
+from tests.fixtures.bulk import make_checkpoint
 
 ALL = Sentences(for_all=("the red ring", "the blue square"))
 

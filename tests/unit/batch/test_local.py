@@ -13,7 +13,7 @@ from cris.batch.shard import segment_shard
 from cris.errors import InputError
 from cris.segmenter import Segmenter
 from cris.workers import ATTEMPTS
-from tests.bulk import make_checkpoint, scene_pngs
+from tests.fixtures.bulk import make_checkpoint, scene_pngs
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from cris.batch.images import ImageRef
 from cris.batch.job import BulkJob, Shard, Task
 from cris.batch.output import MANIFEST, Output, alone_in
 from cris.errors import InputError
-from tests.bulk import shard_files
+from tests.fixtures.bulk import shard_files
 
 SOURCE = "elsewhere"
 

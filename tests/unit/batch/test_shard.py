@@ -11,7 +11,7 @@ from cris.batch.sentences import Sentences
 from cris.batch.shard import SCHEMA, segment_shard
 from cris.masks import box_of, decode_rle
 from cris.segmenter import Segmenter
-from tests.bulk import make_checkpoint, scene_pngs
+from tests.fixtures.bulk import make_checkpoint, scene_pngs
 
 SENTENCES = ("the red ring", "the blue square", "the largest star")
 

@@ -5,7 +5,7 @@ import pytest
 
 from cris.data.open import open_dataset
 from cris.data.stored import StoredSplit
-from tests.stored import record, records, with_entry, write
+from tests.fixtures.stored import record, records, with_entry, write
 
 
 @pytest.fixture

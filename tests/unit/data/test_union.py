@@ -9,7 +9,7 @@ from cris.data.loading.sampling import Stream
 from cris.data.store.manifest import SourceInfo
 from cris.data.stored import StoredSplit
 from cris.data.union import open_union
-from tests.stored import record, write
+from tests.fixtures.stored import record, write
 
 
 @pytest.fixture

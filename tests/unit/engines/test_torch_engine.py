@@ -3,7 +3,7 @@ import torch
 
 from cris.engines import torch_engine
 from cris.engines.torch_engine import TorchEngine
-from tests.small import random_tokens, small_cris
+from tests.fixtures.small import random_tokens, small_cris
 
 TOKENS = random_tokens([3, 5, 2], 12).numpy()
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 64, 64)).astype(np.float32)

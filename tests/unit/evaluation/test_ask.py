@@ -18,7 +18,7 @@ from cris.letterbox import ceiling
 from cris.masks import Rle, decode_rle, encode_rle
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.fixtures.small import SMALL, small_cris
 
 INFERENCE = InferenceConfig(input_size=64, sentence_length=24, threshold=0.5)
 

@@ -6,8 +6,8 @@ import pytest
 from cris.evaluation.bootstrap import intervals, mean_interval
 from cris.evaluation.metrics import METRICS, Ratio, summarise
 from cris.evaluation.rows import Row
-from tests.conftest import Proof
-from tests.rows import a_row
+from tests.fixtures.plugin import Proof
+from tests.fixtures.rows import a_row
 
 
 def rows_of(images: int, sentences: int, seed: int = 0, spread: float = 0.0) -> list[Row]:

@@ -2,7 +2,7 @@ import pytest
 
 from cris.evaluation.breakdowns import BREAKDOWNS, breakdown
 from cris.evaluation.results import Evaluation
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 ROWS = [
     a_row(0, 30, 60, category="dog", words=1, kind="plain", distractors=0, picture_id=1, true_area=40),

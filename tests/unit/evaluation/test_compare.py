@@ -4,7 +4,7 @@ import pytest
 
 from cris.evaluation.compare import compare
 from cris.evaluation.rows import Row
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 
 def rows_of(shift: int, seed: int = 0) -> list[Row]:

@@ -33,8 +33,8 @@ from cris.evaluation.table import TableEntry, make_table
 from cris.letterbox import Letterbox
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
-from tests.conftest import Proof
-from tests.rows import a_row
+from tests.fixtures.plugin import Proof
+from tests.fixtures.rows import a_row
 
 
 def summary_of_pairs(pairs: list[tuple[int, int]]) -> Summary:

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cris.evaluation.row_files import SCHEMA, read_rows, write_rows
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 ROWS = [
     a_row(2, failure="wrong object", category=None, ambiguity=0.25, visible=0.5, sentence="der große Hund"),

@@ -18,8 +18,8 @@ from cris.evaluation.parts import FOLDER, Parts
 from cris.evaluation.run import EvaluationRun, run_parts
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.rows import a_row
-from tests.small import SMALL, small_cris
+from tests.fixtures.rows import a_row
+from tests.fixtures.small import SMALL, small_cris
 
 
 @pytest.fixture(scope="module")

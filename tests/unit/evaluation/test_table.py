@@ -8,7 +8,7 @@ from cris.data.store.manifest import Counter, Manifest, SourceInfo, SplitCounts,
 from cris.evaluation.paper import MEAN_IOU, backbone_of, data_set_of, family_name
 from cris.evaluation.table import TableEntry, make_table
 from cris.model.config import CRIS_RN50, CRIS_RN101
-from tests.small import SMALL
+from tests.fixtures.small import SMALL
 
 
 def a_record(**changes: Any) -> dict[str, Any]:

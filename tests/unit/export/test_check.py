@@ -9,7 +9,7 @@ from cris.export.samples import as_samples, noise_samples, packaged_pairs
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
-from tests.small import SMALL, small_cris
+from tests.fixtures.small import SMALL, small_cris
 
 CONFIG = StoredConfig(model=SMALL, inference=InferenceConfig(input_size=64, sentence_length=12))
 

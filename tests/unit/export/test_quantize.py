@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from cris.export.quantize import quantization_steps
-from tests.small import KINDS, Pyramid, small_cris
+from tests.fixtures.small import KINDS, Pyramid, small_cris
 
 CONFIGS = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 

@@ -8,7 +8,7 @@ from transformers import BertConfig, BertModel
 from cris.errors import InputError
 from cris.model.bert_text import BertText
 from cris.model.config import BertTextConfig
-from tests.small import random_tokens
+from tests.fixtures.small import random_tokens
 
 CONFIG = BertTextConfig(vocabulary=600, context_length=24, width=64, layers=3)
 JOINT_DIM = 40

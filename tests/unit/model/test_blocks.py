@@ -1,12 +1,20 @@
 """Attention, positions and the dynamic kernel against their formulas."""
 
+import math
+
 import pytest
 import torch
 
+from benchmarks.straightforward import correlate_by_groups
 from cris.model.blocks import Attention, SinePositions
 from cris.model.neck import with_coordinates
 from cris.model.projector import correlate
-from tests.straightforward import correlate_by_groups, sine_code
+
+
+def sine_code(position: int, channel: int, width: int) -> float:
+    """One value of the positional encoding, from its formula."""
+    angle = position * 10000 ** (-(channel - channel % 2) / width)
+    return math.sin(angle) if channel % 2 == 0 else math.cos(angle)
 
 
 def test_positions_follow_the_formula():

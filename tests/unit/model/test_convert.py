@@ -318,5 +318,5 @@ def test_batch_norms_counters_may_be_absent(tmp_path: Path) -> None:
 def test_clip_of_another_size_is_refused(tmp_path: Path) -> None:
     torch.save(clip_weights(TINY), tmp_path / "RN50.pt")
     deeper = replace(TINY, image=replace(TINY.image, layers=(1, 2, 2, 1)))
-    with pytest.raises(ValueError, match=r"missing \(visual\.layer3\.1\.conv1\.weight"):
+    with pytest.raises(ValueError, match=r"layers must be \(1, 2, 2, 1\), got \(1, 2, 1, 1\)"):
         load_clip(tmp_path / "RN50.pt", deeper)

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks.straightforward import predict_plainly
 from cris.model import BACKBONES, build_cris
 from cris.model.config import ClipTextConfig, DecoderConfig, ProjectorConfig
 from cris.training.recipes import cris_photos
-from tests.small import KINDS, SMALL, random_tokens, small_cris
-from tests.straightforward import predict_plainly
+from tests.fixtures.small import KINDS, SMALL, random_tokens, small_cris
 
 BOTH = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 """Asks a model with each kind of encoders."""
@@ -35,7 +35,7 @@ def test_the_default_model_has_the_sizes_it_is_embedded_with():
     assert round(sum(p.numel() for p in model.parameters()) / 1e6, 2) == 29.25
 
 
-@pytest.mark.parametrize("name", ["RN50x4", "RN50x16"])
+@pytest.mark.parametrize("name", ["RN50x4", "RN50x16", "ViT-B-32", "ViT-B-16", "ViT-L-14"])
 def test_larger_backbones_run_at_their_sizes(name):
     with torch.device("meta"):
         model = build_cris(BACKBONES[name]).eval()

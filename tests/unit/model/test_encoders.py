@@ -9,7 +9,7 @@ from cris.errors import InputError
 from cris.model.build import build_cris, build_image_encoder, build_like, build_text_encoder
 from cris.model.config import CrisConfig, CustomImageConfig
 from cris.model.encoders import ImageEncoder, OwnImageEncoder, TextEncoder
-from tests.small import KINDS, SMALL, Pyramid, random_tokens, small_cris
+from tests.fixtures.small import KINDS, SMALL, Pyramid, random_tokens, small_cris
 
 CONFIGS = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from cris.model.blocks import ConvNormRelu, upsample
 from cris.model.config import NeckConfig
 from cris.model.neck import CrossModalNeck, with_coordinates
-from tests.small import SMALL, small_cris
+from tests.fixtures.small import SMALL, small_cris
 
 DIM = SMALL.joint_dim
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from cris.model.output import ModelOutput
-from tests.small import random_tokens, small_cris
+from tests.fixtures.small import random_tokens, small_cris
 
 
 def test_only_answers_that_there_are_have_a_name_and_are_changed() -> None:

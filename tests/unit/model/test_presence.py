@@ -14,7 +14,7 @@ from cris.model.output import ModelOutput
 from cris.model.presence import PresenceHead
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
-from tests.small import SMALL, random_tokens, small_cris
+from tests.fixtures.small import SMALL, random_tokens, small_cris
 
 HEADS = 3
 

@@ -14,8 +14,8 @@ from cris.errors import InputError
 from cris.model.config import LITE
 from cris.model.pretrained import load_bert, load_efficientnet_lite
 from cris.model.tokenizer import Tokenizer
+from tests.fixtures.wordpieces import PIECES
 from tests.unit.model.test_efficientnet_lite import BLOCKS, CHANNELS, EXPANSIONS, KERNELS
-from tests.wordpieces import PIECES
 
 Tensors = dict[str, Tensor]
 DIM = 16

@@ -11,7 +11,7 @@ from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegac
 from cris.errors import InputError
 from cris.model.config import BertTextConfig
 from cris.model.tokenizer import Tokenizer, clean
-from tests.wordpieces import PIECES
+from tests.fixtures.wordpieces import PIECES
 
 WHOLE = Tokenizer.from_word_pieces(PIECES)
 SENTENCES = (

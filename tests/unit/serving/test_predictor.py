@@ -11,8 +11,8 @@ from cris.masks import decode_rle
 from cris.model.config import InferenceConfig
 from cris.serving.messages import JobError, SegmentJob, SegmentResult
 from cris.serving.predictor import Answerer, FeatureCache
-from tests.served import png
-from tests.small import small_cris
+from tests.fixtures.served import png
+from tests.fixtures.small import small_cris
 from tests.unit.test_segmenter import CONFIG, SENTENCES, TOKENIZER
 
 MOST_PIXELS = 10_000

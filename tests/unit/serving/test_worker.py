@@ -4,7 +4,7 @@ import io
 from cris.errors import BUG
 from cris.serving.messages import HEADER, Failed, Ready, SegmentJob, SegmentResult, packed, unpacked
 from cris.serving.worker import WorkerSettings, run
-from tests.served import png
+from tests.fixtures.served import png
 
 
 def ask(image: bytes, *sentences: str) -> SegmentJob:

@@ -12,7 +12,7 @@ from cris.model.output import ModelOutput
 from cris.prediction import Prediction
 from cris.studies.audit_page import make_cards, render
 from cris.studies.label_errors import Suspect, judge, precision_at_top, rank
-from tests.browser import opened
+from tests.fixtures.browser import opened
 
 SIDE = 64
 LEFT, RIGHT, LOW = (slice(8, 24), slice(8, 24)), (slice(8, 24), slice(40, 56)), (slice(40, 56), slice(8, 24))

@@ -12,7 +12,7 @@ from cris.data.scenes import SceneKnobs, Scenes
 from cris.data.subset import first
 from cris.evaluation.rows import Row
 from cris.studies.occluders import by_visible_share, covered, draw_patch, level, move_off, paste
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -9,7 +9,7 @@ from cris.studies.calibration import reliability
 from cris.studies.occluders import level
 from cris.studies.occlusion_levels import OcclusionLevels
 from cris.studies.score_calibration import ScoreCalibration
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 
 def test_occlusion_levels_are_a_table_and_a_plot():

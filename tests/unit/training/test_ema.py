@@ -3,7 +3,7 @@
 import torch
 
 from cris.training.ema import MovingAverage
-from tests.small import Pyramid, small_cris
+from tests.fixtures.small import Pyramid, small_cris
 
 
 def moved(model):

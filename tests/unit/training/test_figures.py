@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cris.prediction import lit_up
+from cris.prediction import highlight
 from cris.training.figures import MaskExample, draw_sheet
 
 BLOCK = 3 * 208 + 3 * 8, 208 + 40 + 16  # pixels: width and height of an example
@@ -32,7 +32,7 @@ def test_several_models_stand_beside_each_other():
     assert sheet.shape[:2] == (2 * BLOCK[1] + 8, 4 * (208 + 8) + 8)
     for place, mask in enumerate(several.found.values()):
         x = 8 + (2 + place) * (208 + 4)
-        assert np.array_equal(sheet[8 : 8 + 208, x : x + 208], np.asarray(lit_up(example.image, mask)))
+        assert np.array_equal(sheet[8 : 8 + 208, x : x + 208], np.asarray(highlight(example.image, mask)))
 
 
 def test_a_block_holds_the_image_what_is_meant_and_what_is_found():
@@ -41,8 +41,8 @@ def test_a_block_holds_the_image_what_is_meant_and_what_is_found():
     for left, top in ((8, 8), (8 + BLOCK[0], 8), (8, 8 + BLOCK[1])):
         panels = (
             example.image,
-            lit_up(example.image, example.truth),
-            lit_up(example.image, example.found["found"]),
+            highlight(example.image, example.truth),
+            highlight(example.image, example.found["found"]),
         )
         for place, panel in enumerate(panels):
             x = left + place * (208 + 4)

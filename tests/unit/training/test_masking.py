@@ -16,8 +16,8 @@ from cris.training.masking import (
     hide_words,
     mask_batch,
 )
-from tests.small import random_tokens
-from tests.wordpieces import PIECES
+from tests.fixtures.small import random_tokens
+from tests.fixtures.wordpieces import PIECES
 
 HIDDEN_WORD = 265
 

@@ -7,7 +7,8 @@ import pytest
 from cris.training.config import OptimizerConfig, ScheduleConfig
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
-from tests.small import KINDS, small_cris
+from tests.fixtures.small import KINDS, small_cris
+from tests.fixtures.training import trainer_of
 
 CONFIG = replace(
     cris_scenes(),
@@ -68,6 +69,31 @@ def test_weights_decay_and_vectors_do_not():
     assert parts["neck.sentence.weight"][1] == 0.1
     assert parts["neck.sentence_norm.weight"][1] == 0.0
     assert parts["projector.text.bias"][1] == 0.0
+
+
+def test_layer_decay_slows_each_block_of_the_image_encoder_more_the_earlier_it_is():
+    model = small_cris(KINDS["vit"])
+    config = replace(CONFIG.optimizer, layer_decay=0.5, positions="head")
+    trainer = trainer_of(replace(CONFIG, model=KINDS["vit"], optimizer=config), model)
+    rates = trainer.set_learning_rates()
+    assert rates["learning_rate_backbone"] == pytest.approx(0.1 * rates["learning_rate_head"])
+    found = {each: group["lr"] for group in trainer.optimizer.param_groups for each in group["params"]}
+    blocks = model.image_encoder.blocks
+    for index, block in enumerate(blocks):
+        for name, each in block.named_parameters():
+            part, factor = ("head", 1) if name == "positions" else ("backbone", 0.5 ** (3 - index))
+            assert found[each] == pytest.approx(factor * rates[f"learning_rate_{part}"]), name
+    rest = [each for name, each in model.named_parameters() if name.startswith("neck.")]
+    assert {found[each] for each in rest} == {rates["learning_rate_head"]}
+    texts = {found[each] for each in model.text_encoder.blocks.parameters()}
+    assert texts == {rates["learning_rate_backbone"]}
+
+
+def test_without_layer_decay_groups_are_those_of_parts_and_decay():
+    config = OptimizerConfig(weight_decay=0.1)
+    groups = parameter_groups(small_cris(KINDS["vit"]), config)
+    assert len(groups) == 4
+    assert {group["layer_factor"] for group in groups} == {1.0}
 
 
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)

@@ -11,7 +11,7 @@ from cris.model.efficientnet_lite import EfficientNetLite
 from cris.training.config import changed_options, flat, resolved
 from cris.training.optim import learning_rate
 from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
-from tests.small import KINDS
+from tests.fixtures.small import KINDS
 
 OBJECTS = {
     "refcoco": 42_404,
@@ -30,6 +30,7 @@ def test_there_is_a_recipe_for_every_data_set_backbone_and_family():
         for backbone in ("rn50", "rn101")
         for family in ("released", "fixed", "modern")
     }
+    names |= {f"{data}-vitb16-{family}" for data in OBJECTS for family in ("fixed", "modern")}
     tiny = {"scenes-tiny-released", "scenes-tiny-fixed", "scenes-tiny-modern"}
     generalised = {"grefcoco-rn50-modern", "grefcoco-rn101-modern"}
     assert RECIPES.keys() == names | tiny | generalised | {"cris-photos", "cris-scenes"}
@@ -157,6 +158,22 @@ def test_the_ablation_has_the_papers_seven_rows():
         ("contrastive", 4),
     ]
     assert len({row.recipe for row in rows.values()}) == 7
+
+
+@pytest.mark.parametrize("family", ["fixed", "modern"])
+def test_vision_transformers_have_the_recipes_of_resnets_but_for_the_encoder_and_layer_decay(family: str):
+    theirs, ours = (flat(RECIPES[f"refcoco-{name}-{family}"]()) for name in ("rn50", "vitb16"))
+    differing = {name for name in theirs | ours if theirs.get(name) != ours.get(name)}
+    assert {name for name in differing if not name.startswith("model.")} == {
+        *("recipe", "start", "optimizer.layer_decay")
+    }
+    assert (ours["start"], ours["optimizer.layer_decay"]) == ("ViT-B-16", 0.8)
+
+
+def test_finetuning_spares_a_vision_transformer():
+    config = finetune(StoredConfig(model=KINDS["vit"], inference=InferenceConfig(input_size=64)))
+    assert (config.optimizer.backbone_factor, config.optimizer.layer_decay) == (0.1, 0.8)
+    assert config.optimizer.frozen_image_blocks == 0
 
 
 @pytest.mark.parametrize("kind", ["clip", "lite"])

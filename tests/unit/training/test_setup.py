@@ -25,8 +25,8 @@ from cris.training.setup import (
     find_initial_weights,
     gather_setup,
 )
-from tests.photographs import Disc, photograph, plain_photographs
-from tests.stored import records, write
+from tests.fixtures.photographs import Disc, photograph, plain_photographs
+from tests.fixtures.stored import records, write
 
 CONFIG = cris_scenes()
 

@@ -14,7 +14,7 @@ from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.recipes import cris_scenes
 from cris.training.state import RunFolder, holds_run, last_checkpoint, remove_run
-from tests.small import SMALL, small_cris
+from tests.fixtures.small import SMALL, small_cris
 
 TOKENIZER = Tokenizer().reduced([])
 MODEL = replace(SMALL, text=replace(SMALL.text, vocabulary=TOKENIZER.vocab_size))

@@ -18,7 +18,7 @@ from cris.training.config import SamplingConfig, TrainConfig, ValidationConfig
 from cris.training.loop import Outcome
 from cris.training.recipes import RECIPES
 from cris.training.train import configured
-from tests.small import SMALL
+from tests.fixtures.small import SMALL
 
 
 def tiny() -> TrainConfig:

@@ -14,10 +14,11 @@ from cris.data.loading.loader import Batch
 from cris.model.convert import RELEASED, _sources, load_released
 from cris.training.config import ObjectivesConfig
 from cris.training.trainer import Trainer
-from tests.small import SMALL_LITE, small_cris
-from tests.training import CONFIG, joined, random_batch, trainer_of
+from tests.fixtures.small import SMALL_LITE, small_cris
+from tests.fixtures.training import CONFIG, joined, random_batch, trainer_of
 
 LITE_CONFIG = replace(CONFIG, model=SMALL_LITE)
+VIT_CONFIG = replace(CONFIG, model=replace(SMALL_VIT, decoder=CONFIG.model.decoder))
 EXACT = replace(CONFIG, precision="fp64", freeze_norms=True)
 
 
@@ -82,7 +83,7 @@ def test_a_batch_in_unequal_parts_has_the_gradient_of_the_whole():
     assert difference < 1e-12
 
 
-@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
+@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG, VIT_CONFIG], ids=["clip", "lite", "vit"])
 def test_gradients_checkpointed_are_the_same_and_statistics_count_once(config):
     batch = random_batch([2, 2])
     plain = trainer_of(config)
@@ -112,7 +113,7 @@ def test_frozen_norms_keep_all_their_statistics():
     assert all(buffer.equal(before[name]) for name, buffer in trainer.model.named_buffers())
 
 
-@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG], ids=["clip", "lite"])
+@pytest.mark.parametrize("config", [CONFIG, LITE_CONFIG, VIT_CONFIG], ids=["clip", "lite", "vit"])
 def test_norms_of_the_image_encoder_frozen_keep_theirs_and_the_necks_move(config):
     trainer = trainer_of(replace(config, freeze_encoder_norms=True))
     before = {name: buffer.clone() for name, buffer in trainer.model.named_buffers() if "running" in name}

@@ -16,8 +16,8 @@ from cris.model.tokenizer import Tokenizer
 from cris.segmenter import Segmenter
 from cris.training.config import ValidationConfig
 from cris.training.validation import validate, validation_samples
-from tests.small import SMALL, small_cris
-from tests.stored import records, write
+from tests.fixtures.small import SMALL, small_cris
+from tests.fixtures.stored import records, write
 
 
 @dataclass(frozen=True)

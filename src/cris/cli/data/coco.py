@@ -74,14 +74,14 @@ class Command:
             raise UsageError("--drop is of sentences that you wrote: pass --sentences, too")
         from cris.data.annotations.invalid import InvalidRows
         from cris.data.expressions import Wishes
-        from cris.data.sources.coco import Deal, convert_coco
+        from cris.data.sources.coco import SplitConfig, convert_coco
         from cris.data.sources.splits import empty_splits
 
         conversion = convert_coco(
             self.instances,
             self.images,
             sentences=self.sentences,
-            deal=Deal(shares=self.split_shares, seed=self.seed),
+            split_config=SplitConfig(shares=self.split_shares, seed=self.seed),
             wishes=Wishes(
                 sentences_per_object=most or (12 if self.for_training else 5),
                 is_plural_wanted=self.plural,

@@ -17,7 +17,7 @@ _FIELDS = ("image", "annotation_id", "sentence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class SentenceRow:
     """A sentence of the file."""
 
     picture_id: int
@@ -26,7 +26,7 @@ class Said:
     sentence: str
 
 
-def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None = None) -> list[Said]:
+def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None = None) -> list[SentenceRow]:
     """Return the sentences, in the file's order; `path` ends in .jsonl or .csv.
 
     `annotation_id` is one id, several (a list in JSONL, separated by spaces in CSV), or none ([], null, or
@@ -43,7 +43,7 @@ def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None
     invalid = invalid or InvalidRows()
     names = KnownNames(info.file_name for info in instances.images.values())
     images = {info.file_name: info.id for info in instances.images.values()}
-    said: list[Said] = []
+    said: list[SentenceRow] = []
     for where, fields in readers[suffix](decode_text(path.read_bytes(), str(path)), f"{path}: row"):
         with invalid.checked("sentences"):
             if isinstance(fields, InputError):
@@ -59,7 +59,7 @@ def read_sentences(path: Path, instances: Instances, invalid: InvalidRows | None
     return said
 
 
-def _said(row: SourceRow, instances: Instances, names: KnownNames, images: dict[str, int]) -> Said:
+def _said(row: SourceRow, instances: Instances, names: KnownNames, images: dict[str, int]) -> SentenceRow:
     name = names.find(row.text("image"))
     if name is None:
         raise InputError(f"{row.where}: image {row.value('image')!r} is no file_name of {instances.name}")
@@ -74,7 +74,7 @@ def _said(row: SourceRow, instances: Instances, names: KnownNames, images: dict[
     sentence = " ".join(row.text("sentence").split())
     if not any(sign.isalnum() for sign in sentence):
         raise row.error("sentence", "words", sentence)
-    return Said(picture_id=images[name], object_ids=object_ids, sentence=sentence)
+    return SentenceRow(picture_id=images[name], object_ids=object_ids, sentence=sentence)
 
 
 def _object_ids(row: SourceRow) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, UInt8
 
 from cris.data.annotations.instances import Annotation, ImageInfo, Instances
-from cris.data.expressions.census import Census
+from cris.data.expressions.category_stats import CategoryStats
 from cris.data.expressions.nouns import ILL_DRAWN, noun_of
 from cris.data.expressions.view import BORDER, wholeness
 from cris.data.records import ImageRecord, ObjectRecord
@@ -66,7 +66,7 @@ class Photographs:
     """Rows of a split, with an index of the objects that can be cut out of them."""
 
     rows: Sequence[tuple[StoredDataset, int]]
-    census: Census
+    category_stats: CategoryStats
     annotated: list[Categories]
     """Completely annotated categories of each row."""
     _candidates: dict[Categories, dict[str, list[Candidate]]]
@@ -94,7 +94,7 @@ class Photographs:
                     of_category.append(Candidate(number, each.id))
         return cls(
             rows=rows,
-            census=Census.of(Instances("collages", infos, annotations)),
+            category_stats=CategoryStats.of(Instances("collages", infos, annotations)),
             annotated=[info.annotated for info in infos],
             _candidates=candidates,
         )

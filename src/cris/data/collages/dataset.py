@@ -160,7 +160,7 @@ class Collages(Dataset):
         expressions = expressions_of(
             composition.objects,
             composition.image,
-            self.photographs.census,
+            self.photographs.category_stats,
             replace(self.wishes, seed=self.seed, is_composed=True),
             index,
             annotated,

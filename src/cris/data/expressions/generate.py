@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from cris.data.expressions import rules, training
 from cris.data.expressions.absent import absent_sentences
-from cris.data.expressions.census import Census
+from cris.data.expressions.category_stats import CategoryStats
 from cris.data.expressions.colours import Palette, clear_colour
 from cris.data.expressions.expression import Expression
 from cris.data.expressions.nouns import ILL_DRAWN, confusable_with, is_confusable, noun_of
@@ -55,7 +55,7 @@ class SentenceContext:
 
     groups: dict[str, list[Thing]]
     palette: Palette
-    census: Census
+    category_stats: CategoryStats
 
     def meant(self, noun: str) -> list[Thing]:
         """Return the things of that noun that a sentence may mean, alone or among others of the kind."""
@@ -73,14 +73,14 @@ class SentenceContext:
             for thing in group
             if thing.is_clear
             and all(other.area < MIXED_UP_AREA * thing.area for other in others)
-            and (len(group) > 1 or noun not in self.census.numerous or thing.area >= NUMEROUS_AREA)
+            and (len(group) > 1 or noun not in self.category_stats.numerous or thing.area >= NUMEROUS_AREA)
         ]
 
 
 def expressions_of(
     objects: Sequence[ObjectRecord],
     image: UInt8[np.ndarray, "height width 3"],
-    census: Census,
+    category_stats: CategoryStats,
     wishes: Wishes,
     picture_id: int,
     annotated: Sequence[str] | None = None,
@@ -98,13 +98,13 @@ def expressions_of(
     groups.pop("", None)
     if annotated is not None:
         nouns = {noun_of(category) for category in annotated}
-        unsure = census.known - nouns
+        unsure = category_stats.known - nouns
         groups = {
             noun: group
             for noun, group in groups.items()
             if noun in nouns and not confusable_with(noun, unsure)
         }
-    context = SentenceContext(groups=groups, palette=Palette.of(image), census=census)
+    context = SentenceContext(groups=groups, palette=Palette.of(image), category_stats=category_stats)
     if wishes.is_for_training:
         return _for_training(context, wishes, picture_id, is_complete=annotated is None)
     expressions: list[Expression] = []
@@ -128,7 +128,7 @@ def _for_training(
     context: SentenceContext, wishes: Wishes, picture_id: int, *, is_complete: bool
 ) -> list[Expression]:
     draw = random.Random(f"{wishes.seed} {picture_id}")
-    vocabulary = Vocabulary(context.census.known)
+    vocabulary = Vocabulary(context.category_stats.known)
     scene = training.TrainingContext(
         groups=context.groups,
         palette=context.palette,
@@ -150,7 +150,7 @@ def _found(context: SentenceContext, noun: str) -> Iterator[tuple[str, Thing, li
     """Yield kind, thing and forms of everything that stands out among the things of that noun."""
     group = context.groups[noun]
     meant = context.meant(noun)
-    is_numerous = noun in context.census.numerous
+    is_numerous = noun in context.category_stats.numerous
     for kind, thing in (
         *rules.only(group),
         *rules.extremes(group),
@@ -198,14 +198,14 @@ def _no_targets(context: SentenceContext, draw: random.Random) -> Iterator[Expre
     """Yield one sentence: about what is nowhere in the image, or about a third one where there are two."""
     absent = [
         noun
-        for noun in context.census.noticed
+        for noun in context.category_stats.noticed
         if noun not in context.groups and not confusable_with(noun, context.groups)
     ]
     pairs = [
         noun
         for noun, group in sorted(context.groups.items())
         if len(group) == 2
-        and noun not in context.census.numerous
+        and noun not in context.category_stats.numerous
         and len(context.meant(noun)) == 2
         and can_be_counted(noun)
     ]

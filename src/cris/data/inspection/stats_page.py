@@ -15,7 +15,7 @@ from cris.data.store.reading import StoredDataset
 from cris.image import read_image
 from cris.masks import decode_rle
 from cris.pages import fill
-from cris.prediction import lit_up
+from cris.prediction import highlight
 
 _SHOWN_SIDE = 360  # pixels; of the longer side of an image on the sheet
 
@@ -79,7 +79,7 @@ def _card(dataset: StoredDataset, image: int, entry: int, sentence: int) -> Samp
     for each in record.objects:
         if each.id in meant.object_ids:
             mask |= decode_rle(each.rle)
-    drawn = lit_up(read_image(record.image), mask)
+    drawn = highlight(read_image(record.image), mask)
     drawn.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     return SampleCard(
         sentence=meant.sentences[sentence],

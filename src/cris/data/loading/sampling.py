@@ -88,6 +88,7 @@ def _chances(
 ) -> Float64[np.ndarray, "groups 3"]:
     """Return each group's chances of the three kinds; their means come near the shares (raking)."""
     wanted, factors = np.maximum(shares, 1e-9), np.ones(3)
+    chances: Float64[np.ndarray, "groups 3"] = has * wanted
     for _ in range(50):
         weights = has * wanted * factors
         chances = weights / weights.sum(axis=1, keepdims=True)

@@ -11,8 +11,8 @@ from cris.data.annotations.instances import Instances, read_instances
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.references import ReferenceRecord, Sentence
 from cris.data.annotations.selection import Selection
-from cris.data.annotations.sentences import Said, read_sentences
-from cris.data.expressions import Census, Wishes, expressions_of
+from cris.data.annotations.sentences import SentenceRow, read_sentences
+from cris.data.expressions import CategoryStats, Wishes, expressions_of
 from cris.data.records import ImageRecord, ReferringEntry
 from cris.data.sources.conversion import Conversion, ImageFiles, image_record, join, missing_remark
 from cris.data.sources.images import Images
@@ -26,7 +26,7 @@ _ENTRIES = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deal:
+class SplitConfig:
     """Assignment of images to splits."""
 
     shares: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -39,7 +39,7 @@ def convert_coco(
     images: Path,
     *,
     sentences: Path | None = None,
-    deal: Deal | None = None,
+    split_config: SplitConfig | None = None,
     wishes: Wishes | None = None,
     selection: Selection | None = None,
     is_skipping_missing: bool = False,
@@ -51,7 +51,7 @@ def convert_coco(
         instances: COCO's instances JSON
         images: a folder or zip of the images, by their file_name
         sentences: JSONL or CSV with image, annotation_id, sentence; None makes sentences from the annotations
-        deal: the splits, by image
+        split_config: the splits, by image
         wishes: options for sentences to generate when there are none
         selection: sentences of the file to leave out
         is_skipping_missing: go on without images that are not there
@@ -64,16 +64,21 @@ def convert_coco(
     annotated = read_instances(instances, invalid)
     _check_names(annotated)
     contents = ImageFiles(Images(images))
-    deal = deal or Deal()
+    split_config = split_config or SplitConfig()
     if sentences is None:
         _check_drawable(annotated, annotated.annotations, invalid)
         return _made(
-            annotated, contents, deal, wishes or Wishes(), invalid, is_skipping_missing=is_skipping_missing
+            annotated,
+            contents,
+            split_config,
+            wishes or Wishes(),
+            invalid,
+            is_skipping_missing=is_skipping_missing,
         )
     said = read_sentences(sentences, annotated, invalid)
     meant = sorted({object_id for each in said for object_id in each.object_ids})
     _check_drawable(annotated, meant, invalid, is_meant=True)
-    splits = split_images({each.picture_id for each in said}, deal.shares, deal.seed)
+    splits = split_images({each.picture_id for each in said}, split_config.shares, split_config.seed)
     return join(
         _references(said, splits, str(sentences)),
         annotated,
@@ -110,7 +115,7 @@ def _check_drawable(
             annotation.object(instances.images[annotation.picture_id], is_meant=is_meant)
 
 
-def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> list[ReferenceRecord]:
+def _references(said: Sequence[SentenceRow], splits: Mapping[int, str], where: str) -> list[ReferenceRecord]:
     """Return sentences with the same meaning grouped into references."""
     grouped: dict[tuple[int, tuple[int, ...]], list[str]] = {}
     for each in said:
@@ -134,7 +139,7 @@ def _references(said: Sequence[Said], splits: Mapping[int, str], where: str) -> 
 def _made(
     instances: Instances,
     contents: ImageFiles,
-    deal: Deal,
+    split_config: SplitConfig,
     wishes: Wishes,
     invalid: InvalidRows,
     *,
@@ -145,15 +150,15 @@ def _made(
     if missing := contents.missing(infos):
         remarks.append(missing_remark(missing, infos, contents, is_skipping_missing=is_skipping_missing))
         infos = [info for info in infos if info.file_name not in missing]
-    splits = split_images([info.id for info in infos], deal.shares, deal.seed)
-    census = Census.of(instances)
+    splits = split_images([info.id for info in infos], split_config.shares, split_config.seed)
+    category_stats = CategoryStats.of(instances)
 
     def make() -> Iterator[ImageRecord]:
         for place, (info, content) in enumerate(zip(infos, contents.stream(infos), strict=True)):
             record = image_record(info, content, instances, (), invalid)
             if record is None:
                 continue
-            if entries := _entries(record, census, wishes, place, splits[info.id]):
+            if entries := _entries(record, category_stats, wishes, place, splits[info.id]):
                 yield replace(record, entries=entries)
 
     order = json.dumps([(info.id, info.file_name) for info in infos])
@@ -169,13 +174,13 @@ def _made(
 
 
 def _entries(
-    record: ImageRecord, census: Census, wishes: Wishes, place: int, split: str
+    record: ImageRecord, category_stats: CategoryStats, wishes: Wishes, place: int, split: str
 ) -> tuple[ReferringEntry, ...]:
     """Return what can be said about the image, an entry for each target."""
     grouped: dict[tuple[int, ...], list[str]] = {}
     image = read_image(record.image)
     for expression in expressions_of(
-        record.objects, image, census, wishes, record.picture_id, record.annotated
+        record.objects, image, category_stats, wishes, record.picture_id, record.annotated
     ):
         grouped.setdefault(expression.object_ids, []).append(expression.sentence)
     assert len(grouped) <= _ENTRIES

@@ -21,7 +21,7 @@ class SourceInfo:
     """Origin of the rows: everything that decides what they are."""
 
     kind: str
-    """Command that reads such sources: scenes, refer, hub, coco, collages."""
+    """Command that reads such sources: scenes, refer, hub, coco, collages, label."""
     options: dict[str, Any] = field(default_factory=dict)
     """Chosen options; plain JSON values."""
     files: dict[str, str] = field(default_factory=dict)

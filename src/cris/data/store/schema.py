@@ -41,11 +41,12 @@ SCHEMA = pa.schema(
         ("objects", pa.list_(_OBJECT)),
         ("entries", pa.list_(_ENTRY)),
         ("annotated", pa.list_(pa.string())),
+        ("scores", pa.list_(pa.float64())),
     ],
     metadata={"cris_schema_version": str(SCHEMA_VERSION)},
 )
 
-_ADDED = ("annotated",)
+_ADDED = ("annotated", "scores")
 """Columns that older data sets lack; their value there is null in every row."""
 
 
@@ -77,6 +78,7 @@ def from_row(row: Mapping[str, Any]) -> ImageRecord:
         objects=tuple(map(object_from_fields, row["objects"])),
         entries=tuple(map(entry_from_fields, row["entries"])),
         annotated=None if row["annotated"] is None else tuple(row["annotated"]),
+        scores=None if row["scores"] is None else tuple(row["scores"]),
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cris.data.annotations.pickles import read_pickle
-from tests.family import python2_pickle
+from tests.fixtures.family import python2_pickle
 
 PLAIN = [
     {"a": [1, 2.5, True, None], "b": (1, (2, ())), "c": {1, 2}, "d": "größer", "e": b"\x00\xff", "f": b""},

@@ -18,7 +18,7 @@ from cris.data.annotations.polygons import (
 )
 from cris.errors import InputError
 from cris.masks import decode_rle
-from tests.family import coco_mask
+from tests.fixtures.family import coco_mask
 
 HEIGHT, WIDTH = 30, 40
 COORDINATES = st.floats(-30, 60, allow_nan=False) | st.integers(-5, 45)

@@ -10,7 +10,7 @@ import pytest
 from cris.data.annotations.selection import Selection, read_drop_list, read_review
 from cris.data.sources.conversion import Conversion
 from cris.data.sources.refer import convert_refer
-from tests.family import Family, make_family
+from tests.fixtures.family import Family, make_family
 
 FAMILY = make_family()
 

@@ -11,12 +11,12 @@ import pytest
 
 from cris.data.collages import COLLAGES_VERSION, Collages
 from cris.data.dataset import Dataset
-from cris.data.expressions import Census, Wishes, expressions_of
+from cris.data.expressions import CategoryStats, Wishes, expressions_of
 from cris.data.stored import StoredSplit
 from cris.data.union import UnionDataset, open_union
 from cris.image import read_image
 from cris.masks import decode_rle
-from tests.photographs import (
+from tests.fixtures.photographs import (
     BLUE,
     GREEN,
     MAGENTA,
@@ -26,7 +26,7 @@ from tests.photographs import (
     plain_photographs,
     stored,
 )
-from tests.stored import record, write
+from tests.fixtures.stored import record, write
 from tests.unit.data.collages.test_paste import grown
 
 PLAIN = Wishes(is_plural_wanted=True, is_no_target_wanted=True)
@@ -170,11 +170,11 @@ def test_nothing_is_pasted_of_which_a_crowd_is_there(tmp_path):
 
 def test_sentences_never_mean_what_is_mostly_covered_though_it_counts():
     photo = photograph(1, [Disc("dog", (60, 90), 30), Disc("dog", (180, 90), 30)])
-    image, census = read_image(photo.image), Census(numerous=frozenset(), noticed=())
+    image, category_stats = read_image(photo.image), CategoryStats(numerous=frozenset(), noticed=())
     objects = photo.objects
 
     def meant(wishes, obscured):
-        return expressions_of(objects, image, census, wishes, 1, None, obscured)
+        return expressions_of(objects, image, category_stats, wishes, 1, None, obscured)
 
     for wishes in (PLAIN, Wishes(is_for_training=True)):
         ids = {each.object_ids for each in meant(wishes, ())}

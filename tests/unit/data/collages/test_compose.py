@@ -7,7 +7,7 @@ from cris.data.collages.cutouts import CollagePhotograph
 from cris.data.scenes.draws import Draws
 from cris.image import read_image
 from cris.masks import box_of, decode_rle
-from tests.photographs import BLUE, GREEN, RED, Disc, disc_mask, photograph
+from tests.fixtures.photographs import BLUE, GREEN, RED, Disc, disc_mask, photograph
 from tests.unit.data.collages.test_paste import disc_cutout, grown
 
 BELOW = photograph(

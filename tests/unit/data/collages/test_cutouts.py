@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cris.data.collages.cutouts import Photographs
-from tests.photographs import BLUE, GREEN, HEIGHT, RED, WIDTH, Disc, disc_mask, photograph, stored
+from tests.fixtures.photographs import BLUE, GREEN, HEIGHT, RED, WIDTH, Disc, disc_mask, photograph, stored
 
 
 def cut(tmp_path: Path, *discs: Disc, **options):

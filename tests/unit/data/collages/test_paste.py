@@ -7,7 +7,7 @@ import pytest
 from cris.data.collages.cutouts import Cutout
 from cris.data.collages.paste import paste
 from cris.data.scenes.draws import Draws
-from tests.photographs import GREEN, RED, ground
+from tests.fixtures.photographs import GREEN, RED, ground
 
 MEAN_SIDE = 210
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from cris.data.expressions import Census, Expression, Wishes, expressions_of
+from cris.data.expressions import CategoryStats, Expression, Wishes, expressions_of
 from cris.data.expressions.synonyms import HELD_OUT
 from cris.data.records import ObjectRecord
 from cris.masks import encode_rle
@@ -53,13 +53,13 @@ def made(
     seeds: int = 6,
 ) -> list[Expression]:
     """What several seeds make."""
-    census = Census(numerous=frozenset(), noticed=(), known=known)
+    category_stats = CategoryStats(numerous=frozenset(), noticed=(), known=known)
     return [
         each
         for seed in range(seeds)
         for each in expressions_of(
             *scene,
-            census,
+            category_stats,
             Wishes(is_for_training=True, sentences_per_object=most, seed=seed),
             7,
             annotated,

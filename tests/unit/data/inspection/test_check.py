@@ -14,7 +14,17 @@ from cris.data.records import ImageRecord, ReferringEntry
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.masks import encode_rle
-from tests.stored import HEIGHT, SOURCE, WIDTH, encoded, record, records, with_entry, with_object, write
+from tests.fixtures.stored import (
+    HEIGHT,
+    SOURCE,
+    WIDTH,
+    encoded,
+    record,
+    records,
+    with_entry,
+    with_object,
+    write,
+)
 
 FULL = encode_rle(np.ones((HEIGHT, WIDTH), dtype=bool))
 EMPTY = encode_rle(np.zeros((HEIGHT, WIDTH), dtype=bool))

@@ -11,7 +11,7 @@ from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
 from cris.letterbox import ceiling
 from cris.masks import decode_rle
-from tests.stored import HEIGHT, WIDTH, record, records, with_entry, write
+from tests.fixtures.stored import HEIGHT, WIDTH, record, records, with_entry, write
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cris.data.loading.repeats import referred_categories, repeat_factors, repeats_of, whole_repeats
-from tests.photographs import Disc, photograph, stored
+from tests.fixtures.photographs import Disc, photograph, stored
 
 # 10 images: a dog in all, a bus in four, a cow in one that has a bus, too
 CATEGORIES = [{"dog"}] * 6 + [{"dog", "bus"}] * 3 + [{"dog", "bus", "cow"}]

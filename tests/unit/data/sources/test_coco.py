@@ -13,7 +13,7 @@ from PIL import Image
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.expressions import Wishes
 from cris.data.records import ImageRecord
-from cris.data.sources.coco import Deal, convert_coco
+from cris.data.sources.coco import SplitConfig, convert_coco
 from cris.data.sources.splits import empty_splits, split_images
 from cris.masks import decode_rle
 
@@ -240,7 +240,7 @@ def test_images_of_another_size_or_damaged_are_refused(content, images):
 
 
 def test_images_are_dealt_by_shares_and_seed(content, images):
-    records = converted(content, images, deal=Deal(shares=(0.6, 0.3, 0.1), seed=4))
+    records = converted(content, images, split_config=SplitConfig(shares=(0.6, 0.3, 0.1), seed=4))
     splits = [{entry.split for entry in record.entries} for record in records]
     assert all(len(each) == 1 for each in splits)
     flat = [split for each in splits for split in each]

@@ -16,8 +16,8 @@ from cris.data.store.writing import write_dataset
 from cris.data.stored import StoredSplit
 from cris.image import read_image
 from cris.masks import decode_rle
-from tests.photographs import Disc, photograph, plain_photographs
-from tests.stored import write
+from tests.fixtures.photographs import Disc, photograph, plain_photographs
+from tests.fixtures.stored import write
 
 
 @pytest.fixture

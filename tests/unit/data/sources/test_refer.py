@@ -16,7 +16,7 @@ from cris.data.store.manifest import SourceInfo
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
 from cris.masks import decode_rle
-from tests.family import CATEGORIES, Family, grefs, make_family, python2_pickle
+from tests.fixtures.family import CATEGORIES, Family, grefs, make_family, python2_pickle
 
 FAMILY = make_family()
 

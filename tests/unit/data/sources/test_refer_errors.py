@@ -12,7 +12,7 @@ from PIL import Image
 
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.sources.refer import convert_refer
-from tests.family import Family, encoded, make_family, python2_pickle
+from tests.fixtures.family import Family, encoded, make_family, python2_pickle
 
 FAMILY = make_family()
 

@@ -12,14 +12,14 @@ import webdataset
 from pycocotools.coco import COCO
 
 from cris.data.records import ImageRecord
-from cris.data.sources.coco import Deal, convert_coco
+from cris.data.sources.coco import SplitConfig, convert_coco
 from cris.data.sources.refer import convert_refer
 from cris.data.store.export import export
 from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA, from_row
 from cris.errors import InputError
 from cris.masks import decode_rle
-from tests.stored import encoded, record, records, with_entry, write
+from tests.fixtures.stored import encoded, record, records, with_entry, write
 
 
 @pytest.fixture
@@ -120,7 +120,7 @@ def test_coco_is_what_its_own_converter_takes(tmp_path: Path, out: Path) -> None
         out / "instances_train.json",
         out / "images.zip",
         sentences=out / "sentences_train.jsonl",
-        deal=Deal(shares=(1.0, 0.0, 0.0)),
+        split_config=SplitConfig(shares=(1.0, 0.0, 0.0)),
     )
     found = {each.picture_id: each for each in conversion.images(0)}
     assert found.keys() == {0, 1, 2}

@@ -15,7 +15,7 @@ from cris.data.store.reading import StoredDataset
 from cris.data.store.schema import SCHEMA
 from cris.data.store.shards import open_shard, read_row
 from cris.errors import DamagedImageError
-from tests.stored import record, records, write
+from tests.fixtures.stored import record, records, write
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from cris.data.store.manifest import SourceInfo, read_manifest
 from cris.data.store.reading import StoredDataset
 from cris.data.store.writing import write_dataset
 from cris.masks import encode_rle
-from tests.stored import SOURCE, record, records, with_entry, with_object, write
+from tests.fixtures.stored import SOURCE, record, records, with_entry, with_object, write
 
 
 def contents(folder: Path) -> dict[str, bytes]:

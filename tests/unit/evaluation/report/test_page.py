@@ -21,10 +21,10 @@ from cris.evaluation.report.selection import IMAGES_EACH, illustrated, views
 from cris.evaluation.results import Evaluation
 from cris.evaluation.rows import Row
 from cris.masks import encode_rle
-from tests.browser import Opened, opened
-from tests.conftest import Proof
-from tests.rows import a_row
-from tests.stored import mask_of, record, with_entry, write
+from tests.fixtures.browser import Opened, opened
+from tests.fixtures.plugin import Proof
+from tests.fixtures.rows import a_row
+from tests.fixtures.stored import mask_of, record, with_entry, write
 
 HOSTILE = (
     "</script><script>window.broken = true</script><img src=x onerror='window.broken = true'> {{ 7 * 7 }}"

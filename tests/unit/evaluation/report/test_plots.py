@@ -2,7 +2,7 @@ import xml.etree.ElementTree as ET
 
 from cris.evaluation.report.plots import MOST_GROUPS, TITLES, plots
 from cris.evaluation.results import Evaluation
-from tests.rows import a_row
+from tests.fixtures.rows import a_row
 
 HOSTILE = "<script>alert(1)</script> & $x_1$ \\frac ]]> -->"
 

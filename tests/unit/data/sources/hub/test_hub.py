@@ -13,8 +13,8 @@ from cris.data.sources.hub import convert_hub
 from cris.data.sources.hub.parquet import ColumnError
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
-from tests.family import make_family
-from tests.layouts import LMMS, images_of, jxu_rows, lmms_rows, write_jxu, write_lmms
+from tests.fixtures.family import make_family
+from tests.fixtures.layouts import LMMS, images_of, jxu_rows, lmms_rows, write_jxu, write_lmms
 
 FAMILY = make_family(36, seed=3)
 

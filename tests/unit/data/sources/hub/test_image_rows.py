@@ -10,8 +10,8 @@ import pytest
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.sources.hub import convert_hub
 from cris.masks import decode_rle
-from tests.family import make_family
-from tests.layouts import MOONDREAM, moondream_rows, stored, write
+from tests.fixtures.family import make_family
+from tests.fixtures.layouts import MOONDREAM, moondream_rows, stored, write
 
 FAMILY = make_family(36, seed=3)
 

@@ -7,8 +7,8 @@ import pytest
 
 from cris.data.annotations.invalid import InvalidRows
 from cris.data.sources.hub import convert_hub
-from tests.family import grefs, make_family
-from tests.layouts import check_meant, images_of, sentences_of, stored, write_mdetr
+from tests.fixtures.family import grefs, make_family
+from tests.fixtures.layouts import check_meant, images_of, sentences_of, stored, write_mdetr
 
 FAMILY = make_family(36, seed=3)
 

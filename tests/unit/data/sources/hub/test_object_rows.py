@@ -11,8 +11,8 @@ from cris.data.annotations.invalid import InvalidRows
 from cris.data.annotations.selection import Selection, read_review
 from cris.data.sources.hub import convert_hub
 from cris.masks import decode_rle
-from tests.family import coco_mask, encoded, make_family
-from tests.layouts import (
+from tests.fixtures.family import coco_mask, encoded, make_family
+from tests.fixtures.layouts import (
     LMMS,
     info_of,
     lmms_rows,

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from cris.data.sources.hub import convert_hub
-from tests.family import make_family
-from tests.layouts import (
+from tests.fixtures.family import make_family
+from tests.fixtures.layouts import (
     JXU,
     check_meant,
     images_of,

@@ -14,7 +14,7 @@ NOTICED_AREA = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Census:
+class CategoryStats:
     """Nouns grouped by how reliable their annotations are."""
 
     numerous: frozenset[str]
@@ -25,7 +25,7 @@ class Census:
     """All nouns."""
 
     @classmethod
-    def of(cls, instances: Instances) -> "Census":
+    def of(cls, instances: Instances) -> "CategoryStats":
         """Count the annotations, without reading any image."""
         areas: dict[str, list[float]] = {}
         images: dict[str, set[int]] = {}

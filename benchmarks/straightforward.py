@@ -1,6 +1,4 @@
-"""The plain way to do what the package does: slow formulas and the path that benchmarks compare with."""
-
-import math
+"""The straightforward path that benchmarks compare with, and tests hold the package's own against."""
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +10,7 @@ from cris.model.neck import with_coordinates
 
 
 def predict_plainly(model: Cris, images: Tensor, tokens: Tensor) -> Tensor:
-    """Logits as the released code computes them: whole concatenations, one convolution group per sample."""
+    """Return logits as the released code computes them: whole concatenations, a group for each sample."""
     c3, c4, c5 = model.image_encoder(images)
     text = model.encode_text(tokens)
     neck, projector = model.neck, model.projector
@@ -36,14 +34,8 @@ def predict_plainly(model: Cris, images: Tensor, tokens: Tensor) -> Tensor:
 
 
 def correlate_by_groups(pixels: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-    """One convolution with a group for each sample."""
+    """Return the kernels' answers by one convolution with a group for each sample."""
     batch, channels, height, width = pixels.shape
     grouped = pixels.reshape(1, batch * channels, height, width)
     answer = F.conv2d(grouped, kernel, bias, padding=kernel.shape[-1] // 2, groups=batch)
     return answer.transpose(0, 1)
-
-
-def sine_code(position: int, channel: int, width: int) -> float:
-    """One value of the positional encoding, from its formula."""
-    angle = position * 10000 ** (-(channel - channel % 2) / width)
-    return math.sin(angle) if channel % 2 == 0 else math.cos(angle)

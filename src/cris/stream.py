@@ -1,0 +1,102 @@
+"""Segmentation of frames as they come, batch by batch, with optional smoothing over time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from cris.errors import InputError
+from cris.image import ImageSource, read_image
+from cris.prediction import Prediction
+
+if TYPE_CHECKING:
+    from cris.segmenter import Segmenter
+
+Frame = UInt8[np.ndarray, "height width 3"]
+"""One frame, upright, in RGB."""
+_HELD_PIXELS = 2**28
+"""Number of pixels of frames and masks held at a time."""
+
+
+class Smoother:
+    """Exponential average over time of the probability maps of some sentences, and of their presence.
+
+    A frame of another size begins anew.
+    """
+
+    def __init__(self, smoothing: float, threshold: float) -> None:
+        """Begin with nothing seen.
+
+        Args:
+            smoothing: weight of what came before, from 0 (none) to below 1.
+            threshold: probability above which a pixel is found.
+
+        Raises:
+            InputError: smoothing is out of range.
+        """
+        if not 0 <= smoothing < 1:
+            raise InputError(f"smoothing must be at least 0 and below 1, got {smoothing:g}")
+        self.smoothing = smoothing
+        self.threshold = threshold
+        self.size: tuple[int, int] | None = None
+        """Height and width of the last frame; None before the first."""
+        self.grids: Float32[np.ndarray, "sentences cells cells"] | None = None
+        """Average probability maps; None before the first frame."""
+        self.presence: list[float | None] = []
+        """Average presence of each sentence; None of models that do not tell."""
+
+    def __call__(self, predictions: Sequence[Prediction]) -> list[Prediction]:
+        """Return the next frame's predictions, one for each sentence, averaged with those before."""
+        if not self.smoothing or not predictions:
+            return list(predictions)
+        size = predictions[0].mask.shape
+        grids = np.stack([each.grid for each in predictions])
+        presence = [each.present for each in predictions]
+        if self.grids is not None and size == self.size:
+            old, new = np.float32(self.smoothing), np.float32(1 - self.smoothing)
+            grids = old * self.grids + new * grids
+            presence = [
+                None
+                if now is None or before is None
+                else self.smoothing * before + (1 - self.smoothing) * now
+                for before, now in zip(self.presence, presence, strict=True)
+            ]
+        self.size, self.grids, self.presence = size, grids, presence
+        return [
+            replace(each, grid=grid, present=present).at_threshold(self.threshold)
+            for each, grid, present in zip(predictions, grids, presence, strict=True)
+        ]
+
+
+def predict_frames(
+    segmenter: "Segmenter", frames: Iterable[ImageSource], sentences: Sequence[str]
+) -> Iterator[list[list[Prediction]]]:
+    """Return, batch by batch, each frame's predictions; a batch is what goes through the model together.
+
+    Raises InputError at once for sentences that cannot be asked.
+    """
+    segmenter._check(sentences)
+    size = 1 if segmenter.device == "cpu" else segmenter.batch_size  # on a CPU, more would only come later
+    batches = _batches(map(read_image, frames), size, 3 + len(sentences))
+    found = (
+        segmenter._answer(segmenter.encode_batch(each), [list(sentences)] * len(each)) for each in batches
+    )
+    return cast("Iterator[list[list[Prediction]]]", found)
+
+
+def _batches(frames: Iterable[Frame], size: int, layers: int) -> Iterator[list[Frame]]:
+    """Yield up to `size` frames of one shape: fewer where so many layers of each would be large."""
+    batch: list[Frame] = []
+    for frame in frames:
+        if batch and frame.shape != batch[0].shape:
+            yield batch
+            batch = []
+        batch.append(frame)
+        pixels = frame.shape[0] * frame.shape[1]
+        if len(batch) >= size or (len(batch) + 1) * layers * pixels > _HELD_PIXELS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
