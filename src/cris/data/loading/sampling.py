@@ -96,7 +96,7 @@ def _chances(
         factors /= factors.max()
     last = 2 - has[:, ::-1].argmax(axis=1)  # sums may fall short of 1 in the last bit
     chances[np.arange(len(has)), last] += 1e-9
-    return np.asarray(chances)
+    return chances
 
 
 def kinds_of(index: SampleIndex) -> Int64[np.ndarray, "samples"]:
