@@ -55,7 +55,11 @@ class Options:
     joint: bool = False
     """Train all weights, with the head and without it."""
     steps: int = 70
-    """Optimiser steps of a run, each of eight images with eight sentences."""
+    """Optimiser steps of a run, each of eight images with eight sentences; 240 for joint ones."""
+    input_size: int = 160
+    """Side of the model's input, in pixels."""
+    emptied: float = 0.88
+    """Share of val's sentences about nothing that the presence threshold must empty."""
     limit: int | None = None
     """Choose thresholds on the first so many sentences, and measure twice as many."""
 
@@ -95,7 +99,7 @@ def figures_of(options: Options, seed: int, heads: int) -> dict[str, dict[str, f
     file = run / "presence.json"
     if not file.is_file():
         fit(options, run, seed, heads)
-        found = measure(options.out, last_checkpoint(run), options.limit, has_head=bool(heads))
+        found = measure(options, last_checkpoint(run), has_head=bool(heads))
         with atomic_file(file) as partial:
             partial.write_text(json.dumps(found, indent=2))
     return json.loads(file.read_text())
@@ -115,7 +119,7 @@ def fit(options: Options, run: Path, seed: int, heads: int) -> None:
         steps=options.steps,
         device="cpu",
         model={"presence_heads": heads},
-        inference={"input_size": 160},
+        inference={"input_size": options.input_size},
         sampling={"pictures": 8, "sentences": 8},
         objectives=objectives,
         optimizer={"learning_rate": 6e-4 if options.joint else 3e-3}
@@ -126,19 +130,18 @@ def fit(options: Options, run: Path, seed: int, heads: int) -> None:
     )
 
 
-def measure(
-    data: Path, checkpoint: Path, limit: int | None, *, has_head: bool
-) -> dict[str, dict[str, float]]:
-    """Return the figures on test of each way to use the model; thresholds are those with val's best gIoU."""
+def measure(options: Options, checkpoint: Path, *, has_head: bool) -> dict[str, dict[str, float]]:
+    """Return the figures on test of each way to use the model, by thresholds that val chose."""
     segmenter = Segmenter.from_pretrained(checkpoint, "cpu")
-    choice = choose_threshold(segmenter, open_dataset(data / "val", "val", limit).images())
-    peak, presence = max(choice.gious, key=choice.gious.__getitem__)
+    val = open_dataset(options.out / "val", "val", options.limit)
+    choice = choose_threshold(segmenter, val.images())
+    peak, presence = min(pair for pair, share in choice.emptied.items() if share >= options.emptied)
     chosen = replace(choice.applied_to(segmenter.inference), peak_threshold=peak, presence_threshold=presence)
     alone = {threshold: iou for (threshold, share), iou in choice.mean_ious.items() if share == 1}
     plain = replace(segmenter.inference, threshold=max(alone, key=alone.__getitem__))
     ways = {WITH: chosen, UNUSED: plain} if has_head else {WITHOUT: plain, PEAK: chosen}
     rows: dict[str, list[Row]] = {name: [] for name in ways}
-    for name, row in measured(segmenter, data, limit, ways):
+    for name, row in measured(segmenter, options, ways):
         rows[name].append(row)
     thresholds = {
         name: {
@@ -153,10 +156,11 @@ def measure(
 
 
 def measured(
-    segmenter: Segmenter, data: Path, limit: int | None, ways: Mapping[str, InferenceConfig]
+    segmenter: Segmenter, options: Options, ways: Mapping[str, InferenceConfig]
 ) -> Iterator[tuple[str, Row]]:
     """Yield the row of every sentence of test by the thresholds of each way; the model answers once."""
-    test = open_dataset(data / "test", "test", None if limit is None else 2 * limit)
+    limit = None if options.limit is None else 2 * options.limit
+    test = open_dataset(options.out / "test", "test", limit)
     for answer in ask(segmenter, test.images()):
         for name, way in ways.items():
             prediction = replace(

@@ -156,8 +156,8 @@ class Command:
             mean_iou = choice.mean_ious[choice.best]
             show(f"threshold {chosen.threshold:.2f}{relative}: mean IoU {mean_iou:.3f} on val")
             if choice.best_giou is not None:
-                tests = f"peak threshold {chosen.peak_threshold:.2f}"
+                tests = f"peak threshold {chosen.peak_threshold:.2g}"
                 if chosen.presence_threshold:
-                    tests += f", presence threshold {chosen.presence_threshold:.2f}"
+                    tests += f", presence threshold {chosen.presence_threshold:.2g}"
                 show(f"{tests}: {choice.best_giou:.3f} gIoU on val")
         return choice.best[0]

@@ -23,8 +23,11 @@ RELATIVE_CANDIDATES = (1.0, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
 """Relative thresholds that are tried for models that tell presence; the others' empty masks rest on 1."""
 MIN_EMPTIED = 0.85
 """Share of the sentences about what is absent whose masks should be empty."""
-PEAK_CANDIDATES = tuple((np.arange(100) / 100).tolist())
-"""Thresholds of the peak, and of presence, that are tried."""
+PEAK_CANDIDATES = (
+    *(0.0, 1e-4, 2e-4, 3e-4, 5e-4, 7e-4, 1e-3, 1.5e-3, 2e-3, 3e-3, 5e-3, 7e-3),
+    *(np.arange(1, 100) / 100).tolist(),
+)
+"""Thresholds of the peak, and of presence, that are tried; masks that learned absence hardly peak without."""
 
 
 @dataclass(frozen=True, slots=True)
