@@ -20,8 +20,8 @@ from cris.masks import decode_rle
 from cris.video import reading
 from cris.video.reading import VideoFile
 from tests.cli.conftest import Cris, Outcome
-from tests.clips import cut, moving_shapes, write_clip
-from tests.conftest import Proof
+from tests.fixtures.clips import cut, moving_shapes, write_clip
+from tests.fixtures.plugin import Proof
 
 SENTENCES = ("the red circle", "the blue square")
 OVERLAYS = ("clip-the-red-circle.overlay.mp4", "clip-the-blue-square.overlay.mp4")

@@ -14,9 +14,9 @@ from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
 from cris.stream import Smoother
 from cris.video.reading import VideoFile
-from tests.clips import moving_shapes, write_clip
-from tests.conftest import Proof
-from tests.small import SMALL_LITE, small_cris
+from tests.fixtures.clips import moving_shapes, write_clip
+from tests.fixtures.plugin import Proof
+from tests.fixtures.small import SMALL_LITE, small_cris
 
 SENTENCES = ["the red circle", "the blue square"]
 
