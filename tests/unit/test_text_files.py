@@ -42,7 +42,7 @@ def test_a_row_with_too_many_fields_is_an_error_and_the_next_one_is_read():
     (first, error), *others = csv_rows(text, "line", ["picture", "sentence"])
     assert first == "line 2"
     assert isinstance(error, InputError)
-    expected = r"line 2 must have 2 fields \(image, sentence\), got 3: put a sentence with a comma in "
+    expected = r"line 2 must have 2 fields \(picture, sentence\), got 3: put a sentence with a comma in "
     with pytest.raises(InputError, match=expected):
         raise error
     assert others == [
@@ -59,7 +59,7 @@ def test_quoted_sentences_keep_their_commas_and_newlines():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a;b\n", "line 1 must name image; image is missing, got a;b"),
+        ("a;b\n", "line 1 must name picture; picture is missing, got a;b"),
         ("", "got nothing"),
         ('picture\n"a', "is not CSV"),
     ],

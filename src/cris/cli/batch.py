@@ -35,7 +35,7 @@ class Command:
     out: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
     """Folder for the results, or a URL such as s3://bucket/results."""
     sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
-    """One sentence a line, asked of all images; or .jsonl or .csv with rows of image and sentence."""
+    """One sentence a line, asked of all images; or .jsonl or .csv with rows of `picture` and `sentence`."""
     model: str = DEFAULT_MODEL
     """Registered name, checkpoint folder, or folder of cris export; `cris models` lists the names."""
     engine: Literal["local", "ray"] = "local"

@@ -75,9 +75,14 @@ def _opened(sources: Sequence[Source], split: str, seed: int) -> Dataset:
     return dataset
 
 
+def is_rendered(source: Source) -> bool:
+    """Return whether the data set is made as it is needed, so that nothing of it is stored."""
+    return source == SCENES
+
+
 def is_dataset(source: Source) -> bool:
     """Return whether there is such a data set."""
-    if source == SCENES:
+    if is_rendered(source):
         return True
     from cris.data.store.manifest import MANIFEST
 
@@ -94,7 +99,7 @@ def manifest_of(source: Source) -> "Manifest":
     from cris.data.store.manifest import Manifest, SourceInfo, SplitCounts, read_manifest
     from cris.data.store.schema import SCHEMA_VERSION
 
-    if source != SCENES:
+    if not is_rendered(source):
         return read_manifest(Path(source))
     sizes = {split: len(Scenes(split)) for split in ("train", "val", "test")}
     return Manifest(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from cris.data.dataset import Dataset
-from cris.data.open import open_dataset
+from cris.data.open import is_rendered, open_dataset
 from cris.data.rendered import SceneDataset
 from cris.data.scenes import SceneKnobs, Scenes
 from cris.data.subset import first, whole_of
@@ -178,12 +178,11 @@ def audit(
 
 def _open(data: str | Path, split: str, limit: int | None, plant: float) -> Dataset:
     """Return the data to judge; of scenes with planted labels."""
-    dataset = open_dataset(data, split)
-    if plant:
-        if not isinstance(dataset, SceneDataset):
-            raise UsageError(f"plant is of scenes: leave it out for {data}")
-        dataset = SceneDataset(Scenes(split, knobs=SceneKnobs(mislabelled=plant)))
-    return first(dataset, limit)
+    if not plant:
+        return open_dataset(data, split, limit)
+    if not is_rendered(data):
+        raise UsageError(f"plant is of scenes: leave it out for {data}")
+    return first(SceneDataset(Scenes(split, knobs=SceneKnobs(mislabelled=plant))), limit)
 
 
 def _judged_by_folds(

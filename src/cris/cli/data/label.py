@@ -21,7 +21,7 @@ class Command:
     images: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="IMAGES")]
     """Folder with its subfolders, pattern in quotes, or file: images, .parquet or .tar; or a URL."""
     sentences: Annotated[str, tyro.conf.arg(metavar="FILE")]
-    """One sentence a line, asked of all images; or .jsonl or .csv with rows of image and sentence."""
+    """One sentence a line, asked of all images; or .jsonl or .csv with rows of `picture` and `sentence`."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     model: str = DEFAULT_MODEL

@@ -59,7 +59,7 @@ def rows_of(dataset: Dataset) -> list[Row]:
                     iou=iou(float(intersection), float(union)),
                     true_area=int(true.sum()),
                     predicted_area=int(found.sum()),
-                    image=image.name,
+                    picture=image.name,
                     picture_id=image.picture_id,
                     sentence=truth.sentence,
                     kind=kind_of(truth.sentence),
