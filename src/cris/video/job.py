@@ -31,7 +31,7 @@ _SAVED_FRAMES = 16
 
 @dataclass(frozen=True, kw_only=True)
 class VideoTask:
-    """What is asked of a video, and which files are written."""
+    """Sentences and options of a video, and the files that are written."""
 
     sentences: tuple[str, ...]
     frames_file: str

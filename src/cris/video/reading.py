@@ -172,7 +172,7 @@ class Camera:
 
 @dataclass
 class _Read:
-    """What there was to read in a file."""
+    """Packets read of a file so far."""
 
     packets: int = 0
     """Packets of the video stream."""
@@ -181,7 +181,7 @@ class _Read:
     end: float = 0.0
     """End of the longest stream, in seconds."""
     is_cut: bool = False
-    """Whether the last packet is not whole."""
+    """True if the last packet is not whole."""
 
 
 def _packets(container: Any, stream: Any, read: _Read) -> Iterator[Any]:
