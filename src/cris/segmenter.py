@@ -262,7 +262,7 @@ class Segmenter:
         """
         from cris.stream import Smoother, predict_frames
 
-        smoother = Smoother(smoothing, self.inference.threshold)
+        smoother = Smoother(smoothing, self.inference.threshold, self.inference.relative_threshold)
         batches = predict_frames(self, frames, [sentences] if isinstance(sentences, str) else sentences)
         found = (smoother(predictions) for batch in batches for predictions in batch)
         return (each[0] for each in found) if isinstance(sentences, str) else found

@@ -9,7 +9,7 @@ from jaxtyping import Float32, UInt8
 
 from cris.errors import InputError
 from cris.image import ImageSource, read_image
-from cris.prediction import Prediction
+from cris.prediction import Prediction, cut_of
 
 if TYPE_CHECKING:
     from cris.segmenter import Segmenter
@@ -26,12 +26,13 @@ class Smoother:
     A frame of another size begins anew.
     """
 
-    def __init__(self, smoothing: float, threshold: float) -> None:
+    def __init__(self, smoothing: float, threshold: float, relative_threshold: float = 1.0) -> None:
         """Begin with nothing seen.
 
         Args:
             smoothing: weight of what came before, from 0 (none) to below 1.
             threshold: probability above which a pixel is found.
+            relative_threshold: share of the peak above which it is, too, as `InferenceConfig` has it.
 
         Raises:
             InputError: smoothing is out of range.
@@ -40,6 +41,7 @@ class Smoother:
             raise InputError(f"smoothing must be at least 0 and below 1, got {smoothing:g}")
         self.smoothing = smoothing
         self.threshold = threshold
+        self.relative_threshold = relative_threshold
         self.size: tuple[int, int] | None = None
         """Height and width of the last frame; None before the first."""
         self.grids: Float32[np.ndarray, "sentences cells cells"] | None = None
@@ -65,9 +67,12 @@ class Smoother:
             ]
         self.size, self.grids, self.presence = size, grids, presence
         return [
-            replace(each, grid=grid, present=present).at_threshold(self.threshold)
+            self._masked(replace(each, grid=grid, present=present))
             for each, grid, present in zip(predictions, grids, presence, strict=True)
         ]
+
+    def _masked(self, averaged: Prediction) -> Prediction:
+        return averaged.at_threshold(cut_of(averaged.peak, self.threshold, self.relative_threshold))
 
 
 def predict_frames(

@@ -114,6 +114,18 @@ def test_smoothing_begins_anew_at_a_frame_of_another_size(segmenter: Segmenter) 
         assert_same(one, other)
 
 
+def test_smoothing_cuts_masks_at_the_relative_threshold_too(
+    segmenter: Segmenter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relative = replace(segmenter.inference, threshold=0.99, relative_threshold=0.9)
+    monkeypatch.setattr(segmenter, "inference", relative)
+    frame = next(moving_shapes(1))
+    alone, (smooth,) = segmenter.predict(frame, SENTENCES), segmenter.stream([frame], SENTENCES, smoothing=0.5)
+    assert all(each.mask.any() for each in alone)
+    for one, other in zip(smooth, alone, strict=True):
+        assert_same(one, other)
+
+
 @pytest.mark.parametrize("smoothing", [-0.1, 1.0, float("nan")])
 def test_smoothing_must_be_below_one(smoothing: float) -> None:
     with pytest.raises(InputError, match="at least 0 and below 1"):

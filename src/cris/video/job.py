@@ -242,8 +242,10 @@ def _write_line(
 
 
 def _smoother(segmenter: Segmenter, task: VideoTask) -> Smoother:
-    threshold = segmenter.inference.threshold if task.threshold is None else task.threshold
-    return Smoother(task.smoothing, threshold)
+    if task.threshold is not None:
+        return Smoother(task.smoothing, task.threshold)
+    inference = segmenter.inference
+    return Smoother(task.smoothing, inference.threshold, inference.relative_threshold)
 
 
 def _save_state(work: Path, lines: BinaryIO, state: _State, smoother: Smoother) -> None:
