@@ -85,6 +85,17 @@ def test_the_same_command_again_changes_nothing_and_another_is_refused(segment: 
     assert len(lines_of("out")) == 3
 
 
+def test_results_of_another_command_make_way_for_good(segment: Cris, clip: Path) -> None:
+    Path("out").mkdir()
+    Path("out/rows.parquet").write_bytes(b"")
+    Path("out/_results.json").write_text(json.dumps({"job": "eval", "files": ["rows.parquet"]}))
+    options = (SENTENCES[0], "--max-frames", "2", "--save", "mask")
+    assert segment(clip, *options).is_short_error()
+    assert segment(clip, *options, "--overwrite").code == 0
+    assert sorted(contents("out")) == ["clip.frames.jsonl", "results.json"]
+    assert segment(clip, *options).code == 0
+
+
 def test_smoothing_threshold_and_score_are_those_of_a_stream(
     segment: Cris, clip: Path, checkpoint: Path
 ) -> None:
@@ -201,6 +212,10 @@ def test_a_camera_is_segmented_until_it_ends(
     damage = f"gave no more frames after {frames} frames, at {lines[-1]['time']:.1f} s"
     assert record_of("out")["damage"] == (damage if code else None)
     assert segment("0", SENTENCES[0]).code == 1  # a recording is never overwritten unasked
+    camera.frames = moving_shapes(2)
+    assert segment("0", SENTENCES[1], "--overwrite").code == 1
+    names = ["camera-0-the-blue-square.overlay.mp4", "camera-0.frames.jsonl", "results.json"]
+    assert sorted(contents("out")) == names
 
 
 def start(clip: Path, checkpoint: Path, out: Path) -> subprocess.Popen[bytes]:

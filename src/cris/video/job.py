@@ -14,7 +14,7 @@ import numpy as np
 
 from cris.errors import InputError
 from cris.files import PARTIAL, atomic_file
-from cris.jobs import RECORD, Job, read_record, recorded_files, to_json
+from cris.jobs import PARQUET_RECORD, RECORD, Job, read_record, recorded_files, to_json
 from cris.lock import locked
 from cris.masks import decode_rle
 from cris.prediction import Prediction, highlight
@@ -135,9 +135,11 @@ def record_camera(
 ) -> dict[str, Any]:
     """Write as `segment_video` does, but in place, as frames come, until it is stopped; return the record.
 
-    What was written stays readable when the process is killed.
+    What was written stays readable when the process is killed. The files of another job go away at once.
     """
     out.mkdir(parents=True, exist_ok=True)
+    for name in (*recorded_files(read_record(out)), RECORD, PARQUET_RECORD):
+        (out / name).unlink(missing_ok=True)
     state = _State([0] * len(task.sentences))
     smoother = _smoother(segmenter, task)
     frames = _until(is_stopped, islice(camera, task.max_frames))
@@ -276,14 +278,14 @@ def _read_state(work: Path, task: VideoTask, smoother: Smoother) -> _State:
 
 
 def _publish(work: Path, out: Path) -> dict[str, Any]:
-    """Move the files of a finished job to `out`, the record last, and remove those of the job before it."""
+    """Move the files of a finished job to `out`, remove those of the job before it, move the record last."""
     record = read_record(work)
-    outdated = recorded_files(read_record(out)) - set(record["files"])
-    for name in (*record["files"], RECORD):
+    for name in record["files"]:
         if (work / name).exists():  # else it was moved by a process that was killed here
             (work / name).replace(out / name)
-    for name in outdated:
+    for name in {*recorded_files(read_record(out)), PARQUET_RECORD} - set(record["files"]):
         (out / name).unlink(missing_ok=True)
+    (work / RECORD).replace(out / RECORD)
     return record
 
 

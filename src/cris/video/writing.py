@@ -44,9 +44,11 @@ class VideoWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Write what is held back, and close the file, also after an exception."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        try:
+            if self._stream is not None:
+                self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
 
     def add(self, pixels: UInt8[np.ndarray, "height width 3"], seconds: float) -> None:
         """Add a frame at its time; one of another size than the first is brought to that."""
