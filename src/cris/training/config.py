@@ -222,6 +222,13 @@ class TrainConfig:
         return self.length if self.max_steps is None else min(self.max_steps, self.length)
 
 
+_ADDED: dict[str, dict[str, Any]] = {
+    "optimizer": {"layer_decay": 1.0},
+    "sampling": {"no_target_share": None, "several_targets_share": None},
+}
+"""Options that earlier runs lack, with the values that they had in effect."""
+
+
 def read_config_file(path: Path) -> TrainConfig:
     """Return the configuration that `cris train --print-config` printed, or that a run's folder holds.
 
@@ -235,8 +242,9 @@ def read_config_file(path: Path) -> TrainConfig:
     if not isinstance(content, dict) or "recipe" not in content:
         raise InputError(f"{path} must be what cris train --print-config prints, or a run's config.json")
     content.pop("environment", None)
-    if isinstance(content.get("optimizer"), dict):
-        content["optimizer"].setdefault("layer_decay", 1.0)  # runs from before there was this option
+    for group, options in _ADDED.items():
+        if isinstance(content.get(group), dict):
+            content[group] = options | content[group]
     try:
         config: TrainConfig = parsed(TrainConfig, content)
     except InputError as error:
@@ -353,7 +361,8 @@ def check_same_run(stored: str, config: TrainConfig, where: str) -> None:
     ours = json.loads(fingerprint(config))
     # before runs had this field it followed from the vocabulary's size, which is compared
     theirs.setdefault("model.tokenizer", ours["model.tokenizer"])
-    theirs.setdefault("optimizer.layer_decay", 1.0)
+    for group, options in _ADDED.items():
+        theirs = {f"{group}.{name}": value for name, value in options.items()} | theirs
     if different := sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name)):
         name = "recipe" if "recipe" in different else different[0]
         raise InputError(

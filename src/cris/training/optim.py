@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import torch
 
+from cris.errors import InputError
 from cris.model.cris import Cris
 from cris.training.config import OptimizerConfig, TrainConfig
 
@@ -22,12 +23,17 @@ def parts(model: Cris, config: OptimizerConfig) -> dict[torch.nn.Parameter, Part
 
 
 def freeze_encoders(model: Cris, config: OptimizerConfig) -> None:
-    """Freeze the parts of the encoders that the configuration names."""
+    """Freeze what the configuration does not let learn; raise InputError for parts that the model lacks."""
+    if config.parts:
+        known = dict(model.named_children())
+        if unknown := [name for name in config.parts if name not in known]:
+            raise InputError(
+                f"--optimizer.parts must be of this model's {', '.join(known)}, got {unknown[0]!r}"
+            )
+        for name, part in known.items():
+            part.requires_grad_(requires_grad=name in config.parts)
     if config.freeze_text:
         model.text_encoder.requires_grad_(requires_grad=False)
-    if config.parts:
-        for name, part in model.named_children():
-            part.requires_grad_(requires_grad=name in config.parts)
     for block in list(model.image_encoder.blocks)[: config.frozen_image_blocks]:
         block.requires_grad_(requires_grad=False)
 
@@ -59,10 +65,16 @@ def parameter_groups(model: Cris, config: OptimizerConfig) -> list[dict[str, Any
 
 
 def build_optimizer(model: Cris, config: TrainConfig) -> torch.optim.Optimizer:
-    """Return Adam, or AdamW with decoupled decay."""
+    """Return Adam, or AdamW with decoupled decay; raise InputError where everything is frozen."""
+    groups = parameter_groups(model, config.optimizer)
+    if not groups:
+        raise InputError(
+            "something must learn, got a model that is frozen altogether: leave out one of --optimizer.parts, "
+            "--optimizer.freeze-text, --optimizer.frozen-image-blocks, or give presence a weight"
+        )
     kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer.name]
     optimizer: torch.optim.Optimizer = kind(
-        parameter_groups(model, config.optimizer),
+        groups,
         lr=config.optimizer.learning_rate,
         betas=config.optimizer.betas,
         # all in one pass over memory; under fp16 it would unscale by itself, before gradients can be clipped

@@ -118,8 +118,9 @@ def _check_presence(training: Dataset, config: TrainConfig) -> None:
     elif training.index.targets is None:
         return  # a data set of the caller's, which does not say
     else:
-        share = float(np.mean(training.index.targets == 0))
-        advice = "add some (docs/data-format.md)"
+        asked = config.sampling.no_target_share
+        share = float(np.mean(training.index.targets == 0)) if asked is None else asked
+        advice = "add some (docs/data-format.md)" if asked is None else "change --sampling.no-target-share"
     if share in (0, 1):
         what, got = ("nothing", "none") if not share else ("something", "only such that mean nothing")
         raise InputError(

@@ -66,14 +66,15 @@ def test_a_fingerprint_of_a_version_with_other_options_is_refused_by_name():
         check_same_run(json.dumps(stored), CONFIG, "out")
 
 
-def test_a_run_from_before_layer_decay_goes_on_without_it(tmp_path: Path):
+def test_a_run_from_before_layer_decay_and_shares_goes_on_without_them(tmp_path: Path):
     stored = json.loads(fingerprint(CONFIG))
-    del stored["optimizer.layer_decay"]
+    del stored["optimizer.layer_decay"], stored["sampling.no_target_share"]
     check_same_run(json.dumps(stored), CONFIG, "out")
     slower = replace(CONFIG, optimizer=replace(CONFIG.optimizer, layer_decay=0.8))
     with pytest.raises(ValueError, match=r"its optimizer\.layer_decay is 1\.0, not 0\.8"):
         check_same_run(json.dumps(stored), slower, "out")
     content = to_json(CONFIG)
     del content["optimizer"]["layer_decay"]
+    del content["sampling"]["no_target_share"], content["sampling"]["several_targets_share"]
     (tmp_path / "config.json").write_text(json.dumps(content))
     assert read_config_file(tmp_path / "config.json") == CONFIG

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from cris.errors import InputError
 from cris.training.config import OptimizerConfig, ScheduleConfig
 from cris.training.optim import build_optimizer, freeze_encoders, learning_rate, parameter_groups
 from cris.training.recipes import cris_scenes
@@ -112,6 +113,21 @@ def test_nothing_is_frozen_unless_asked():
     model = small_cris()
     freeze_encoders(model, OptimizerConfig())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_parts_that_are_named_learn_alone_and_frozen_text_stays_frozen():
+    model = small_cris()
+    freeze_encoders(model, OptimizerConfig(parts=("neck", "text_encoder"), freeze_text=True))
+    learning = {name.split(".")[0] for name, each in model.named_parameters() if each.requires_grad}
+    assert learning == {"neck"}
+
+
+def test_parts_that_the_model_lacks_and_nothing_that_learns_are_refused():
+    with pytest.raises(InputError, match=r"must be of this model's image_encoder, .*, got 'presense'"):
+        freeze_encoders(small_cris(), OptimizerConfig(parts=("presense",)))
+    model = small_cris().requires_grad_(requires_grad=False)
+    with pytest.raises(InputError, match="something must learn"):
+        build_optimizer(model, CONFIG)
 
 
 def test_more_frozen_blocks_than_there_are_freeze_the_whole_image_encoder():
