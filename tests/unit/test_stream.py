@@ -120,7 +120,8 @@ def test_smoothing_cuts_masks_at_the_relative_threshold_too(
     relative = replace(segmenter.inference, threshold=0.99, relative_threshold=0.9)
     monkeypatch.setattr(segmenter, "inference", relative)
     frame = next(moving_shapes(1))
-    alone, (smooth,) = segmenter.predict(frame, SENTENCES), segmenter.stream([frame], SENTENCES, smoothing=0.5)
+    alone = segmenter.predict(frame, SENTENCES)
+    (smooth,) = segmenter.stream([frame], SENTENCES, smoothing=0.5)
     assert all(each.mask.any() for each in alone)
     for one, other in zip(smooth, alone, strict=True):
         assert_same(one, other)

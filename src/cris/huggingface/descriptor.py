@@ -163,7 +163,9 @@ def _earlier(repository: str) -> list[Path]:
 
 def _is_whole(folder: Path) -> bool:
     """Check whether a download came to its end: `_wanted` puts last the file that this looks for."""
-    return any((folder / name).is_file() for name in _last_files())
+    # a file by its own address, hf://…/FILE, is kept in the same folder
+    names = {"config.json"}, set(_last_files())
+    return all(any((folder / name).is_file() for name in each) for each in names)
 
 
 def _last_files() -> list[str]:

@@ -43,7 +43,7 @@ class ImageSettings:
             return size["height"], size["width"]
         if size.keys() == {"longest_edge"}:
             scale = size["longest_edge"] / max(height, width)
-            return int(height * scale + 0.5), int(width * scale + 0.5)
+            return max(1, int(height * scale + 0.5)), max(1, int(width * scale + 0.5))
         return _within_edges(height, width, size["shortest_edge"], size["longest_edge"])
 
     def apply(self, image: UInt8[np.ndarray, "height width 3"]) -> Float32[np.ndarray, "3 rows columns"]:

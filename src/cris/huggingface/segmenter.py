@@ -62,7 +62,7 @@ class HuggingFaceSegmenter(Segmenter):
         outputs = []
         for answer in self.model.segment([each.features for each in asked], sizes, sentences):
             certainty = answer.certainty
-            presence = None if certainty is None else float(np.log(certainty / max(1 - certainty, 1e-7)))
+            presence = None if certainty is None else _logit(certainty)
             output = ModelOutput(logits=answer.logits[None], presence=presence)
             outputs.append((output, 1.0 if certainty is None else certainty))
         return outputs
@@ -77,6 +77,11 @@ class HuggingFaceSegmenter(Segmenter):
         shrunk = cv2.resize(mask.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
         found = Stretch(*mask.shape).restore(shrunk) > MASK_THRESHOLD
         return float((found & mask).sum() / max((found | mask).sum(), 1))
+
+
+def _logit(probability: float) -> float:
+    """Return the logit of a probability, finite also where that rounds to 0 or 1."""
+    return float(np.log(max(probability, 1e-7) / max(1 - probability, 1e-7)))
 
 
 def open_segmenter(

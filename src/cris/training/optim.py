@@ -69,7 +69,7 @@ def build_optimizer(model: Cris, config: TrainConfig) -> torch.optim.Optimizer:
     groups = parameter_groups(model, config.optimizer)
     if not groups:
         raise InputError(
-            "something must learn, got a model that is frozen altogether: leave out one of --optimizer.parts, "
+            "something must learn, got a model that is frozen altogether: leave out --optimizer.parts, "
             "--optimizer.freeze-text, --optimizer.frozen-image-blocks, or give presence a weight"
         )
     kind: Any = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer.name]

@@ -235,11 +235,12 @@ def test_presence_is_not_learned_where_no_sentence_means_anything(tmp_path: Path
 
 
 def test_presence_is_not_learned_where_the_shares_leave_one_kind_of_sentence(tmp_path: Path) -> None:
-    write(tmp_path / "data", records(4))
-    gather_setup([str(tmp_path / "data")], presence_config(), None)
+    folder = str(tmp_path / "data")
+    write(Path(folder), records(4))
+    gather_setup([folder], presence_config(), None)
     for share in (0.0, 1.0):
-        with pytest.raises(InputError, match=r"the presence loss needs .*: change --sampling\.no-target-share"):
-            gather_setup([str(tmp_path / "data")], presence_config(no_target_share=share), None)
+        with pytest.raises(InputError, match=r"presence loss needs .*: change --sampling\.no-target-share"):
+            gather_setup([folder], presence_config(no_target_share=share), None)
 
 
 def test_scenes_are_made_with_the_shares_that_are_asked_for() -> None:
