@@ -98,8 +98,8 @@ class LabelledImages:
 
     @property
     def sentence_count(self) -> int:
-        """Return how often a sentence is asked of an image."""
-        return sum(len(task.sentences) for task in self.tasks)
+        """Return how often a sentence is asked of an image, less those that turned out to be unreadable."""
+        return sum(len(task.sentences) for task in self.tasks if task.image.id not in self._unreadable)
 
     def left_out(self) -> dict[str, LeftOut]:
         """Return which images were left out up to now, as they cannot be read."""
