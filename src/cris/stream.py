@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -80,8 +81,12 @@ def predict_frames(
 ) -> Iterator[list[list[Prediction]]]:
     """Return, batch by batch, each frame's predictions; a batch is what goes through the model together.
 
-    Raises InputError at once for sentences that cannot be asked.
+    Raises InputError at once for sentences that cannot be asked, and for a path in place of frames.
     """
+    if isinstance(frames, str | bytes | Path):
+        raise InputError(
+            f"frames must come one by one, got {frames!r}: read a file with cris.video.reading.VideoFile"
+        )
     segmenter._check(sentences)
     size = 1 if segmenter.device == "cpu" else segmenter.batch_size  # on a CPU, more would only come later
     batches = _batches(map(read_image, frames), size, 3 + len(sentences))

@@ -136,5 +136,7 @@ def test_smoothing_must_be_below_one(smoothing: float) -> None:
 def test_sentences_are_checked_before_the_first_frame(segmenter: Segmenter) -> None:
     with pytest.raises(InputError, match="blank"):
         segmenter.stream(moving_shapes(1), ["the star", " "])
+    with pytest.raises(InputError, match=r"got 'clip\.mp4': read a file with .*VideoFile"):
+        segmenter.stream("clip.mp4", "the star")
     with pytest.raises(InputError, match="uint8 RGB array"):
         next(segmenter.stream([np.zeros((4, 4))], "the star"))

@@ -132,8 +132,6 @@ class Camera:
 
     rate: float | None = 30.0
     """Frames a second that an overlay video says it has."""
-    count = None
-    """Number of frames; unknown."""
     damage: str | None = None
     """Reason why it ended by itself; None when it did not."""
 
