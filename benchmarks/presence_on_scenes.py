@@ -5,7 +5,7 @@ python -m benchmarks.presence_on_scenes --out runs/presence
 Another third mean several things. The head learns alone on the weights of the model of scenes, which never
 met such sentences; with `--joint` all weights learn, once with the head and once without it, alike in all
 else. Thresholds are chosen on val, figures are of test. What is there already is not done again. Prints the
-table of docs/evaluation.md; a run takes a minute of one core, a joint one five.
+table of docs/benchmarks.md; a run takes a minute of one core, a joint one five.
 """
 
 import json

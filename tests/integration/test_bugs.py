@@ -55,7 +55,7 @@ def test_in_a_process_of_an_evaluation(
 ) -> None:
     code = """
 import cris.evaluation.run as run
-run.Run.rows = lambda self, segmenter, part: list(zip([1], [], strict=True))
+run.EvaluationRun.rows = lambda self, segmenter, part: list(zip([1], [], strict=True))
 """
     for name, value in plant(tmp_path, code).items():
         monkeypatch.setenv(name, value)
