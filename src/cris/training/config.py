@@ -91,7 +91,7 @@ class OptimizerConfig:
     frozen_image_blocks: int = 0
     """Blocks of the image encoder, counted from the input, whose weights are frozen."""
     parts: tuple[str, ...] = ()
-    """Parts of the model that learn, presence for example; none named: all that is not frozen."""
+    """Parts of the model that learn, presence for example, where they are not frozen; none named: all."""
     freeze_text: bool = False
     """Freeze the text encoder."""
     positions: Literal["backbone", "head"] = "backbone"
