@@ -13,7 +13,7 @@ demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write de
 	$(BIN)/cris demo
 
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(VENV)/installed-dev ## ruff, ruff format and mypy
 	$(BIN)/ruff check .
