@@ -14,7 +14,7 @@ demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write de
 
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
 	@# each file by itself: native libraries of exports have crashed a training in the same process
-	printf '%s\n' tests/integration/test_*.py | xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
+	printf '%s\n' tests/integration/test_*.py | OMP_NUM_THREADS=1 xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration
 
 lint: $(VENV)/installed-dev ## ruff, ruff format and mypy
