@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from cris.engines.engine import Features
 from cris.huggingface.images import ImageSettings, read_image_settings
-from cris.huggingface.model import MASK_THRESHOLD, Answer, PromptedModel, ready
+from cris.huggingface.model import MASK_THRESHOLD, PromptedMask, PromptedModel, ready
 from cris.model.config import InferenceConfig
 
 
@@ -36,12 +36,12 @@ class ClipSeg(PromptedModel):
 
     def segment(
         self, features: Sequence[Features], sizes: Sequence[tuple[int, int]], sentences: Sequence[str]
-    ) -> list[Answer]:
+    ) -> list[PromptedMask]:
         """Answer sentences, as `PromptedModel.segment` says."""
         layers = tuple(map(torch.cat, zip(*features, strict=True)))
         text = self.model.clip.text_model(**self.tokens(sentences)).pooler_output
         logits = self.model.decoder(layers, self.model.clip.text_projection(text)).logits
-        return [Answer(each.float().cpu().numpy()) for each in logits]
+        return [PromptedMask(each.float().cpu().numpy()) for each in logits]
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return rows and columns of the grid, as `PromptedModel.grid` says: those of the input."""

@@ -12,7 +12,7 @@ from torch.nn.functional import interpolate
 
 from cris.engines.engine import Features
 from cris.huggingface.images import ImageSettings, read_image_settings
-from cris.huggingface.model import MASK_THRESHOLD, Answer, PromptedModel, ready
+from cris.huggingface.model import MASK_THRESHOLD, PromptedMask, PromptedModel, ready
 from cris.model.config import InferenceConfig
 
 BOX_THRESHOLD = 0.25
@@ -59,18 +59,18 @@ class GroundedSam(PromptedModel):
 
     def segment(
         self, features: Sequence[Features], sizes: Sequence[tuple[int, int]], sentences: Sequence[str]
-    ) -> list[Answer]:
+    ) -> list[PromptedMask]:
         """Answer sentences, as `PromptedModel.segment` says."""
         return [self._answer(*each) for each in zip(features, sizes, sentences, strict=True)]
 
-    def _answer(self, features: Features, size: tuple[int, int], sentence: str) -> Answer:
+    def _answer(self, features: Features, size: tuple[int, int], sentence: str) -> PromptedMask:
         pixels, embedding = features
         found = self.detector(pixel_values=pixels, **self.tokens([sentence]))
         scores = found.logits[0].sigmoid().amax(dim=-1)
         best = int(scores.argmax())
         box = self._in_sam(found.pred_boxes[0, best], size)
         masks = self.sam(image_embeddings=embedding, input_boxes=box[None, None], multimask_output=False)
-        return Answer(self._at_image(masks.pred_masks[0], size), float(scores[best]))
+        return PromptedMask(self._at_image(masks.pred_masks[0], size), float(scores[best]))
 
     def _in_sam(self, box: Tensor, size: tuple[int, int]) -> Tensor:
         """Return left, top, right, bottom in SAM's pixels of centre and size in shares of the image."""

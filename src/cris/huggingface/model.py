@@ -18,8 +18,8 @@ MASK_THRESHOLD = 0.5
 """Probability above which transformers takes a pixel for part of a mask."""
 
 
-class Answer(NamedTuple):
-    """Answer to one sentence."""
+class PromptedMask(NamedTuple):
+    """Model's answer to one sentence."""
 
     logits: Float32[np.ndarray, "rows columns"]
     """Scores of a grid over the whole image, before the sigmoid."""
@@ -43,7 +43,7 @@ class PromptedModel(ABC):
     @abstractmethod
     def segment(
         self, features: Sequence[Features], sizes: Sequence[tuple[int, int]], sentences: Sequence[str]
-    ) -> list[Answer]:
+    ) -> list[PromptedMask]:
         """Return the answer to each sentence about its image, of that height and width in pixels."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 
 from cris.engines.engine import Features
 from cris.huggingface.images import ImageSettings, read_image_settings
-from cris.huggingface.model import MASK_THRESHOLD, Answer, PromptedModel, ready
+from cris.huggingface.model import MASK_THRESHOLD, PromptedMask, PromptedModel, ready
 from cris.model.config import InferenceConfig
 
 SCORE_THRESHOLD = 0.3
@@ -39,11 +39,11 @@ class Sam3(PromptedModel):
 
     def segment(
         self, features: Sequence[Features], sizes: Sequence[tuple[int, int]], sentences: Sequence[str]
-    ) -> list[Answer]:
+    ) -> list[PromptedMask]:
         """Answer sentences, as `PromptedModel.segment` says."""
         return list(map(self._answer, features, sentences))
 
-    def _answer(self, features: Features, sentence: str) -> Answer:
+    def _answer(self, features: Features, sentence: str) -> PromptedMask:
         from transformers.models.sam3.modeling_sam3 import Sam3VisionEncoderOutput
 
         levels = len(features) // 2
@@ -58,7 +58,7 @@ class Sam3(PromptedModel):
         best = scores.max()
         counted = (scores > SCORE_THRESHOLD) | (scores == best)  # the best in any case, for lower thresholds
         logits = found.pred_masks[0][counted].amax(dim=0)
-        return Answer(logits.float().cpu().numpy(), float(best))
+        return PromptedMask(logits.float().cpu().numpy(), float(best))
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
         """Return rows and columns of the grid, as `PromptedModel.grid` says: 3.5 input pixels a cell."""
