@@ -1,6 +1,7 @@
 """Photographs and scenes come as the same samples and batches, whoever makes them and from wherever."""
 
 import hashlib
+import multiprocessing
 import subprocess
 import sys
 from dataclasses import replace
@@ -195,6 +196,25 @@ def test_what_is_wrong_of_the_data_set_is_the_same_one_line_from_a_worker(worker
     scenes = SceneDataset(Scenes(split="val"))
     with pytest.raises(InputError, match=r"^a shard is missing$"):
         next(iter(loader(scenes, workers)))
+
+
+@pytest.mark.parametrize("has_bug", [False, True])
+def test_workers_end_with_the_batches_even_where_a_traceback_is_kept(has_bug, monkeypatch):
+    def view(self, samples, longest=None, *, sentences=0):
+        raise RuntimeError("a bug")
+
+    if has_bug:
+        monkeypatch.setattr(SceneDataset, "view", view)
+    batches = iter(loader(SceneDataset(Scenes(split="val")), workers=2, sentences=1))
+    kept = None
+    try:
+        next(batches)
+        assert len(multiprocessing.active_children()) == 2
+        batches.close()
+    except RuntimeError as error:
+        kept = error
+    assert (kept is not None) == has_bug
+    assert not multiprocessing.active_children()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("unable to allocate shared memory(shm)"), OSError(24, "fds")])

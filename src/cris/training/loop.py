@@ -1,7 +1,7 @@
 """The training loop: batches in, checkpoints and metrics out."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -155,9 +155,8 @@ def _fit(
                 best=best,
             )
 
-    batches = iter(loader)
     watching = Monitor(fabric, config, out, trainer.step, progress=progress)
-    with StopSignal() as stop, watching as watch, memory_advice(config):
+    with closing(iter(loader)) as batches, StopSignal() as stop, watching as watch, memory_advice(config):
         stopped_by = saved = 0
         while trainer.step < config.last_step and not stopped_by:
             parts = [next(batches) for _ in range(config.accumulation)]

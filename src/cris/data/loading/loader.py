@@ -4,7 +4,7 @@ import pickle
 import shutil
 import signal
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -185,8 +185,8 @@ class Loader:
         self.position = 0
         self.damaged = set()
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Yield batches from the position on.
+    def __iter__(self) -> Generator[Batch, None, None]:
+        """Yield batches from the position on; workers end with it, however it ends.
 
         Raises:
             InputError: the data set is damaged, or workers cannot be started.
@@ -207,18 +207,23 @@ class Loader:
                 f"{self.workers} workers cannot be started: {error}; {_SHARED_MEMORY} has {_room()}: give it "
                 "more, or pass --sampling.workers 0"
             ) from error
-        is_told = False
-        for batch, damaged in made:
-            self.pass_over(damaged)
-            if isinstance(batch, InputError):
-                raise batch
-            if isinstance(batch, bytes):
-                if not is_told:
-                    _tell_of_pipe(len(batch))
-                is_told = True
-                batch = _unpickled(batch)
-            self.position += self.groups
-            yield batch
+        try:
+            is_told = False
+            for batch, damaged in made:
+                self.pass_over(damaged)
+                if isinstance(batch, InputError):
+                    raise batch
+                if isinstance(batch, bytes):
+                    if not is_told:
+                        _tell_of_pipe(len(batch))
+                    is_told = True
+                    batch = _unpickled(batch)
+                self.position += self.groups
+                yield batch
+        finally:
+            # a traceback may keep the iterator, and a program that ends waits for workers that ignore SIGTERM
+            if self.workers:
+                made._shutdown_workers()  # type: ignore[attr-defined]  # torch has no public name for it
 
     def pass_over(self, damaged: Sequence[DamagedImageError]) -> None:
         """Warn of images that cannot be decoded, once for each, and count them."""
