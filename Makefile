@@ -12,7 +12,9 @@ help: ## This list
 demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write demo/index.html
 	$(BIN)/cris demo
 
+test: export CRIS_TESTS_MADE_ONCE := $(CURDIR)/build/made-once
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
+	rm -rf $(CRIS_TESTS_MADE_ONCE)
 	@# each file by itself: native libraries of exports have crashed a training in the same process
 	printf '%s\n' tests/integration/test_*.py | OMP_NUM_THREADS=1 xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration
