@@ -16,6 +16,9 @@ NAMES: dict[str, tuple[str, ...]] = {
         "cris.segmenter.EncodedImage",
         "cris.Prediction",
         "cris.sample_image",
+        "cris.demo.photographs.photographs",
+        "cris.demo.photographs.Photograph",
+        "cris.demo.photographs.Asked",
         "cris.model.config.InferenceConfig",
         "cris.video.reading.VideoFile",
         "cris.video.reading.Camera",
@@ -28,6 +31,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "cris.masks.Rle",
         "cris.masks.encode_rle",
         "cris.masks.decode_rle",
+        "cris.masks.box_of",
     ),
     "Train": (
         "cris.train",

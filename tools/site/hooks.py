@@ -13,6 +13,7 @@ from tools.site import api, commands, formulas, links, navigation, notebooks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCS = REPOSITORY / "docs"
+_LESS = 0.5
 
 
 def on_config(config: Any) -> Any:
@@ -41,8 +42,13 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> str:
-    """Rewrite links for the site, and formulas for browsers."""
-    return formulas.blocks(links.rewritten(markdown, page.file.src_uri))
+    """Rewrite links for the site, and formulas for browsers; set what GitHub would show as text."""
+    uri = page.file.src_uri
+    if uri == navigation.HOME:
+        page.meta["hide"] = ["navigation"]
+    elif uri.startswith(("reference/", "repository/")):
+        page.meta.setdefault("search", {"boost": _LESS})  # who searches wants to be told first
+    return formulas.blocks(links.rewritten(markdown, uri))
 
 
 def on_page_content(html: str, page: Page, config: Any, files: Files) -> str:
