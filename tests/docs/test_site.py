@@ -90,7 +90,13 @@ def test_links_out_of_docs_lead_to_pages_of_the_site() -> None:
     assert links.rewritten("[a](../README.md)", "python.md") == "[a](README.md)"
 
 
-def test_files_outside_docs_become_pages_with_what_they_link_to(tmp_path: Path) -> None:
+def test_documents_that_docstrings_name_become_links() -> None:
+    html = '<p title="docs/a.md">see docs/json.md</p>'
+    expected = '<p title="docs/a.md">see <a href="../../json.html">docs/json.md</a></p>'
+    assert links.with_documents(html, "reference/python/train.md") == expected
+
+
+def test_files_outside_docs_become_pages_with_what_they_link_to() -> None:
     pages = links.pages_outside(DOCS)
     assert "```python\n" in pages["repository/examples/extend.py.md"]
     assert not [uri for uri in pages if uri.startswith("repository/docs/")]

@@ -52,8 +52,9 @@ def on_page_markdown(markdown: str, page: Page, config: Any, files: Files) -> st
 
 
 def on_page_content(html: str, page: Page, config: Any, files: Files) -> str:
-    """Set formulas within lines."""
-    return formulas.inline(html)
+    """Set formulas within lines, and link the documents that docstrings name."""
+    uri = page.file.src_uri
+    return formulas.inline(links.with_documents(html, uri) if uri.startswith(f"{api.FOLDER}/") else html)
 
 
 def _notebook(path: Path) -> Mapping[str, str | bytes]:

@@ -11,6 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 OUTSIDE = "repository"
 """Folder of the site with the files that are not in docs/."""
 _LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)\s#]+)((?:#[^)\s]*)?\))", re.DOTALL)
+_DOCUMENT = re.compile(r"\bdocs/([\w-]+)\.md\b(?![^<]*>)")
 _LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml", ".json": "json"}
 
 
@@ -25,6 +26,12 @@ def rewritten(markdown: str, uri: str) -> str:
         return opening + posixpath.relpath(there, posixpath.dirname(uri) or ".") + end
 
     return _LINK.sub(replaced, markdown)
+
+
+def with_documents(html: str, uri: str) -> str:
+    """Return the HTML of a page with the documents that docstrings name, such as docs/json.md, as links."""
+    up = posixpath.relpath(".", posixpath.dirname(uri) or ".")
+    return _DOCUMENT.sub(rf'<a href="{up}/\1.html">docs/\1.md</a>', html)
 
 
 def path_of(uri: str) -> str:
