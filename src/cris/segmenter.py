@@ -78,7 +78,9 @@ class Segmenter:
             )
         with _memory_advice():
             self.engine = model if isinstance(model, Engine) else _torch_engine(model, device)
+            """Engine that computes features and logits."""
         self.tokenizer = tokenizer
+        """Tokenizer that the model was trained with."""
         self._set_up(self.engine.device, inference, batch_size or self.engine.batch_size, is_strict=is_strict)
 
     def _set_up(self, device: str, inference: InferenceConfig, batch_size: int, *, is_strict: bool) -> None:
