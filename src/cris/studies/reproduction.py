@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
+from cris.card import model_card
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
 from cris.data.inspection.check import check_dataset
@@ -19,7 +20,7 @@ from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
 from cris.environment import in_one_line
 from cris.errors import InputError, UsageError
-from cris.evaluation.metrics import headlines
+from cris.evaluation.metrics import card_result, headlines
 from cris.evaluation.saved import evaluate_to
 from cris.evaluation.table import ResultsTable, TableEntry, make_table
 from cris.files import atomic_files
@@ -27,7 +28,7 @@ from cris.jobs import begin_experiment, read_record
 from cris.model.encoders import OwnImageEncoder
 from cris.pages import fill
 from cris.progress import track
-from cris.registry import resolve
+from cris.registry import hub_name, resolve
 from cris.studies.stages import TrainingStage
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss
@@ -271,5 +272,12 @@ def write_model(source: Path, target: Path, card: ModelCard) -> None:
         inference=checkpoint.inference,
         measured_with=in_one_line(card.records[0]["environment"]),
     )
+    began_as = hub_name(card.config.start) if card.config.start else None
+    told = model_card(
+        f"{text}\n",
+        name=card.config.recipe,
+        base_models=[began_as] if began_as else (),
+        results=[card_result(record["data"], record["split"], record) for record in card.records],
+    )
     parts = (target, checkpoint.model, checkpoint.tokenizer, checkpoint.inference)
-    save_checkpoint(*parts, card=f"{text}\n", overwrite=True)
+    save_checkpoint(*parts, card=told, overwrite=True)
