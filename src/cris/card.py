@@ -102,7 +102,7 @@ def add_fields(card: str, fields: Mapping[str, Any]) -> str:
     from huggingface_hub.utils import yaml_dump
 
     block = _block(card)
-    known = {found[1].strip("\"'") for line in block or () if (found := _FIELD.match(line))}
+    known = field_names(card)
     added = {name: value for name, value in fields.items() if name not in known}
     if not added:
         return card
@@ -112,6 +112,11 @@ def add_fields(card: str, fields: Mapping[str, Any]) -> str:
         return "\n".join(["---", *text, "---", "", card])
     body = card.splitlines(keepends=True)[len(block) + 2 :]
     return "\n".join(["---", *block, *text, "---", ""]) + "".join(body)
+
+
+def field_names(card: str) -> list[str]:
+    """Return the names of a card's fields, on one line or on several."""
+    return [found[1].strip("\"'") for line in _block(card) or () if (found := _FIELD.match(line))]
 
 
 def _block(card: str) -> list[str] | None:

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +20,7 @@ from cris.model.tokenizer import Tokenizer
 from cris.push import push_model
 from cris.registry import CHECKPOINT_FILES, MODELS, SCENES_MODEL, hub_name, resolve
 from cris.segmenter import Segmenter
-from tests.fixtures.hub import Hub, card_problems, hub_environment, running_hub
+from tests.fixtures.hub import Hub, card_problems, hub_environment, hub_here, kill_at
 from tests.fixtures.small import SMALL, small_cris
 
 WEIGHTS = "model.safetensors"
@@ -31,20 +29,8 @@ NAME = "me/finder"
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A hub that this process takes for the one there is, and a token of one of its users."""
-    with running_hub() as hub:
-        for name, value in hub_environment(hub, tmp_path).items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("HF_TOKEN", "hf_me")
-        constants = "huggingface_hub.constants"
-        monkeypatch.setattr(f"{constants}.ENDPOINT", hub.url)
-        template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(f"{constants}.HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(f"{constants}.HF_HUB_OFFLINE", False)
-        monkeypatch.setattr(f"{constants}.HF_HUB_DISABLE_XET", True)
-        monkeypatch.setattr(f"{constants}.HF_TOKEN_PATH", str(tmp_path / "hf" / "token"))
-        monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-        monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with hub_here(tmp_path) as hub:
         yield hub
 
 
@@ -368,23 +354,6 @@ def test_only_a_checkpoint_can_be_pushed(hub: Hub, tiny: Path) -> None:
     assert hub.repositories == {}
 
 
-def killed_at(hub: Hub, pattern: str, tmp_path: Path, code: str) -> None:
-    """Run code in a process of its own, and kill that when a request that matches has arrived."""
-    import threading
-
-    fault = hub.fail(pattern, go_on=threading.Event(), times=1)
-    environment = os.environ | hub_environment(hub, tmp_path) | {"HF_TOKEN": "hf_me"}
-    process = subprocess.Popen([sys.executable, "-c", code], env=environment, cwd=tmp_path)
-    try:
-        assert fault.reached.wait(120)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert fault.go_on is not None
-        fault.go_on.set()
-    time.sleep(0.1)
-
-
 PUSH = f"from cris.push import push_model; push_model({SCENES_MODEL!r}, {NAME!r})"
 PULL = f"from cris.registry import resolve; resolve({NAME!r})"
 
@@ -395,7 +364,7 @@ def test_a_push_that_is_killed_leaves_the_repository_as_it_was(
 ) -> None:
     before = {"README.md": b"mine"}
     hub.put(NAME, before)
-    killed_at(hub, pattern, tmp_path, PUSH)
+    kill_at(hub, pattern, tmp_path, PUSH)
     assert hub.files(NAME) == before
     assert len(hub.repositories["model", NAME].commits) == 2
     push_model(SCENES_MODEL, NAME)
@@ -407,7 +376,7 @@ def test_a_pull_that_is_killed_is_done_again_byte_for_byte(
     hub: Hub, tmp_path: Path, pattern: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     push_model(SCENES_MODEL, NAME)
-    killed_at(hub, pattern, tmp_path, PULL)
+    kill_at(hub, pattern, tmp_path, PULL)
     with monkeypatch.context() as offline:
         offline.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         with pytest.raises(ConnectionError, match="cannot download"):

@@ -15,7 +15,7 @@ from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR
-from cris.data.open import manifest_of, open_dataset
+from cris.data.open import folder_of, manifest_of, open_dataset
 from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
 from cris.environment import in_one_line
@@ -221,7 +221,7 @@ def _check_once(source: str, manifest: Manifest, done: Path, *, progress: bool) 
     if not manifest.files or (done / manifest.fingerprint).exists():
         return  # nothing is stored of what is rendered as it is needed
     logger.info("checking %s", source)
-    dataset = StoredDataset(Path(source))
+    dataset = StoredDataset(folder_of(source))
     findings = check_dataset(
         dataset, lambda records: track(records, total=len(dataset), what="images", is_shown=progress)
     )
