@@ -45,7 +45,9 @@ def front_matter(card: str) -> dict[str, str]:
     """Return the fields of a card, as `read_front_matter` does."""
     pairs = [line.partition(": ") for line in _block(card) or ()]
     return {
-        name: _unquoted(text.strip()) for name, colon, text in pairs if colon and name[:1] not in (" ", "#", "-")
+        name: _unquoted(text.strip())
+        for name, colon, text in pairs
+        if colon and name[:1] not in (" ", "#", "-")
     }
 
 
@@ -94,12 +96,12 @@ def model_card(
         model_name=(name or "model") if measured else None,
         eval_results=measured or None,
     )
-    return add_fields(card, data.to_dict())
+    return add_fields(card, data.to_dict())  # type: ignore[no-untyped-call]
 
 
 def add_fields(card: str, fields: Mapping[str, Any]) -> str:
     """Return a card whose front matter has these fields too, after those that it has, which are kept."""
-    from huggingface_hub.utils import yaml_dump
+    from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]
 
     block = _block(card)
     known = field_names(card)

@@ -32,8 +32,8 @@ def push_model(
 ) -> str:
     """Put a checkpoint into a repository of the hub, which is made if need be; return the commit's address.
 
-    The files go up as they are, in one commit, but for a card without the fields that the hub reads, which gets
-    them, and settings that a segmenter was given since. Other files of the repository stay.
+    The files go up as they are, in one commit, but for a card without the fields that the hub reads, which
+    gets them, and settings that a segmenter was given since. Other files of the repository stay.
 
     Args:
         model: registered name, checkpoint folder, folder of a training run, or a segmenter.
@@ -92,11 +92,11 @@ def push(
     """
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(f"a repository of the hub must be OWNER/NAME, got {repository!r}")
-    import huggingface_hub
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     from cris import __version__
 
-    api = huggingface_hub.HfApi(token=token, library_name="cris", library_version=__version__)
+    api = HfApi(token=token, library_name="cris", library_version=__version__)
     try:
         api.create_repo(repository, repo_type=kind, private=private, exist_ok=True)
         info = api.repo_info(repository, repo_type=kind)
@@ -108,9 +108,9 @@ def push(
             api.create_branch(repository, branch=revision, repo_type=kind, exist_ok=True)
         there = api.list_repo_files(repository, revision=revision, repo_type=kind) if replaced else []
         old = [name for name in there if name not in files and name.endswith(tuple(replaced))]
-        operations = [
-            *(huggingface_hub.CommitOperationAdd(name, str(path)) for name, path in files.items()),
-            *(huggingface_hub.CommitOperationDelete(name) for name in old),
+        operations: list[CommitOperationAdd | CommitOperationDelete] = [
+            *(CommitOperationAdd(name, str(path)) for name, path in files.items()),
+            *(CommitOperationDelete(name) for name in old),
         ]
         with bars_for_people():
             commit = api.create_commit(
@@ -135,8 +135,8 @@ def _explained(error: Exception, repository: str) -> InputError | ConnectionErro
         case HTTPStatus.FORBIDDEN:
             owner = repository.partition("/")[0]
             return InputError(
-                f"the token may not write to {repository}: take one with the right to write for {owner}, or push "
-                "to a name of your own"
+                f"the token may not write to {repository}: take one with the right to write for {owner}, "
+                "or push to a name of your own"
             )
         case HTTPStatus.NOT_FOUND:
             return InputError(f"the hub has no {repository} that this token may write to: check the name")
@@ -154,7 +154,9 @@ def _checkpoint_files(folder: Path) -> dict[str, Path]:
     if is_huggingface(folder):
         raise InputError(f"{folder} stands for models of the hub, where they are: name a checkpoint folder")
     if is_exported(folder):
-        raise InputError(f"{folder} is an export: push the checkpoint that it was made of, which every engine reads")
+        raise InputError(
+            f"{folder} is an export: push the checkpoint that it was made of, which every engine reads"
+        )
     for name in CHECKPOINT_FILES:
         path = folder / name
         if not path.is_file() or not path.resolve().is_relative_to(folder.resolve()):
@@ -164,7 +166,7 @@ def _checkpoint_files(folder: Path) -> dict[str, Path]:
 
 
 def _files_of(segmenter: "Segmenter", temporary: Path) -> dict[str, Path]:
-    """Return the files of a segmenter's model: those it was opened from, else written to a temporary folder."""
+    """Return the files of a segmenter's model: those it was opened from, else written to a temporary one."""
     if (source := segmenter.source) is not None:
         files = _checkpoint_files(source)
         stored = read_config(files[CONFIG])
@@ -179,5 +181,7 @@ def _files_of(segmenter: "Segmenter", temporary: Path) -> dict[str, Path]:
     if not isinstance(engine, TorchEngine):
         raise InputError("only a model of torch, or one opened by from_pretrained, can be pushed")
     folder = temporary / "model"
-    save_checkpoint(folder, engine.model, segmenter.tokenizer, segmenter.inference, card="# A model of cris\n")
+    save_checkpoint(
+        folder, engine.model, segmenter.tokenizer, segmenter.inference, card="# A model of cris\n"
+    )
     return _checkpoint_files(folder)

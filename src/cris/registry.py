@@ -91,9 +91,9 @@ _HUB_NAME = re.compile(r"(?![.-])[\w.-]+/(?![.-])[\w.-]+")
 def resolve(name_or_path: str | Path, kind: Kind = "model", *, revision: str | None = None) -> Path:
     """Return the checkpoint folder (`kind` "model") or file of CLIP's weights named, downloaded if need be.
 
-    It may be a registered name, a path, a checkpoint of ours on the Hugging Face hub, OWNER/NAME, or an address
-    there (see HUB_FORM); or another's model, hf:OWNER/NAME (see docs/other-models.md). A path that is there
-    comes before a name of the hub. The folder of a training run stands for its best checkpoint.
+    It may be a registered name, a path, a checkpoint of ours on the Hugging Face hub, OWNER/NAME, or an
+    address there (see HUB_FORM); or another's model, hf:OWNER/NAME (see docs/other-models.md). A path that is
+    there comes before a name of the hub. The folder of a training run stands for its best checkpoint.
 
     Args:
         name_or_path: what is meant.

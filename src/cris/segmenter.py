@@ -132,8 +132,8 @@ class Segmenter:
     ) -> "Segmenter":
         """Return a segmenter of a registered model, a checkpoint folder, or a folder from `cris export`.
 
-        `OWNER/NAME` is a checkpoint on the Hugging Face hub, unless there is a path of that name; `hf:OWNER/NAME`
-        opens a text-prompted model of others there: see docs/other-models.md.
+        `OWNER/NAME` is a checkpoint on the Hugging Face hub, unless there is a path of that name;
+        `hf:OWNER/NAME` opens a text-prompted model of others there: see docs/other-models.md.
 
         Args:
             name_or_folder: which model; the default knows photographs.
@@ -203,7 +203,7 @@ class Segmenter:
 
         Raises:
             InputError: the model is no checkpoint's, or the hub refuses it.
-            ConnectionError: the hub cannot be reached, or the connection broke; the repository has nothing of it.
+            ConnectionError: the hub cannot be reached, or the connection broke; nothing is half there.
         """
         from cris.push import push_model
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.error import HTTPError, URLError
 
 from filelock import FileLock
@@ -138,7 +138,9 @@ def download_from_hub(
                 )
         except Exception as error:  # the library lets the errors of its network client through
             raise hub_error(error, address, f"get it elsewhere and put it at {folder / name}") from error
-        if (note := _hub_note(folder, name)) != before:  # what was checked once is not read again at every use
+        if (
+            note := _hub_note(folder, name)
+        ) != before:  # what was checked once is not read again at every use
             _check_hub_file(folder / name, note, address)
     return folder
 
@@ -146,10 +148,10 @@ def download_from_hub(
 def pull(
     repository: str, revision: str, names: Sequence[str], *, kind: Literal["model", "dataset"] = "model"
 ) -> Path:
-    """Return the folder with these files of a Hugging Face repository, all of one commit, downloaded if need be.
+    """Return the folder with these files of a Hugging Face repository, all of one commit.
 
-    A branch or a tag stands for its commit of the moment; where the hub cannot be reached, for that of the last
-    download, with a warning. Raises like `download_from_hub`.
+    They are downloaded if need be. A branch or a tag stands for its commit of the moment; where the hub cannot
+    be reached, for that of the last download, with a warning. Raises like `download_from_hub`.
     """
     if COMMIT.fullmatch(revision):
         return download_from_hub(repository, revision, names, kind=kind)
@@ -157,7 +159,9 @@ def pull(
     last = by_hand.with_name(f"{by_hand.name}.commit")
     address = f"hf://{repository}@{revision}"
     try:
-        commit = commit_on_hub(repository, revision, address, f"get its files and put them at {by_hand}", kind=kind)
+        commit = commit_on_hub(
+            repository, revision, address, f"get its files and put them at {by_hand}", kind=kind
+        )
     except ConnectionError:
         if last.is_file():
             commit = last.read_text(encoding="utf-8").strip()
@@ -180,7 +184,15 @@ def commit_on_hub(
     *,
     kind: Literal["model", "dataset"] = "model",
 ) -> str:
-    """Return the commit that a branch or a tag stands for now; raises `hub_error`, whose arguments it takes."""
+    """Return the commit that a branch or a tag stands for now.
+
+    Args:
+        repository: OWNER/NAME.
+        revision: the branch or tag; None for main.
+        address: what errors call it.
+        otherwise: what to do where the hub cannot be reached.
+        kind: kind of the repository.
+    """
     import huggingface_hub
 
     try:
@@ -198,14 +210,15 @@ def bars_for_people() -> Iterator[None]:
     """Keep the hub's library from drawing progress where no terminal shows it."""
     from huggingface_hub import utils
 
-    if sys.stderr.isatty() or utils.are_progress_bars_disabled():
+    bars: Any = utils
+    if sys.stderr.isatty() or bars.are_progress_bars_disabled():
         yield
         return
-    utils.disable_progress_bars()
+    bars.disable_progress_bars()
     try:
         yield
     finally:
-        utils.enable_progress_bars()
+        bars.enable_progress_bars()
 
 
 def hub_folder(repository: str, revision: str, *, kind: Literal["model", "dataset"] = "model") -> Path:

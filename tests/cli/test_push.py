@@ -27,7 +27,9 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_a_model_is_pushed_and_used_by_its_name(hub: Hub, checkpoint: Path, cris: Cris, tmp_path: Path) -> None:
+def test_a_model_is_pushed_and_used_by_its_name(
+    hub: Hub, checkpoint: Path, cris: Cris, tmp_path: Path
+) -> None:
     done = cris("push", checkpoint, NAME, "--private", "--revision", "v1", "--message", "First", "--json")
     told = json.loads(done.out)
     repository = hub.repositories["model", NAME]

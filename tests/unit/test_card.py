@@ -3,10 +3,18 @@
 from pathlib import Path
 
 import pytest
-
 from huggingface_hub import ModelCard
 
-from cris.card import DOMAIN, SUMMARY, TAGS, CardResult, add_fields, front_matter, model_card, read_front_matter
+from cris.card import (
+    DOMAIN,
+    SUMMARY,
+    TAGS,
+    CardResult,
+    add_fields,
+    front_matter,
+    model_card,
+    read_front_matter,
+)
 from cris.evaluation.metrics import card_result
 from cris.registry import SCENES_MODEL, resolve
 from tests.fixtures.hub import card_problems
@@ -47,7 +55,9 @@ def test_texts_in_quotes_are_read_as_yaml_means_them() -> None:
     assert (fields[SUMMARY], fields[DOMAIN]) == ("it's 1: 2", "X-ray\timages")
 
 
-RESULT = CardResult(data="my data", split="val", figures={"mean_iou": ("mean IoU", 0.5), "pr50": ("Pr@50", 0.6)})
+RESULT = CardResult(
+    data="my data", split="val", figures={"mean_iou": ("mean IoU", 0.5), "pr50": ("Pr@50", 0.6)}
+)
 
 
 def test_a_card_gets_the_fields_that_the_hub_reads() -> None:
@@ -83,7 +93,10 @@ def test_what_was_not_measured_or_is_not_known_is_not_claimed() -> None:
 
 
 def test_what_a_card_has_stays_byte_for_byte_and_what_it_lacks_comes_after() -> None:
-    own = "---\nlicense:   MIT # mine\n'tags': [cats]\nsummary: Knows: cats.\nmodel-index:\n- {a: 1}\n---\n\n# Cats\n---\n"
+    own = (
+        "---\nlicense:   MIT # mine\n'tags': [cats]\nsummary: Knows: cats.\nmodel-index:\n- {a: 1}\n---\n\n"
+        "# Cats\n---\n"
+    )
     card = model_card(own, license="apache-2.0", results=[RESULT])
     head, rest = own.split("---\n\n# Cats")
     assert card == f"{head}library_name: cris\npipeline_tag: image-segmentation\n---\n\n# Cats{rest}"

@@ -137,9 +137,7 @@ def test_other_files_of_the_repository_stay_and_none_but_a_checkpoint_s_are_sent
     assert hub.files(NAME) == {**SCENES, "teaser.png": b"image"}
 
 
-def test_what_is_pulled_once_is_there_without_a_hub(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_pulled_once_is_there_without_a_hub(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     push_model(SCENES_MODEL, NAME)
     commit = hub.repositories["model", NAME].branches["main"]
     online = resolve(NAME)
@@ -234,7 +232,9 @@ def test_a_private_or_gated_model_says_to_log_in(hub: Hub, monkeypatch: pytest.M
     with pytest.raises(InputError, match="the hub has no hf://me/finder@main"):
         resolve(NAME)
     repository.is_private, repository.is_gated = False, True
-    with pytest.raises(InputError, match="is gated: ask for access .*, and log in with `hf auth login` or set"):
+    with pytest.raises(
+        InputError, match=r"is gated: ask for access .*, and log in with `hf auth login` or set"
+    ):
         resolve(NAME)
 
 
@@ -288,7 +288,9 @@ def test_an_upload_that_arrives_damaged_is_refused_and_the_next_one_is_whole(hub
 def test_a_download_with_another_hash_is_thrown_away_and_the_next_one_is_whole(hub: Hub) -> None:
     push_model(SCENES_MODEL, NAME)
     hub.fail("GET /cdn/", body=bytes(len(SCENES[WEIGHTS])), times=1)
-    with pytest.raises(InputError, match=r"model\.safetensors must have sha256 \w+, but what came has \w+ and"):
+    with pytest.raises(
+        InputError, match=r"model\.safetensors must have sha256 \w+, but what came has \w+ and"
+    ):
         resolve(NAME)
     assert contents(resolve(NAME)) == SCENES
 
@@ -316,7 +318,9 @@ def test_a_push_without_a_token_or_to_another_s_name_is_refused(
         push_model(SCENES_MODEL, "other/finder")
     push_model(SCENES_MODEL, "other/finder", token="hf_other")
     monkeypatch.delenv("HF_TOKEN")
-    with pytest.raises(InputError, match="needs a token of the hub that is valid: log in with `hf auth login`"):
+    with pytest.raises(
+        InputError, match="needs a token of the hub that is valid: log in with `hf auth login`"
+    ):
         push_model(SCENES_MODEL, NAME)
     monkeypatch.setenv("HF_TOKEN", "hf_expired")
     with pytest.raises(InputError, match="needs a token of the hub that is valid"):
@@ -334,7 +338,9 @@ def test_private_is_never_pushed_to_what_is_public(hub: Hub) -> None:
 
 def test_a_card_that_the_hub_does_not_take_is_told_before_anything_is_sent(hub: Hub, tiny: Path) -> None:
     (tiny / "README.md").write_text("---\nlicense: my own\n---\n# Tiny\n")
-    with pytest.raises(InputError, match=r'the hub refuses the card of me/finder: .*"license" must be one of'):
+    with pytest.raises(
+        InputError, match=r'the hub refuses the card of me/finder: .*"license" must be one of'
+    ):
         push_model(tiny, NAME)
     assert hub.files(NAME) == {}
     assert not [request for request in hub.requests if request.startswith("PUT")]

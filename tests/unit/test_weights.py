@@ -286,7 +286,9 @@ def test_hub_addresses_give_files_of_our_own(tmp_path: Path) -> None:
         commit = hub.put("timm/resnet50_clip.openai", files)
         environment = os.environ | hub_environment(hub, tmp_path)
         command = [sys.executable, "-c", RESOLVE, *addresses]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=120)
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=True, timeout=120
+        )
     folder = tmp_path / "cache" / "hub" / f"timm--resnet50_clip.openai@{commit}"
     file = folder.with_name("timm--resnet50_clip.openai@main") / "open_clip.safetensors"
     assert done.stdout.splitlines() == [

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 Source = str | Path
 Data = Source | Sequence[Source] | Mapping[str, Dataset]
-"""Folder of a data set or its address on the hub, several for their union, "scenes", or data sets of the caller's
-by their splits."""
+"""Folder of a data set or its address on the hub, several for their union, "scenes", or data sets of the
+caller's by their splits."""
 
 
 def open_dataset(data: Data, split: str = "val", limit: int | None = None, *, seed: int = 0) -> Dataset:

@@ -24,8 +24,8 @@ def push_dataset(
 ) -> str:
     """Put a data set into a repository of the hub, as Parquet with a card; return the commit's address.
 
-    All is in one commit, in which the Parquet files of an earlier push go away. `open_dataset` reads it again,
-    with the same samples in the same order; images that no sentence is about stay behind.
+    All is in one commit, in which the Parquet files of an earlier push go away. `open_dataset` reads it
+    again, with the same samples in the same order; images that no sentence is about stay behind.
 
     Args:
         data: folder of the data set.

@@ -177,8 +177,8 @@ def _fit(
                 is_best = best is None or found.mean_iou > best
                 best = found.mean_iou if best is None else max(best, found.mean_iou)
                 looked_at = setup.validation
-                figures = card_result(looked_at.name, looked_at.split, found.summary.figures)
-                save(is_best=is_best, measured=figures)
+                measured = card_result(looked_at.name, looked_at.split, found.summary.figures)
+                save(is_best=is_best, measured=measured)
                 saved = step
             elif step % config.checkpoint_every == 0:
                 save()

@@ -165,7 +165,9 @@ def test_files_that_others_wrote_again_still_give_every_split_s_samples(
     assert manifest.splits == before.manifest.splits
     known = {each.picture_id: each for each in before}
     for each in after:
-        assert replace(each, entries=(), scores=None) == replace(known[each.picture_id], entries=(), scores=None)
+        assert replace(each, entries=(), scores=None) == replace(
+            known[each.picture_id], entries=(), scores=None
+        )
         scored = dict(zip(known[each.picture_id].entries, known[each.picture_id].scores or (), strict=False))
         assert set(each.entries) == set(known[each.picture_id].entries)
         assert each.scores is None or [scored[entry] for entry in each.entries] == list(each.scores)
@@ -193,7 +195,9 @@ def test_a_private_data_set_says_to_log_in(hub: Hub, data: Path, monkeypatch: py
 def test_a_push_or_a_pull_that_is_killed_is_done_again(hub: Hub, data: Path, tmp_path: Path) -> None:
     before = {"README.md": b"mine"}
     hub.put(NAME, before, kind="dataset")
-    kill_at(hub, "PUT /lfs", tmp_path, f"from cris.data.push import push_dataset; push_dataset('data', {NAME!r})")
+    kill_at(
+        hub, "PUT /lfs", tmp_path, f"from cris.data.push import push_dataset; push_dataset('data', {NAME!r})"
+    )
     assert hub.files(NAME, kind="dataset") == before
     address = pushed(hub, data)
     kill_at(hub, "GET /cdn/", tmp_path, f"from cris import open_dataset; open_dataset({address!r}, 'val')")

@@ -161,8 +161,8 @@ def test_what_the_hub_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     refused = ["nobody/one", "some/one@v9", "gated/one", "empty/one", "missing/one"]
     lines, _ = run(tmp_path, *(f"hf:{name}" for name in refused))
     assert lines == [
-        "InputError: the hub has no hf:nobody/one: check repository, revision and file; if it is private, log "
-        "in with `hf auth login` or set HF_TOKEN",
+        "InputError: the hub has no hf:nobody/one: check repository, revision and file; if it is private, "
+        "log in with `hf auth login` or set HF_TOKEN",
         "InputError: the hub has no hf:some/one@v9: check repository, revision and file",
         f"InputError: hf://gated/one@{SECOND}/config.json is gated: ask for access on its page at "
         "https://huggingface.co, and log in with `hf auth login` or set HF_TOKEN",

@@ -21,7 +21,7 @@ class Command:
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """Folder, file, or hf://datasets/OWNER/NAME@REVISION, a data set on the hub at a revision that never moves."""
+    """Folder, file, or hf://datasets/OWNER/NAME@REVISION, on the hub at a revision that never moves."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR|ZIP")] = None

@@ -14,8 +14,8 @@ from cris.jobs import to_json
 class Command:
     """Put a data set into a repository of the Hugging Face hub, as Parquet, in one commit.
 
-    datasets.load_dataset opens it as OWNER/NAME then, and cris as hf://datasets/OWNER/NAME@REVISION. It takes a
-    token: `hf auth login`, or HF_TOKEN.
+    datasets.load_dataset opens it as OWNER/NAME then, and cris as hf://datasets/OWNER/NAME@REVISION. It takes
+    a token: `hf auth login`, or HF_TOKEN.
     """
 
     data: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")]
@@ -27,7 +27,7 @@ class Command:
     revision: Annotated[str | None, tyro.conf.arg(metavar="BRANCH")] = None
     """Branch, made if need be; main by default."""
     card: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Markdown for the data set's page, with its licence in the front matter; what datasets needs is added."""
+    """Markdown for its page, with the licence in the front matter; what datasets needs is added."""
     message: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     """First line of the commit's message."""
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False

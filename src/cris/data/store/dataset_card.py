@@ -24,9 +24,9 @@ objects. Made by [cris](https://pypi.org/project/cris/) {version} (`cris data {k
 |---|---|---|---|
 {rows}
 
-A row is an image with what one split says of it. `objects` have a box (left, top, width, height, in pixels) and a
-mask as COCO's run lengths: `pycocotools.mask.decode(rle)` reads it. `entries` are what sentences mean: the ids of
-no object, of one or of several.
+A row is an image with what one split says of it. `objects` have a box (left, top, width, height, in pixels)
+and a mask as COCO's run lengths: `pycocotools.mask.decode(rle)` reads it. `entries` are what sentences mean:
+the ids of no object, of one or of several.
 
 ```python
 from datasets import load_dataset
@@ -55,7 +55,9 @@ def dataset_card(folder: Path, manifest: Manifest, repository: str, own: str = "
         InputError: the own card has fields that are written here.
     """
     if taken := [name for name in field_names(own) if name in _MADE_HERE]:
-        raise InputError(f"the card must leave {' and '.join(taken)} to cris: remove that from its front matter")
+        raise InputError(
+            f"the card must leave {' and '.join(taken)} to cris: remove that from its front matter"
+        )
     (config,) = json.loads((folder / CONFIGS).read_text(encoding="utf-8"))["configs"]
     splits = [_split(folder, **each) for each in config["data_files"]]
     files = [folder / name for each in config["data_files"] for name in each["path"]]

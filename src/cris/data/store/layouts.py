@@ -21,8 +21,8 @@ IMAGES = "images.zip"
 CONFIGS = ".huggingface.yaml"
 """File in which `datasets` looks for the files of each split; readers of Parquet folders skip it."""
 ORDER = "cris_order"
-"""Metadata of a Parquet file of a split: for each row the image's index in the data set, and the places of these
-entries among the image's."""
+"""Metadata of a Parquet file of a split: for each row the image's index in the data set, and the places of
+these entries among the image's."""
 SHARD_ROWS = 1000
 """Number of images in a Parquet file of a split."""
 _ROWS_TOGETHER = 64

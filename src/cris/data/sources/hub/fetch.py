@@ -47,10 +47,14 @@ def _files(repository: str, revision: str) -> list[str]:
     place = hub_folder(repository, revision, kind="dataset") / LISTING
     if not place.exists():
         try:
-            names = huggingface_hub.HfApi().list_repo_files(repository, revision=revision, repo_type="dataset")
+            names = huggingface_hub.HfApi().list_repo_files(
+                repository, revision=revision, repo_type="dataset"
+            )
         except Exception as error:  # the library lets the errors of its network client through
             address = f"hf://datasets/{repository}@{revision}"
-            raise hub_error(error, address, "get its files elsewhere and name their folder instead") from error
+            raise hub_error(
+                error, address, "get its files elsewhere and name their folder instead"
+            ) from error
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(sorted(names)), encoding="utf-8")
     return [str(name) for name in json.loads(place.read_text(encoding="utf-8"))]

@@ -38,7 +38,9 @@ def fetch_dataset(address: str) -> Path:
         with FileLock(place / f"{folder.name}.lock"):
             files = published_files(place)
             if not files:
-                raise InputError(f"{address} is none that cris data push wrote: cris data hub converts others")
+                raise InputError(
+                    f"{address} is none that cris data push wrote: cris data hub converts others"
+                )
             store_published(files, folder, command=f"cris data hub {address}", is_resuming=True)
     return folder
 
@@ -90,7 +92,9 @@ class _Rows:
             if len(order) != len(ids):
                 order = [(None, None)] * len(ids)
             for row, (picture, (index, places)) in enumerate(zip(ids, order, strict=True)):
-                parts.setdefault(picture, []).append((len(parts) if index is None else index, number, row, places))
+                parts.setdefault(picture, []).append(
+                    (len(parts) if index is None else index, number, row, places)
+                )
         self._order = sorted(parts.values(), key=lambda each: min(part[0] for part in each))
 
     def images(self, start: int) -> Iterator[ImageRecord]:
