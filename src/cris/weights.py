@@ -150,8 +150,8 @@ def pull(
 ) -> Path:
     """Return the folder with these files of a Hugging Face repository, all of one commit.
 
-    They are downloaded if need be. A branch or a tag stands for its commit of the moment; where the hub cannot
-    be reached, for that of the last download, with a warning. Raises like `download_from_hub`.
+    They are downloaded if need be. A branch or a tag stands for its commit of the moment; where the hub
+    cannot be reached, for that of the last download, with a warning. Raises like `download_from_hub`.
     """
     if COMMIT.fullmatch(revision):
         return download_from_hub(repository, revision, names, kind=kind)
