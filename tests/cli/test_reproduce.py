@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from huggingface_hub import ModelCard
 
 from cris.checkpoint import load_checkpoint
 from cris.cli.train import parse
@@ -99,6 +100,12 @@ def test_a_rehearsal_goes_from_the_data_to_the_model_card(cris, ran, refcoco, tm
     )
     record = json.loads((out / "results" / f"{refcoco.name}-val" / "_results.json").read_text())
     assert f"| `{refcoco.name}` | val | {record['count']} | {record['mean_iou']:.4f} |" in card
+    figures = {
+        (each.dataset_name, each.dataset_split): each.metric_value
+        for each in ModelCard(card).data.eval_results
+        if each.metric_type == "mean_iou"
+    }
+    assert figures[refcoco.name, "val"] == round(record["mean_iou"], 4)
 
 
 def test_broken_data_stops_before_training(cris, ran, refcoco, tmp_path):
