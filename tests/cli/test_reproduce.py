@@ -100,12 +100,8 @@ def test_a_rehearsal_goes_from_the_data_to_the_model_card(cris, ran, refcoco, tm
     )
     record = json.loads((out / "results" / f"{refcoco.name}-val" / "_results.json").read_text())
     assert f"| `{refcoco.name}` | val | {record['count']} | {record['mean_iou']:.4f} |" in card
-    figures = {
-        (each.dataset_name, each.dataset_split): each.metric_value
-        for each in ModelCard(card).data.eval_results
-        if each.metric_type == "mean_iou"
-    }
-    assert figures[refcoco.name, "val"] == round(record["mean_iou"], 4)
+    assert ModelCard(card).data.library_name == "cris"
+    assert ModelCard(card).data.eval_results is None  # figures of a rehearsal are none of the model's
 
 
 def test_broken_data_stops_before_training(cris, ran, refcoco, tmp_path):

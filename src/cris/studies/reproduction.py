@@ -277,7 +277,8 @@ def write_model(source: Path, target: Path, card: ModelCard) -> None:
         f"{text}\n",
         name=card.config.recipe,
         base_models=[began_as] if began_as else (),
-        results=[card_result(record["data"], record["split"], record) for record in card.records],
+        # a rehearsal says nothing of the model
+        results=[card_result(one["data"], one["split"], one) for one in card.records if card.scale == 1],
     )
     parts = (target, checkpoint.model, checkpoint.tokenizer, checkpoint.inference)
     save_checkpoint(*parts, card=told, overwrite=True)
