@@ -145,6 +145,15 @@ def hub_name(name_or_path: str | Path) -> str | None:
     return name if is_name and not whole_folder(name).exists() else None
 
 
+def pinned(name: str) -> str:
+    """Return a name that stays what it is: of a branch on the hub its commit, else the name itself.
+
+    Raises like `resolve`.
+    """
+    repository = hub_name(name)
+    return name if repository is None else f"hf://{repository}@{resolve(name).name.rpartition('@')[2]}"
+
+
 def names_clip(name: str) -> bool:
     """Return whether it is the registered name of CLIP's weights, which are no model to predict with."""
     return name in REGISTRY and REGISTRY[name].kind == "clip"
@@ -171,7 +180,7 @@ def model_title(named: str) -> str:
     """
     if named.startswith("hf:") and not named.startswith("hf://"):
         return "+".join(Path(part).name for part in named.removeprefix("hf:").split("+"))
-    path = Path(named)
+    path = Path(re.sub(r"(@[0-9a-f]{12})[0-9a-f]{28}$", r"\1", named))  # a commit, as people shorten it
     run = path.parent.parent.name
     if path.parent.name == RUN_CHECKPOINTS and run:
         return run if path.name == "best" else f"{run} ({path.name})"

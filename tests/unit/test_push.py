@@ -1,6 +1,7 @@
 """Models put on a hub of our own and taken from it, also when much goes wrong."""
 
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from cris.errors import InputError
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.push import push_model
-from cris.registry import CHECKPOINT_FILES, MODELS, SCENES_MODEL, hub_name, resolve
+from cris.registry import CHECKPOINT_FILES, MODELS, SCENES_MODEL, hub_name, pinned, resolve
 from cris.segmenter import Segmenter
 from tests.fixtures.hub import Hub, card_problems, hub_environment, hub_here, kill_at
 from tests.fixtures.small import SMALL, small_cris
@@ -174,6 +175,20 @@ def test_files_put_there_by_hand_are_found_without_a_hub(
     place.parent.mkdir(parents=True)
     shutil.copytree(MODELS / SCENES_MODEL, place)
     assert resolve(NAME) == place
+
+
+def test_who_opened_a_branch_goes_on_with_its_commit(hub: Hub, tiny: Path) -> None:
+    push_model(SCENES_MODEL, NAME)
+    opened = Segmenter.from_pretrained(NAME, "cpu", revision="main")
+    stays = pinned(NAME)
+    assert stays == f"hf://{NAME}@{hub.repositories['model', NAME].branches['main']}"
+    push_model(tiny, NAME)
+    hub.requests.clear()
+    again = pickle.loads(pickle.dumps(opened))
+    assert (again.source, contents(resolve(stays))) == (opened.source, SCENES)
+    assert hub.requests == []
+    assert pinned("cris-scenes") == "cris-scenes"
+    assert contents(resolve(pinned(NAME)))[WEIGHTS] == (tiny / WEIGHTS).read_bytes()
 
 
 def test_a_path_that_is_there_comes_before_the_hub(hub: Hub, tmp_path: Path) -> None:

@@ -174,6 +174,8 @@ def test_a_run_that_has_saved_nothing_says_so(tmp_path: Path) -> None:
         ("checkpoints/last", "last"),
         (".", "."),
         ("hf://owner/name@v1", "name@v1"),
+        (f"hf://owner/name@{'0123456789' * 4}", "name@012345678901"),
+        ("owner/name", "name"),
     ],
 )
 def test_a_model_is_called_by_its_run(named: str, title: str) -> None:
