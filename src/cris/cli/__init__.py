@@ -42,6 +42,7 @@ GROUPS = {
     },
     "ship": {
         "export": "Write a model for onnxruntime, OpenVINO or torch alone",
+        "push": "Put a model on the Hugging Face hub",
         "serve": "Serve a model over HTTP, with a page to try it",
     },
 }

@@ -12,7 +12,7 @@ from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.engines.formats import EngineName, Precision
 from cris.errors import InputError
-from cris.registry import DEFAULT_MODEL, resolve
+from cris.registry import DEFAULT_MODEL, pinned, resolve
 from cris.text_files import decode_text
 
 KEY_VARIABLE = "CRIS_API_KEY"
@@ -62,7 +62,8 @@ class Command:
         """Serve until told to stop."""
         self._check()
         key = self._key()
-        resolve(self.model)  # at once, as the worker that loads it takes seconds to start
+        model = pinned(self.model)  # so that a worker that begins anew serves no other model
+        resolve(model)  # at once, as the worker that loads it takes seconds to start
         from cris.serving.limits import Limits
         from cris.serving.server import listen, serve
         from cris.serving.worker import WorkerSettings
@@ -76,7 +77,7 @@ class Command:
             seconds=self.timeout,
         )
         settings = WorkerSettings(
-            model=self.model,
+            model=model,
             device=self.device,
             engine=self.engine,
             precision=self.precision,
