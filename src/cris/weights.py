@@ -79,9 +79,11 @@ def _receive_all(url: str, partial: Path, size: int) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+    from cris.progress import has_bars
+
     console = Console(stderr=True)
     columns = TextColumn(partial.stem), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not has_bars()) as progress:
         task = progress.add_task("", total=size)
         while True:
             before = _size(partial)
