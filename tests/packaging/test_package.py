@@ -1,6 +1,7 @@
 """What is released: checked, the same bytes from each clone, with a bill of materials."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from tests.packaging.conftest import REPOSITORY
 from tools.package_build import build_from_clones
 from tools.package_check import problems
 from tools.package_sbom import EMBEDDED, write_sbom
+from tools.package_sizes import table
+from tools.requirements import extras
 
 Change = Callable[[dict[str, bytes]], None]
 PYPROJECT = """
@@ -190,3 +193,11 @@ def test_bill_of_materials_has_every_work_that_may_be_of_others(wheel: Path) -> 
             name for name in archive.namelist() if name.endswith((".safetensors", ".jpg", "tokenizer.json"))
         ]
     assert [name for name in works if not name.startswith(tuple(EMBEDDED))] == []
+
+
+def test_sizes_are_told_for_each_extra(built: Path) -> None:
+    ((wheel, source),) = zip(built.glob("*.whl"), built.glob("*.tar.gz"), strict=True)
+    told = table(wheel, source)
+    base = re.findall(r"\| `cris` \| \d+ \| ([\d,]+) \| torch ", told)
+    assert int(base[0].replace(",", "")) > 500
+    assert re.findall(r"`cris\[(\w+)\]`", told) == sorted(extras().keys() - {"base", "dev"})
