@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from cris.prediction import Prediction
     from cris.segmenter import Segmenter
     from cris.training.train import train
+    from cris.version import __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Segmenter",
@@ -31,11 +31,12 @@ _MODULES = {
     "open_dataset": "cris.data.open",
     "sample_image": "cris.demo.photographs",
     "train": "cris.training.train",
+    "__version__": "cris.version",
 }
 
 
 def __getattr__(name: str) -> object:
-    # only when asked for, because the segmenter brings torch, which takes seconds
+    # only when asked for: the segmenter brings torch, which takes seconds, and reading the version 15 ms
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

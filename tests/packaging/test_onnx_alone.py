@@ -5,15 +5,14 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
-from packaging.requirements import Requirement
 
 from cris import Segmenter
 from tests.packaging.conftest import REPOSITORY
+from tools.requirements import installed
 
 
 def documented() -> list[str]:
@@ -21,22 +20,6 @@ def documented() -> list[str]:
     text = (REPOSITORY / "docs" / "export.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"needs only\n\n```text\n(.*?)\n```", text, flags=re.DOTALL)
     return block.split()
-
-
-def with_requirements(names: list[str]) -> set[str]:
-    """The packages and all that they require themselves."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop().lower().replace("_", "-")
-        if name in found:
-            continue
-        found.add(name)
-        for line in distribution(name).requires or []:
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -47,11 +30,11 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (site,) = folder.glob("lib/python*/site-packages")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    for name in with_requirements(documented()):
-        for file in distribution(name).files or []:
+    for package in installed(documented()).values():
+        for file in package.files or []:
             top = file.parts[0]
             if top not in ("..", "__pycache__") and not (site / top).exists():
-                (site / top).symlink_to(Path(str(distribution(name).locate_file(top))))
+                (site / top).symlink_to(Path(str(package.locate_file(top))))
     return folder / "bin" / "python"
 
 
@@ -63,7 +46,7 @@ def alone(python: Path, code: str) -> str:
 
 def test_the_list_is_short_and_has_no_torch() -> None:
     assert len(documented()) <= 10
-    assert not with_requirements(documented()) & {
+    assert not installed(documented()).keys() & {
         "torch",
         "safetensors",
         "openvino",

@@ -15,7 +15,7 @@ from cris.cli.errors import UsageError
 from cris.engines.formats import EngineName, Precision
 from cris.errors import InputError
 from cris.jobs import model_sha256
-from cris.registry import DEFAULT_MODEL, model_title, resolve
+from cris.registry import DEFAULT_MODEL, model_title, pinned, resolve
 from cris.text_files import decode_text
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class Command:
         """Serve until told to stop."""
         self._check()
         key = self._key()
-        folder = resolve(self.model)  # at once, as the worker that loads it takes seconds to start
+        model = pinned(self.model)  # so that a worker that begins anew serves no other model
+        folder = resolve(model)  # at once, as the worker that loads it takes seconds to start
         from cris.serving.limits import Limits
         from cris.serving.server import listen, serve
         from cris.serving.worker import WorkerSettings
@@ -87,7 +88,7 @@ class Command:
             seconds=self.timeout,
         )
         settings = WorkerSettings(
-            model=self.model,
+            model=model,
             device=self.device,
             engine=self.engine,
             precision=self.precision,
