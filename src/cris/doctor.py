@@ -48,7 +48,7 @@ class Finding:
     state: State
     detail: str
     remedy: str = ""
-    """What to do, where something is missing or bad."""
+    """Step to take, where something is missing or bad."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Figures of the detail, for programs."""
 
@@ -371,7 +371,7 @@ _PROBES: dict[str, Callable[[], dict[str, Any]]] = {
     "onnx": _probe_onnx,
     "openvino": _probe_openvino,
 }
-"""What is tried, each in a process of its own."""
+"""Probes, each run in a process of its own."""
 
 
 def _main(name: str) -> None:
