@@ -4,7 +4,7 @@ WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint format prove wheel test-wheel release clean
+.PHONY: help demo test docs lint format prove wheel test-wheel release clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -12,10 +12,16 @@ help: ## This list
 demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write demo/index.html
 	$(BIN)/cris demo
 
+test: export CRIS_TESTS_MADE_ONCE := $(CURDIR)/build/made-once
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
+	rm -rf $(CRIS_TESTS_MADE_ONCE)
 	@# each file by itself: native libraries of exports have crashed a training in the same process
 	printf '%s\n' tests/integration/test_*.py | OMP_NUM_THREADS=1 xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration
+
+docs: $(VENV)/installed-docs ## The documentation site, in site/; notebooks are run, and every link is checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
+	$(BIN)/python -m tools.site.check site
 
 lint: $(VENV)/installed-dev ## ruff, ruff format and mypy
 	$(BIN)/ruff check .
@@ -44,7 +50,7 @@ release: $(VENV)/installed-dev ## The tag's archives from two clones, equal and 
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
 clean: ## Remove the environment and everything that was built
-	rm -rf $(VENV) dist demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist demo site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # pip is the last thing that venv puts there, so an environment that has it is whole.
 $(BIN)/pip:

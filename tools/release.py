@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import photographs
+from cris.card import model_card
 from cris.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cris.cli import main as run_command
 from cris.data.dataset import AnnotatedImage, Dataset
@@ -27,7 +28,7 @@ from cris.data.open import open_dataset
 from cris.data.scenes import SCENES_VERSION
 from cris.data.store.manifest import read_manifest
 from cris.evaluation import ask
-from cris.evaluation.metrics import GOOD_IOU, Summary
+from cris.evaluation.metrics import GOOD_IOU, Summary, card_result
 from cris.evaluation.results import Evaluation
 from cris.evaluation.threshold import choose_threshold
 from cris.letterbox import CELL
@@ -41,6 +42,11 @@ from cris.training.state import best_checkpoint, last_checkpoint
 CARDS = Path(__file__).parent / "cards"
 VALIDATION_SCENES = 500
 UNMEASURED = "not measured"
+SENTENCES_OF_COCO = "COCO 2017, made sentences"
+BASE_MODELS = ("sentence-transformers/all-MiniLM-L6-v2",)
+"""Models of the hub that cris-photos begins as; its image encoder comes from a package."""
+DATA_SETS = ("coco",)
+"""Data sets that it was trained on, as cards on the hub name them."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,6 +98,8 @@ def release_scenes(options: argparse.Namespace) -> str:
             rows=table(rows, ("mean_iou", "overall_iou", "pr50", "pr70", "pr90", "ceiling")),
         )
     )
+    results = [card_result("scenes", "test", measured.total.figures)]
+    card = model_card(card, name=options.model, results=results)
     save(options, checkpoint, inference, card)
     return card
 
@@ -156,6 +164,8 @@ def release_photos(options: argparse.Namespace) -> str:
             people=options.people,
         )
     )
+    results = [card_result(SENTENCES_OF_COCO, "test", measured.total.figures)]
+    card = model_card(card, name=options.model, base_models=BASE_MODELS, datasets=DATA_SETS, results=results)
     save(options, checkpoint, inference, card)
     return card
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from cris.errors import InputError
 from cris.files import whole_folder
-from cris.weights import cache_folder, download, download_from_hub
+from cris.weights import cache_folder, download, download_from_hub, pull
 
 Kind = Literal["model", "clip"]
 DEFAULT_MODEL = "cris-photos"
@@ -84,20 +84,32 @@ REGISTRY = {entry.name: entry for entry in ENTRIES}
 
 HUB_FORM = "hf://OWNER/NAME@REVISION (a checkpoint) or hf://OWNER/NAME@REVISION/FILE"
 _HUB_ADDRESS = re.compile(r"hf://([\w.-]+/[\w.-]+)@([\w.-]+)(?:/([\w./-]+))?")
+_HUB_NAME = re.compile(r"(?![.-])[\w.-]+/(?![.-])[\w.-]+")
+"""The hub's own form, OWNER/NAME, which a path may have too."""
 
 
-def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
+def resolve(name_or_path: str | Path, kind: Kind = "model", *, revision: str | None = None) -> Path:
     """Return the checkpoint folder (`kind` "model") or file of CLIP's weights named, downloaded if need be.
 
-    It may be a registered name, a path, or an address on the Hugging Face hub: of a checkpoint of ours (see
-    HUB_FORM), or of another's model, hf:OWNER/NAME (see docs/other-models.md). The folder of a training run
-    stands for its best checkpoint.
+    It may be a registered name, a path, a checkpoint of ours on the Hugging Face hub, OWNER/NAME, or an
+    address there (see HUB_FORM); or another's model, hf:OWNER/NAME (see docs/other-models.md). A path that is
+    there comes before a name of the hub. The folder of a training run stands for its best checkpoint.
+
+    Args:
+        name_or_path: what is meant.
+        kind: what it must be.
+        revision: branch, tag or commit of OWNER/NAME on the hub; None for its branch main.
 
     Raises:
         InputError: there is no such name or path, it is of the other kind, or a run that has saved nothing.
         ConnectionError: a download failed.
     """
     name = str(name_or_path)
+    if revision is not None and (hub_name(name_or_path) is None or name.startswith("hf:")):
+        raise InputError(
+            f"a revision is for OWNER/NAME on the hub, got {name!r}, which is another form or a path that is "
+            "there: leave the revision out"
+        )
     if isinstance(name_or_path, str) and name in REGISTRY:
         entry = REGISTRY[name]
         if entry.kind != kind:
@@ -114,7 +126,32 @@ def resolve(name_or_path: str | Path, kind: Kind = "model") -> Path:
         return checkpoint_of_run(path) or path
     close = difflib.get_close_matches(name.lower(), [known.lower() for known in _names(kind)], n=1)
     hint = next((f"; did you mean {known}?" for known in _names(kind) if [known.lower()] == close), "")
-    raise InputError(f"there is no model and no path {name!r}{hint}; {_known(kind)}")
+    unknown = f"there is no model and no path {name!r}{hint}"
+    repository = hub_name(name_or_path) if kind == "model" else None
+    if repository is None:
+        raise InputError(f"{unknown}; {_known(kind)}")
+    try:
+        return pull(repository, revision or "main", CHECKPOINT_FILES)
+    except (InputError, ConnectionError) as error:
+        raise type(error)(f"{unknown}, and {error}; {_known(kind)}") from error
+
+
+def hub_name(name_or_path: str | Path) -> str | None:
+    """Return OWNER/NAME of a repository on the hub; None for what is none, or is a path that is there."""
+    name = str(name_or_path)
+    if match := _HUB_ADDRESS.fullmatch(name):
+        return match[1]
+    is_name = isinstance(name_or_path, str) and _HUB_NAME.fullmatch(name) and ".." not in name
+    return name if is_name and not whole_folder(name).exists() else None
+
+
+def pinned(name: str) -> str:
+    """Return a name that stays what it is: of a branch on the hub its commit, else the name itself.
+
+    Raises like `resolve`.
+    """
+    repository = hub_name(name)
+    return name if repository is None else f"hf://{repository}@{resolve(name).name.rpartition('@')[2]}"
 
 
 def names_clip(name: str) -> bool:
@@ -143,7 +180,7 @@ def model_title(named: str) -> str:
     """
     if named.startswith("hf:") and not named.startswith("hf://"):
         return "+".join(Path(part).name for part in named.removeprefix("hf:").split("+"))
-    path = Path(named)
+    path = Path(re.sub(r"(@[0-9a-f]{12})[0-9a-f]{28}$", r"\1", named))  # a commit, as people shorten it
     run = path.parent.parent.name
     if path.parent.name == RUN_CHECKPOINTS and run:
         return run if path.name == "best" else f"{run} ({path.name})"
@@ -168,7 +205,7 @@ def _from_hub(address: str) -> Path:
         raise InputError(f"an address on the hub must be {HUB_FORM}, got {address!r}")
     repository, revision, file = match.groups()
     if file is None:
-        return download_from_hub(repository, revision, CHECKPOINT_FILES)
+        return pull(repository, revision, CHECKPOINT_FILES)
     return download_from_hub(repository, revision, [file]) / file
 
 
@@ -178,4 +215,5 @@ def _names(kind: Kind) -> list[str]:
 
 def _known(kind: Kind) -> str:
     what = "models" if kind == "model" else "CLIP weights"
-    return f"{what} are {', '.join(_names(kind))}, a path, or {HUB_FORM}"
+    forms = f"a path, OWNER/NAME on the hub, {HUB_FORM}" if kind == "model" else f"a path, or {HUB_FORM}"
+    return f"{what} are {', '.join(_names(kind))}, {forms}"

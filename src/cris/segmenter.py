@@ -25,7 +25,7 @@ from cris.model.config import InferenceConfig
 from cris.model.output import ModelOutput
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
-from cris.registry import DEFAULT_MODEL, model_title, resolve
+from cris.registry import DEFAULT_MODEL, hub_name, model_title, resolve
 
 if TYPE_CHECKING:
     from cris.model.cris import Cris
@@ -78,7 +78,9 @@ class Segmenter:
             )
         with _memory_advice():
             self.engine = model if isinstance(model, Engine) else _torch_engine(model, device)
+            """Engine that computes features and logits."""
         self.tokenizer = tokenizer
+        """Tokenizer that the model was trained with."""
         self._set_up(self.engine.device, inference, batch_size or self.engine.batch_size, is_strict=is_strict)
 
     def _set_up(self, device: str, inference: InferenceConfig, batch_size: int, *, is_strict: bool) -> None:
@@ -89,6 +91,8 @@ class Segmenter:
         self.is_strict = is_strict
         self.name: str | None = None
         """Name that the model was opened by; None for one that was given finished."""
+        self.source: Path | None = None
+        """Folder that the model was opened from; None for one that was given finished."""
         self._opened: tuple[Callable[..., Segmenter], tuple[object, ...], dict[str, object]] | None = None
         """Function that opens the model again, with its arguments."""
 
@@ -126,10 +130,12 @@ class Segmenter:
         batch_size: int | None = None,
         is_strict: bool = False,
         image_encoder: "OwnImageEncoder | None" = None,
+        revision: str | None = None,
     ) -> "Segmenter":
         """Return a segmenter of a registered model, a checkpoint folder, or a folder from `cris export`.
 
-        `hf:OWNER/NAME` opens a text-prompted model of the Hugging Face hub: see docs/other-models.md.
+        `OWNER/NAME` is a checkpoint on the Hugging Face hub, unless there is a path of that name;
+        `hf:OWNER/NAME` opens a text-prompted model of others there: see docs/other-models.md.
 
         Args:
             name_or_folder: which model; the default knows photographs.
@@ -143,6 +149,7 @@ class Segmenter:
             is_strict: as above.
             image_encoder: of a model that was trained with an image encoder of the caller's, that encoder, as
                 `build_cris` takes it; it gets the stored weights.
+            revision: branch, tag or commit of a checkpoint on the hub; None for its branch main.
 
         Raises:
             InputError: no such model, the folder holds none that can be read, or it is of another engine or
@@ -152,16 +159,19 @@ class Segmenter:
 
         options: dict[str, Any] = {"engine": engine, "precision": precision, "is_compiled": is_compiled}
         options |= {"batch_size": batch_size, "is_strict": is_strict, "image_encoder": image_encoder}
-        if is_huggingface(folder := resolve(name_or_folder)):
+        if is_huggingface(folder := resolve(name_or_folder, revision=revision)):
             from cris.huggingface.segmenter import open_segmenter  # here, as it takes transformers
 
             with _memory_advice():
                 found: Segmenter = open_segmenter(folder, device, **options)
             found._remember(name_or_folder, cls.from_pretrained, (folder, device), options)
+            found.source = folder
             return found
+        # the commit of a branch on the hub that was taken here is the one that other processes take
+        place = name_or_folder if hub_name(name_or_folder) is None else folder
         with _memory_advice():
             model = load_model(
-                _exported_for(engine, precision, name_or_folder, image_encoder),
+                _exported_for(engine, precision, place, image_encoder),
                 device,
                 engine=engine,
                 precision=precision,
@@ -171,8 +181,42 @@ class Segmenter:
         found = cls(
             model.engine, model.tokenizer, model.inference, batch_size=batch_size, is_strict=is_strict
         )
-        found._remember(name_or_folder, cls.from_pretrained, (name_or_folder, device), options)
+        found._remember(name_or_folder, cls.from_pretrained, (place, device), options)
+        found.source = folder
         return found
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        token: str | None = None,
+    ) -> str:
+        """Put the model's checkpoint on the Hugging Face hub, and return the commit's address.
+
+        Args:
+            repository: OWNER/NAME; made if need be.
+            private: whether a repository that is made is private; None for what the owner has set there.
+            revision: branch, made if need be; None for main.
+            commit_message: first line of the commit's message.
+            token: token of the hub; None for HF_TOKEN or the one stored by `hf auth login`.
+
+        Raises:
+            InputError: the model is no checkpoint's, or the hub refuses it.
+            ConnectionError: the hub cannot be reached, or the connection broke; nothing is half there.
+        """
+        from cris.push import push_model
+
+        return push_model(
+            self,
+            repository,
+            private=private,
+            revision=revision,
+            commit_message=commit_message,
+            token=token,
+        )
 
     def _remember(
         self,

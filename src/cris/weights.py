@@ -1,12 +1,16 @@
 """Downloads of weights: resumed, verified, and in place only when whole."""
 
 import os
+import re
+import sys
 import urllib.request
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.error import HTTPError, URLError
 
 from filelock import FileLock
@@ -17,6 +21,12 @@ from cris.files import atomic_file, sha256_of
 CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = 30
 """Longest wait for a server that says nothing."""
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""Pattern of a commit's hash, the only revision that never moves."""
+LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+TOO_MANY = "the hub has had too many requests (429), so wait some minutes and run the same again"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError)
 
@@ -69,9 +79,11 @@ def _receive_all(url: str, partial: Path, size: int) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+    from cris.progress import has_bars
+
     console = Console(stderr=True)
     columns = TextColumn(partial.stem), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, disable=not has_bars()) as progress:
         task = progress.add_task("", total=size)
         while True:
             before = _size(partial)
@@ -119,20 +131,119 @@ def download_from_hub(
     folder = hub_folder(repository, revision, kind=kind)
     for name in names:
         address = f"hf://{repository}@{revision}/{name}"
+        before = _hub_note(folder, name)
         try:
             # as files in a folder of ours: the hub's own cache is made of links that lead out of their folder
-            huggingface_hub.hf_hub_download(
-                repository, name, revision=revision, repo_type=kind, local_dir=folder
-            )
+            with bars_for_people():
+                huggingface_hub.hf_hub_download(
+                    repository, name, revision=revision, repo_type=kind, local_dir=folder
+                )
         except Exception as error:  # the library lets the errors of its network client through
             raise hub_error(error, address, f"get it elsewhere and put it at {folder / name}") from error
+        if (
+            note := _hub_note(folder, name)
+        ) != before:  # what was checked once is not read again at every use
+            _check_hub_file(folder / name, note, address)
     return folder
+
+
+def pull(
+    repository: str, revision: str, names: Sequence[str], *, kind: Literal["model", "dataset"] = "model"
+) -> Path:
+    """Return the folder with these files of a Hugging Face repository, all of one commit.
+
+    They are downloaded if need be. A branch or a tag stands for its commit of the moment; where the hub
+    cannot be reached, for that of the last download, with a warning. Raises like `download_from_hub`.
+    """
+    if COMMIT.fullmatch(revision):
+        return download_from_hub(repository, revision, names, kind=kind)
+    by_hand = hub_folder(repository, revision, kind=kind)
+    last = by_hand.with_name(f"{by_hand.name}.commit")
+    address = f"hf://{repository}@{revision}"
+    try:
+        commit = commit_on_hub(
+            repository, revision, address, f"get its files and put them at {by_hand}", kind=kind
+        )
+    except ConnectionError:
+        if last.is_file():
+            commit = last.read_text(encoding="utf-8").strip()
+            warnings.warn(f"the hub cannot be reached: taking {address} as of {commit}", stacklevel=2)
+        elif all((by_hand / name).is_file() for name in names):
+            return by_hand
+        else:
+            raise
+    folder = download_from_hub(repository, commit, names, kind=kind)
+    with atomic_file(last) as partial:  # once all is there, so that the last one is whole
+        partial.write_text(commit + "\n", encoding="utf-8")
+    return folder
+
+
+def commit_on_hub(
+    repository: str,
+    revision: str | None,
+    address: str,
+    otherwise: str,
+    *,
+    kind: Literal["model", "dataset"] = "model",
+) -> str:
+    """Return the commit that a branch or a tag stands for now.
+
+    Args:
+        repository: OWNER/NAME.
+        revision: the branch or tag; None for main.
+        address: what errors call it.
+        otherwise: what to do where the hub cannot be reached.
+        kind: kind of the repository.
+    """
+    import huggingface_hub
+
+    try:
+        info = huggingface_hub.HfApi().repo_info(
+            repository, revision=revision, repo_type=kind, timeout=TIMEOUT_SECONDS
+        )
+    except Exception as error:  # the library lets the errors of its network client through
+        raise hub_error(error, address, otherwise) from error
+    assert info.sha is not None
+    return info.sha
+
+
+@contextmanager
+def bars_for_people() -> Iterator[None]:
+    """Keep the hub's library from drawing progress where no terminal shows it."""
+    from huggingface_hub import utils
+
+    bars: Any = utils
+    if sys.stderr.isatty() or bars.are_progress_bars_disabled():
+        yield
+        return
+    bars.disable_progress_bars()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bars()
 
 
 def hub_folder(repository: str, revision: str, *, kind: Literal["model", "dataset"] = "model") -> Path:
     """Return the folder for the files of a Hugging Face repository's revision."""
     place = "hub" if kind == "model" else "hub-data"
-    return cache_folder() / place / f"{repository.replace('/', '--')}@{revision}"
+    return cache_folder() / place / f"{repository}@{revision}".replace("/", "--")
+
+
+def _hub_note(folder: Path, name: str) -> tuple[str, ...]:
+    """Return what the hub's library notes of a file that it downloaded: commit, hash, time; () for none."""
+    note = folder / ".cache" / "huggingface" / "download" / f"{name}.metadata"
+    return tuple(note.read_text(encoding="utf-8").splitlines()) if note.is_file() else ()
+
+
+def _check_hub_file(path: Path, note: tuple[str, ...], address: str) -> None:
+    """Raise InputError where a downloaded file is not the one that the hub named; it is then deleted."""
+    expected = next(filter(_SHA256.fullmatch, note), None)  # that of large files; small ones have git's
+    if expected is None or (digest := sha256_of(path)) == expected:
+        return
+    path.unlink()
+    raise InputError(
+        f"{address} must have sha256 {expected}, but what came has {digest} and was deleted: try again"
+    )
 
 
 def hub_error(error: Exception, address: str, otherwise: str) -> InputError | ConnectionError:
@@ -146,16 +257,29 @@ def hub_error(error: Exception, address: str, otherwise: str) -> InputError | Co
     from huggingface_hub import errors
 
     absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status = status_of(error)
     if isinstance(error, errors.GatedRepoError) or status == HTTPStatus.FORBIDDEN:
         return InputError(
-            f"{address} is gated: ask for access on its page at https://huggingface.co, and set HF_TOKEN to "
-            "a token of yours"
+            f"{address} is gated: ask for access on its page at https://huggingface.co, and {LOG_IN}"
         )
-    if isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError):
-        private = ", and set HF_TOKEN if it is private" if status == HTTPStatus.UNAUTHORIZED else ""
+    is_refused = status == HTTPStatus.UNAUTHORIZED
+    is_absent = isinstance(error, absent) and not isinstance(error, errors.LocalEntryNotFoundError)
+    if is_absent or is_refused:
+        private = f"; if it is private, {LOG_IN}" if is_refused else ""
         return InputError(f"the hub has no {address}: check repository, revision and file{private}")
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ConnectionError(f"cannot download {address}: {TOO_MANY}")
     return ConnectionError(f"cannot download {address} ({type(error).__name__}): {otherwise}")
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the HTTP status behind an error of the hub's library; None where no server answered."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if (status := getattr(getattr(cause, "response", None), "status_code", None)) is not None:
+            return int(status)
+        cause = cause.__cause__
+    return None
 
 
 def _size(path: Path) -> int:

@@ -45,7 +45,7 @@ def test_demo_without_jinja_is_one_line_and_writes_nothing(
     cris: Cris, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    for module in ("cris.pages", "cris.demo.gallery"):  # as if nothing had imported it before
+    for module in ("cris.pages", "cris.gallery"):  # as if nothing had imported it before
         monkeypatch.delitem(sys.modules, module, raising=False)
     outcome = cris("demo", "--model", checkpoint)
     assert outcome.is_short_error()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from huggingface_hub import ModelCard
 
 from cris.checkpoint import load_checkpoint
 from cris.cli.train import parse
@@ -99,6 +100,8 @@ def test_a_rehearsal_goes_from_the_data_to_the_model_card(cris, ran, refcoco, tm
     )
     record = json.loads((out / "results" / f"{refcoco.name}-val" / "_results.json").read_text())
     assert f"| `{refcoco.name}` | val | {record['count']} | {record['mean_iou']:.4f} |" in card
+    assert ModelCard(card).data.library_name == "cris"
+    assert ModelCard(card).data.eval_results is None  # figures of a rehearsal are none of the model's
 
 
 def test_broken_data_stops_before_training(cris, ran, refcoco, tmp_path):

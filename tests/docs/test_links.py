@@ -32,5 +32,6 @@ def test_architecture_names_files_that_exist() -> None:
 
 def test_every_document_is_in_the_index() -> None:
     index = REPOSITORY / "docs" / "README.md"
-    listed = set(re.findall(r"\]\(([\w-]+\.md)\)", index.read_text(encoding="utf-8")))
-    assert listed == {path.name for path in index.parent.glob("*.md")} - {"README.md"}
+    listed = set(re.findall(r"\]\(([\w/-]+\.(?:md|ipynb))\)", index.read_text(encoding="utf-8")))
+    stored = (path for form in ("md", "ipynb") for path in index.parent.rglob(f"*.{form}"))
+    assert listed == {path.relative_to(index.parent).as_posix() for path in stored} - {"README.md"}

@@ -16,11 +16,11 @@ from cris import Segmenter
 from cris.card import DOMAIN, SUMMARY, read_front_matter
 from cris.cli import main
 from cris.data.open import open_dataset
-from cris.demo.gallery import figures_of, photograph_cards
 from cris.demo.photographs import photographs
 from cris.evaluation.ask import measure
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.evaluation.results import Evaluation
+from cris.gallery import figures_of, photograph_cards
 from cris.registry import DEFAULT_MODEL, resolve
 from tests.fixtures.plugin import Proof
 

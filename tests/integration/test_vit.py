@@ -17,10 +17,13 @@ from cris.model import BACKBONES, InferenceConfig
 from cris.model.config import CLIP_VOCABULARY, ClipTextConfig, ClipVitConfig
 from cris.model.tokenizer import Tokenizer
 from tests.fixtures.clip_vit import hugging_face_clip
+from tests.fixtures.plugin import IS_FULL_SIZE, Proof
 from tests.fixtures.small import SMALL_VIT, small_cris
 from tests.integration.test_export import assert_answers_alike
 
-PATCHES = pytest.mark.parametrize("patch", [14, 16, 32])
+EVERY = [(format, patch) for format in FORMATS for patch in (16, 14, 32)]
+EXPORTS = EVERY if IS_FULL_SIZE else [*((format, 16) for format in FORMATS), ("onnx", 14), ("openvino", 32)]
+"""Exports to make: of every size of patches in every format, or of each size and in each format."""
 INFERENCE = InferenceConfig(input_size=96, sentence_length=12)
 
 
@@ -36,13 +39,15 @@ def checkpoint_of(folder: Path, patch: int) -> Path:
     return folder / "model"
 
 
-@PATCHES
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_exported_form_answers_as_the_model(tmp_path: Path, format: Format, patch: int) -> None:
+@pytest.mark.parametrize(("format", "patch"), EXPORTS)
+def test_every_exported_form_answers_as_the_model(
+    tmp_path: Path, prove: Proof, format: Format, patch: int
+) -> None:
     model = checkpoint_of(tmp_path, patch)
     export_model(model, tmp_path / "exported", format=format)
     for images, sentences in ((1, 1), (4, 2)):
         assert_answers_alike(tmp_path / "exported", model, images, sentences)
+    prove.figure(f"ViT with patches of {patch}, as {format}", "answers as the model")
 
 
 @pytest.mark.parametrize("format", ["onnx", "openvino"])

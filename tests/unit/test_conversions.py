@@ -19,6 +19,7 @@ from cris.letterbox import Letterbox
 from cris.masks import decode_rle
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
+from tests.fixtures.label_studio import read_brush
 
 IMAGE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
@@ -34,26 +35,6 @@ def predicted(sentence: str, *, is_found: bool = True, shape: tuple[int, int] = 
         letterbox=Letterbox(*shape, 64, "default"),
         threshold=0.5,
     )
-
-
-def read_label_studio(content: list[int]) -> np.ndarray:
-    """@thi.ng/rle-pack, written from its description and apart from the writer."""
-    bits = "".join(f"{byte:08b}" for byte in content)
-    at = 0
-
-    def read(count: int) -> int:
-        nonlocal at
-        at += count
-        return int(bits[at - count : at], 2)
-
-    total, width = read(32), read(5) + 1
-    lengths = [read(4) + 1 for _ in range(4)]
-    values: list[int] = []
-    while len(values) < total:
-        is_run = read(1)
-        count = read(lengths[read(2)]) + 1
-        values += [read(width)] * count if is_run else [read(width) for _ in range(count)]
-    return np.array(values)
 
 
 def test_supervision_gets_what_was_found():
@@ -174,7 +155,7 @@ def test_two_things_of_one_sentence_are_two_detections_annotations_and_regions()
     ids=["box", "empty", "full", "noise", "one pixel"],
 )
 def test_label_studio_reads_the_same_mask(mask):
-    pixels = read_label_studio(label_studio_rle(mask)).reshape(*mask.shape, 4)
+    pixels = read_brush(label_studio_rle(mask)).reshape(*mask.shape, 4)
     for channel in range(4):
         np.testing.assert_array_equal(pixels[..., channel], 255 * mask)
 

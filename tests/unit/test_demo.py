@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 from cris.data.scenes import KINDS
-from cris.demo.gallery import (
+from cris.demo.scenes import SCENES_SHOWN, gallery_scenes
+from cris.evaluation.results import Evaluation
+from cris.gallery import (
     EXTRA_RGB,
     MISSED_RGB,
     SHARED_RGB,
@@ -19,8 +21,6 @@ from cris.demo.gallery import (
     make_card,
     render,
 )
-from cris.demo.scenes import SCENES_SHOWN, gallery_scenes
-from cris.evaluation.results import Evaluation
 from cris.letterbox import Letterbox
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction

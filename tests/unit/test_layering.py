@@ -23,7 +23,7 @@ FLOORS_OF_DATA = (
     ("expressions", "inspection", "dataset"),
     ("stored", "rendered", "subset", "loading", "collages"),
     ("union", "sources"),
-    ("open",),
+    ("open", "push"),
 )
 HEAVY = (
     "torch",

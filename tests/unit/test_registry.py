@@ -79,9 +79,9 @@ def test_a_misspelt_name_gets_a_hint(name: str, kind: registry.Kind, hint: str) 
 
 def test_an_unknown_name_gets_a_list_and_no_hint() -> None:
     with pytest.raises(
-        ValueError, match=r"no model and no path 'runs/best'; models are cris-photos, cris-scenes, a path"
+        ValueError, match=r"no model and no path 'runs/a/best'; models are cris-photos, cris-scenes, a path"
     ) as error:
-        resolve("runs/best")
+        resolve("runs/a/best")
     assert "did you mean" not in str(error.value)
     assert "RN50" not in str(error.value)
 
@@ -131,6 +131,7 @@ def test_a_hub_address_names_repository_revision_and_file(
         return tmp_path
 
     monkeypatch.setattr(registry, "download_from_hub", download)
+    monkeypatch.setattr(registry, "pull", download)
     assert resolve(address) == tmp_path / place
     assert calls == [("owner/name", "v1.0", names)]
 
@@ -173,6 +174,8 @@ def test_a_run_that_has_saved_nothing_says_so(tmp_path: Path) -> None:
         ("checkpoints/last", "last"),
         (".", "."),
         ("hf://owner/name@v1", "name@v1"),
+        (f"hf://owner/name@{'0123456789' * 4}", "name@012345678901"),
+        ("owner/name", "name"),
     ],
 )
 def test_a_model_is_called_by_its_run(named: str, title: str) -> None:

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from cris.weights import cache_folder, download, download_from_hub
+from tests.fixtures.hub import hub_environment, running_hub
 
 CONTENT = bytes(range(256)) * 8000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -261,73 +261,46 @@ def test_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, t
     assert cache_folder() == tmp_path / "me" / ".cache" / "cris"
 
 
-HUB = textwrap.dedent(
-    """
-    import sys
-    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-    import threading, os
-
-    class Hub(BaseHTTPRequestHandler):
-        def do_HEAD(self):
-            self.answer()
-        def do_GET(self):
-            self.answer()
-        def answer(self):
-            name = self.path.removeprefix("/timm/resnet50_clip.openai/resolve/abc123/")
-            if "/" in name or name == "none.bin":
-                self.send_response(404)
-                self.send_header("X-Error-Code", "EntryNotFound" if name == "none.bin" else "RepoNotFound")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            body = name.encode()
-            self.send_response(200)
-            self.send_header("ETag", '"' + "0" * 40 + '"')
-            self.send_header("X-Repo-Commit", "a" * 40)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            if self.command == "GET":
-                self.wfile.write(body)
-        def log_message(self, *arguments):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    # the library reads it when it is imported
-    os.environ["HF_ENDPOINT"] = f"http://127.0.0.1:{server.server_address[1]}"
-    from cris.registry import resolve
-    for address in sys.argv[1:]:
-        try:
-            print(resolve(address, "model" if address.count("/") == 3 else "clip"))
-        except (ValueError, ConnectionError) as error:
-            print(f"{type(error).__name__}: {error}")
-    """
-)
+RESOLVE = """
+import sys
+from cris.registry import resolve
+for address in sys.argv[1:]:
+    try:
+        print(resolve(address, "model" if address.count("/") == 3 else "clip"))
+    except (ValueError, ConnectionError) as error:
+        print(f"{type(error).__name__}: {error}")
+"""
 
 
 def test_hub_addresses_give_files_of_our_own(tmp_path: Path) -> None:
-    repository = "hf://timm/resnet50_clip.openai@abc123"
+    repository = "hf://timm/resnet50_clip.openai@main"
     addresses = [
         repository,
         f"{repository}/open_clip.safetensors",
         f"{repository}/none.bin",
         "hf://a/b@c/d.bin",
     ]
-    environment = os.environ | {
-        "CRIS_CACHE": str(tmp_path),
-        "HF_HOME": str(tmp_path / "hf"),
-        "HF_HUB_OFFLINE": "0",
-    }
-    command = [sys.executable, "-c", HUB, *addresses]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True, timeout=120)
-    folder = tmp_path / "hub" / "timm--resnet50_clip.openai@abc123"
-    assert result.stdout.splitlines() == [
+    checkpoint = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
+    with running_hub() as hub:
+        files = {name: name.encode() for name in (*checkpoint, "open_clip.safetensors", "other.bin")}
+        commit = hub.put("timm/resnet50_clip.openai", files)
+        environment = os.environ | hub_environment(hub, tmp_path)
+        command = [sys.executable, "-c", RESOLVE, *addresses]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=True, timeout=120
+        )
+    folder = tmp_path / "cache" / "hub" / f"timm--resnet50_clip.openai@{commit}"
+    file = folder.with_name("timm--resnet50_clip.openai@main") / "open_clip.safetensors"
+    assert done.stdout.splitlines() == [
         str(folder),
-        str(folder / "open_clip.safetensors"),
+        str(file),
         f"InputError: the hub has no {addresses[2]}: check repository, revision and file",
-        "InputError: the hub has no hf://a/b@c/d.bin: check repository, revision and file",
+        "InputError: the hub has no hf://a/b@c/d.bin: check repository, revision and file; if it is private, "
+        "log in with `hf auth login` or set HF_TOKEN",
     ]
-    for name in ("config.json", "model.safetensors", "tokenizer.json", "README.md", "open_clip.safetensors"):
+    assert file.read_text() == file.name
+    assert {path.name for path in folder.iterdir() if path.is_file()} == set(checkpoint)
+    for name in checkpoint:
         assert not (folder / name).is_symlink()
         assert (folder / name).read_text() == name
 

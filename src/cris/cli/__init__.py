@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from cris.cli.errors import UsageError, explain
+from cris.cli.verbosity import OPTIONS, split_verbosity
 from cris.errors import BUG
 
 GROUPS = {
@@ -41,6 +42,7 @@ GROUPS = {
     },
     "ship": {
         "export": "Write a model for onnxruntime, OpenVINO or torch alone",
+        "push": "Put a model on the Hugging Face hub",
         "serve": "Serve a model over HTTP, with a page to try it",
     },
 }
@@ -48,6 +50,7 @@ GROUPS = {
 COMMANDS = {name: what for commands in GROUPS.values() for name, what in commands.items()}
 """Command → its purpose."""
 
+COMPLETION = "--print-completion"
 FAILURE, WRONG_USE, INTERRUPTED, BROKEN_PIPE, TERMINATED = 1, 2, 130, 141, 143
 
 
@@ -60,9 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # any file name can be printed
+    if os.environ.get("NO_COLOR"):
+        os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")  # rich knows NO_COLOR, tyro does not
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        with _terminable(), _short_warnings():
+        verbosity, arguments = split_verbosity(arguments)
+        with _terminable(), verbosity.applied(), _short_warnings(are_shown=verbosity.has_warnings):
             code = _dispatch(arguments)
             sys.stdout.flush()
             return code
@@ -98,6 +104,10 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
 
         sys.stdout.write(f"cris {__version__}\n")
         return 0
+    if not within and name.startswith(COMPLETION):
+        from cris.cli.completion import print_completion
+
+        return print_completion(name.partition("=")[2] or next(iter(rest), ""))
     if name == "help":
         return _dispatch([*rest, "--help"], commands, within)
     if name not in commands:
@@ -112,21 +122,24 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
         return int(module.parse(f"{prog} {name}", rest).run())
     import tyro  # here, as parsing the commands' names needs none
 
-    from cris.cli.parsing import model_first, parse_options
+    from cris.cli.parsing import in_place, parse_options
 
-    rest = model_first(module.Command, rest)
+    rest = in_place(module.Command, rest)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     return int(parse_options(module.Command, f"{prog} {name}", rest, config=config).run())
 
 
 def _help(prog: str, commands: Mapping[str, str]) -> str:
-    width = max(map(len, [*commands, "-V, --version"]))
+    width = max(map(len, [*commands, COMPLETION]))
     groups = GROUPS if commands is COMMANDS else {"commands": commands}
     listed = "\n\n".join(
         "\n".join([f"{group}:", *(f"  {name:<{width}}  {what}" for name, what in within.items())])
         for group, within in groups.items()
     )
-    version = f"\n  {'-V, --version':<{width}}  the version" if commands is COMMANDS else ""
+    shared = {**OPTIONS}
+    if commands is COMMANDS:
+        shared |= {COMPLETION: "completion for bash, zsh or fish, to stdout", "-V, --version": "the version"}
+    options = "".join(f"\n  {option:<{width}}  {use}" for option, use in shared.items())
     what = "Finds the pixels a sentence refers to" if commands is COMMANDS else COMMANDS[prog.split()[-1]]
     return f"""usage: {prog} COMMAND …
 
@@ -135,7 +148,7 @@ def _help(prog: str, commands: Mapping[str, str]) -> str:
 {listed}
 
 options:
-  {"-h, --help":<{width}}  this text; `{prog} COMMAND --help` tells a command's options{version}
+  {"-h, --help":<{width}}  this text; `{prog} COMMAND --help` tells a command's options{options}
 """
 
 
@@ -162,7 +175,7 @@ def _terminable() -> Iterator[None]:
 
 
 @contextmanager
-def _short_warnings() -> Iterator[None]:
+def _short_warnings(*, are_shown: bool) -> Iterator[None]:
     """Show our warnings as one line each, and hide those of libraries, which are not for users."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
@@ -170,7 +183,8 @@ def _short_warnings() -> Iterator[None]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.simplefilter("default", UserWarning)
+        if are_shown:
+            warnings.simplefilter("default", UserWarning)
         warnings.filterwarnings("ignore", module=r"(torch|PIL|huggingface_hub)\b")
         warnings.showwarning = show
         yield

@@ -3,13 +3,14 @@
 import logging
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console, RenderableType, RichCast
 from rich.table import Table
 from rich.text import Text
 
+from cris.cli.verbosity import LOG, log_at
 from cris.jobs import to_json
 
 if TYPE_CHECKING:
@@ -26,18 +27,9 @@ def show(what: RenderableType) -> None:
 
 @contextmanager
 def log_shown() -> Iterator[None]:
-    """Show on stderr what the library tells of its stages."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("cris: %(message)s"))
-    logger = logging.getLogger("cris")
-    before = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    try:
+    """Show on stderr what the library tells of its stages, unless a level was asked for."""
+    with log_at("info") if LOG.level == logging.NOTSET else nullcontext():
         yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
 
 
 class Recorded(Protocol):

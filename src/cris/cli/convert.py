@@ -189,10 +189,11 @@ def _save(
     overwrite: bool,
     as_json: bool,
 ) -> None:
+    from cris.card import model_card
     from cris.checkpoint import save_checkpoint
     from cris.model.tokenizer import Tokenizer
 
-    save_checkpoint(out, model, tokenizer or Tokenizer(), inference, card, overwrite=overwrite)
+    save_checkpoint(out, model, tokenizer or Tokenizer(), inference, model_card(card), overwrite=overwrite)
     count = sum(parameter.numel() for parameter in model.parameters())
     if as_json:
         sys.stdout.write(to_json({"out": str(out), "parameters": count}))

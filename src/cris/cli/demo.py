@@ -18,7 +18,7 @@ from cris.progress import track
 from cris.registry import DEFAULT_MODEL, SCENES_MODEL, resolve
 
 if TYPE_CHECKING:
-    from cris.demo.gallery import CardFigures, GalleryCard
+    from cris.gallery import CardFigures, GalleryCard
 
 PAGE = "index.html"
 MARK = '<meta name="generator" content="cris demo">'
@@ -50,9 +50,9 @@ class Command:
         """Segment, measure, write the page and print its figures."""
         from cris.data.open import open_dataset
         from cris.data.scenes import Scenes
-        from cris.demo.gallery import figures_of, photograph_cards, render, scene_cards
         from cris.evaluation.ask import measure
         from cris.evaluation.results import Evaluation
+        from cris.gallery import figures_of, photograph_cards, render, scene_cards
         from cris.segmenter import Segmenter
 
         self._check_free()

@@ -8,7 +8,9 @@ from cris.errors import UsageError as UsageError
 EXTRAS: dict[str, tuple[str, ...]] = {
     **{"pyarrow": ("data", "eval", "train", "batch"), "jinja2": ("data", "demo", "eval", "train")},
     **{"matplotlib": ("eval", "train"), "lightning_fabric": ("train",)},
-    **dict.fromkeys(("fastapi", "uvicorn", "gradio", "prometheus_client", "python_multipart"), ("serve",)),
+    **dict.fromkeys(
+        ("fastapi", "uvicorn", "gradio", "httpx", "prometheus_client", "python_multipart"), ("serve",)
+    ),
     **dict.fromkeys(("fsspec", "ray", "s3fs"), ("batch",)),
     **dict.fromkeys(("onnx", "onnx_ir", "onnxscript", "onnxruntime", "openvino", "nncf"), ("export",)),
     "av": ("video",),

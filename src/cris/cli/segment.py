@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from cris.card import DOMAIN, read_front_matter
 from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.cli.images import find_images, is_image_file
-from cris.cli.saving import FILES, check_share, saved_forms
+from cris.cli.saving import FILES, OUT, check_share, saved_forms, warn_of_domain
 from cris.errors import InputError
 from cris.filenames import result_names
 from cris.jobs import Job, model_sha256, sha256_if_readable, to_json, write_record, written_together
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from cris.prediction import Prediction
     from cris.segmenter import EncodedImage, Segmenter
 
-OUT = "cris-out"
-"""Folder of the results where none is named; with a number where it holds another job's."""
 CLASSES = "classes.txt"
 """File that explains the numbers of YOLO's labels, a sentence a line."""
 _MASK_BYTES = 2**28  # of all masks held at a time
@@ -226,12 +223,6 @@ class Command:
             for found in encoded.predict(self.sentences[start : start + step]):
                 chosen = found if self.threshold is None else found.at_threshold(self.threshold)
                 yield chosen.at_least(self.min_score)
-
-
-def warn_of_domain(model: str, checkpoint: Path) -> None:
-    """Warn of a model that knows images of one kind alone, as its card says."""
-    if domain := read_front_matter(checkpoint).get(DOMAIN):
-        warnings.warn(f"{model} knows {domain} alone: on other images it is often wrong", stacklevel=1)
 
 
 def _hint_at_quotes(sentences: tuple[str, ...]) -> None:

@@ -1,10 +1,12 @@
 """`cris serve`: a model behind HTTP, with a page to try it."""
 
 import asyncio
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -12,10 +14,15 @@ from cris.cli.console import show
 from cris.cli.errors import UsageError
 from cris.engines.formats import EngineName, Precision
 from cris.errors import InputError
-from cris.registry import DEFAULT_MODEL, resolve
+from cris.jobs import model_sha256
+from cris.registry import DEFAULT_MODEL, model_title, pinned, resolve
 from cris.text_files import decode_text
 
+if TYPE_CHECKING:
+    from cris.serving.label_studio import LabelStudioSettings
+
 KEY_VARIABLE = "CRIS_API_KEY"
+URL_VARIABLE, TOKEN_VARIABLE = "LABEL_STUDIO_URL", "LABEL_STUDIO_API_KEY"
 _MEGA = 2**20
 
 
@@ -57,12 +64,17 @@ class Command:
     """File with the key that every request must bring; or set CRIS_API_KEY. Without either there is none."""
     page: bool = True
     """Leave out the page."""
+    label_studio: bool = False
+    """Be an ML backend of Label Studio, too: annotators type a sentence and get a mask."""
+    image_hosts: Annotated[tuple[str, ...], tyro.conf.arg(metavar="HOST")] = ()
+    """Hosts that Label Studio's images may come from: HOST, HOST:PORT, *.HOST, or * for all public ones."""
 
     def run(self) -> int:
         """Serve until told to stop."""
         self._check()
         key = self._key()
-        resolve(self.model)  # at once, as the worker that loads it takes seconds to start
+        model = pinned(self.model)  # so that a worker that begins anew serves no other model
+        folder = resolve(model)  # at once, as the worker that loads it takes seconds to start
         from cris.serving.limits import Limits
         from cris.serving.server import listen, serve
         from cris.serving.worker import WorkerSettings
@@ -76,7 +88,7 @@ class Command:
             seconds=self.timeout,
         )
         settings = WorkerSettings(
-            model=self.model,
+            model=model,
             device=self.device,
             engine=self.engine,
             precision=self.precision,
@@ -84,6 +96,7 @@ class Command:
             cache_bytes=self.cache * _MEGA,
             pixels=self.max_pixels,
         )
+        label_studio = self._label_studio(folder) if self.label_studio else None
         with listen(self.host, self.port) as at:
             asyncio.run(
                 serve(
@@ -93,6 +106,7 @@ class Command:
                     key=key,
                     has_page=self.page,
                     announce=lambda url: show(f"{self.model} at {url}"),
+                    label_studio=label_studio,
                 )
             )
         return 0
@@ -105,6 +119,29 @@ class Command:
                 raise UsageError(f"--{name.replace('_', '-')} must be above 0, got {getattr(self, name)}")
         if self.cache < 0:
             raise UsageError(f"--cache must be at least 0 MiB, got {self.cache}")
+
+        if self.image_hosts and not self.label_studio:
+            raise UsageError("--image-hosts is for --label-studio: give both, or neither")
+
+    def _label_studio(self, folder: Path) -> "LabelStudioSettings":
+        from cris.serving.image_fetch import ImageHost
+        from cris.serving.label_studio import LabelStudioSettings
+
+        hosts = [ImageHost.parse(host) for host in self.image_hosts]
+        url, key = os.environ.get(URL_VARIABLE), os.environ.get(TOKEN_VARIABLE)
+        if url:
+            hosts.append(ImageHost.of_url(url, URL_VARIABLE))
+        elif key:
+            raise InputError(
+                f"{TOKEN_VARIABLE} needs {URL_VARIABLE}, as the key is sent to that address alone"
+            )
+        digest = hashlib.sha256(json.dumps(model_sha256(folder)).encode()).hexdigest()
+        return LabelStudioSettings(
+            image_hosts=tuple(hosts),
+            url=url or None,
+            key=key or None,
+            model_version=f"{model_title(self.model)}-{digest[:8]}",
+        )
 
     def _key(self) -> str | None:
         if self.api_key_file is None:

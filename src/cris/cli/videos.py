@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cris.cli.console import show
 from cris.cli.errors import UsageError
-from cris.cli.saving import saved_forms
+from cris.cli.saving import OUT, saved_forms, warn_of_domain
 from cris.filenames import result_names, slug
 from cris.jobs import Job, model_sha256, sha256_if_readable, to_json
 from cris.registry import resolve
@@ -25,7 +25,6 @@ _NAME_BYTES = 80
 
 def segment_frames(command: "Command") -> int:
     """Segment every frame; return 1 when the video breaks off, or the camera does."""
-    from cris.cli.segment import OUT, warn_of_domain
     from cris.segmenter import Segmenter
     from cris.video.job import VideoTask, is_begun, record_camera, segment_video
 

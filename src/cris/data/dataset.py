@@ -25,6 +25,7 @@ class AnnotatedObject:
     def __init__(self, category: str, mask: Mask | Callable[[], Mask]) -> None:
         """Take the mask, or a function that decodes it, which is called when the mask is first read."""
         self.category = category
+        """Name of its category."""
         self._mask = mask
 
     @property
@@ -48,6 +49,7 @@ class Reference:
     ref_id: int
     """Id that sentences with the same meaning share."""
     sentence: str
+    """Referring expression."""
     targets: tuple[int, ...]
     """Indices of the objects that are meant: none, one or several."""
     kind: str | None = None
@@ -67,7 +69,9 @@ class AnnotatedImage:
     image: UInt8[np.ndarray, "height width 3"]
     """RGB image."""
     objects: tuple[AnnotatedObject, ...]
+    """All annotated objects, which references mean by their index."""
     references: tuple[Reference, ...]
+    """Sentences about the image, in the order of their samples."""
 
     def mask(self, targets: Sequence[int]) -> Mask:
         """Return the union of these objects' masks; empty without any."""
@@ -95,10 +99,13 @@ class Sample:
     image: UInt8[np.ndarray, "height width 3"]
     """RGB image."""
     sentence: str
+    """Referring expression."""
     mask: Bool[np.ndarray, "height width"]
     """Mask of everything that the sentence means; empty when it means nothing in the image."""
     picture_id: int
+    """Id of the image."""
     ref_id: int
+    """Id that sentences with the same meaning share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 Source = str | Path
 Data = Source | Sequence[Source] | Mapping[str, Dataset]
-"""Folder of a data set, several for their union, "scenes", or data sets of the caller's by their splits."""
+"""Folder of a data set or its address on the hub, several for their union, "scenes", or data sets of the
+caller's by their splits."""
 
 
 def open_dataset(data: Data, split: str = "val", limit: int | None = None, *, seed: int = 0) -> Dataset:
     """Return one split of a data set.
 
     Args:
-        data: a folder that `cris data` wrote, several for their union, "scenes", or data sets of your own:
+        data: a folder that `cris data` wrote, one that `cris data push` put on the Hugging Face hub,
+            hf://datasets/OWNER/NAME@REVISION, several for their union, "scenes", or data sets of your own:
             `{"train": mine, "val": other}`.
         split: part of it: train, val, test, …
         limit: first samples to take, where not all.
@@ -69,10 +71,20 @@ def _opened(sources: Sequence[Source], split: str, seed: int) -> Dataset:
     from cris.data.stored import StoredSplit  # scenes need no pyarrow
     from cris.data.union import open_union
 
-    dataset = StoredSplit(sources[0], split) if len(sources) == 1 else open_union(sources, split)
+    folders = [folder_of(source) for source in sources]
+    dataset = StoredSplit(folders[0], split) if len(folders) == 1 else open_union(folders, split)
     if not len(dataset):
         raise InputError(f"split {split!r} of {dataset.name} has no sentences: there is nothing in it")
     return dataset
+
+
+def folder_of(source: Source) -> Path:
+    """Return the folder of a stored data set, downloaded when it is an address on the hub."""
+    if not str(source).startswith("hf:"):
+        return Path(source)
+    from cris.data.sources.hub.published import fetch_dataset
+
+    return fetch_dataset(str(source))
 
 
 def is_rendered(source: Source) -> bool:
@@ -86,7 +98,7 @@ def is_dataset(source: Source) -> bool:
         return True
     from cris.data.store.manifest import MANIFEST
 
-    return (Path(source) / MANIFEST).is_file()
+    return str(source).startswith("hf:") or (Path(source) / MANIFEST).is_file()
 
 
 def manifest_of(source: Source) -> "Manifest":
@@ -100,7 +112,7 @@ def manifest_of(source: Source) -> "Manifest":
     from cris.data.store.schema import SCHEMA_VERSION
 
     if not is_rendered(source):
-        return read_manifest(Path(source))
+        return read_manifest(folder_of(source))
     sizes = {split: len(Scenes(split)) for split in ("train", "val", "test")}
     return Manifest(
         schema_version=SCHEMA_VERSION,

@@ -1,6 +1,6 @@
 """Records of a data set: images, the objects in them, and the sentences that refer to these."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cris.masks import Rle
 
@@ -55,3 +55,16 @@ class ImageRecord:
     """Categories in which every object is annotated; None for all that the data set knows."""
     scores: tuple[float, ...] | None = None
     """Score of each entry, where a model drew the masks; None where people did."""
+
+    def of_split(self, split: str) -> "ImageRecord":
+        """Return the image with the entries of one split alone, and their scores."""
+        places = self.places_of(split)
+        return replace(
+            self,
+            entries=tuple(self.entries[place] for place in places),
+            scores=None if self.scores is None else tuple(self.scores[place] for place in places),
+        )
+
+    def places_of(self, split: str) -> list[int]:
+        """Return the places of a split's entries among all."""
+        return [place for place, entry in enumerate(self.entries) if entry.split == split]

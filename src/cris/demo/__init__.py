@@ -1,1 +1,1 @@
-"""Gallery in one HTML file of what the embedded models can and cannot do."""
+"""Photographs and scenes of `cris demo`."""

@@ -20,6 +20,7 @@ class Asked:
     """Sentence about a photograph, and what it means."""
 
     sentence: str
+    """Referring expression."""
     rle: Rle | None
     """Mask in run lengths; None when nothing in the photograph is meant."""
 
@@ -36,11 +37,13 @@ class Photograph:
     id: int
     """Image id in COCO."""
     licence: str
+    """Licence of the image."""
     source: str
     """Address of the image, as COCO has it."""
     page: str
     """Address of its page, which names the photographer."""
     asked: tuple[Asked, ...]
+    """Sentences about it."""
 
     @property
     def path(self) -> Path:

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from cris.card import CardResult
 from cris.errors import InputError
 from cris.evaluation.rows import Row
 
@@ -288,6 +290,19 @@ def headlines(figures: Mapping[str, float | None], metrics: Iterable[Metric] = M
         for metric in metrics
         if metric.is_headline and metric.name in figures and (has_no_target or not metric.is_no_target)
     ]
+
+
+def card_result(data: str, split: str, figures: Mapping[str, float | None]) -> CardResult:
+    """Return figures as a model's card has them: those shown unasked, without the grid's ceiling.
+
+    A data set of a folder goes by the folder's name, as cards are published.
+    """
+    told = [(metric, figures[metric.name]) for metric in headlines(figures) if metric.name != "ceiling"]
+    return CardResult(
+        data=" and ".join(Path(each).name for each in data.split(" and ")),
+        split=split,
+        figures={each.name: (each.title, round(value, 4)) for each, value in told if value is not None},
+    )
 
 
 def metric_named(name: str, metrics: Sequence[Metric] = METRICS) -> Metric:

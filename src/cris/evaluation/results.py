@@ -17,6 +17,7 @@ class Evaluation:
     """All rows, and what they amount to."""
 
     rows: Sequence[Row]
+    """Row of each sample, in their order."""
     metrics: Sequence[Metric] = METRICS
     """Metrics to report of them: `[*METRICS, mine]` for one more."""
 

@@ -22,24 +22,31 @@ class Row:
     picture: str
     """Name of the image: of a scene, split and index; else what the source calls it."""
     picture_id: int
+    """Id of the image."""
     ref_id: int
     """Referring entry that the sentence belongs to."""
     sentence: str
+    """Referring expression, as it was asked."""
     kind: str
     """Kind of the sentence: of Scenes as it was made, else by rule (`cris.evaluation.kinds`)."""
     category: str | None
     """Category of what is meant; None when nothing is, or things of several categories are."""
     words: int
+    """Number of words in the sentence."""
     distractors: int
     """Other objects of that category in the image; 0 when there is no one category."""
     height: int
     """Image height, in pixels."""
     width: int
+    """Image width, in pixels."""
     true_area: int
+    """Area of the true mask."""
     predicted_area: int
+    """Area of the mask found."""
     intersection: int
     """Area common to the mask found and the true one."""
     union: int
+    """Area of the mask found and the true one together."""
     iou: float
     """Intersection / (union + 1e-6), as released: 0 when both masks are empty."""
     score: float

@@ -45,8 +45,11 @@ class ExportResult:
     """Files of an export, and how well its answers agree with the model's; printed, in a few lines."""
 
     folder: Path
+    """Folder of the export, which `Segmenter.from_pretrained` takes."""
     format: Format
+    """Format of the graphs."""
     precision: Precision
+    """Number format of the weights."""
     files: dict[str, int]
     """Name → size in bytes, of each file in the folder."""
     differences: dict[int, float]

@@ -55,6 +55,7 @@ def write_onnx(programs: tuple[ExportedProgram, ExportedProgram], folder: Path) 
                 input_names=inputs,
                 output_names=outputs[: len(program.graph_signature.user_outputs)],
                 opset_version=OPSET,
+                optimize=False,  # below, with larger limits
                 external_data=False,
                 verbose=False,
             )

@@ -31,12 +31,19 @@ class Cris(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
+        """Sizes of all parts."""
         self.image_encoder = image_encoder
+        """Image encoder: features at strides of 8, 16 and 32 pixels."""
         self.text_encoder = text_encoder
+        """Text encoder: features of the words and of the sentence."""
         self.neck = neck
+        """Cross-modal neck."""
         self.decoder = decoder
+        """Vision-language decoder; None in the ablation without it."""
         self.projector = projector
+        """Projector of pixels and sentence into one space."""
         self.presence = presence
+        """Second answer, whether anything is meant at all; None of models without it."""
 
     def forward(
         self,

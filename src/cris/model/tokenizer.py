@@ -48,6 +48,7 @@ class Tokenizer:
     def __init__(self, table: tokenizers.Tokenizer | None = None) -> None:
         self._table = tokenizers.Tokenizer.from_file(str(CLIP_TABLE)) if table is None else table
         self.vocab_size: int = self._table.get_vocab_size()
+        """Number of tokens."""
         self.start_id, self.end_id = self.vocab_size - 2, self.vocab_size - 1
         if [self._table.id_to_token(each) for each in (self.start_id, self.end_id)] not in CONTROL:
             names = " or ".join(" and ".join(pair) for pair in CONTROL)

@@ -1,6 +1,5 @@
 """Application: routes of the HTTP interface, and the page."""
 
-import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -12,10 +11,11 @@ from starlette.middleware.cors import CORSMiddleware
 
 from cris import __version__
 from cris.serving.batcher import BatchedResult, Batcher, unavailable
+from cris.serving.label_studio import LabelStudioBackend, add_label_studio
 from cris.serving.limits import RefusalError
 from cris.serving.messages import SegmentJob
 from cris.serving.middleware import GONE, OPEN_PATHS, RequestMiddleware
-from cris.serving.requests import read_ask
+from cris.serving.requests import read_ask, unless_gone
 from cris.serving.schemas import (
     ModelList,
     Problem,
@@ -48,7 +48,9 @@ _KEY_SCHEMES: dict[str, dict[str, str]] = {
 _SEGMENT_PROBLEMS = (400, 401, 403, 404, 408, 413, 415, 422, 429, 500, 503)
 
 
-def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
+def create_app(
+    batcher: Batcher, key: str | None = None, label_studio: LabelStudioBackend | None = None
+) -> FastAPI:
     """Return the HTTP interface to a model, behind its guard; `add_page` puts the page beside it."""
     app = FastAPI(
         title="cris",
@@ -71,7 +73,7 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
     async def segment(request: Request) -> Response:
         """Return what each sentence refers to in the image."""
         ask = await read_ask(request, batcher.limits, batcher.settings.model)
-        answered = await _unless_gone(request, batcher, ask)
+        answered = await unless_gone(request, batcher.ask(ask))
         if answered is None:
             return Response(status_code=GONE)
         return JSONResponse(_content(ask, answered, batcher.settings.model))
@@ -112,6 +114,8 @@ def create_app(batcher: Batcher, key: str | None = None) -> FastAPI:
         """Return counters, for Prometheus."""
         return Response(batcher.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
+    if label_studio is not None:
+        add_label_studio(app, label_studio)
     _refuse_other_methods(app)
     if key is not None:
         _describe_key(app)
@@ -150,23 +154,6 @@ def _describe_key(app: FastAPI) -> None:
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]
-
-
-async def _unless_gone(request: Request, batcher: Batcher, ask: SegmentJob) -> BatchedResult | None:
-    """Return the answer; None, computing nothing more, when the client leaves before it is there."""
-    answer = asyncio.ensure_future(batcher.ask(ask))
-    gone = asyncio.ensure_future(_disconnected(request))
-    try:
-        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return answer.result() if answer.done() else None
-    finally:
-        answer.cancel()
-        gone.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _content(ask: SegmentJob, answered: BatchedResult, model: str) -> dict[str, Any]:

@@ -37,4 +37,6 @@ def configure() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    LOG.setLevel(logging.INFO)
+    library = logging.getLogger("cris")
+    library.handlers.clear()  # of the command line, whose lines are for people
+    LOG.setLevel(library.level or logging.INFO)

@@ -20,6 +20,11 @@ from cris.serving.metrics import Metrics
 OPEN_PATHS = ("/healthz", "/readyz")
 """Paths asked by load balancers, which have no key."""
 ROUTES = ("/v1/segment", "/v1/models", "/metrics", "/openapi.json", *OPEN_PATHS)
+LABEL_STUDIO_ROUTES = (
+    *("/health", "/setup", "/predict", "/versions", "/webhook", "/train", "/job_status"),
+    *("/validate", "/duplicate_model", "/delete"),
+)
+"""Paths that Label Studio asks of an ML backend; only `cris serve --label-studio` answers them."""
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _LINGER_SECONDS = 2.0
 """Seconds to read on a refused body: were the connection cut at once, its sender would not see why."""
@@ -214,7 +219,7 @@ class _Exchange:
     def _record(self) -> None:
         path, method, status = self.scope["path"], self.scope["method"], self.status or GONE
         seconds = time.perf_counter() - self.start
-        route = path if path in ROUTES else "page"
+        route = path if path in (*ROUTES, *LABEL_STUDIO_ROUTES) else "page"
         self.guard.metrics.requests.labels(route, str(status)).inc()
         self.guard.metrics.request_seconds.labels(route).observe(seconds)
         is_routine = method in _SAFE_METHODS and status < 400  # probes, scrapes, and the page's many files

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from cris.errors import InputError
 from cris.serving.app import create_app
 from cris.serving.batcher import Batcher
+from cris.serving.label_studio import LabelStudioBackend, LabelStudioSettings
 from cris.serving.limits import Limits
 from cris.serving.logs import configure, log
 from cris.serving.metrics import Metrics
@@ -43,6 +44,7 @@ async def serve(
     key: str | None,
     has_page: bool,
     announce: Callable[[str], None],
+    label_studio: LabelStudioSettings | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way.
 
@@ -53,6 +55,7 @@ async def serve(
         key: that all requests must bring, if any.
         has_page: whether there is a page at /.
         announce: is told the address once requests are answered.
+        label_studio: settings of an ML backend beside the rest, if there is to be one.
 
     Raises InputError when the model cannot be loaded.
     """
@@ -60,7 +63,8 @@ async def serve(
     url = _url(at)
     with tempfile.TemporaryDirectory(prefix="cris-serve-") as folder:
         async with Batcher(settings, limits, Metrics()) as batcher:
-            app = create_app(batcher, key)
+            backend = None if label_studio is None else LabelStudioBackend(batcher, label_studio)
+            app = create_app(batcher, key, backend)
             if has_page:
                 from cris.serving.page import add_page  # here, as Gradio takes seconds to import
 

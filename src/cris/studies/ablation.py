@@ -69,6 +69,7 @@ class Ablation:
     """Rows of the ablation, measured."""
 
     rows: Sequence[Measured]
+    """Figures of each row, in the paper's order."""
     markdown: str
     """Table of the rows beside the paper's, as Markdown."""
     figure: Image.Image

@@ -52,6 +52,7 @@ class AmbiguityDetection:
     """Sentences of scenes, judged, and the chance that an ambiguous one gets the higher ambiguity (AUROC)."""
 
     judged: Sequence[Judged]
+    """Sentences, each with the evidence for its ambiguity."""
 
     @cached_property
     def by_evidence(self) -> dict[str, float | None]:

@@ -35,6 +35,7 @@ class LabelAudit:
     """All annotations of a split, the most suspicious first."""
 
     suspects: Sequence[Suspect]
+    """Annotations, the most suspicious first."""
     precision_at_top: float | None
     """Share of planted labels among the first tenth, where some were planted."""
     out: Path

@@ -10,16 +10,17 @@ from typing import Any
 
 from rich.text import Text
 
+from cris.card import model_card
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.data.annotations.selection import DOUBTFUL
 from cris.data.inspection.check import check_dataset
 from cris.data.inspection.findings import ERROR
-from cris.data.open import manifest_of, open_dataset
+from cris.data.open import folder_of, manifest_of, open_dataset
 from cris.data.store.manifest import Manifest
 from cris.data.store.reading import StoredDataset
 from cris.environment import in_one_line
 from cris.errors import InputError, UsageError
-from cris.evaluation.metrics import headlines
+from cris.evaluation.metrics import card_result, headlines
 from cris.evaluation.saved import evaluate_to
 from cris.evaluation.table import ResultsTable, TableEntry, make_table
 from cris.files import atomic_files
@@ -27,7 +28,7 @@ from cris.jobs import begin_experiment, read_record
 from cris.model.encoders import OwnImageEncoder
 from cris.pages import fill
 from cris.progress import track
-from cris.registry import resolve
+from cris.registry import hub_name, resolve
 from cris.studies.stages import TrainingStage
 from cris.training.config import TrainConfig, resolved
 from cris.training.loss import Loss
@@ -220,7 +221,7 @@ def _check_once(source: str, manifest: Manifest, done: Path, *, progress: bool) 
     if not manifest.files or (done / manifest.fingerprint).exists():
         return  # nothing is stored of what is rendered as it is needed
     logger.info("checking %s", source)
-    dataset = StoredDataset(Path(source))
+    dataset = StoredDataset(folder_of(source))
     findings = check_dataset(
         dataset, lambda records: track(records, total=len(dataset), what="images", is_shown=progress)
     )
@@ -271,5 +272,13 @@ def write_model(source: Path, target: Path, card: ModelCard) -> None:
         inference=checkpoint.inference,
         measured_with=in_one_line(card.records[0]["environment"]),
     )
+    began_as = hub_name(card.config.start) if card.config.start else None
+    told = model_card(
+        f"{text}\n",
+        name=card.config.recipe,
+        base_models=[began_as] if began_as else (),
+        # a rehearsal says nothing of the model
+        results=[card_result(one["data"], one["split"], one) for one in card.records if card.scale == 1],
+    )
     parts = (target, checkpoint.model, checkpoint.tokenizer, checkpoint.inference)
-    save_checkpoint(*parts, card=f"{text}\n", overwrite=True)
+    save_checkpoint(*parts, card=told, overwrite=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
+from cris.card import CardResult
 from cris.errors import InputError
+from cris.evaluation.metrics import card_result
 from cris.lock import locked
 from cris.model.cris import Cris
 from cris.segmenter import Segmenter
@@ -138,7 +140,7 @@ def _fit(
     if fabric.is_global_zero:
         run.write_config()
 
-    def save(*, is_best: bool = False) -> None:
+    def save(*, is_best: bool = False, measured: CardResult | None = None) -> None:
         if fabric.is_global_zero:
             run.save(
                 trainer.average.current(),
@@ -153,6 +155,7 @@ def _fit(
                 step=trainer.step,
                 is_best=is_best,
                 best=best,
+                measured=measured,
             )
 
     watching = Monitor(fabric, config, out, trainer.step, progress=progress)
@@ -173,7 +176,9 @@ def _fit(
                 inference = replace(inference, threshold=found.threshold)
                 is_best = best is None or found.mean_iou > best
                 best = found.mean_iou if best is None else max(best, found.mean_iou)
-                save(is_best=is_best)
+                looked_at = setup.validation
+                measured = card_result(looked_at.name, looked_at.split, found.summary.figures)
+                save(is_best=is_best, measured=measured)
                 saved = step
             elif step % config.checkpoint_every == 0:
                 save()

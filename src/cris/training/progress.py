@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
 from cris.process_memory import peak_bytes
+from cris.progress import is_quiet
 
 _PIPE_WIDTH = 200  # columns where there is no terminal
 
@@ -25,6 +26,7 @@ class RunProgress:
         self.first = step
         self.started = time.monotonic()
         is_terminal = sys.stderr.isatty()
+        is_shown = is_shown and not is_quiet()
         width = None if is_terminal else _PIPE_WIDTH
         self.console = Console(stderr=True, highlight=False, width=width, quiet=not is_shown)
         columns = (

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from cris.card import CardResult, model_card
 from cris.checkpoint import CARD, TOKENIZER, TRAIN_STATE, WEIGHTS, save_checkpoint
 from cris.config_file import CONFIG, to_json
 from cris.environment import environment, in_one_line
@@ -19,7 +20,7 @@ from cris.files import PARTIAL, atomic_file, atomic_folder, whole_folder
 from cris.model.config import InferenceConfig
 from cris.model.cris import Cris
 from cris.model.tokenizer import Tokenizer
-from cris.registry import RUN_CHECKPOINTS
+from cris.registry import RUN_CHECKPOINTS, hub_name
 from cris.training.config import TrainConfig, check_same_run, fingerprint
 
 _FOLDERS = ("curves", "sheets", "tensorboard")
@@ -101,17 +102,24 @@ class RunFolder:
         step: int,
         is_best: bool,
         best: float | None,
+        measured: CardResult | None = None,
     ) -> None:
         """Replace `last` atomically; link it as `step-N`, and as `best` where it is.
+
+        The card tells `measured`, the figures of these very weights, where they were measured.
 
         Raises:
             OSError: the disk is full, say; what was saved before is still whole.
         """
         last = last_checkpoint(self.out)
         figure = "not measured yet" if best is None else f"{best:.3f}"
-        card = (
+        began_as = hub_name(self.config.start) if self.config.start else None
+        card = model_card(
             f"Recipe {self.config.recipe}, {step} steps; best validation mean IoU so far: {figure}.\n\n"
-            f"Made with {in_one_line(self.environment)}.\n"
+            f"Made with {in_one_line(self.environment)}.\n",
+            name=self.config.recipe,
+            base_models=[began_as] if began_as else (),
+            results=[measured] if measured else (),
         )
         try:
             save_checkpoint(

@@ -51,6 +51,7 @@ class VideoFile:
         import av
 
         self.path = Path(path)
+        """Path of the file."""
         self.damage: str | None = None
         """Reason why frames are missing, known once all were read; None for a whole file."""
         with self._opened() as container:
@@ -141,6 +142,7 @@ class Camera:
         Raises InputError when there is none, or another program has it.
         """
         self.index = index
+        """Number of the camera, from 0."""
         self._camera = cv2.VideoCapture(index)
         if not self._camera.isOpened():
             raise InputError(

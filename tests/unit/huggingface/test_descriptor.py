@@ -161,11 +161,11 @@ def test_what_the_hub_refuses_is_told_in_one_line(tmp_path: Path) -> None:
     refused = ["nobody/one", "some/one@v9", "gated/one", "empty/one", "missing/one"]
     lines, _ = run(tmp_path, *(f"hf:{name}" for name in refused))
     assert lines == [
-        "InputError: the hub has no hf:nobody/one: check repository, revision and file, and set HF_TOKEN if "
-        "it is private",
+        "InputError: the hub has no hf:nobody/one: check repository, revision and file; if it is private, "
+        "log in with `hf auth login` or set HF_TOKEN",
         "InputError: the hub has no hf:some/one@v9: check repository, revision and file",
         f"InputError: hf://gated/one@{SECOND}/config.json is gated: ask for access on its page at "
-        "https://huggingface.co, and set HF_TOKEN to a token of yours",
+        "https://huggingface.co, and log in with `hf auth login` or set HF_TOKEN",
         "InputError: hf:empty/one has no config.json beside a model.safetensors or pytorch_model.bin: it is "
         "no model that transformers wrote",
         f"InputError: the hub has no hf://missing/one@{SECOND}/config.json: check repository, revision and "

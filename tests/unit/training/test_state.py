@@ -7,13 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
+from cris.card import CardResult
 from cris.checkpoint import load_checkpoint
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from cris.training.recipes import cris_scenes
 from cris.training.state import RunFolder, holds_run, last_checkpoint, remove_run
+from tests.fixtures.hub import card_problems
 from tests.fixtures.small import SMALL, small_cris
 
 TOKENIZER = Tokenizer().reduced([])
@@ -48,6 +51,26 @@ def test_the_last_the_best_and_the_newest_are_kept(tmp_path: Path) -> None:
     state = run.read_state()
     assert state is not None
     assert state["step"] == 20
+
+
+def test_a_card_has_the_figures_of_its_own_weights_and_the_model_of_the_hub_they_began_as(
+    tmp_path: Path,
+) -> None:
+    run = folder_of(tmp_path, start="hf://owner/base@v1")
+    measured = CardResult(data="cats", split="val", figures={"mean_iou": ("mean IoU", 0.5)})
+    run.save(small_cris(MODEL), InferenceConfig(), {}, step=5, is_best=True, best=0.5, measured=measured)
+    save(run, 10)  # not validated
+    cards = {
+        name: ModelCard.load(last_checkpoint(tmp_path).with_name(name) / "README.md")
+        for name in ("best", "last")
+    }
+    (result,) = cards["best"].data.eval_results
+    assert (result.dataset_name, result.metric_type, result.metric_value) == ("cats", "mean_iou", 0.5)
+    assert cards["best"].data.model_name == run.config.recipe
+    assert cards["last"].data.eval_results is None
+    for card in cards.values():
+        assert card_problems(str(card), "model") == []
+        assert card.data.base_model == ["owner/base"]
 
 
 def test_a_removed_run_leaves_what_is_not_its_own(tmp_path: Path) -> None:

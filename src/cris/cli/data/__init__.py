@@ -10,5 +10,6 @@ COMMANDS = {
     "check": "Read everything of a data set again and tell what is wrong of it",
     "stats": "Count and draw what is in a data set",
     "export": "Write a data set as Parquet or WebDataset",
+    "push": "Put a data set on the Hugging Face hub",
 }
 """Command → its purpose; kept by hand, so that `cris data --help` imports nothing."""

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """Convert a re-release of RefCOCO, RefCOCO+ or RefCOCOg.
+    """Convert a re-release of RefCOCO, RefCOCO+ or RefCOCOg, or store what cris data push wrote.
 
     Parquet as lmms-lab/RefCOCO, jxu124/refcoco and moondream/refcoco-m have it, or MDETR's
     finetune_refcoco_train.json and its kin. Columns are checked first.
     """
 
     source: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
-    """Folder, file, or hf://OWNER/NAME@REVISION, a data set on the hub at a revision that never moves."""
+    """Folder, file, or hf://datasets/OWNER/NAME@REVISION, on the hub at a revision that never moves."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder to make."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR|ZIP")] = None
@@ -51,8 +51,11 @@ class Command:
         from cris.data.sources.hub import convert_hub, source_files
         from cris.data.sources.hub.fetch import locate
         from cris.data.sources.hub.parquet import ColumnError
+        from cris.data.sources.hub.published import published_files
 
         folder = locate(self.source)
+        if files := published_files(folder):
+            return self._store(files)
         try:
             conversion = convert_hub(
                 folder,
@@ -76,6 +79,21 @@ class Command:
             overwrite=self.overwrite,
             as_json=self.as_json,
         )
+        return 0
+
+    def _store(self, files: list[Path]) -> int:
+        """Write a data set of ours as it was before it was pushed or exported."""
+        from cris.cli.data.console import command, show_dataset
+        from cris.data.sources.hub.published import store_published
+        from cris.errors import InputError
+
+        chosen = (self.images, self.instances, self.drop, *self.reviewed)
+        if any(each is not None for each in chosen) or self.skip_missing or self.skip_invalid:
+            raise InputError(f"{self.source} is a data set of cris, which is taken whole: pass --out alone")
+        manifest = store_published(
+            files, self.out, command=command(), is_resuming=self.resume, overwrite=self.overwrite
+        )
+        show_dataset(self.out, manifest, as_json=self.as_json)
         return 0
 
 

@@ -37,6 +37,7 @@ class Batch:
     images: UInt8[Tensor, "images 3 height width"]
     """RGB images in the network's square, channels last in memory; `inputs` is what the network reads."""
     tokens: Int[Tensor, "sentences tokens"]
+    """Token ids of each sentence, padded with 0."""
     image_index: Int[Tensor, "sentences"]
     """Index of the image that each sentence is about."""
     masks: Float[Tensor, "sentences 1 rows columns"]

@@ -82,11 +82,17 @@ class SceneSample:
     """An image, a sentence and its mask."""
 
     image: UInt8[np.ndarray, "height width 3"]
+    """RGB image."""
     sentence: str
+    """Referring expression."""
     mask: Bool[np.ndarray, "height width"]
+    """Visible pixels of the targets."""
     kind: str
+    """Kind of the sentence, one of `KINDS`."""
     objects: tuple[SceneObject, ...]
+    """All objects of the scene."""
     targets: tuple[int, ...]
+    """Indices of the objects in the mask."""
     fitting: tuple[int, ...]
     """Indices of the objects that the sentence truly fits."""
     visibility: float

@@ -35,9 +35,13 @@ class Scenes:
         if size < SMALLEST_SIDE:
             raise InputError(f"size must be at least {SMALLEST_SIDE} pixels, got {size}")
         self.split = split
+        """Part of the scenes: train, val or test."""
         self.seed = seed
+        """Seed; another one gives other scenes."""
         self.size = size
+        """Side of the images, in pixels."""
         self.knobs = knobs
+        """Options that change what scenes are like."""
 
     def __len__(self) -> int:
         """Return the number of samples in the split."""

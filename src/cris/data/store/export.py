@@ -61,8 +61,7 @@ def _webdataset(dataset: StoredDataset, folder: Path) -> Iterator[int]:
         for index, record in enumerate(dataset):
             suffix = _suffix(record)
             for split in dict.fromkeys(entry.split for entry in record.entries):
-                part = tuple(entry for entry in record.entries if entry.split == split)
-                tars[split].add(replace(record, entries=part), suffix)
+                tars[split].add(record.of_split(split), suffix)
             yield index
     finally:
         for each in tars.values():

@@ -5,7 +5,6 @@ import pickle
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,9 @@ from cris.errors import InputError
 IMAGES = "images.zip"
 CONFIGS = ".huggingface.yaml"
 """File in which `datasets` looks for the files of each split; readers of Parquet folders skip it."""
+ORDER = "cris_order"
+"""Metadata of a Parquet file of a split: for each row the image's index in the data set, and the places of
+these entries among the image's."""
 SHARD_ROWS = 1000
 """Number of images in a Parquet file of a split."""
 _ROWS_TOGETHER = 64
@@ -110,8 +112,7 @@ def write_datasets(dataset: StoredDataset, folder: Path) -> Iterator[int]:
     }
     for index, record in enumerate(dataset):
         for split in dict.fromkeys(entry.split for entry in record.entries):
-            entries = tuple(entry for entry in record.entries if entry.split == split)
-            writers[split].add(replace(record, entries=entries))
+            writers[split].add(record, index)
         yield index
     for writer in writers.values():
         writer.close()
@@ -136,15 +137,17 @@ class _SplitWriter:
         self.files: list[str] = []
         self._folder, self._split = folder, split
         self._shards = -(-images // SHARD_ROWS)
-        self._schema = _datasets_schema()
+        self._schema = datasets_schema()
         self._number = 0
         self._written = 0
         self._waiting: list[ImageRecord] = []
+        self._order: list[tuple[int, list[int]]] = []
         self._file: pq.ParquetWriter | None = None
 
-    def add(self, record: ImageRecord) -> None:
-        """Add a row."""
-        self._waiting.append(record)
+    def add(self, record: ImageRecord, index: int) -> None:
+        """Add what the image at that index has of the split, as a row."""
+        self._waiting.append(record.of_split(self._split))
+        self._order.append((index, record.places_of(self._split)))
         is_full = self._written + len(self._waiting) == SHARD_ROWS
         if is_full or len(self._waiting) == _ROWS_TOGETHER:
             self._flush()
@@ -156,8 +159,10 @@ class _SplitWriter:
         if self._waiting:
             self._flush()
         if self._file is not None:
+            self._file.add_key_value_metadata({ORDER: json.dumps(self._order)})
             self._file.close()
             self._file, self._number, self._written = None, self._number + 1, 0
+            self._order = []
 
     def _flush(self) -> None:
         if self._file is None:
@@ -174,12 +179,12 @@ class _SplitWriter:
         self._waiting = []
 
 
-def _datasets_schema() -> pa.Schema:
+def datasets_schema() -> pa.Schema:
     """Return the stored form's schema, with images as `datasets` has them, and the metadata that says so."""
     fields = [pa.field("image", _IMAGE) if field.name == "image" else field for field in SCHEMA]
     features = {field.name: _feature(field.type) for field in SCHEMA} | {"image": {"_type": "Image"}}
     note = json.dumps({"info": {"features": features}})
-    return pa.schema(fields, metadata={"huggingface": note})
+    return pa.schema(fields, metadata={**SCHEMA.metadata, b"huggingface": note.encode()})
 
 
 def _feature(kind: pa.DataType) -> Any:

@@ -52,6 +52,7 @@ class StoredDataset:
 
     def __init__(self, folder: Path | str) -> None:
         self.folder = Path(folder)
+        """Folder of the data set."""
         self.manifest: Manifest = read_manifest(self.folder)
         self._ends = list(accumulate(shard.rows for shard in self.manifest.files))
         self._batches: dict[int, pa.RecordBatch] = {}

@@ -44,8 +44,11 @@ class Subject:
     """Subject of the report, in words."""
 
     model: str
+    """Name of the model."""
     data: str
+    """Name of the data set."""
     split: str
+    """Part of the data set that was measured on."""
     facts: tuple[str, ...]
     """Short facts for the line below the title: threshold, protocol, …"""
     fingerprint: str

@@ -144,7 +144,7 @@ def render(
         split_size: scenes of the whole split
     """
     return fill(
-        "demo/gallery.html",
+        "gallery.html",
         model=model,
         summary=summary,
         figures=figures_of(photographs),

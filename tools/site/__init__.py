@@ -1,0 +1,1 @@
+"""Builder of the documentation site: what `mkdocs.yml` cannot say."""
