@@ -158,3 +158,23 @@ def test_no_color_means_no_colour(arguments: tuple[str, ...]) -> None:
 def test_quiet_is_over_when_the_command_is(cris: Cris) -> None:
     cris("models", "--quiet")
     assert not progress.is_quiet()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--quite", "doctor"), "there is no option --quite of cris: did you mean --quiet?"),
+        (("doctor", "--quite"), "there is no option --quite: did you mean --quiet?"),
+        (("doctor", "-q"), "there is no option -q: did you mean --quiet?"),
+        (("doctor", "--verbose"), "there is no option --verbose: did you mean --log-level?"),
+        (("data", "--log-levle", "info", "check"), "did you mean --log-level?"),
+        (("--json", "doctor"), "there is no option --json of cris: a command's options stand after it"),
+        (("--print-completions", "bash"), "did you mean --print-completion?"),
+    ],
+)
+def test_a_typo_in_an_option_that_all_commands_have_is_told(
+    arguments: tuple[str, ...], hint: str, cris: Cris
+) -> None:
+    outcome = cris(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert hint in outcome.err
