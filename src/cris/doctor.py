@@ -32,7 +32,7 @@ _SHARED_MEMORY = Path("/dev/shm")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of processor time in each period that Linux gives to a container."""
 _SHOWN_PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "tokenizers", "huggingface-hub")
-_FOR_DEVELOPERS = "dev"
+_FOR_DEVELOPERS = ("dev", "docs")
 _ADDS_ITSELF = base64.b64decode(
     "CAgSADo1Cg4KAXgKAXgSAXkiA0FkZBIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEA0="
 )
@@ -165,7 +165,7 @@ def _extras() -> Iterator[Finding]:
     wanted: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
         match = re.match(r"([\w.-]+)(?:\[[\w,.-]+\])?\s*(?:>=([\w.]+))?.*extra == ['\"]([\w-]+)['\"]", line)
-        if match and match[3] != _FOR_DEVELOPERS:
+        if match and match[3] not in _FOR_DEVELOPERS:
             wanted.setdefault(match[3], []).append((match[1], match[2] or "0"))
     for extra, packages in wanted.items():
         lacking = [told for name, least in packages if (told := _lack(name, least))]
