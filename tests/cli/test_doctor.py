@@ -33,8 +33,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the probes find, instead of trying; tests change it."""
     results = {name: dict(GOOD) for name in ("model", "torch", "onnx", "openvino")}
     results["torch"]["devices"] = {"cpu": (True, "")}
-    monkeypatch.setattr(doctor, "_start", lambda name: name)
-    monkeypatch.setattr(doctor, "_result", lambda name: results[name])
+    monkeypatch.setattr(doctor, "_start", lambda names: None)
+    monkeypatch.setattr(doctor, "_results", lambda names, _: {name: results[name] for name in names})
     return results
 
 
@@ -87,6 +87,17 @@ def test_an_engine_that_crashes_hinders_no_other(tmp_path: Path) -> None:
     engines = details(answer, "engines")
     assert engines["openvino"] == "its process died of SIGABRT"
     assert engines["onnx"].startswith("works")
+
+
+def test_a_model_that_crashes_leaves_what_torch_said() -> None:
+    said = "import os; print('noise\\ncris doctor: {\"works\": true}', flush=True); os.abort()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", said], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert doctor._results(["torch", "model"], process) == {
+        "torch": {"works": True},
+        "model": {"error": "its process died of SIGABRT"},
+    }
 
 
 def test_exit_code_tells_whether_a_model_can_be_asked(probed: dict[str, Any], cris: Cris) -> None:
