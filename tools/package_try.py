@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TEST_TOOLS = ("beartype", "hypothesis", "pytest")
+TEST_TOOLS = ("beartype", "hypothesis", "pytest", "pytest-xdist")
 COPIED = ("tests", "benchmarks", "tools", "pyproject.toml")
 PREDICT = """
 import cris, shutil

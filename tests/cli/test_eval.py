@@ -263,6 +263,15 @@ def test_the_released_protocol_takes_the_released_threshold(cris: Cris, released
         assert row.predicted_area == pytest.approx(found.sum(), abs=20)
 
 
+def test_a_threshold_is_taken_in_place_of_the_models(cris: Cris, checkpoint: Path) -> None:
+    assert cris("eval", checkpoint, "scenes", "--limit", "2", "--threshold", "0.1", "--out", "low").code == 0
+    assert json.loads(Path("low/_results.json").read_text())["threshold"] == 0.1
+    segmenter = Segmenter.from_pretrained(checkpoint, "cpu")
+    for row, sample in zip(read_rows(Path("low")), Scenes("test"), strict=False):
+        prediction = segmenter.predict(sample.image, sample.sentence).at_threshold(0.1)
+        assert row.predicted_area == pytest.approx(prediction.area, abs=20)
+
+
 def test_a_checkpoint_for_another_protocol_is_refused(cris: Cris, checkpoint: Path, released: Path) -> None:
     for model, protocol in ((checkpoint, "released"), (released, "default")):
         outcome = cris("eval", model, "scenes", "--limit", "1", "--protocol", protocol)
@@ -359,6 +368,9 @@ def test_bad_arguments_are_one_line(
     [
         ("cris-scenes", "scenes", "--choose-threshold"),
         ("MODEL", "scenes", "--choose-threshold", "--protocol", "released"),
+        ("MODEL", "scenes", "--choose-threshold", "--threshold", "0.4"),
+        ("MODEL", "scenes", "--threshold", "0.4", "--protocol", "released"),
+        ("MODEL", "scenes", "--threshold", "1.4"),
     ],
 )
 def test_thresholds_that_cannot_be_chosen_are_wrong_use(

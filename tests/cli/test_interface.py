@@ -9,7 +9,8 @@ import pytest
 import tyro
 
 from cris.cli import COMMANDS
-from cris.cli.parsing import model_first, parse_options
+from cris.cli.batch import Command as Batch
+from cris.cli.parsing import in_place, parse_options
 from cris.cli.train import parse as parse_train
 from cris.errors import UsageError
 from tests.cli.test_documented import EVERY
@@ -65,9 +66,25 @@ def test_model_names_a_model_and_comes_first_or_as_an_option(command: type) -> N
     assert plain(known["model"]) is str
     if is_positional(known["model"]):
         assert next(iter(known)) == "model"
-        assert model_first(command, ["a", "--model", "m", "-x"]) == ["m", "a", "-x"]
-        assert model_first(command, ["a", "--model=m"]) == ["m", "a"]
-        assert model_first(command, ["a", "--", "--model", "m"]) == ["a", "--", "--model", "m"]
+        assert in_place(command, ["a", "--model", "m", "-x"]) == ["m", "a", "-x"]
+        assert in_place(command, ["a", "--model=m"]) == ["m", "a"]
+        assert in_place(command, ["a", "--", "--model", "m"]) == ["a", "--", "--model", "m"]
+
+
+@every_command
+def test_an_output_that_comes_last_may_be_an_option(command: type) -> None:
+    known = options(command)
+    is_last = "out" in known and is_positional(known["out"])
+    expected = ["a", "-x", "--", "o"] if is_last else ["a", "--out", "o", "-x"]
+    assert in_place(command, ["a", "--out", "o", "-x"]) == expected
+
+
+def test_bulk_takes_its_output_in_its_place_or_as_an_option() -> None:
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
+    given = (["in", "o", "--sentences", "s"], ["in", "--out", "o", "--sentences", "s"])
+    for words in (*given, ["--out=o", "--sentences", "s", "--", "in"]):
+        command = parse_options(Batch, "cris batch", in_place(Batch, words), config=config)
+        assert (command.source, command.out) == ("in", "o")
 
 
 @every_command

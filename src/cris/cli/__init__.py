@@ -123,9 +123,9 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
         return int(module.parse(f"{prog} {name}", rest).run())
     import tyro  # here, as parsing the commands' names needs none
 
-    from cris.cli.parsing import model_first, parse_options
+    from cris.cli.parsing import in_place, parse_options
 
-    rest = model_first(module.Command, rest)
+    rest = in_place(module.Command, rest)
     config = (tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes)
     return int(parse_options(module.Command, f"{prog} {name}", rest, config=config).run())
 

@@ -10,6 +10,7 @@ import tyro
 
 from cris.cli.console import figures_table, in_words, show
 from cris.cli.errors import UsageError
+from cris.cli.saving import check_share
 from cris.errors import InputError
 from cris.jobs import to_json
 from cris.progress import track
@@ -57,6 +58,10 @@ class Command:
         tyro.conf.arg(metavar="default|released", help_behavior_hint="(default: the checkpoint's)"),
     ] = None
     """Refuse a checkpoint for the other protocol; released also takes the released threshold, 0.35."""
+    threshold: Annotated[
+        float | None, tyro.conf.arg(metavar="SHARE", help_behavior_hint="(default: the model's)")
+    ] = None
+    """Probability above which a pixel is found, 0 to 1, where masks are not cut as the model cuts them."""
     choose_threshold: bool = False
     """First choose, on split val, the threshold with the best mean IoU, and the peak threshold with the
     best gIoU, and store both in MODEL, a folder."""
@@ -123,6 +128,11 @@ class Command:
                 f"{self.model} is a checkpoint for the {inference.protocol} protocol, not for "
                 f"{self.protocol}: leave out --protocol, or name another model"
             )
+        if self.threshold is not None:
+            check_share("--threshold", self.threshold)
+            if self.choose_threshold or self.protocol == "released":
+                raise UsageError("--threshold, --choose-threshold and --protocol released exclude each other")
+            return folder, replace(inference, threshold=self.threshold)
         if self.choose_threshold:
             return folder, replace(inference, threshold=self._chosen_threshold(folder))
         if self.protocol == "released":

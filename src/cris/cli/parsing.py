@@ -96,20 +96,33 @@ def split_options(command: type[Experiment], prog: str, arguments: Sequence[str]
     return replace(experiment, options=passed)
 
 
-def model_first(command: Any, arguments: Sequence[str]) -> list[str]:
-    """Return the arguments of a command whose first one is a model, where it may also be given as --model."""
+def in_place(command: Any, arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the model first and the output last, where they were given as options.
+
+    Commands whose first argument is a model, or whose last is the output, take it as --model or --out, too.
+    """
     words = list(arguments)
-    field = getattr(command, "__annotations__", {}).get("model")
+    if model := _take(command, "model", words):
+        words.insert(0, model)
+    if out := _take(command, "out", words):
+        words += [out] if "--" in words else ["--", out]
+    return words
+
+
+def _take(command: Any, name: str, words: list[str]) -> str | None:
+    """Take the option with its value out of the words, where the command has it as an argument."""
+    field = getattr(command, "__annotations__", {}).get(name)
     if tyro.conf.Positional not in getattr(field, "__metadata__", ()):
-        return words
+        return None
     for place, word in enumerate(words):
         if word == "--":
             break
-        if word.startswith("--model="):
-            return [word.partition("=")[2], *words[:place], *words[place + 1 :]]
-        if word == "--model" and place + 1 < len(words):
-            return [words[place + 1], *words[:place], *words[place + 2 :]]
-    return words
+        if word.startswith(f"--{name}="):
+            return words.pop(place).partition("=")[2]
+        if word == f"--{name}" and place + 1 < len(words):
+            del words[place]
+            return words.pop(place)
+    return None
 
 
 def _renamed(word: str) -> str:
