@@ -57,11 +57,17 @@ def run(
     return done.returncode, json.loads(done.stdout)
 
 
+def needs_engines() -> None:
+    for name in ("onnxruntime", "openvino"):
+        pytest.importorskip(name)
+
+
 def details(answer: Any, topic: str) -> dict[str, str]:
     return {each["name"]: each["detail"] for each in answer["findings"] if each["topic"] == topic}
 
 
 def test_a_whole_installation_predicts_and_every_engine_is_tried(tmp_path: Path) -> None:
+    needs_engines()
     code, answer = run({}, folder=tmp_path)
     assert (code, answer["predicts"]) == (0, True)
     assert "cris-photos loads and answers in" in details(answer, "prediction")["default model"]
@@ -73,6 +79,7 @@ def test_a_whole_installation_predicts_and_every_engine_is_tried(tmp_path: Path)
 def test_without_torch_and_all_that_the_smallest_install_lacks_it_tells_what_can_be_done(
     tmp_path: Path,
 ) -> None:
+    needs_engines()
     hidden = ("torch", "tyro", "rich", "huggingface_hub", "safetensors", "filelock")
     code, answer = run({}, hidden=hidden, folder=tmp_path)
     assert (code, answer["predicts"]) == (0, True)
@@ -81,6 +88,7 @@ def test_without_torch_and_all_that_the_smallest_install_lacks_it_tells_what_can
 
 
 def test_an_engine_that_crashes_hinders_no_other(tmp_path: Path) -> None:
+    needs_engines()
     crash = "import os\nos.abort()\n"
     code, answer = run({}, hidden=("openvino",), folder=tmp_path, code=crash)
     assert code == 0

@@ -1,6 +1,7 @@
 """What `cris serve` is told on the command line."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -8,7 +9,9 @@ from cris.cli.errors import UsageError
 from cris.cli.serve import Command
 from cris.errors import InputError
 from cris.registry import resolve
-from cris.serving.label_studio import LabelStudioSettings
+
+if TYPE_CHECKING:
+    from cris.serving.label_studio import LabelStudioSettings
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -25,7 +28,8 @@ def test_a_key_in_another_encoding_is_refused_by_name(tmp_path: Path) -> None:
         Command(model="cris-scenes", api_key_file=path)._key()
 
 
-def label_studio(*hosts: str) -> LabelStudioSettings:
+def label_studio(*hosts: str) -> "LabelStudioSettings":
+    pytest.importorskip("fastapi")
     return Command(model="cris-scenes", label_studio=True, image_hosts=hosts)._label_studio(
         resolve("cris-scenes")
     )
