@@ -1,5 +1,6 @@
 """How much a command tells: --quiet, --log-level, NO_COLOR, and pipes."""
 
+import json
 import logging
 import os
 import pty
@@ -158,3 +159,18 @@ def test_no_color_means_no_colour(arguments: tuple[str, ...]) -> None:
 def test_quiet_is_over_when_the_command_is(cris: Cris) -> None:
     cris("models", "--quiet")
     assert not progress.is_quiet()
+
+
+@pytest.mark.parametrize(("options", "levels"), [([], ["info", "error"]), (["--quiet"], ["error"])])
+def test_the_level_rules_the_server_s_log_too(options: list[str], levels: list[str]) -> None:
+    code = f"""
+import logging
+from cris.cli.verbosity import split_verbosity
+from cris.serving.logs import configure, log
+with split_verbosity({options})[0].applied():
+    configure()
+    log("one")
+    log("two", logging.ERROR)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == levels
