@@ -1,7 +1,5 @@
 """Gallery: one HTML file that needs nothing but itself."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +12,7 @@ from cris.demo.photographs import photographs
 from cris.demo.scenes import gallery_scenes
 from cris.evaluation.metrics import GOOD_IOU, intersection_and_union, iou
 from cris.evaluation.results import Evaluation
-from cris.pages import fill
+from cris.pages import data_uri, fill
 from cris.prediction import Prediction
 from cris.segmenter import Segmenter
 
@@ -82,10 +80,10 @@ def make_card(
         credit=credit,
         width=width,
         height=height,
-        image=_data_uri(Image.fromarray(prediction.image), "JPEG"),
-        found=_data_uri(prediction.overlay(), "JPEG"),
-        mask=_data_uri(Image.fromarray(prediction.mask), "PNG"),
-        compare=_data_uri(_comparison(prediction.mask, true), "PNG"),
+        image=data_uri(Image.fromarray(prediction.image)),
+        found=data_uri(prediction.overlay()),
+        mask=data_uri(Image.fromarray(prediction.mask), "PNG"),
+        compare=data_uri(_comparison(prediction.mask, true), "PNG"),
     )
 
 
@@ -170,9 +168,3 @@ def _comparison(
         colours[where] = (*colour, 235)
     colours[~(found | true)] = (0, 0, 0, 150)
     return Image.fromarray(colours).quantize(8)
-
-
-def _data_uri(image: Image.Image, format: str) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, format, quality=88, optimize=True)
-    return f"data:image/{format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

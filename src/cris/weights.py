@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.error import HTTPError, URLError
 
-from filelock import FileLock
-
 from cris.errors import InputError
 from cris.files import atomic_file, sha256_of
 
@@ -47,6 +45,8 @@ def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
         InputError: the file at `path`, or the one that came, is another one.
     """
     if not path.exists():
+        from filelock import FileLock  # here, as exported models are asked without it
+
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_name(path.name + ".lock")):
             if not path.exists():

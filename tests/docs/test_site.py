@@ -87,7 +87,7 @@ def test_links_out_of_docs_lead_to_pages_of_the_site() -> None:
     )
     assert links.rewritten(text, "python.md") == expected
     assert links.rewritten("[a](docs/cli.md)", "repository/CONTRIBUTING.md") == "[a](../cli.md)"
-    assert links.rewritten("[a](../README.md)", "python.md") == "[a](README.md)"
+    assert links.rewritten("[a](../README.md#b)", "python.md") == "[a](repository/README.md#b)"
 
 
 def test_documents_that_docstrings_name_become_links() -> None:
@@ -99,6 +99,7 @@ def test_documents_that_docstrings_name_become_links() -> None:
 def test_files_outside_docs_become_pages_with_what_they_link_to() -> None:
     pages = links.pages_outside(DOCS)
     assert "```python\n" in pages["repository/examples/extend.py.md"]
+    assert "[examples/extend.py](examples/extend.py)" in pages["repository/examples.md"]
     assert not [uri for uri in pages if uri.startswith("repository/docs/")]
 
 

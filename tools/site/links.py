@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.site.navigation import HOME, page_of
+from tools.site.navigation import page_of
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 OUTSIDE = "repository"
 """Folder of the site with the files that are not in docs/."""
 _LINK = re.compile(r"(```.*?```|`[^`\n]*`)|(\]\()([^)\s#]+)((?:#[^)\s]*)?\))", re.DOTALL)
+_NOT_SEARCHED = "---\nsearch:\n  exclude: true\n---\n"
 _DOCUMENT = re.compile(r"\bdocs/([\w-]+)\.md\b(?![^<]*>)")
 _LANGUAGES = {".py": "python", ".sh": "bash", ".toml": "toml", ".yml": "yaml", ".json": "json"}
 
@@ -44,8 +45,6 @@ def path_of(uri: str) -> str:
 
 def uri_of(path: str) -> str:
     """Return the page of the site that a file of the repository becomes."""
-    if path == "README.md":
-        return HOME
     if path.startswith("docs/"):
         return page_of(path.removeprefix("docs/"))
     return f"{OUTSIDE}/{path}" if path.endswith(".md") else f"{OUTSIDE}/{path}.md"
@@ -58,18 +57,23 @@ def pages_outside(docs: Path) -> dict[str, str]:
     while waiting:
         path = waiting.pop()
         uri = uri_of(path)
-        if path.startswith("docs/") or path == "README.md" or uri in pages:
+        if path.startswith("docs/") or uri in pages:
             continue
         file = REPOSITORY / path
-        if not file.is_file():
-            raise ValueError(f"a page links to {path}, which is no file: link to a file in it")
-        text = file.read_text(encoding="utf-8")
-        if file.suffix == ".md":
-            pages[uri] = text
+        if file.is_dir():
+            inside = [
+                each.relative_to(REPOSITORY).as_posix() for each in sorted(file.iterdir()) if each.is_file()
+            ]
+            pages[uri] = "\n".join(
+                [f"{_NOT_SEARCHED}# {path}\n", *(f"- [{each}]({each})" for each in inside)]
+            )
+            waiting += inside
+        elif file.suffix == ".md":
+            pages[uri] = file.read_text(encoding="utf-8")
             waiting += _targets(file)
         else:
-            language = _LANGUAGES.get(file.suffix, "text")
-            pages[uri] = f"---\nsearch:\n  exclude: true\n---\n# {path}\n\n````{language}\n{text}````\n"
+            text, language = file.read_text(encoding="utf-8"), _LANGUAGES.get(file.suffix, "text")
+            pages[uri] = f"{_NOT_SEARCHED}# {path}\n\n````{language}\n{text}````\n"
     return pages
 
 

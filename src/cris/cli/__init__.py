@@ -23,6 +23,7 @@ GROUPS = {
         "batch": "Segment many images, on many processes or machines",
         "demo": "Segment some photographs and scenes, measure, write a gallery",
         "models": "List the models that can be used by name",
+        "doctor": "Tell whether the installation is whole, and what to do where it is not",
     },
     "data": {"data": "Make, check, draw and export data sets"},
     "train": {

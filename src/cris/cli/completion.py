@@ -23,7 +23,7 @@ _DEVICES = ("auto", "cpu", "cuda", "mps")
 
 @dataclass(frozen=True)
 class Completion:
-    """What may follow the words of a command."""
+    """Completions of one command."""
 
     words: str
     """Words of the command after the program; empty for the program itself."""

@@ -62,6 +62,14 @@ def fingerprints_of(data: Data) -> tuple[str, ...]:
     return tuple(manifest_of(source).fingerprint for source in sources_of(data))
 
 
+def hub_names_of(data: Data) -> tuple[str, ...]:
+    """Return OWNER/NAME of each data set that came from the hub; raises as `manifest_of`."""
+    if isinstance(data, Mapping):
+        return ()
+    names = (manifest_of(source).hub_name for source in sources_of(data))
+    return tuple(name for name in names if name)
+
+
 def _opened(sources: Sequence[Source], split: str, seed: int) -> Dataset:
     if sources == [SCENES]:
         return SceneDataset(Scenes(split, seed=seed))

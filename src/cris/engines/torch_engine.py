@@ -101,12 +101,17 @@ def choose_device(name: str) -> torch.device:
 
     Raises InputError when this machine has no such device.
     """
-    cuda = (
-        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    )
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    here = [*cuda, *mps, "cpu"]
+    here = devices_here()
     wanted = {"auto": here[0], "cuda": "cuda:0"}.get(name, name)
     if wanted not in here:
         raise InputError(f"device must be auto or what this machine has ({', '.join(here)}), got {name!r}")
     return torch.device(wanted)
+
+
+def devices_here() -> list[str]:
+    """Return the names of this machine's devices, the fastest first."""
+    cuda = (
+        [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    )
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return [*cuda, *mps, "cpu"]

@@ -1,7 +1,5 @@
 """Ablation of the paper (CRIS, table 3): the projector and the decoder, left out one by one."""
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +18,7 @@ from cris.evaluation.rows import Row
 from cris.evaluation.saved import evaluate_to
 from cris.jobs import RECORD, Job, begin_experiment, write_record, written_together
 from cris.model.encoders import OwnImageEncoder
+from cris.pages import data_uri
 from cris.registry import resolve
 from cris.studies.stages import TrainingStage
 from cris.training.figures import MaskExample, draw_sheet
@@ -86,10 +85,7 @@ class Ablation:
         return self.markdown
 
     def _repr_html_(self) -> str:
-        buffer = io.BytesIO()
-        self.figure.save(buffer, "JPEG", quality=90)
-        data = base64.b64encode(buffer.getvalue()).decode("ascii")
-        return f'<pre>{escape(self.markdown)}</pre><img src="data:image/jpeg;base64,{data}">'
+        return f'<pre>{escape(self.markdown)}</pre><img src="{data_uri(self.figure)}">'
 
 
 def ablate(

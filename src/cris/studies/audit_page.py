@@ -1,7 +1,5 @@
 """Page on which a person goes through suspects with the keyboard; one file, without a network."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +9,7 @@ from PIL import Image
 
 from cris.data.dataset import AnnotatedImage, Dataset
 from cris.masks import decode_rle
-from cris.pages import fill
+from cris.pages import data_uri, fill
 from cris.prediction import highlight
 from cris.studies.label_errors import Suspect
 
@@ -63,16 +61,14 @@ def _card(suspect: Suspect, image: AnnotatedImage) -> SuspectCard:
     names = sorted({image.objects[number].category for number in suspect.annotated})
     return SuspectCard(
         suspect=suspect,
-        annotated=_data_uri(image, annotated),
+        annotated=_drawn(image, annotated),
         annotated_name=", ".join(names) or "nothing",
-        preferred=_data_uri(image, preferred),
+        preferred=_drawn(image, preferred),
         preferred_name=name,
     )
 
 
-def _data_uri(image: AnnotatedImage, mask: Bool[np.ndarray, "height width"]) -> str:
+def _drawn(image: AnnotatedImage, mask: Bool[np.ndarray, "height width"]) -> str:
     drawn = highlight(np.ascontiguousarray(image.image), mask)
     drawn.thumbnail((_SIDE, _SIDE), Image.Resampling.BICUBIC)
-    buffer = io.BytesIO()
-    drawn.save(buffer, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_uri(drawn)

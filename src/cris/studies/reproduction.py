@@ -277,6 +277,7 @@ def write_model(source: Path, target: Path, card: ModelCard) -> None:
         f"{text}\n",
         name=card.config.recipe,
         base_models=[began_as] if began_as else (),
+        datasets=[name for each in card.data.values() if (name := each.hub_name)],
         # a rehearsal says nothing of the model
         results=[card_result(one["data"], one["split"], one) for one in card.records if card.scale == 1],
     )

@@ -27,18 +27,24 @@ class LoneBatchNorm1d(nn.BatchNorm1d):
 
 
 def prepare_norms(model: Cris, fabric: Fabric, *, is_frozen: bool, is_encoder_frozen: bool = False) -> None:
-    """Prepare the model's norms as described above, or freeze statistics: all, or the image encoder's."""
-    if is_frozen or is_encoder_frozen:
-        for module in norms(model if is_frozen else model.image_encoder):
-            module.eval()
-    if is_frozen:
-        return
-    if is_synchronised(fabric):
+    """Prepare the model's norms as described above, or freeze statistics: all, or the image encoder's.
+
+    A part of which nothing learns keeps its statistics, too.
+    """
+    if is_synchronised(fabric) and not is_frozen:
         nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    else:
+    elif not is_frozen:
         plain = model.neck.sentence_norm
-        model.neck.sentence_norm = LoneBatchNorm1d(plain.num_features)
-        model.neck.sentence_norm.load_state_dict(plain.state_dict())
+        lone = LoneBatchNorm1d(plain.num_features)
+        lone.load_state_dict(plain.state_dict())
+        for name, parameter in lone.named_parameters():
+            parameter.requires_grad_(getattr(plain, name).requires_grad)
+        model.neck.sentence_norm = lone
+    for part in model.children():
+        learns = any(parameter.requires_grad for parameter in part.parameters())
+        if is_frozen or not learns or (is_encoder_frozen and part is model.image_encoder):
+            for module in norms(part):
+                module.eval()
 
 
 def is_synchronised(fabric: Fabric) -> bool:

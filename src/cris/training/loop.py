@@ -126,7 +126,7 @@ def _fit(
     progress: bool,
 ) -> Outcome:
     config = resolved(config, build_stream(config, setup).groups_per_epoch)
-    run = RunFolder(out, config, setup.tokenizer, str(fabric.device))
+    run = RunFolder(out, config, setup.tokenizer, str(fabric.device), setup.hub_data)
     state = run.read_state()
     with memory_advice(config):
         trainer = Trainer(config, model, fabric, losses)

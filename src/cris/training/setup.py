@@ -15,7 +15,7 @@ from cris.data.loading.loader import Loader, Prepare
 from cris.data.loading.repeats import repeats_of
 from cris.data.loading.sampling import Stream, wanted_shares
 from cris.data.loading.transforms import ColourJitter, CropAroundTargets, HorizontalFlip, Transform
-from cris.data.open import Data, fingerprints_of, open_dataset, sources_of, splits_of
+from cris.data.open import Data, fingerprints_of, hub_names_of, open_dataset, sources_of, splits_of
 from cris.data.rendered import SceneDataset
 from cris.data.scenes import Scenes
 from cris.data.union import UnionDataset
@@ -46,6 +46,8 @@ class Setup:
     """Shares of sentences that mean none, one and several objects; None: as the images have them."""
     collages: Collages | None = None
     """Collages that take the place of some samples; None: of none."""
+    hub_data: tuple[str, ...] = ()
+    """Names of the data sets that came from the hub, OWNER/NAME, for the model's card."""
 
 
 def gather_setup(data: Data, config: TrainConfig, start: "InitialWeights | None") -> Setup:
@@ -89,6 +91,7 @@ def open_setup(data: Data, config: TrainConfig, tokenizer: Tokenizer) -> Setup:
         if isinstance(training, SceneDataset)
         else wanted_shares(training.index, sampling.no_target_share, sampling.several_targets_share),
         collages=collages,
+        hub_data=hub_names_of(data),
     )
 
 

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,17 @@ def remove_run(out: Path) -> None:
 class RunFolder:
     """Folder with `config.json` and `checkpoints/` of a run; only one process writes."""
 
-    def __init__(self, out: Path, config: TrainConfig, tokenizer: Tokenizer, device: str) -> None:
+    def __init__(
+        self,
+        out: Path,
+        config: TrainConfig,
+        tokenizer: Tokenizer,
+        device: str,
+        hub_data: Sequence[str] = (),
+    ) -> None:
+        """Take `hub_data`, data sets of the hub that the run learns from, for the card."""
         self.out = out
+        self.hub_data = hub_data
         self.config = config
         self.tokenizer = tokenizer
         self.environment = environment(device)
@@ -119,6 +128,7 @@ class RunFolder:
             f"Made with {in_one_line(self.environment)}.\n",
             name=self.config.recipe,
             base_models=[began_as] if began_as else (),
+            datasets=self.hub_data,
             results=[measured] if measured else (),
         )
         try:

@@ -40,10 +40,10 @@ class Trainer:
         self.objective = Objective(config.objectives, losses)
         self.layout = torch.channels_last if config.channels_last else torch.contiguous_format
         model = model.train().to(memory_format=self.layout)  # type: ignore[call-overload]
+        freeze_encoders(model, config.optimizer)
         prepare_norms(
             model, fabric, is_frozen=config.freeze_norms, is_encoder_frozen=config.freeze_encoder_norms
         )
-        freeze_encoders(model, config.optimizer)
         if model.presence is not None and not config.objectives.presence_weight:
             model.presence.requires_grad_(requires_grad=False)  # nothing would come back to it
         if config.gradient_checkpointing:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard
 
-from cris.data.open import fingerprints_of, is_dataset, manifest_of, open_dataset, splits_of
+from cris.data.open import fingerprints_of, hub_names_of, is_dataset, manifest_of, open_dataset, splits_of
 from cris.data.push import push_dataset
 from cris.data.sources.hub.published import fetch_dataset, published_files, store_published
 from cris.data.store.reading import StoredDataset
@@ -65,6 +65,7 @@ def test_it_opens_by_its_address_wherever_a_data_set_does(hub: Hub, data: Path) 
     assert splits_of(address) == {"train", "val", "testA"}
     assert manifest_of(address).source.kind == "hub"
     assert fingerprints_of(address)
+    assert hub_names_of([address, data]) == (NAME,)
     for split in splits_of(address):
         theirs, mine = open_dataset(address, split), StoredSplit(data, split)
         assert theirs.identity == mine.identity

@@ -3,14 +3,17 @@
 import asyncio
 import ipaddress
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from cris.errors import InputError
+from cris.serving import image_fetch
 from cris.serving.image_fetch import ImageHost, _is_permitted, fetch_image
 from cris.serving.limits import Limits, RefusalError
 from tests.fixtures.label_studio import ImageServer, image_server
@@ -155,6 +158,35 @@ def test_the_address_that_was_checked_is_the_one_connected_to(server, monkeypatc
     assert len(asked) == 1
     assert {str(each) for each in connected} <= {"93.184.215.14"}
     assert not server.came
+
+
+def test_a_certificate_is_checked_by_the_name_though_the_connection_goes_to_an_address(tmp_path, monkeypatch):
+    x509 = pytest.importorskip("cryptography.x509")
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path = tmp_path / "both.pem"
+    path.write_bytes(key.private_bytes(pem, *plain) + certificate.public_bytes(pem))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(path)
+    monkeypatch.setattr(image_fetch, "_tls", lambda: ssl.create_default_context(cafile=str(path)))
+    with image_server(tls) as server:
+        server.answers["/a.png"] = 200, {}, CONTENT
+        hosts = (f"localhost:{server.port}", f"127.0.0.1:{server.port}")
+        assert fetched(f"https://localhost:{server.port}/a.png", *hosts) == CONTENT
+        assert refused(f"https://127.0.0.1:{server.port}/a.png", *hosts) == "no_image"
 
 
 def test_a_key_goes_to_its_own_host_alone(server):

@@ -57,6 +57,7 @@ def test_a_card_has_the_figures_of_its_own_weights_and_the_model_of_the_hub_they
     tmp_path: Path,
 ) -> None:
     run = folder_of(tmp_path, start="hf://owner/base@v1")
+    run.hub_data = ("owner/cats",)
     measured = CardResult(data="cats", split="val", figures={"mean_iou": ("mean IoU", 0.5)})
     run.save(small_cris(MODEL), InferenceConfig(), {}, step=5, is_best=True, best=0.5, measured=measured)
     save(run, 10)  # not validated
@@ -71,6 +72,7 @@ def test_a_card_has_the_figures_of_its_own_weights_and_the_model_of_the_hub_they
     for card in cards.values():
         assert card_problems(str(card), "model") == []
         assert card.data.base_model == ["owner/base"]
+        assert card.data.datasets == ["owner/cats"]
 
 
 def test_a_removed_run_leaves_what_is_not_its_own(tmp_path: Path) -> None:

@@ -123,6 +123,16 @@ def test_norms_of_the_image_encoder_frozen_keep_theirs_and_the_necks_move(config
     assert 0 < len(moved) < len(before)
 
 
+def test_parts_that_do_not_learn_keep_their_statistics():
+    config = replace(CONFIG, optimizer=replace(CONFIG.optimizer, parts=("neck", "projector")))
+    trainer = trainer_of(config)
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    trainer.training_step([random_batch([2, 2])])
+    moved = {name for name, tensor in trainer.model.state_dict().items() if not tensor.equal(before[name])}
+    assert {name.split(".")[0] for name in moved} == {"neck", "projector"}
+    assert any("running" in name for name in moved)
+
+
 def test_frozen_parts_of_the_encoders_keep_their_weights_and_have_no_state():
     optimizer = replace(
         LITE_CONFIG.optimizer, frozen_image_blocks=3, freeze_text=True, weight_decay=0.1, learning_rate=0.01

@@ -1,20 +1,17 @@
 """HTML page of a data set's statistics: one self-contained file."""
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from PIL import Image
 
 from cris.data.inspection.stats import CENTRE_CELLS, MOST_DISTRACTORS, MOST_WORDS, Statistics
 from cris.data.records import AREA_EDGES
 from cris.data.store.reading import StoredDataset
 from cris.image import read_image
 from cris.masks import decode_rle
-from cris.pages import fill
+from cris.pages import data_uri, fill
 from cris.prediction import highlight
 
 _SHOWN_SIDE = 360  # pixels; of the longer side of an image on the sheet
@@ -88,11 +85,5 @@ def _card(dataset: StoredDataset, image: int, entry: int, sentence: int) -> Samp
         targets=len(meant.object_ids),
         width=drawn.width,
         height=drawn.height,
-        image=_data_uri(drawn),
+        image=data_uri(drawn),
     )
-
-
-def _data_uri(image: Image.Image) -> str:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

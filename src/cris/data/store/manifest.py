@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from cris.data.store.schema import SCHEMA_VERSION
 from cris.errors import InputError
 
 MANIFEST = "manifest.json"
+_HUB_ADDRESS = re.compile(r"hf://(?:datasets/)?([\w.-]+/[\w.-]+)@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,12 @@ class Manifest:
     files: tuple[ShardInfo, ...]
     left_out: dict[str, LeftOut] = field(default_factory=dict)
     """Kind of row, in the plural → what was left out; absent from the file if nothing was."""
+
+    @property
+    def hub_name(self) -> str | None:
+        """Return OWNER/NAME of the data set on the hub that this one was made of; None for others."""
+        found = _HUB_ADDRESS.search(self.command) if self.source.kind == "hub" else None
+        return found[1] if found else None
 
 
 class Counter:
