@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -32,8 +32,9 @@ _LEAST_SHARED = 256 * 2**20
 _SHARED_MEMORY = Path("/dev/shm")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Microseconds of processor time in each period that Linux gives to a container."""
+_MARK = "cris doctor: "
 _SHOWN_PACKAGES = ("torch", "numpy", "pillow", "opencv-python-headless", "tokenizers", "huggingface-hub")
-_FOR_DEVELOPERS = "dev"
+_FOR_DEVELOPERS = ("dev", "docs")
 _ADDS_ITSELF = base64.b64decode(
     "CAgSADo1Cg4KAXgKAXgSAXkiA0FkZBIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEA0="
 )
@@ -94,9 +95,9 @@ class Diagnosis:
 
 def diagnose() -> Diagnosis:
     """Return what is found; a part that is broken is told, and hinders no other."""
-    probes = {name: _start(name) for name in _PROBES}  # beside each other, and apart: a bad one may crash
+    started = [(names, _start(names)) for names in _TOGETHER]  # apart, as a bad one may crash
     findings = [*_versions(), *_extras(), *_folders(), *_shared_memory(), *_threads()]
-    results = {name: _result(process) for name, process in probes.items()}
+    results = {name: found for names, process in started for name, found in _results(names, process).items()}
     findings[:0] = [*_prediction(results), *_engines(results), *_devices(results)]
     return Diagnosis(findings)
 
@@ -166,7 +167,7 @@ def _extras() -> Iterator[Finding]:
     wanted: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
         match = re.match(r"([\w.-]+)(?:\[[\w,.-]+\])?\s*(?:>=([\w.]+))?.*extra == ['\"]([\w-]+)['\"]", line)
-        if match and match[3] != _FOR_DEVELOPERS:
+        if match and match[3] not in _FOR_DEVELOPERS:
             wanted.setdefault(match[3], []).append((match[1], match[2] or "0"))
     for extra, packages in wanted.items():
         lacking = [told for name, least in packages if (told := _lack(name, least))]
@@ -306,9 +307,9 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e9:,.1f} GB" if count >= 10**9 else f"{count / 1e6:,.1f} MB"
 
 
-def _start(name: str) -> "subprocess.Popen[str]":
+def _start(names: Sequence[str]) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "cris.doctor", name],
+        [sys.executable, "-P", "-m", "cris.doctor", *names],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -317,23 +318,22 @@ def _start(name: str) -> "subprocess.Popen[str]":
     )
 
 
-def _result(process: "subprocess.Popen[str]") -> dict[str, Any]:
-    """Return what a probe found; its error where it found nothing."""
+def _results(names: Sequence[str], process: "subprocess.Popen[str]") -> dict[str, dict[str, Any]]:
+    """Return what each probe of a process found; an error where it found nothing."""
     try:
         out, err = process.communicate(timeout=_PROBE_SECONDS)
+        if process.returncode < 0:
+            reason = f"its process died of {signal.Signals(-process.returncode).name}"
+        else:
+            reason = (err.splitlines() or ["no answer"])[-1]
     except subprocess.TimeoutExpired:
         process.kill()
-        process.communicate()
-        return {"error": f"no answer within {_PROBE_SECONDS:g} s"}
-    try:
-        found = json.loads(out.splitlines()[-1])
-    except (IndexError, ValueError):
-        found = None
-    if isinstance(found, dict) and process.returncode == 0:
-        return found
-    if process.returncode < 0:
-        return {"error": f"its process died of {signal.Signals(-process.returncode).name}"}
-    return {"error": (err.splitlines() or ["no answer"])[-1]}
+        out, _ = process.communicate()
+        reason = f"no answer within {_PROBE_SECONDS:g} s"
+    # libraries may print in between
+    told = [line.removeprefix(_MARK) for line in out.splitlines() if line.startswith(_MARK)]
+    found = [json.loads(line) for line in told]
+    return dict(zip(names, [*found, *[{"error": reason}] * len(names)], strict=False))
 
 
 def _probe_torch() -> dict[str, Any]:
@@ -389,12 +389,13 @@ def _probe_openvino() -> dict[str, Any]:
 
 
 _PROBES: dict[str, Callable[[], dict[str, Any]]] = {
-    "model": _probe_model,
     "torch": _probe_torch,
+    "model": _probe_model,
     "onnx": _probe_onnx,
     "openvino": _probe_openvino,
 }
-"""Probes, each run in a process of its own."""
+_TOGETHER = (("torch", "model"), ("onnx",), ("openvino",))
+"""Probes that share a process, as both import torch, which takes most of the time."""
 
 
 def _main(name: str) -> None:
@@ -406,8 +407,10 @@ def _main(name: str) -> None:
         found = {"error": " ".join(str(error).split())}
     except Exception as error:
         found = {"error": " ".join(f"{type(error).__name__}: {error}".split())}
-    sys.stdout.write(f"\n{json.dumps(found)}\n")
+    sys.stdout.write(f"\n{_MARK}{json.dumps(found)}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    _main(sys.argv[1])
+    for name in sys.argv[1:]:
+        _main(name)

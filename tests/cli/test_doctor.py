@@ -33,8 +33,8 @@ def probed(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What the probes find, instead of trying; tests change it."""
     results = {name: dict(GOOD) for name in ("model", "torch", "onnx", "openvino")}
     results["torch"]["devices"] = {"cpu": (True, "")}
-    monkeypatch.setattr(doctor, "_start", lambda name: name)
-    monkeypatch.setattr(doctor, "_result", lambda name: results[name])
+    monkeypatch.setattr(doctor, "_start", lambda names: None)
+    monkeypatch.setattr(doctor, "_results", lambda names, _: {name: results[name] for name in names})
     return results
 
 
@@ -57,11 +57,17 @@ def run(
     return done.returncode, json.loads(done.stdout)
 
 
+def needs_engines() -> None:
+    for name in ("onnxruntime", "openvino"):
+        pytest.importorskip(name)
+
+
 def details(answer: Any, topic: str) -> dict[str, str]:
     return {each["name"]: each["detail"] for each in answer["findings"] if each["topic"] == topic}
 
 
 def test_a_whole_installation_predicts_and_every_engine_is_tried(tmp_path: Path) -> None:
+    needs_engines()
     code, answer = run({}, folder=tmp_path)
     assert (code, answer["predicts"]) == (0, True)
     assert "cris-photos loads and answers in" in details(answer, "prediction")["default model"]
@@ -73,6 +79,7 @@ def test_a_whole_installation_predicts_and_every_engine_is_tried(tmp_path: Path)
 def test_without_torch_and_all_that_the_smallest_install_lacks_it_tells_what_can_be_done(
     tmp_path: Path,
 ) -> None:
+    needs_engines()
     hidden = ("torch", "tyro", "rich", "huggingface_hub", "safetensors", "filelock")
     code, answer = run({}, hidden=hidden, folder=tmp_path)
     assert (code, answer["predicts"]) == (0, True)
@@ -81,12 +88,24 @@ def test_without_torch_and_all_that_the_smallest_install_lacks_it_tells_what_can
 
 
 def test_an_engine_that_crashes_hinders_no_other(tmp_path: Path) -> None:
+    needs_engines()
     crash = "import os\nos.abort()\n"
     code, answer = run({}, hidden=("openvino",), folder=tmp_path, code=crash)
     assert code == 0
     engines = details(answer, "engines")
     assert engines["openvino"] == "its process died of SIGABRT"
     assert engines["onnx"].startswith("works")
+
+
+def test_a_model_that_crashes_leaves_what_torch_said() -> None:
+    said = "import os; print('noise\\ncris doctor: {\"works\": true}', flush=True); os.abort()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", said], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert doctor._results(["torch", "model"], process) == {
+        "torch": {"works": True},
+        "model": {"error": "its process died of SIGABRT"},
+    }
 
 
 def test_exit_code_tells_whether_a_model_can_be_asked(probed: dict[str, Any], cris: Cris) -> None:

@@ -1,5 +1,6 @@
 """How much a command tells: --quiet, --log-level, NO_COLOR, and pipes."""
 
+import json
 import logging
 import os
 import pty
@@ -178,3 +179,18 @@ def test_a_typo_in_an_option_that_all_commands_have_is_told(
     outcome = cris(*arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert hint in outcome.err
+
+
+@pytest.mark.parametrize(("options", "levels"), [([], ["info", "error"]), (["--quiet"], ["error"])])
+def test_the_level_rules_the_server_s_log_too(options: list[str], levels: list[str]) -> None:
+    code = f"""
+import logging
+from cris.cli.verbosity import split_verbosity
+from cris.serving.logs import configure, log
+with split_verbosity({options})[0].applied():
+    configure()
+    log("one")
+    log("two", logging.ERROR)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["level"] for line in done.stderr.splitlines()] == levels

@@ -8,6 +8,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 
 from cris.conversions import (
+    label_studio_regions,
     label_studio_rle,
     outlines_of,
     to_coco,
@@ -19,7 +20,7 @@ from cris.letterbox import Letterbox
 from cris.masks import decode_rle
 from cris.model.output import ModelOutput
 from cris.prediction import Prediction
-from tests.fixtures.label_studio import read_brush
+from tests.fixtures.label_studio import drawn, read_brush, within_a_pixel
 
 IMAGE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
@@ -209,3 +210,25 @@ def test_yolo_has_a_line_for_each_part_with_corners_as_shares() -> None:
         cv2.fillPoly(drawn, [corners.round().astype(np.int32)], 1)
     mask[0, 0] = False
     np.testing.assert_array_equal(drawn > 0, mask)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_label_studio_s_polygons_are_the_mask_within_a_pixel_with_its_holes_filled(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(5, 200, 2).tolist()
+    noise = cv2.GaussianBlur(rng.random((height, width)), (0, 0), float(rng.uniform(1, 8)))
+    mask = noise > np.quantile(noise, rng.uniform(0.3, 0.95))
+    regions = label_studio_regions(mask, "it", score=0.5, key=["a"], kind="polygonlabels")
+    filled = np.zeros((height, width), dtype=np.uint8)
+    cv2.drawContours(filled, outlines_of(mask), -1, 1, cv2.FILLED)
+    assert within_a_pixel(np.any([drawn(region) for region in regions], axis=0), filled > 0)
+    assert len({region["id"] for region in regions}) == len(regions)
+    points = np.concatenate([region["value"]["points"] for region in regions])
+    assert 0 <= points.min() <= points.max() <= 100
+    assert sum(len(region["value"]["points"]) for region in regions) <= sum(map(len, outlines_of(mask)))
+
+
+@pytest.mark.parametrize("kind", ["brushlabels", "polygonlabels"])
+def test_label_studio_has_no_region_of_nothing(kind) -> None:
+    nothing = np.zeros((4, 5), dtype=bool)
+    assert label_studio_regions(nothing, "it", score=0.0, key=[], kind=kind) == []
