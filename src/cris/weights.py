@@ -262,6 +262,8 @@ def hub_error(error: Exception, address: str, otherwise: str) -> InputError | Co
     """
     from huggingface_hub import errors
 
+    if isinstance(error, errors.HFValidationError):
+        return InputError(f"the hub has no {address}: {' '.join(str(error).split())}")
     absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
     status = status_of(error)
     if isinstance(error, errors.GatedRepoError) or status == HTTPStatus.FORBIDDEN:
