@@ -75,7 +75,7 @@ def check_repository(repository: str, token: str | None) -> None:
     """
     from huggingface_hub import get_token
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     if not _REPOSITORY.fullmatch(repository):
         raise InputError(f"a repository of the hub must be OWNER/NAME, got {repository!r}")

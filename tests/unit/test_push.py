@@ -265,7 +265,7 @@ def test_a_private_or_gated_model_says_to_log_in(hub: Hub, monkeypatch: pytest.M
             "POST .*/info/lfs/objects/batch",
             500,
             ConnectionError,
-            r"answered 500 \(so it was said\); run the same again",
+            r"500 \(so it was said\); run the same again",
         ),
         ("PUT /lfs", 503, ConnectionError, "nothing of it: the hub answered 503"),
         ("POST /lfs/verify", 422, ConnectionError, "the hub answered 422"),
