@@ -231,7 +231,7 @@ def _is_permitted(address: Address, target: _Target) -> bool:
     Link-local and other special addresses, where clouds tell their keys, have to be named as numbers.
     """
     inner = _unwrapped(address)
-    if inner.is_global and not inner.is_multicast:
+    if inner.is_global and not inner.is_multicast and not inner.is_reserved:
         return True
     is_special = inner.is_link_local or inner.is_multicast or inner.is_unspecified or inner.is_reserved
     return target.is_named and (inner.is_loopback or not is_special or target.host == str(address))

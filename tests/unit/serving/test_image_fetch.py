@@ -71,6 +71,7 @@ def test_private_addresses_are_refused_to_patterns(host):
     ("address", "name", "is_permitted"),
     [
         ("93.184.215.14", "images.example.org", True),
+        ("::7f00:1", "*", False),
         ("10.0.0.5", "storage", True),
         ("100.64.0.1", "storage", True),
         ("fd00::1", "storage", True),
