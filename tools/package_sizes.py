@@ -17,6 +17,8 @@ from tools.package_check import ROOT
 from tools.requirements import extras, installed
 
 MEGA = 1e6
+LEFT_OUT = {"base", "dev", "docs"}
+"""Not extras of users."""
 
 
 def bytes_on_disk(package: Distribution) -> int:
@@ -40,7 +42,7 @@ def table(wheel: Path, source: Path) -> str:
         "|---|---|---|---|",
         f"| `cris` | {len(base) + 1} | {total / MEGA:,.0f} | {_largest(base)} |",
     ]
-    for extra in sorted(required.keys() - {"base", "dev"}):
+    for extra in sorted(required.keys() - LEFT_OUT):
         more = {name: size for name, size in _sizes(required[extra]).items() if name not in base}
         lines.append(
             f"| `cris[{extra}]` | + {len(more)} | + {sum(more.values()) / MEGA:,.0f} | {_largest(more)} |"

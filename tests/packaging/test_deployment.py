@@ -102,7 +102,7 @@ def test_a_workflow_s_actions_are_pinned_and_its_make_targets_exist(path: Path) 
         each for each in actions if not re.search(r"@[0-9a-f]{40}$", each) and not each.startswith("./")
     ] == []
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"run: make (?!docs)([\w-]+)", text):
+    for target in re.findall(r"run: make ([\w-]+)", text):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 

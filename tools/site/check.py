@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 SEARCHES = {
-    "finetune": "own-images.html",
+    "finetune": "tutorials/own-photographs.html",
     "threshold": "metrics.html",
     "resume": "training.html",
     "intersection": "evaluation.html",
