@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -200,11 +201,48 @@ def _numbers(version: str) -> list[int]:
 
 def _folders() -> Iterator[Finding]:
     """Yield the cache of models, and the room on the disks that are written to."""
-    cache = cache_folder()
-    size = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
-    here = next(folder for folder in (cache, *cache.absolute().parents) if folder.exists())
-    can_write = os.access(here, os.W_OK)
-    yield Finding(
+    places: dict[str, tuple[Callable[[], Path], str]] = {
+        "disk for files": (lambda: Path(tempfile.gettempdir()), "set TMPDIR to a folder on another disk"),
+        "disk here": (Path.cwd, "start cris in a folder on another disk"),
+    }
+    try:
+        cache = cache_folder().absolute()
+    except (InputError, OSError) as error:  # no home folder; a folder here that was deleted
+        detail, remedy = str(error), "set CRIS_CACHE to a folder that can be written"
+        yield Finding(topic="folders", name="cache", state="bad", detail=detail, remedy=remedy)
+    else:
+        # not Path.exists, which raises below a folder that is another user's
+        here = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
+        yield _cache(cache, here)
+        places = {"disk of the cache": (lambda: here, "set CRIS_CACHE to a folder on another disk"), **places}
+    for name, (place, remedy) in places.items():
+        try:
+            folder = place()
+            usage = shutil.disk_usage(folder)
+        except OSError as error:
+            detail = str(error.strerror or error).lower()
+            yield Finding(topic="folders", name=name, state="bad", detail=detail, remedy=remedy)
+            continue
+        is_full = usage.free < _LEAST_DISK
+        yield Finding(
+            topic="folders",
+            name=name,
+            state="bad" if is_full else "ok",
+            detail=f"{_megabytes(usage.free)} of {_megabytes(usage.total)} free, at {folder}",
+            remedy=f"free some space, or {remedy}" if is_full else "",
+            values={"path": str(folder), "free_bytes": usage.free, "total_bytes": usage.total},
+        )
+
+
+def _cache(cache: Path, here: Path) -> Finding:
+    """Return what is to be said of the cache; `here` is the folder nearest to it that is there."""
+    size = 0
+    for folder, _, names in os.walk(cache):
+        for name in names:
+            with suppress(OSError):
+                size += Path(folder, name).stat().st_size
+    can_write = os.access(here, os.W_OK | os.X_OK)  # the latter tells a folder from a file
+    return Finding(
         topic="folders",
         name="cache",
         state="ok" if can_write else "bad",
@@ -212,21 +250,6 @@ def _folders() -> Iterator[Finding]:
         remedy="" if can_write else "set CRIS_CACHE to a folder that can be written",
         values={"path": str(cache), "bytes": size},
     )
-    for name, folder, remedy in (
-        ("disk of the cache", here, "free some space, or set CRIS_CACHE to a folder on another disk"),
-        ("disk for files", Path(tempfile.gettempdir()), "free some space, or set TMPDIR to another disk"),
-        ("disk here", Path.cwd(), "free some space, or write elsewhere with --out"),
-    ):
-        usage = shutil.disk_usage(folder)
-        is_full = usage.free < _LEAST_DISK
-        yield Finding(
-            topic="folders",
-            name=name,
-            state="bad" if is_full else "ok",
-            detail=f"{_megabytes(usage.free)} of {_megabytes(usage.total)} free, at {folder}",
-            remedy=remedy if is_full else "",
-            values={"path": str(folder), "free_bytes": usage.free, "total_bytes": usage.total},
-        )
 
 
 def _shared_memory() -> Iterator[Finding]:

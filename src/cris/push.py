@@ -47,6 +47,7 @@ def push_model(
         InputError: it is no checkpoint, or the hub refuses it: no token, no right to write, an invalid card.
         ConnectionError: the hub cannot be reached, or the connection broke; the repository has nothing of it.
     """
+    check_repository(repository, token)
     with tempfile.TemporaryDirectory() as temporary:
         if isinstance(model, str | Path):
             folder = resolve(model)
@@ -67,6 +68,25 @@ def push_model(
         )
 
 
+def check_repository(repository: str, token: str | None) -> None:
+    """Raise InputError where no push can succeed: a name that the hub takes from nobody, or no token.
+
+    Callers ask it before they open a model or write a data set's files.
+    """
+    from huggingface_hub import get_token
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
+
+    if not _REPOSITORY.fullmatch(repository):
+        raise InputError(f"a repository of the hub must be OWNER/NAME, got {repository!r}")
+    try:
+        validate_repo_id(repository)
+    except HFValidationError as error:
+        raise InputError(f"the hub takes no such name: {error}") from error
+    if token is None and get_token() is None:
+        raise _needs_token(repository)
+
+
 def push(
     repository: str,
     files: Mapping[str, Path],
@@ -78,7 +98,7 @@ def push(
     commit_message: str,
     token: str | None,
 ) -> str:
-    """Put files into a repository in one commit, and return its address; see `push_model`.
+    """Put files into a repository that `check_repository` took, in one commit; return its address.
 
     Args:
         repository: OWNER/NAME.
@@ -90,8 +110,6 @@ def push(
         commit_message: first line of the message.
         token: token of the hub.
     """
-    if not _REPOSITORY.fullmatch(repository):
-        raise InputError(f"a repository of the hub must be OWNER/NAME, got {repository!r}")
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     from cris import __version__
@@ -131,7 +149,7 @@ def _explained(error: Exception, repository: str) -> InputError | ConnectionErro
         return InputError(f"the hub refuses the card of {repository}: {reason}")
     match status:
         case HTTPStatus.UNAUTHORIZED:
-            return InputError(f"pushing to {repository} needs a token of the hub that is valid: {LOG_IN}")
+            return _needs_token(repository)
         case HTTPStatus.FORBIDDEN:
             owner = repository.partition("/")[0]
             return InputError(
@@ -145,8 +163,13 @@ def _explained(error: Exception, repository: str) -> InputError | ConnectionErro
         case None:
             reason = f"{type(error).__name__}; run the same again when the hub can be reached"
         case _:
-            reason = f"the hub answered {status}; run the same again"
+            told = " ".join(str(getattr(error, "server_message", None) or "").split())
+            reason = f"the hub answered {status}{told and f' ({told})'}; run the same again"
     return ConnectionError(f"cannot push to {repository}, which has nothing of it: {reason}")
+
+
+def _needs_token(repository: str) -> InputError:
+    return InputError(f"pushing to {repository} needs a token of the hub that is valid: {LOG_IN}")
 
 
 def _checkpoint_files(folder: Path) -> dict[str, Path]:

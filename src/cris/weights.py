@@ -30,8 +30,14 @@ NETWORK_ERRORS = (URLError, HTTPException, ConnectionError, TimeoutError)
 
 
 def cache_folder() -> Path:
-    """Return the folder of downloads: $CRIS_CACHE, or .cache/cris in the home folder."""
-    return Path(os.environ.get("CRIS_CACHE") or Path.home() / ".cache" / "cris")
+    """Return the folder of downloads: $CRIS_CACHE, or .cache/cris in the home folder.
+
+    Raises InputError where there is no home folder, as for a user of a container that has no name.
+    """
+    try:
+        return Path(os.environ.get("CRIS_CACHE") or Path.home() / ".cache" / "cris")
+    except RuntimeError:
+        raise InputError("this user has no home folder: set CRIS_CACHE to a folder for downloads") from None
 
 
 def download(url: str, path: Path, *, sha256: str, size: int) -> Path:
@@ -256,6 +262,8 @@ def hub_error(error: Exception, address: str, otherwise: str) -> InputError | Co
     """
     from huggingface_hub import errors
 
+    if isinstance(error, errors.HFValidationError):
+        return InputError(f"the hub has no {address}: {' '.join(str(error).split())}")
     absent = (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError)
     status = status_of(error)
     if isinstance(error, errors.GatedRepoError) or status == HTTPStatus.FORBIDDEN:

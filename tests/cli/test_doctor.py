@@ -195,6 +195,43 @@ def test_it_works_on_a_disk_that_is_full(full_disk: Path, tmp_path: Path) -> Non
     assert told["disk of the cache"]["values"]["free_bytes"] == 0
 
 
+def test_a_cache_that_cannot_be_read_or_made_is_told(
+    probed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CRIS_CACHE", str(tmp_path / "file" / "cache"))
+    cache = findings(diagnose(), "folders")["cache"]
+    assert (cache.state, cache.remedy) == ("bad", "set CRIS_CACHE to a folder that can be written")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", refuse)  # as below a folder of another user
+    monkeypatch.setenv("CRIS_CACHE", str(tmp_path / "another's"))
+    assert findings(diagnose(), "folders")["cache"].state == "ok"
+
+
+def test_a_user_without_a_home_is_told(probed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("CRIS_CACHE", raising=False)
+    monkeypatch.setattr(Path, "home", fail)
+    found = findings(diagnose(), "folders")
+    assert found["cache"].state == "bad"
+    assert "no home folder: set CRIS_CACHE" in found["cache"].detail
+    assert "disk of the cache" not in found
+
+
+def test_a_folder_that_was_deleted_is_told(probed: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Path:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(Path, "cwd", fail)
+    here = findings(diagnose(), "folders")["disk here"]
+    assert (here.state, here.detail) == ("bad", "no such file or directory")
+
+
 def test_threads_beyond_a_container_s_share_are_told(
     probed: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -161,6 +161,26 @@ def test_quiet_is_over_when_the_command_is(cris: Cris) -> None:
     assert not progress.is_quiet()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("--quite", "doctor"), "there is no option --quite of cris: did you mean --quiet?"),
+        (("doctor", "--quite"), "there is no option --quite: did you mean --quiet?"),
+        (("doctor", "-q"), "there is no option -q: did you mean --quiet?"),
+        (("doctor", "--verbose"), "there is no option --verbose: did you mean --log-level?"),
+        (("data", "--log-levle", "info", "check"), "did you mean --log-level?"),
+        (("--json", "doctor"), "there is no option --json of cris: a command's options stand after it"),
+        (("--print-completions", "bash"), "did you mean --print-completion?"),
+    ],
+)
+def test_a_typo_in_an_option_that_all_commands_have_is_told(
+    arguments: tuple[str, ...], hint: str, cris: Cris
+) -> None:
+    outcome = cris(*arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert hint in outcome.err
+
+
 @pytest.mark.parametrize(("options", "levels"), [([], ["info", "error"]), (["--quiet"], ["error"])])
 def test_the_level_rules_the_server_s_log_too(options: list[str], levels: list[str]) -> None:
     code = f"""

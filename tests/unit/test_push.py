@@ -262,7 +262,12 @@ def test_a_private_or_gated_model_says_to_log_in(hub: Hub, monkeypatch: pytest.M
         ("POST /api/models/.*/preupload", 404, InputError, "the hub has no me/finder that this token may"),
         ("POST /api/models/.*/preupload", 429, ConnectionError, r"too many requests \(429\)"),
         ("POST /api/models/.*/commit", 429, ConnectionError, r"too many requests \(429\)"),
-        ("POST .*/info/lfs/objects/batch", 500, ConnectionError, "the hub answered 500; run the same again"),
+        (
+            "POST .*/info/lfs/objects/batch",
+            500,
+            ConnectionError,
+            r"500 \(so it was said\); run the same again",
+        ),
         ("PUT /lfs", 503, ConnectionError, "nothing of it: the hub answered 503"),
         ("POST /lfs/verify", 422, ConnectionError, "the hub answered 422"),
         ("POST /api/models/.*/commit", 412, ConnectionError, "the hub answered 412"),
@@ -324,7 +329,25 @@ def test_a_connection_that_breaks_is_taken_up_where_it_broke(
 @pytest.mark.parametrize("name", ["nobody", "a/b/c", "me/fin der", ""])
 def test_a_repository_has_an_owner_and_a_name(hub: Hub, name: str) -> None:
     with pytest.raises(InputError, match="a repository of the hub must be OWNER/NAME, got"):
+        push_model("/no/such/model", name)
+
+
+@pytest.mark.parametrize("name", ["me/..", "../finder", "me/a--b", "me/finder.git", "me/" + "x" * 100])
+def test_names_that_the_hub_takes_from_nobody_are_told_as_such(hub: Hub, name: str) -> None:
+    with pytest.raises(InputError, match=r"the hub takes no such name: .*[Rr]epo"):
         push_model(SCENES_MODEL, name)
+    assert hub.requests == []
+
+
+def test_a_name_that_the_hub_cannot_have_is_no_matter_of_the_network(hub: Hub) -> None:
+    with pytest.raises(InputError, match=r"the hub has no hf://me/a--b@main: Cannot have -- or \.\."):
+        resolve("me/a--b")
+
+
+def test_the_hub_s_own_words_are_told(hub: Hub) -> None:
+    hub.fail("POST /api/models/.*/branch", status=400)
+    with pytest.raises(ConnectionError, match=r"the hub answered 400 \(so it was said\); run"):
+        push_model(SCENES_MODEL, NAME, revision="a b")
 
 
 def test_a_push_without_a_token_or_to_another_s_name_is_refused(

@@ -105,12 +105,17 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
 
         sys.stdout.write(f"cris {__version__}\n")
         return 0
-    if not within and name.startswith(COMPLETION):
+    if not within and name.partition("=")[0] == COMPLETION:
         from cris.cli.completion import print_completion
 
         return print_completion(name.partition("=")[2] or next(iter(rest), ""))
     if name == "help":
         return _dispatch([*rest, "--help"], commands, within)
+    if name.startswith("-"):
+        known = [option.lstrip("-") for option in (*OPTIONS, *(() if within else (COMPLETION, "--version")))]
+        close = difflib.get_close_matches(name.lstrip("-").partition("=")[0], known, n=1)
+        hint = f"did you mean --{close[0]}?" if close else "a command's options stand after it"
+        raise UsageError(f"there is no option {name} of {prog}: {hint}")
     if name not in commands:
         longer = [known for known in commands if name.startswith(known)]
         close = longer or difflib.get_close_matches(name, commands, n=1)

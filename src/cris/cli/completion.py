@@ -19,6 +19,11 @@ _OPTION = re.compile(r"^[│ ] (--[a-z][\w.-]*)(?: (\S.*?))?(?: {2}|\s*│?$)", 
 """Line of a help that begins an option: its name, then what its values are."""
 _PARTS = re.compile(r"^usage: .*\{([\w,]+)\}", flags=re.MULTILINE)
 _DEVICES = ("auto", "cpu", "cuda", "mps")
+_ZSH = """#compdef cris
+(( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }
+autoload -Uz bashcompinit && bashcompinit
+"""
+"""Beginning for zsh, whose own completion may not have been started by ~/.zshrc."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def _options(help: str) -> dict[str, tuple[str, ...] | None]:
     for name, metavar in _OPTION.findall(help):
         choices = re.search(r"\{([\w.,-]+)\}", metavar)
         listed = tuple(each for each in choices[1].split(",") if each != "None") if choices else ()
-        if name == "--model":
+        if name in ("--model", "--scenes-model") or metavar.startswith("MODEL"):
             listed = _models()
         elif name == "--device" and not listed:
             listed = _DEVICES
@@ -99,7 +104,8 @@ def _values(words: tuple[str, ...], help: str) -> tuple[str, ...]:
         from cris.training.recipes import RECIPES
 
         return tuple(RECIPES)
-    return _models() if re.search(r"^usage: .* MODEL\b", help, flags=re.MULTILINE) else ()
+    # not that of an option, as in [--text MODEL]
+    return _models() if re.search(r"^usage: .*[^a-z] MODEL\b", help, flags=re.MULTILINE) else ()
 
 
 def _models() -> tuple[str, ...]:
@@ -120,7 +126,7 @@ def _bash(known: list[Completion], *, is_zsh: bool) -> str:
         for option, allowed in each.options.items():
             if allowed is not None:
                 choices.append(f'"{each.words} {option}") choices={shlex.quote(" ".join(allowed))} ;;')
-    head = "#compdef cris\nautoload -Uz bashcompinit && bashcompinit\n" if is_zsh else ""
+    head = _ZSH if is_zsh else ""
     shell = "zsh" if is_zsh else "bash"
     indent = "\n        "
     return f"""{head}# completion of cris {__version__}, made by: cris --print-completion {shell}

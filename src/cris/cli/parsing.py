@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import tyro
 
 from cris.cli.errors import UsageError
+from cris.cli.verbosity import OPTIONS
 
 Experiment = TypeVar("Experiment", bound=Any)
 COMMON_NAMES: dict[str, tuple[str, ...]] = {
@@ -37,6 +38,8 @@ COMMON_NAMES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("n", "num-samples", "max-samples"), ("limit", "count")),
     **dict.fromkeys(("f", "force", "yes"), ("overwrite",)),
     **dict.fromkeys(("continue", "restart"), ("resume",)),
+    **dict.fromkeys(("q", "silent"), ("quiet",)),
+    **dict.fromkeys(("v", "verbose", "verbosity"), ("log-level",)),
 }
 """Option as other tools call it → ours, of which a command has one or none."""
 EARLIER_NAMES = {"--calibration": "--int8-images"}
@@ -149,6 +152,7 @@ def _options(command: Any, prog: str, default: Any, config: Sequence[Any]) -> li
 
 def _no_such_option(given: str, prog: str, options: Sequence[str]) -> str:
     name = given.lstrip("-").partition("=")[0].replace("_", "-")
+    options = [*options, *(option.lstrip("-") for option in OPTIONS)]
     known = [ours for ours in COMMON_NAMES.get(name, ()) if ours in options]
     ends = [option for option in options if option.rpartition(".")[2] == name]
     close = known or ends or difflib.get_close_matches(name, options, n=1)

@@ -9,7 +9,7 @@ from cris.data.store.export import export
 from cris.data.store.reading import StoredDataset
 from cris.errors import InputError
 from cris.progress import track
-from cris.push import push
+from cris.push import check_repository, push
 
 
 def push_dataset(
@@ -40,6 +40,7 @@ def push_dataset(
         InputError: it is no data set, the card cannot be used, or the hub refuses it.
         ConnectionError: the hub cannot be reached, or the connection broke; the repository has nothing of it.
     """
+    check_repository(repository, token)  # here, as writing the files may take hours
     dataset = StoredDataset(data)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -175,6 +175,17 @@ def test_files_that_others_wrote_again_still_give_every_split_s_samples(
         assert each.scores is None or [scored[entry] for entry in each.entries] == list(each.scores)
 
 
+def test_no_file_is_written_for_a_name_or_a_token_that_cannot_do(
+    hub: Hub, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cris.data.push.export", None)
+    with pytest.raises(InputError, match="a repository of the hub must be OWNER/NAME, got 'streets'"):
+        push_dataset(data, "streets")
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(InputError, match="needs a token of the hub that is valid: log in with"):
+        push_dataset(data, NAME)
+
+
 def test_what_is_not_ours_says_which_command_reads_it(hub: Hub) -> None:
     pq.write_table(pa.table({"a": [1]}), "other.parquet")
     commit = hub.put(NAME, {"train-0.parquet": Path("other.parquet").read_bytes()}, kind="dataset")
