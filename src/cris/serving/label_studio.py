@@ -55,7 +55,7 @@ class Region(BaseModel):
     value: dict[str, Any] | None = None
 
 
-class Annotation(BaseModel):
+class LabelingAnnotation(BaseModel):
     """Draft of an annotation, or what an annotator has just done."""
 
     result: list[Region] | None = None
@@ -64,20 +64,20 @@ class Annotation(BaseModel):
 class Parameters(BaseModel):
     """Parameters of a prediction."""
 
-    context: Annotation | None = None
+    context: LabelingAnnotation | None = None
 
 
-class Task(BaseModel):
+class LabelingTask(BaseModel):
     """Task of a project."""
 
     data: dict[str, Any]
-    drafts: list[Annotation] | None = None
+    drafts: list[LabelingAnnotation] | None = None
 
 
 class PredictRequest(BaseModel):
     """Tasks that Label Studio asks predictions for."""
 
-    tasks: Annotated[list[Task], Field(max_length=_MOST_TASKS)]
+    tasks: Annotated[list[LabelingTask], Field(max_length=_MOST_TASKS)]
     project: Any = None
     label_config: str | None = None
     params: Parameters | None = None
@@ -156,7 +156,11 @@ class LabelStudioBackend:
         return [each.body if isinstance(each, RefusalError) else each for each in found]
 
     async def _predict_or_refuse(
-        self, task: Task, controls: Sequence[MaskControl], context: Annotation | None, project: _Project
+        self,
+        task: LabelingTask,
+        controls: Sequence[MaskControl],
+        context: LabelingAnnotation | None,
+        project: _Project,
     ) -> dict[str, Any] | RefusalError:
         async with self._places:
             try:
@@ -165,7 +169,11 @@ class LabelStudioBackend:
                 return refusal
 
     async def _predict(
-        self, task: Task, controls: Sequence[MaskControl], context: Annotation | None, project: _Project
+        self,
+        task: LabelingTask,
+        controls: Sequence[MaskControl],
+        context: LabelingAnnotation | None,
+        project: _Project,
     ) -> dict[str, Any]:
         regions: list[dict[str, Any]] = []
         for image_field in dict.fromkeys(control.image_field for control in controls):
@@ -294,7 +302,7 @@ def _name(project: object) -> str:
 
 
 def _asked(
-    controls: Sequence[MaskControl], annotations: Iterable[Annotation | None]
+    controls: Sequence[MaskControl], annotations: Iterable[LabelingAnnotation | None]
 ) -> list[tuple[str, MaskControl, str]]:
     """Return sentences, each with the control and the label of its regions.
 
@@ -313,7 +321,7 @@ def _asked(
     return asked
 
 
-def _typed(annotation: Annotation, names: frozenset[str]) -> Iterator[str]:
+def _typed(annotation: LabelingAnnotation, names: frozenset[str]) -> Iterator[str]:
     for region in annotation.result or []:
         if (region.type or "").lower() == "textarea" and region.from_name in names:
             text = (region.value or {}).get("text")
