@@ -42,7 +42,7 @@ _ADDS_ITSELF = base64.b64decode(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class HealthCheck:
     """One thing that was looked at."""
 
     topic: str
@@ -57,9 +57,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Findings about this installation and machine."""
+    """Health checks of this installation and machine."""
 
-    findings: list[Finding]
+    findings: list[HealthCheck]
 
     @property
     def predicts(self) -> bool:
@@ -72,7 +72,8 @@ class Diagnosis:
             "schema_version": 1,
             "predicts": self.predicts,
             "findings": [
-                {name: getattr(each, name) for name in Finding.__dataclass_fields__} for each in self.findings
+                {name: getattr(each, name) for name in HealthCheck.__dataclass_fields__}
+                for each in self.findings
             ],
         }
 
@@ -102,37 +103,37 @@ def diagnose() -> Diagnosis:
     return Diagnosis(findings)
 
 
-def _prediction(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def _prediction(results: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthCheck]:
     torch, model = results["torch"], results["model"]
     others = [name for name in ("onnx", "openvino") if results[name].get("works")]
     if model.get("works"):
-        yield Finding(topic="prediction", name="default model", state="ok", detail=model["detail"])
+        yield HealthCheck(topic="prediction", name="default model", state="ok", detail=model["detail"])
     elif "missing" in torch and others:
         detail = f"exported models alone, on {' and '.join(others)}, as torch is not installed"
-        yield Finding(topic="prediction", name="default model", state="ok", detail=detail)
+        yield HealthCheck(topic="prediction", name="default model", state="ok", detail=detail)
     else:
         detail, remedy = _told(model)
-        yield Finding(topic="prediction", name="default model", state="bad", detail=detail, remedy=remedy)
+        yield HealthCheck(topic="prediction", name="default model", state="bad", detail=detail, remedy=remedy)
 
 
-def _engines(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def _engines(results: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthCheck]:
     for name in ("torch", "onnx", "openvino"):
         result = results[name]
         if result.get("works"):
-            yield Finding(topic="engines", name=name, state="ok", detail=result["detail"])
+            yield HealthCheck(topic="engines", name=name, state="ok", detail=result["detail"])
             continue
         detail, remedy = _told(result)
         state: State = "missing" if "missing" in result else "bad"
         if name != "torch" and state == "missing":
             remedy = "pip install 'cris[export]'"
-        yield Finding(topic="engines", name=name, state=state, detail=detail, remedy=remedy)
+        yield HealthCheck(topic="engines", name=name, state=state, detail=detail, remedy=remedy)
 
 
-def _devices(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def _devices(results: Mapping[str, Mapping[str, Any]]) -> Iterator[HealthCheck]:
     for device, (works, detail) in results["torch"].get("devices", {}).items():
         state: State = "ok" if works else "bad"
         remedy = "" if works else f"pass --device cpu, or see to the driver of {device}"
-        yield Finding(topic="devices", name=device, state=state, detail=detail, remedy=remedy)
+        yield HealthCheck(topic="devices", name=device, state=state, detail=detail, remedy=remedy)
 
 
 def _told(result: Mapping[str, Any]) -> tuple[str, str]:
@@ -143,26 +144,30 @@ def _told(result: Mapping[str, Any]) -> tuple[str, str]:
     return detail, "pip install --force-reinstall what it names; report it if that does not help"
 
 
-def _versions() -> Iterator[Finding]:
-    yield Finding(topic="versions", name="cris", state="ok", detail=__version__)
+def _versions() -> Iterator[HealthCheck]:
+    yield HealthCheck(topic="versions", name="cris", state="ok", detail=__version__)
     system = f"{platform.python_version()} on {platform.platform(terse=True)}, {platform.machine()}"
-    yield Finding(topic="versions", name="Python", state="ok", detail=system)
+    yield HealthCheck(topic="versions", name="Python", state="ok", detail=system)
     for name in _SHOWN_PACKAGES:
         version = _version(name)
         if version is None:
             remedy = f"pip install {name}"
-            yield Finding(topic="versions", name=name, state="missing", detail="not installed", remedy=remedy)
+            yield HealthCheck(
+                topic="versions", name=name, state="missing", detail="not installed", remedy=remedy
+            )
         else:
-            yield Finding(topic="versions", name=name, state="ok", detail=version)
+            yield HealthCheck(topic="versions", name=name, state="ok", detail=version)
 
 
-def _extras() -> Iterator[Finding]:
+def _extras() -> Iterator[HealthCheck]:
     """Yield each extra with what it lacks, by the requirements of the installed package."""
     try:
         lines = metadata.requires("cris") or []
     except metadata.PackageNotFoundError:
         detail = "unknown, as cris itself is not installed: it runs from a folder"
-        yield Finding(topic="extras", name="all", state="missing", detail=detail, remedy="pip install cris")
+        yield HealthCheck(
+            topic="extras", name="all", state="missing", detail=detail, remedy="pip install cris"
+        )
         return
     wanted: dict[str, list[tuple[str, str]]] = {}
     for line in lines:
@@ -171,7 +176,7 @@ def _extras() -> Iterator[Finding]:
             wanted.setdefault(match[3], []).append((match[1], match[2] or "0"))
     for extra, packages in wanted.items():
         lacking = [told for name, least in packages if (told := _lack(name, least))]
-        yield Finding(
+        yield HealthCheck(
             topic="extras",
             name=extra,
             state="missing" if lacking else "ok",
@@ -199,7 +204,7 @@ def _numbers(version: str) -> list[int]:
     return [int(part) for part in re.findall(r"\d+", version.partition("+")[0])[:3]]
 
 
-def _folders() -> Iterator[Finding]:
+def _folders() -> Iterator[HealthCheck]:
     """Yield the cache of models, and the room on the disks that are written to."""
     places: dict[str, tuple[Callable[[], Path], str]] = {
         "disk for files": (lambda: Path(tempfile.gettempdir()), "set TMPDIR to a folder on another disk"),
@@ -209,7 +214,7 @@ def _folders() -> Iterator[Finding]:
         cache = cache_folder().absolute()
     except (InputError, OSError) as error:  # no home folder; a folder here that was deleted
         detail, remedy = str(error), "set CRIS_CACHE to a folder that can be written"
-        yield Finding(topic="folders", name="cache", state="bad", detail=detail, remedy=remedy)
+        yield HealthCheck(topic="folders", name="cache", state="bad", detail=detail, remedy=remedy)
     else:
         # not Path.exists, which raises below a folder that is another user's
         here = next(folder for folder in (cache, *cache.parents) if os.access(folder, os.F_OK))
@@ -221,10 +226,10 @@ def _folders() -> Iterator[Finding]:
             usage = shutil.disk_usage(folder)
         except OSError as error:
             detail = str(error.strerror or error).lower()
-            yield Finding(topic="folders", name=name, state="bad", detail=detail, remedy=remedy)
+            yield HealthCheck(topic="folders", name=name, state="bad", detail=detail, remedy=remedy)
             continue
         is_full = usage.free < _LEAST_DISK
-        yield Finding(
+        yield HealthCheck(
             topic="folders",
             name=name,
             state="bad" if is_full else "ok",
@@ -234,7 +239,7 @@ def _folders() -> Iterator[Finding]:
         )
 
 
-def _cache(cache: Path, here: Path) -> Finding:
+def _cache(cache: Path, here: Path) -> HealthCheck:
     """Return what is to be said of the cache; `here` is the folder nearest to it that is there."""
     size = 0
     for folder, _, names in os.walk(cache):
@@ -242,7 +247,7 @@ def _cache(cache: Path, here: Path) -> Finding:
             with suppress(OSError):
                 size += Path(folder, name).stat().st_size
     can_write = os.access(here, os.W_OK | os.X_OK)  # the latter tells a folder from a file
-    return Finding(
+    return HealthCheck(
         topic="folders",
         name="cache",
         state="ok" if can_write else "bad",
@@ -252,7 +257,7 @@ def _cache(cache: Path, here: Path) -> Finding:
     )
 
 
-def _shared_memory() -> Iterator[Finding]:
+def _shared_memory() -> Iterator[HealthCheck]:
     if not sys.platform.startswith("linux"):
         return
     remedy = "for training: docker run --shm-size 8g, or pass --sampling.workers 0"
@@ -260,10 +265,10 @@ def _shared_memory() -> Iterator[Finding]:
         usage = shutil.disk_usage(_SHARED_MEMORY)
     except OSError:
         detail = "there is none"
-        yield Finding(topic="memory", name="shared memory", state="bad", detail=detail, remedy=remedy)
+        yield HealthCheck(topic="memory", name="shared memory", state="bad", detail=detail, remedy=remedy)
         return
     is_small = usage.free < _LEAST_SHARED
-    yield Finding(
+    yield HealthCheck(
         topic="memory",
         name="shared memory",
         state="bad" if is_small else "ok",
@@ -273,7 +278,7 @@ def _shared_memory() -> Iterator[Finding]:
     )
 
 
-def _threads() -> Iterator[Finding]:
+def _threads() -> Iterator[HealthCheck]:
     affinity = getattr(os, "sched_getaffinity", None)  # of Linux
     usable = len(affinity(0)) if affinity else os.cpu_count() or 1
     quota = _quota()
@@ -283,7 +288,7 @@ def _threads() -> Iterator[Finding]:
     detail = f"{usable} of {os.cpu_count()} processors"
     if quota is not None:
         detail += f", time of {quota:g}"
-    yield Finding(
+    yield HealthCheck(
         topic="processors",
         name="threads",
         state="bad" if asked > share else "ok",

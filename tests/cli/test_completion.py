@@ -78,6 +78,28 @@ def test_bash_offers_the_options_of_every_command(script: Path, words: tuple[str
     assert {"--help", "--quiet", "--log-level"} <= offered
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("cris se", {"segment", "serve"}),
+        ("cris data s", {"scenes", "stats"}),
+        ("cris --quiet seg", {"segment"}),
+        ("cris --log-level d", {"debug"}),
+        ("cris serve --engine ", {"torch", "onnx", "openvino"}),
+        ("cris serve cris-p", {"cris-photos"}),
+        ("cris segment --thr", {"--threshold"}),
+        ("cris train --optimizer.name ", {"adam", "adamw"}),
+    ],
+)
+def test_fish_completes(line: str, offered: set[str], cris: Cris, tmp_path: Path) -> None:
+    (tmp_path / "cris.fish").write_text(cris("--print-completion", "fish").out)
+    asked = ["fish", "-c", f"source {tmp_path / 'cris.fish'}; complete -C '{line}'"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True)
+    assert not done.stderr
+    assert {each.partition("\t")[0] for each in done.stdout.splitlines()} == offered
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_scripts_are_syntax_of_their_shells(shell: str, cris: Cris, tmp_path: Path) -> None:
     outcome = cris("--print-completion", shell)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cris import doctor
-from cris.doctor import Diagnosis, Finding, diagnose
+from cris.doctor import Diagnosis, HealthCheck, diagnose
 from tests.cli.conftest import Cris
 from tests.cli.test_documented import fields, first_cells, section
 
@@ -24,7 +24,7 @@ GOOD = {"works": True, "detail": "works"}
 Usage = namedtuple("Usage", "total used free")
 
 
-def findings(diagnosis: Diagnosis, topic: str) -> dict[str, Finding]:
+def findings(diagnosis: Diagnosis, topic: str) -> dict[str, HealthCheck]:
     return {each.name: each for each in diagnosis.findings if each.topic == topic}
 
 

@@ -66,6 +66,7 @@ def test_every_command_runs_an_exported_model(
         ("compare", "one", "one"),
         ("table", "one"),
         ("models",),
+        ("doctor",),
         ("data", "scenes", "--count", "2", "--out", "data"),
     ]
     done = python(RUN, json.dumps(commands), env=no_torch, cwd=tmp_path)
@@ -73,7 +74,7 @@ def test_every_command_runs_an_exported_model(
     codes = json.loads(done.stdout.splitlines()[-1])
     assert {words: code for words, code in codes.items() if code} == {}, done.stderr
     run = {words[0] for words in commands}
-    assert run == set(COMMANDS) - {*NEEDS_TORCH, "serve"}
+    assert run == set(COMMANDS) - {*NEEDS_TORCH, "serve", "push"}
     assert len(pd.read_parquet(tmp_path / "answers")) == 3
     assert len(pd.read_parquet(tmp_path / "two")) == 40
 

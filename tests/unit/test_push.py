@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +30,9 @@ NAME = "me/finder"
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.chdir(tmp_path)
-    with hub_here(tmp_path) as hub:
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    # not monkeypatch: undone after the hub's variables, the test's own would put the hub's token back
+    with chdir(tmp_path), hub_here(tmp_path) as hub:
         yield hub
 
 

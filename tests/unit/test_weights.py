@@ -245,7 +245,8 @@ def test_nothing_is_printed_where_there_is_no_terminal(
 def test_a_terminal_sees_progress(
     server: Server, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich asks this, we the stream
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     get(server[0], tmp_path / "RN50.pt")
     out, err = capfd.readouterr()
     assert out == ""

@@ -185,11 +185,11 @@ def _fish(known: list[Completion]) -> str:
         "function __cris_at",
         "    set -l path",
         "    for word in (commandline -opc)[2..-1]",
-        f"        if contains -- (string join ' ' $path $word) {paths}",
+        f"        if contains -- (string join -- ' ' $path $word) {paths}",
         "            set path $path $word",
         "        end",
         "    end",
-        "    test (string join ' ' $path) = $argv[1]",
+        '    test "$path" = "$argv[1]"',  # quoted, a list is its words with blanks between
         "end",
     ]
     for each in known:

@@ -60,7 +60,7 @@ class Region(BaseModel):
     value: dict[str, Any] | None = None
 
 
-class Annotation(BaseModel):
+class LabelingAnnotation(BaseModel):
     """Draft of an annotation, or what an annotator has just done."""
 
     result: list[Region] | None = None
@@ -69,20 +69,20 @@ class Annotation(BaseModel):
 class Parameters(BaseModel):
     """Parameters of a prediction."""
 
-    context: Annotation | None = None
+    context: LabelingAnnotation | None = None
 
 
-class Task(BaseModel):
+class LabelingTask(BaseModel):
     """Task of a project."""
 
     data: dict[str, Any]
-    drafts: list[Annotation] | None = None
+    drafts: list[LabelingAnnotation] | None = None
 
 
 class PredictRequest(BaseModel):
     """Tasks that Label Studio asks predictions for."""
 
-    tasks: Annotated[list[Task], Field(max_length=_MOST_TASKS)]
+    tasks: Annotated[list[LabelingTask], Field(max_length=_MOST_TASKS)]
     project: Any = None
     label_config: str | None = None
     params: Parameters | None = None
@@ -181,7 +181,7 @@ class LabelStudioBackend:
         return [each.body if isinstance(each, RefusalError) else each for each in found]
 
     def _question(
-        self, image_field: str, controls: Sequence[MaskControl], context: Annotation | None
+        self, image_field: str, controls: Sequence[MaskControl], context: LabelingAnnotation | None
     ) -> _Question:
         names = frozenset().union(*(control.prompts for control in controls))
         # once for all tasks, as either may be long
@@ -189,7 +189,7 @@ class LabelStudioBackend:
         return _Question(image_field=image_field, controls=controls, names=names, typed=typed)
 
     async def _predict_or_refuse(
-        self, task: Task, questions: Sequence[_Question], project: _Project, turns: asyncio.Semaphore
+        self, task: LabelingTask, questions: Sequence[_Question], project: _Project, turns: asyncio.Semaphore
     ) -> dict[str, Any] | RefusalError:
         async with turns, self._places:
             try:
@@ -197,7 +197,9 @@ class LabelStudioBackend:
             except RefusalError as refusal:
                 return refusal
 
-    async def _predict(self, task: Task, questions: Sequence[_Question], project: _Project) -> dict[str, Any]:
+    async def _predict(
+        self, task: LabelingTask, questions: Sequence[_Question], project: _Project
+    ) -> dict[str, Any]:
         regions: list[dict[str, Any]] = []
         for question in questions:
             image_field = question.image_field
@@ -325,7 +327,7 @@ def _name(project: object) -> str:
 
 
 def _asked(
-    question: _Question, drafts: Sequence[Annotation], limits: Limits
+    question: _Question, drafts: Sequence[LabelingAnnotation], limits: Limits
 ) -> list[tuple[str, MaskControl, str]]:
     """Return sentences, each with the control and the label of its regions.
 
@@ -351,7 +353,7 @@ def _asked(
     return asked
 
 
-def _typed(annotation: Annotation | None, names: frozenset[str], limits: Limits) -> list[str]:
+def _typed(annotation: LabelingAnnotation | None, names: frozenset[str], limits: Limits) -> list[str]:
     """Return the sentences in these text areas; one more than the limit stands for all further ones."""
     regions = (annotation.result if annotation else None) or []
     return list(islice(_lines(regions, names), limits.sentences + 1))

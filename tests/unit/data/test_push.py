@@ -23,10 +23,11 @@ NAME = "me/streets"
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("cris.data.store.layouts.SHARD_ROWS", 3)
-    with hub_here(tmp_path) as hub:
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    # not the test's own monkeypatch: undone after the hub's variables, it would put the hub's token back
+    with pytest.MonkeyPatch.context() as patch, hub_here(tmp_path) as hub:
+        patch.chdir(tmp_path)
+        patch.setattr("cris.data.store.layouts.SHARD_ROWS", 3)
         yield hub
 
 
