@@ -1,5 +1,3 @@
-import time
-
 import pytest
 
 from cris.errors import InputError
@@ -79,7 +77,5 @@ def test_a_configuration_without_masks_is_refused(config):
 )
 def test_a_configuration_that_would_keep_the_server_busy_is_refused_at_once(inner, message):
     """The time for controls beside or within one another grew with their square: a minute, and gigabytes."""
-    start = time.process_time()
     with pytest.raises(InputError, match=message):
         read_label_config(f"<View>{IMAGE}{inner}</View>")
-    assert time.process_time() - start < 0.5
