@@ -14,7 +14,7 @@ demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write de
 
 test: export CRIS_TESTS_MADE_ONCE := $(CURDIR)/build/made-once
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
-	rm -rf $(CRIS_TESTS_MADE_ONCE)
+	rm -rf build/made-once
 	@# each file by itself: native libraries of exports have crashed a training in the same process
 	printf '%s\n' tests/integration/test_*.py | OMP_NUM_THREADS=1 xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --ignore tests/integration
@@ -50,7 +50,7 @@ release: $(VENV)/installed-dev ## The tag's archives from two clones, equal and 
 	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
 
 clean: ## Remove the environment and everything that was built
-	rm -rf $(VENV) dist demo site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist demo site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # pip is the last thing that venv puts there, so an environment that has it is whole.
 $(BIN)/pip:

@@ -125,7 +125,8 @@ def resolve(name_or_path: str | Path, kind: Kind = "model", *, revision: str | N
     if path.exists():
         return checkpoint_of_run(path) or path
     close = difflib.get_close_matches(name.lower(), [known.lower() for known in _names(kind)], n=1)
-    hint = next((f"; did you mean {known}?" for known in _names(kind) if [known.lower()] == close), "")
+    meant = _hub_form(name) or next((known for known in _names(kind) if [known.lower()] == close), None)
+    hint = f"; did you mean {meant}?" if meant else ""
     unknown = f"there is no model and no path {name!r}{hint}"
     repository = hub_name(name_or_path) if kind == "model" else None
     if repository is None:
@@ -143,6 +144,14 @@ def hub_name(name_or_path: str | Path) -> str | None:
         return match[1]
     is_name = isinstance(name_or_path, str) and _HUB_NAME.fullmatch(name) and ".." not in name
     return name if is_name and not whole_folder(name).exists() else None
+
+
+def _hub_form(name: str) -> str | None:
+    """Return what a page's address, or OWNER/NAME@REVISION, stands for; None for anything else."""
+    bare = name.removeprefix("https://huggingface.co/").rstrip("/")
+    if _HUB_ADDRESS.fullmatch(f"hf://{bare}"):
+        return f"hf://{bare}"
+    return bare if bare != name and _HUB_NAME.fullmatch(bare) else None
 
 
 def pinned(name: str) -> str:

@@ -267,3 +267,10 @@ def test_any_file_name_can_be_told(tmp_path: Path) -> None:
     assert done.stderr.startswith(
         r"cris: error: expected sentences after the image, \udcff\xe9.jpg is another"
     )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell of Unix")
+@pytest.mark.parametrize(("words", "code"), [("models", 0), ("--help", 0), ("nonsense", 2)])
+def test_closed_streams_are_no_bug(words: str, code: int) -> None:
+    command = [*("sh", "-c", '"$0" -m cris $1 >&- 2>&-'), sys.executable, words]
+    assert subprocess.run(command).returncode == code

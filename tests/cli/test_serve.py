@@ -58,6 +58,16 @@ def test_label_studio_s_key_needs_an_address(monkeypatch: pytest.MonkeyPatch) ->
         label_studio()
 
 
+def test_label_studio_s_key_can_stand_in_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_URL", "http://localhost:8080\n")
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret\n")  # as files of secrets end
+    assert (label_studio().url, label_studio().key) == ("http://localhost:8080", "secret")
+    for key in ("two words", "schlüssel"):
+        monkeypatch.setenv("LABEL_STUDIO_API_KEY", key)
+        with pytest.raises(InputError, match="LABEL_STUDIO_API_KEY must be a key of Label Studio"):
+            label_studio()
+
+
 @pytest.mark.parametrize("url", ["localhost:8080", "ftp://a.org", "http://user@a.org", "http://"])
 def test_label_studio_s_address_is_checked(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABEL_STUDIO_URL", url)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -235,6 +236,20 @@ def test_a_name_that_nobody_has_is_told_with_what_there_is(hub: Hub) -> None:
     hub.put(NAME, dict(SCENES))
     with pytest.raises(InputError, match="the hub has no hf://me/finder@v9"):
         resolve(NAME, revision="v9")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("me/finder@v1", "hf://me/finder@v1"),
+        ("https://huggingface.co/me/finder", "me/finder"),
+        ("https://huggingface.co/me/finder/", "me/finder"),
+    ],
+)
+def test_other_forms_of_a_name_are_told_as_they_are_taken(hub: Hub, given: str, meant: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"no path {given!r}; did you mean {meant}?; models are")):
+        resolve(given)
+    assert hub.requests == []
 
 
 def test_a_private_or_gated_model_says_to_log_in(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,6 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     What a user can cause ends as one line on stderr; a bug with its traceback, a line that asks to report it,
     and exit code 70. CRIS_DEBUG=1 shows the traceback of every error.
     """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by >&-
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # any file name can be printed

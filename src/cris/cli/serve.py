@@ -128,12 +128,16 @@ class Command:
         from cris.serving.label_studio import LabelStudioSettings
 
         hosts = [ImageHost.parse(host) for host in self.image_hosts]
-        url, key = os.environ.get(URL_VARIABLE), os.environ.get(TOKEN_VARIABLE)
+        url, key = (os.environ.get(name, "").strip() for name in (URL_VARIABLE, TOKEN_VARIABLE))
         if url:
             hosts.append(ImageHost.of_url(url, URL_VARIABLE))
         elif key:
             raise InputError(
                 f"{TOKEN_VARIABLE} needs {URL_VARIABLE}, as the key is sent to that address alone"
+            )
+        if not all("!" <= sign <= "~" for sign in key):
+            raise InputError(
+                f"{TOKEN_VARIABLE} must be a key of Label Studio, got blanks or other signs in it"
             )
         digest = hashlib.sha256(json.dumps(model_sha256(folder)).encode()).hexdigest()
         return LabelStudioSettings(

@@ -27,7 +27,7 @@ class ImageHost:
     """Host, or pattern of hosts, that images may be fetched from."""
 
     name: str
-    """Name in small letters; `*.example.org` stands for the hosts below it, `*` for all public ones."""
+    """Name in small letters of ASCII; `*.example.org` is for the hosts below it, `*` for all public ones."""
     port: int | None = None
     """Port; None for those of http and https, 80 and 443."""
 
@@ -37,7 +37,12 @@ class ImageHost:
         match = _HOST.fullmatch(text)
         if match is None or int(match[2] or 1) not in range(1, 65536):
             raise InputError(f"an image host must be HOST, HOST:PORT, *.HOST or *, got {text!r}")
-        return cls(_plain(match[1].strip("[]")), int(match[2]) if match[2] else None)
+        head, dot, name = match[1].rpartition("*.")
+        try:
+            plain = _plain(httpx.URL(f"http://{name}")) if name != "*" else name
+        except httpx.InvalidURL as error:
+            raise InputError(f"{text!r} is no name of a host: {error}") from error
+        return cls(f"{head}{dot}{plain}", int(match[2]) if match[2] else None)
 
     @classmethod
     def of_url(cls, url: str, name: str) -> "ImageHost":
@@ -45,7 +50,7 @@ class ImageHost:
         try:
             parsed = httpx.URL(url)
             if parsed.scheme in _PORTS and parsed.host and not parsed.userinfo:
-                return cls(_plain(parsed.host), parsed.port or _PORTS[parsed.scheme])
+                return cls(_plain(parsed), parsed.port or _PORTS[parsed.scheme])
         except httpx.InvalidURL:
             pass
         raise InputError(f"{name} must be an address such as https://labels.example.org, got {url!r}")
@@ -109,7 +114,7 @@ def _checked(url: str, hosts: Sequence[ImageHost]) -> _Target:
     """Return the target; raise RefusalError for an address that is none, or of a host that was not named."""
     try:
         parsed = httpx.URL(url)
-        host, port = _plain(parsed.host), parsed.port or _PORTS.get(parsed.scheme, 0)
+        host, port = _plain(parsed), parsed.port or _PORTS.get(parsed.scheme, 0)
     except (httpx.InvalidURL, ValueError) as error:
         raise _no_image(
             "expected the address of an image, got something else", "see the task's data"
@@ -231,7 +236,7 @@ def _is_permitted(address: Address, target: _Target) -> bool:
     Link-local and other special addresses, where clouds tell their keys, have to be named as numbers.
     """
     inner = _unwrapped(address)
-    if inner.is_global and not inner.is_multicast:
+    if inner.is_global and not inner.is_multicast and not inner.is_reserved:
         return True
     is_special = inner.is_link_local or inner.is_multicast or inner.is_unspecified or inner.is_reserved
     return target.is_named and (inner.is_loopback or not is_special or target.host == str(address))
@@ -252,11 +257,12 @@ def _tls() -> ssl.SSLContext:
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    return url.scheme, _plain(url.host), url.port or _PORTS.get(url.scheme)
+    return url.scheme, _plain(url), url.port or _PORTS.get(url.scheme)
 
 
-def _plain(host: str) -> str:
-    return host.lower().rstrip(".")
+def _plain(url: httpx.URL) -> str:
+    """Return the host as it is connected to: international names in their form of ASCII (xn--…)."""
+    return url.raw_host.decode("ascii").lower().rstrip(".")
 
 
 def _shown(host: str, port: int, scheme: str) -> str:

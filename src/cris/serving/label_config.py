@@ -1,15 +1,19 @@
 """Label Studio's labelling configuration: controls that take masks of an image, and where prompts stand."""
 
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from cris.conversions import LabelKind
 from cris.errors import InputError
 
 _KINDS: dict[str, LabelKind] = {"brushlabels": "brushlabels", "polygonlabels": "polygonlabels"}
-_LONGEST_CONFIG = 2**20
+LONGEST_CONFIG = 2**20
 """Characters of a configuration that is read."""
+_MOST_TAGS = 10_000
+_MOST_CONTROLS = 100
+_MOST_LABELS = 1000
+"""Labels of all controls together; controls within controls have those of the inner ones, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +28,15 @@ class MaskControl:
     """Field of a task's data with the image's address."""
     labels: dict[str, str]
     """Label as annotators read it → as it is stored, which is its alias where it has one."""
+    words: dict[str, str]
+    """Label as annotators read it → its words, in small letters."""
     prompts: frozenset[str]
     """Names of the text areas about the same image."""
 
     def label_for(self, sentence: str) -> str | None:
         """Return the label, as it is stored, that a sentence names as words; the longest of several."""
-        words = f" {_in_words(sentence)} "
-        named = [shown for shown in self.labels if f" {_in_words(shown)} " in words]
+        said = f" {_in_words(sentence)} "
+        named = [shown for shown, words in self.words.items() if f" {words} " in said]
         return self.labels[max(named, key=len)] if named else None
 
 
@@ -40,16 +46,23 @@ def read_label_config(config: str) -> list[MaskControl]:
     Raises:
         InputError: it is no XML, or has no control for masks of an image, or one without labels.
     """
-    if len(config) > _LONGEST_CONFIG:
-        raise InputError(f"expected a label config of at most {_LONGEST_CONFIG:,} characters, got more")
+    if len(config) > LONGEST_CONFIG:
+        raise InputError(f"expected a label config of at most {LONGEST_CONFIG:,} characters, got more")
     if "<!" in config.replace("<!--", "").replace("<![CDATA[", ""):
         raise InputError("expected a label config without declarations, got <!…")  # of entities
     try:
         tags = list(ET.fromstring(config).iter())
     except (ET.ParseError, ValueError) as error:
         raise InputError(f"expected a label config in XML, got something else ({error})") from error
-    images = dict(_images(tags))
-    controls = list(_controls(tags, images))
+    masks = sum(_kind(tag) in _KINDS for tag in tags)
+    for count, most, what in ((len(tags), _MOST_TAGS, "tags"), (masks, _MOST_CONTROLS, "controls for masks")):
+        if count > most:
+            raise InputError(f"expected a label config of at most {most:,} {what}, got {count:,}")
+    controls: list[MaskControl] = []
+    for control in _controls(tags, dict(_images(tags))):
+        controls.append(control)
+        if sum(len(each.labels) for each in controls) > _MOST_LABELS:
+            raise InputError(f"expected a label config of at most {_MOST_LABELS:,} labels, got more")
     if not controls:
         raise InputError(
             "expected <BrushLabels> or <PolygonLabels> with labels, and toName of an <Image value='$field'>, "
@@ -66,8 +79,10 @@ def _images(tags: Iterable[ET.Element]) -> Iterator[tuple[str, str]]:
             yield tag.attrib["name"], value[1:]
 
 
-def _controls(tags: Iterable[ET.Element], images: dict[str, str]) -> Iterator[MaskControl]:
-    tags = list(tags)
+def _controls(tags: Sequence[ET.Element], images: dict[str, str]) -> Iterator[MaskControl]:
+    areas = [
+        (tag.attrib["name"], _names(tag)) for tag in tags if _kind(tag) == "textarea" and tag.get("name")
+    ]
     for tag in tags:
         about = [name for name in _names(tag) if name in images]
         if _kind(tag) not in _KINDS or not tag.get("name") or not about:
@@ -85,11 +100,8 @@ def _controls(tags: Iterable[ET.Element], images: dict[str, str]) -> Iterator[Ma
                 to_name=to_name,
                 image_field=images[to_name],
                 labels=labels,
-                prompts=frozenset(
-                    text.attrib["name"]
-                    for text in tags
-                    if _kind(text) == "textarea" and text.get("name") and to_name in _names(text)
-                ),
+                words={shown: _in_words(shown) for shown in labels},
+                prompts=frozenset(name for name, about in areas if to_name in about),
             )
 
 

@@ -6,8 +6,9 @@ import binascii
 import json
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 import pydantic
@@ -20,8 +21,8 @@ from cris.errors import InputError
 from cris.masks import decode_rle
 from cris.serving.batcher import Batcher
 from cris.serving.image_fetch import ImageHost, fetch_image, post_json
-from cris.serving.label_config import MaskControl, read_label_config
-from cris.serving.limits import RefusalError
+from cris.serving.label_config import LONGEST_CONFIG, MaskControl, read_label_config
+from cris.serving.limits import Limits, RefusalError
 from cris.serving.logs import log
 from cris.serving.middleware import GONE, LABEL_STUDIO_ROUTES
 from cris.serving.requests import bad_request, decode_base64, make_ask, not_as_described, unless_gone
@@ -40,10 +41,14 @@ class SetupRequest(BaseModel):
     """Project that is connected, as Label Studio tells of it."""
 
     project: Annotated[Any, Field(description="Project's number and time")] = None
-    label_config: Annotated[str | None, Field(alias="schema", description="Labelling configuration")] = None
-    hostname: Annotated[str | None, Field(description="Address of Label Studio")] = None
+    label_config: Annotated[
+        str | None,
+        Field(alias="schema", max_length=LONGEST_CONFIG, description="Labelling configuration"),
+    ] = None
+    hostname: Annotated[str | None, Field(max_length=2000, description="Address of Label Studio")] = None
     access_token: Annotated[
-        str | None, Field(pattern=r"^[!-~]*$", description="Key to the images that it keeps")
+        str | None,
+        Field(pattern=r"^[!-~]*$", max_length=10_000, description="Key to the images that it keeps"),
     ] = None
 
 
@@ -104,6 +109,18 @@ class _Project:
     label_config: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """Question about the images of one field, the same for all tasks of a request."""
+
+    image_field: str
+    controls: Sequence[MaskControl]
+    names: frozenset[str]
+    """Names of the text areas about these images."""
+    typed: list[str]
+    """Sentences that the annotator has just typed there."""
+
+
 @dataclass(slots=True)
 class LabelStudioBackend:
     """Answers to Label Studio; every mask comes through the same line as `/v1/segment`."""
@@ -142,8 +159,16 @@ class LabelStudioBackend:
                 422, "bad_label_config", str(error), "docs/label-studio.md has one to start from"
             ) from None
         context = asked.params.context if asked.params else None
+        questions = [
+            self._question(
+                image_field, [each for each in controls if each.image_field == image_field], context
+            )
+            for image_field in dict.fromkeys(each.image_field for each in controls)
+        ]
+        # a request's tasks beyond these wait for one another, and not in the line with other requests
+        turns = asyncio.Semaphore(_TASKS_AT_ONCE)
         found = await asyncio.gather(
-            *(self._predict_or_refuse(task, controls, context, project) for task in asked.tasks)
+            *(self._predict_or_refuse(task, questions, project, turns) for task in asked.tasks)
         )
         refusals = [each for each in found if isinstance(each, RefusalError)]
         for (reason, hint), tasks in Counter(
@@ -155,30 +180,30 @@ class LabelStudioBackend:
             raise refusals[0]
         return [each.body if isinstance(each, RefusalError) else each for each in found]
 
+    def _question(
+        self, image_field: str, controls: Sequence[MaskControl], context: LabelingAnnotation | None
+    ) -> _Question:
+        names = frozenset().union(*(control.prompts for control in controls))
+        # once for all tasks, as either may be long
+        typed = _typed(context, names, self.batcher.limits)
+        return _Question(image_field=image_field, controls=controls, names=names, typed=typed)
+
     async def _predict_or_refuse(
-        self,
-        task: LabelingTask,
-        controls: Sequence[MaskControl],
-        context: LabelingAnnotation | None,
-        project: _Project,
+        self, task: LabelingTask, questions: Sequence[_Question], project: _Project, turns: asyncio.Semaphore
     ) -> dict[str, Any] | RefusalError:
-        async with self._places:
+        async with turns, self._places:
             try:
-                return await self._predict(task, controls, context, project)
+                return await self._predict(task, questions, project)
             except RefusalError as refusal:
                 return refusal
 
     async def _predict(
-        self,
-        task: LabelingTask,
-        controls: Sequence[MaskControl],
-        context: LabelingAnnotation | None,
-        project: _Project,
+        self, task: LabelingTask, questions: Sequence[_Question], project: _Project
     ) -> dict[str, Any]:
         regions: list[dict[str, Any]] = []
-        for image_field in dict.fromkeys(control.image_field for control in controls):
-            about = [control for control in controls if control.image_field == image_field]
-            asked = _asked(about, [context, *reversed(task.drafts or [])])
+        for question in questions:
+            image_field = question.image_field
+            asked = _asked(question, task.drafts or [], self.batcher.limits)
             address = task.data.get(image_field)
             image = await self._image(address, image_field, project)
             for start in range(0, len(asked), self.batcher.limits.sentences):
@@ -302,27 +327,40 @@ def _name(project: object) -> str:
 
 
 def _asked(
-    controls: Sequence[MaskControl], annotations: Iterable[LabelingAnnotation | None]
+    question: _Question, drafts: Sequence[LabelingAnnotation], limits: Limits
 ) -> list[tuple[str, MaskControl, str]]:
     """Return sentences, each with the control and the label of its regions.
 
     What an annotator typed comes first, from the newest annotation that has text; the labels' names stand in.
-    A typed sentence gets the label that it names, else the first.
+    A typed sentence gets the label that it names, else the first. Raises RefusalError for too many.
     """
-    names = frozenset().union(*(control.prompts for control in controls))
-    typed = next(filter(None, (list(_typed(each, names)) for each in annotations if each)), [])
+    controls = question.controls
+    earlier = (_typed(draft, question.names, limits) for draft in reversed(drafts))
+    typed = question.typed or next(filter(None, earlier), [])
     if not typed:
         return [(shown, control, stored) for control in controls for shown, stored in control.labels.items()]
+    if len(typed) > limits.sentences:
+        raise bad_request(
+            f"expected at most {limits.sentences} typed sentences, got more",
+            "take some away, or start the server with a larger --max-sentences",
+        )
     asked = []
     for sentence in typed:
-        named = [(control, label) for control in controls if (label := control.label_for(sentence))]
+        words = sentence[: limits.sentence_characters]  # longer ones are refused
+        named = [(control, label) for control in controls if (label := control.label_for(words))]
         control, label = named[0] if named else (controls[0], next(iter(controls[0].labels.values())))
         asked.append((sentence, control, label))
     return asked
 
 
-def _typed(annotation: LabelingAnnotation, names: frozenset[str]) -> Iterator[str]:
-    for region in annotation.result or []:
+def _typed(annotation: LabelingAnnotation | None, names: frozenset[str], limits: Limits) -> list[str]:
+    """Return the sentences in these text areas; one more than the limit stands for all further ones."""
+    regions = (annotation.result if annotation else None) or []
+    return list(islice(_lines(regions, names), limits.sentences + 1))
+
+
+def _lines(regions: Sequence[Region], names: frozenset[str]) -> Iterator[str]:
+    for region in regions:
         if (region.type or "").lower() == "textarea" and region.from_name in names:
             text = (region.value or {}).get("text")
             for line in text if isinstance(text, list) else [text]:

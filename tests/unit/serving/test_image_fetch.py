@@ -14,7 +14,7 @@ import pytest
 
 from cris.errors import InputError
 from cris.serving import image_fetch
-from cris.serving.image_fetch import ImageHost, _is_permitted, fetch_image
+from cris.serving.image_fetch import ImageHost, _checked, _is_permitted, fetch_image
 from cris.serving.limits import Limits, RefusalError
 from tests.fixtures.label_studio import ImageServer, image_server
 
@@ -71,6 +71,7 @@ def test_private_addresses_are_refused_to_patterns(host):
     ("address", "name", "is_permitted"),
     [
         ("93.184.215.14", "images.example.org", True),
+        ("::7f00:1", "*", False),
         ("10.0.0.5", "storage", True),
         ("100.64.0.1", "storage", True),
         ("fd00::1", "storage", True),
@@ -264,3 +265,10 @@ def test_hosts_are_named_with_port_and_as_patterns(text, host, port, is_permitte
 def test_a_host_that_is_none_is_refused(text):
     with pytest.raises(InputError, match="an image host must be HOST"):
         ImageHost.parse(text)
+
+
+@pytest.mark.parametrize("name", ["bücher.example", "xn--bcher-kva.example", "BÜCHER.example"])
+def test_international_names_are_the_same_in_either_form(name):
+    for url in ("http://bücher.example/a.png", "http://xn--bcher-kva.example/a.png"):
+        assert _checked(url, [ImageHost.parse(name)]).is_named
+        assert not _checked(url.replace("//", "//a."), [ImageHost.parse(f"*.{name}")]).is_named

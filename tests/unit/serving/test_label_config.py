@@ -58,3 +58,24 @@ def test_a_sentence_has_the_label_that_it_names(sentence, label):
 def test_a_configuration_without_masks_is_refused(config):
     with pytest.raises(InputError, match="expected"):
         read_label_config(config)
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        ("<a/>" * 20_000, "at most 10,000 tags, got 20,002"),
+        (BRUSH * 2000, "at most 100 controls for masks, got 2,000"),
+        (f"{BRUSH[:-14]}" * 2000 + BRUSH[-14:] * 2000, "at most 100 controls for masks"),
+        (
+            '<BrushLabels name="b" toName="img">' * 100
+            + "".join(f'<Label value="{number}"/>' for number in range(9000))
+            + "</BrushLabels>" * 100,
+            "at most 1,000 labels, got more",
+        ),
+    ],
+    ids=["tags", "controls", "nested controls", "labels of nested controls"],
+)
+def test_a_configuration_that_would_keep_the_server_busy_is_refused_at_once(inner, message):
+    """The time for controls beside or within one another grew with their square: a minute, and gigabytes."""
+    with pytest.raises(InputError, match=message):
+        read_label_config(f"<View>{IMAGE}{inner}</View>")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
+import pydantic
 import pytest
 
 from cris.masks import encode_rle
@@ -80,6 +81,46 @@ def test_text_of_other_areas_is_no_prompt():
     line = Line()
     predict(asked(DATA, drafts=[{"result": [typed("a remark", "remark"), {"type": "choices"}]}]), line)
     assert line.jobs[0].sentences == ["red ring", "blue square"]
+
+
+def test_more_typed_sentences_than_a_request_may_have_are_refused():
+    line = Line()
+    assert len(predict(asked(DATA, *["a cat"] * 32), line)["result"]) == 32
+    with pytest.raises(RefusalError, match="expected at most 32 typed sentences, got more"):
+        predict(asked(DATA, *["a cat"] * 100_000), line)
+    with pytest.raises(RefusalError, match="expected at most 1000 characters a sentence, got 5000000"):
+        predict(asked(DATA, "a cat " * 833_333 + "xx"), line)
+    assert len(line.jobs) == 1
+
+
+def test_a_long_request_leaves_its_places_to_those_that_come_after():
+    order: list[str] = []
+
+    @dataclass
+    class Slow(Line):
+        async def ask(self, job: SegmentJob) -> BatchedResult:
+            await asyncio.sleep(0.01)
+            order.append(job.sentences[0])
+            return await super().ask(job)
+
+    async def run() -> None:
+        backend = LabelStudioBackend(cast(Batcher, Slow()), LabelStudioSettings())
+        many = asked(DATA, "one of many")
+        many["tasks"] *= 40
+        bulk = asyncio.create_task(backend.predict(PredictRequest.model_validate(many)))
+        await asyncio.sleep(0.005)
+        await backend.predict(PredictRequest.model_validate(asked(DATA, "typed just now")))
+        await bulk
+
+    asyncio.run(run())
+    assert len(order) == 41
+    assert order.index("typed just now") < 12
+
+
+def test_what_setup_tells_is_short():
+    for much in (set_up(config="x" * 2**21), set_up(hostname="h" * 3000), set_up(token="t" * 20_000)):
+        with pytest.raises(pydantic.ValidationError, match="at most"):
+            SetupRequest.model_validate(much)
 
 
 def test_the_configuration_of_setup_stands_in():
