@@ -18,6 +18,8 @@ from cris.model.tokenizer import Tokenizer
 
 Pair = tuple[UInt8[np.ndarray, "height width 3"], str]
 """Image, and a sentence about it."""
+CROPS = 4
+"""Crops of each photograph of the package, to calibrate with."""
 CalibrationSource = str | Path | Iterable[Pair]
 """Photographs of the package ("photographs"), rendered "scenes", a folder of `cris data`, or pairs."""
 
@@ -61,10 +63,32 @@ def as_samples(pairs: Iterable[Pair], config: StoredConfig, tokenizer: Tokenizer
 
 
 def packaged_pairs() -> Iterator[Pair]:
-    """Yield the photographs that come with the package, with each of their sentences."""
+    """Yield the photographs that come with the package with each of their sentences, and crops of them.
+
+    Crops, some of them mirrored, darker or lighter, widen the ranges of values, which those of a dozen
+    photographs alone are too narrow for. They are the same each time.
+    """
+    generator = np.random.default_rng(0)
     for photograph in photographs():
         image = read_image(photograph.path)
         yield from ((image, each.sentence) for each in photograph.asked)
+        for place in range(CROPS):
+            sentence = photograph.asked[place % len(photograph.asked)].sentence
+            yield _crop(image, generator), sentence
+
+
+def _crop(
+    image: UInt8[np.ndarray, "height width 3"], generator: np.random.Generator
+) -> UInt8[np.ndarray, "rows columns 3"]:
+    """Return a part of an image, 0.4 to 1 of each side, mirrored or not, darker or lighter."""
+    share = generator.uniform(0.4, 1)
+    height, width = (int(side * share) for side in image.shape[:2])
+    top = generator.integers(image.shape[0] - height + 1)
+    left = generator.integers(image.shape[1] - width + 1)
+    part = image[top : top + height, left : left + width]
+    if generator.random() < 0.5:
+        part = part[:, ::-1]
+    return (part * generator.uniform(0.6, 1.3)).clip(0, 255).astype(np.uint8)
 
 
 def noise_samples(count: int, config: StoredConfig) -> list[ExportSample]:

@@ -5,7 +5,8 @@ from cris.config_file import StoredConfig
 from cris.demo.photographs import photographs
 from cris.engines.torch_engine import TorchEngine
 from cris.export.check import BATCHES, LIMITS, check, differences, plain_outputs
-from cris.export.samples import as_samples, noise_samples, packaged_pairs
+from cris.export.samples import CROPS, as_samples, noise_samples, packaged_pairs
+from cris.image import read_image
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
 from cris.model.tokenizer import Tokenizer
@@ -45,15 +46,28 @@ def test_noise_is_the_same_each_time_and_differs_between_samples():
     assert all((sample.tokens == SMALL.text.vocabulary - 1).sum() == 1 for sample in one)
 
 
-def test_packaged_photographs_are_read_with_each_of_their_sentences():
+def test_packaged_photographs_are_read_with_each_of_their_sentences_and_cropped():
     pairs = list(packaged_pairs())
-    assert [sentence for _, sentence in pairs] == [
-        each.sentence for photograph in photographs() for each in photograph.asked
-    ]
+    expected, wholes = [], 0
+    for photograph in photographs():
+        sentences = [each.sentence for each in photograph.asked]
+        expected += [*sentences, *(sentences * CROPS)[:CROPS]]
+        image = read_image(photograph.path)
+        for whole, _ in pairs[wholes : wholes + len(sentences)]:
+            np.testing.assert_array_equal(whole, image)
+        crops = [crop for crop, _ in pairs[wholes + len(sentences) : wholes + len(sentences) + CROPS]]
+        assert all(0.39 < len(crop) / len(image) <= 1 for crop in crops)
+        wholes += len(sentences) + CROPS
+    assert [sentence for _, sentence in pairs] == expected
     for (image, _), samples in zip(pairs, as_samples(pairs, CONFIG, Tokenizer()), strict=True):
         assert image.shape[2] == 3
         assert min(image.shape[:2]) > 100
         assert samples.image.shape == (1, 3, 64, 64)
+
+
+def test_crops_are_the_same_each_time():
+    for (one, _), (again, _) in zip(packaged_pairs(), packaged_pairs(), strict=True):
+        np.testing.assert_array_equal(one, again)
 
 
 def test_samples_are_what_a_segmenter_reads():
