@@ -14,7 +14,8 @@ from typing import Annotated, Any, TypeVar
 import pydantic
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, OnErrorOmit
+from typing_extensions import TypedDict  # typing's, as soon as Python is 3.12
 
 from cris.conversions import label_studio_regions
 from cris.errors import InputError
@@ -40,7 +41,7 @@ _UPLOADS = ("upload/", "/upload/")
 class SetupRequest(BaseModel):
     """Project that is connected, as Label Studio tells of it."""
 
-    project: Annotated[Any, Field(description="Project's number and time")] = None
+    project: Annotated[str | int | None, Field(description="Project's number and time")] = None
     label_config: Annotated[
         str | None,
         Field(alias="schema", max_length=LONGEST_CONFIG, description="Labelling configuration"),
@@ -52,12 +53,18 @@ class SetupRequest(BaseModel):
     ] = None
 
 
+class RegionValue(TypedDict, total=False):
+    """Content of a region, of which typed text alone is read."""
+
+    text: OnErrorOmit[str | list[OnErrorOmit[str]]]
+
+
 class Region(BaseModel):
     """Region, or typed text, of an annotation."""
 
     type: str | None = None
     from_name: str | None = None
-    value: dict[str, Any] | None = None
+    value: RegionValue | None = None
 
 
 class LabelingAnnotation(BaseModel):
@@ -75,7 +82,9 @@ class Parameters(BaseModel):
 class LabelingTask(BaseModel):
     """Task of a project."""
 
-    data: dict[str, Any]
+    # the rest is not made into objects, which would be held until the answer: forty times its bytes
+    data: dict[str, OnErrorOmit[str]]
+    """Fields that are text, the address of the image among them."""
     drafts: list[LabelingAnnotation] | None = None
 
 
@@ -83,7 +92,7 @@ class PredictRequest(BaseModel):
     """Tasks that Label Studio asks predictions for."""
 
     tasks: Annotated[list[LabelingTask], Field(max_length=_MOST_TASKS)]
-    project: Any = None
+    project: str | int | None = None
     label_config: str | None = None
     params: Parameters | None = None
 
@@ -218,11 +227,11 @@ class LabelStudioBackend:
             "model_version": self.settings.model_version,
         }
 
-    async def _image(self, address: object, image_field: str, project: _Project) -> bytes:
+    async def _image(self, address: str | None, image_field: str, project: _Project) -> bytes:
         """Return the image that a task names: at an address, within Label Studio, or in the task itself."""
-        if not isinstance(address, str) or not address:
+        if not address:
             raise bad_request(
-                f"data.{image_field[:100]}: expected the address of an image, got {type(address).__name__}",
+                f"data.{image_field[:100]}: expected the address of an image, found no text",
                 "see which field the label config's <Image> names",
             )
         if address.startswith("data:"):
@@ -362,10 +371,8 @@ def _typed(annotation: LabelingAnnotation | None, names: frozenset[str], limits:
 def _lines(regions: Sequence[Region], names: frozenset[str]) -> Iterator[str]:
     for region in regions:
         if (region.type or "").lower() == "textarea" and region.from_name in names:
-            text = (region.value or {}).get("text")
-            for line in text if isinstance(text, list) else [text]:
-                if isinstance(line, str) and line.strip():
-                    yield line
+            text = (region.value or {}).get("text", [])
+            yield from filter(str.strip, [text] if isinstance(text, str) else text)
 
 
 def _regions(

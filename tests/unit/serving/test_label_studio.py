@@ -1,6 +1,7 @@
 """What Label Studio's tasks ask of the model, and what becomes of its answers."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -115,6 +116,16 @@ def test_a_long_request_leaves_its_places_to_those_that_come_after():
     asyncio.run(run())
     assert len(order) == 41
     assert order.index("typed just now") < 12
+
+
+def test_what_is_no_text_is_left_out_of_a_task():
+    """Else twenty megabytes of brackets take 730 of memory for as long as the request is under way."""
+    drafts = [{"result": [{"value": {"text": ["a", 3, [["b"]]], "rle": [1, 2]}}, {"value": {"text": {}}}]}]
+    body = asked(DATA, drafts=drafts)
+    body["tasks"][0]["data"] |= {"number": 3, "much": [[{}]], "name": "b"}
+    (task,) = PredictRequest.model_validate_json(json.dumps(body)).tasks
+    assert task.data == {"image": DATA, "name": "b"}
+    assert [region.value for region in task.drafts[0].result] == [{"text": ["a"]}, {}]
 
 
 def test_what_setup_tells_is_short():
