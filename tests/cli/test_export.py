@@ -11,6 +11,7 @@ from cris import Segmenter
 from cris.demo.photographs import photographs
 from cris.errors import InputError
 from cris.export import check
+from cris.export.samples import CROPS
 from tests.cli.conftest import Cris
 
 
@@ -70,7 +71,7 @@ def test_a_precision_that_a_format_does_not_have_is_wrong_use(export: Cris) -> N
 @pytest.mark.parametrize(
     ("card", "expected"),
     [
-        ("# A model\n", sum(len(each.asked) for each in photographs())),
+        ("# A model\n", sum(len(each.asked) + CROPS for each in photographs())),
         ("---\ndomain: rendered scenes\n---\n", 200),
     ],
     ids=["photographs", "scenes"],

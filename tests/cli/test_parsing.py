@@ -69,10 +69,8 @@ def test_a_box_is_read_in_either_drawing(box: bool) -> None:
 
 
 def test_common_names_are_of_options_that_some_command_has(cris: Cris) -> None:
-    helps = "".join(
-        cris(*words, "--help").out
-        for words in (("train", "cris-scenes"), ("segment",), ("eval",), ("serve",), ("data", "scenes"))
-    )
+    commands = ((), ("train", "cris-scenes"), ("segment",), ("eval",), ("serve",), ("data", "scenes"))
+    helps = "".join(cris(*words, "--help").out for words in commands)
     assert not [ours for names in COMMON_NAMES.values() for ours in names if f"--{ours} " not in helps]
 
 
