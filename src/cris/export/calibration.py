@@ -29,12 +29,13 @@ class CalibrationData:
 
     config: StoredConfig
     samples: Sequence[ExportSample]
+    """Samples whose masks are compared: all but the crops."""
     images: list[Inputs]
     """Inputs of the image graph."""
     sentences: list[Inputs]
     """Inputs of the sentence graph."""
     masks: list[Bool[np.ndarray, "size size"]]
-    """Masks at the model's input size."""
+    """Their masks at the model's input size."""
 
 
 @torch.inference_mode()
@@ -49,8 +50,10 @@ def calibration_data(model: Cris, config: StoredConfig, samples: Sequence[Export
         known = {name: part.numpy() for name, part in zip(IMAGE_OUTPUTS, features, strict=True)}
         images.append({"images": sample.image})
         sentences.append(known | {"tokens": sample.tokens, "image_index": _INDEX})
-        masks.append(_mask(output.map(Tensor.numpy), sample, config))
-    return CalibrationData(config=config, samples=samples, images=images, sentences=sentences, masks=masks)
+        if not sample.is_crop:
+            masks.append(_mask(output.map(Tensor.numpy), sample, config))
+    compared = [sample for sample in samples if not sample.is_crop]
+    return CalibrationData(config=config, samples=compared, images=images, sentences=sentences, masks=masks)
 
 
 def mean_agreement(engine: Engine, calibration: CalibrationData) -> float:

@@ -55,9 +55,9 @@ class ExportResult:
     differences: dict[int, float]
     """Batch size of images and sentences → relative difference of the logits from the model's."""
     agreement: float | None
-    """Mean IoU of int8's masks with float32's, on the calibration samples; None for other precisions."""
+    """Mean IoU of int8's masks with float32's, on `samples` of calibration; None for other precisions."""
     samples: int
-    """Number of calibration samples; 0 for other precisions than int8."""
+    """Samples whose masks were compared; 0 for other precisions than int8."""
 
     def __str__(self) -> str:
         """Return the files with their sizes, the differences and the agreement, a line for each."""
@@ -132,7 +132,7 @@ def export_model(
         files={path.name: path.stat().st_size for path in sorted(folder.iterdir()) if path.is_file()},
         differences=found,
         agreement=agreement,
-        samples=len(samples),
+        samples=sum(not sample.is_crop for sample in samples),
     )
 
 

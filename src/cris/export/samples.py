@@ -1,7 +1,7 @@
 """Images and sentences that an export is checked and, in int8, calibrated with."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +30,8 @@ class ExportSample:
 
     image: Float32[np.ndarray, "1 3 size size"]
     tokens: Int64[np.ndarray, "1 length"]
+    is_crop: bool = False
+    """True if its sentence may mean nothing in it: it widens ranges of values, and masks are not compared."""
 
 
 def default_calibration(card: Mapping[str, str]) -> str:
@@ -46,7 +48,11 @@ def calibration_samples(
         InputError: the source is no folder that `cris data` wrote.
     """
     pairs = _pairs(source) if isinstance(source, str | Path) else source
-    return as_samples(islice(pairs, limit), config, tokenizer)
+    samples = as_samples(islice(pairs, limit), config, tokenizer)
+    if source == "photographs":
+        crops = as_samples(islice(packaged_crops(), limit - len(samples)), config, tokenizer)
+        samples += [replace(crop, is_crop=True) for crop in crops]
+    return samples
 
 
 def as_samples(pairs: Iterable[Pair], config: StoredConfig, tokenizer: Tokenizer) -> list[ExportSample]:
@@ -63,18 +69,21 @@ def as_samples(pairs: Iterable[Pair], config: StoredConfig, tokenizer: Tokenizer
 
 
 def packaged_pairs() -> Iterator[Pair]:
-    """Yield the photographs that come with the package with each of their sentences, and crops of them.
+    """Yield the photographs that come with the package, with each of their sentences."""
+    for photograph in photographs():
+        image = read_image(photograph.path)
+        yield from ((image, each.sentence) for each in photograph.asked)
 
-    Crops, some of them mirrored, darker or lighter, widen the ranges of values, which those of a dozen
-    photographs alone are too narrow for. They are the same each time.
+
+def packaged_crops() -> Iterator[Pair]:
+    """Yield crops of these photographs, some of them mirrored, darker or lighter, the same each time.
+
+    The ranges of values that a dozen photographs alone have are too narrow for others.
     """
     generator = np.random.default_rng(0)
     for photograph in photographs():
         image = read_image(photograph.path)
-        yield from ((image, each.sentence) for each in photograph.asked)
-        for place in range(CROPS):
-            sentence = photograph.asked[place % len(photograph.asked)].sentence
-            yield _crop(image, generator), sentence
+        yield from ((_crop(image, generator), photograph.asked[0].sentence) for _ in range(CROPS))
 
 
 def _crop(

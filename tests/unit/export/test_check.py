@@ -1,11 +1,21 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cris.config_file import StoredConfig
 from cris.demo.photographs import photographs
 from cris.engines.torch_engine import TorchEngine
+from cris.export.calibration import calibration_data
 from cris.export.check import BATCHES, LIMITS, check, differences, plain_outputs
-from cris.export.samples import CROPS, as_samples, noise_samples, packaged_pairs
+from cris.export.samples import (
+    CROPS,
+    as_samples,
+    calibration_samples,
+    noise_samples,
+    packaged_crops,
+    packaged_pairs,
+)
 from cris.image import read_image
 from cris.letterbox import Letterbox, normalise
 from cris.model.config import InferenceConfig
@@ -46,28 +56,38 @@ def test_noise_is_the_same_each_time_and_differs_between_samples():
     assert all((sample.tokens == SMALL.text.vocabulary - 1).sum() == 1 for sample in one)
 
 
-def test_packaged_photographs_are_read_with_each_of_their_sentences_and_cropped():
+def test_packaged_photographs_are_read_with_each_of_their_sentences():
     pairs = list(packaged_pairs())
-    expected, wholes = [], 0
-    for photograph in photographs():
-        sentences = [each.sentence for each in photograph.asked]
-        expected += [*sentences, *(sentences * CROPS)[:CROPS]]
-        image = read_image(photograph.path)
-        for whole, _ in pairs[wholes : wholes + len(sentences)]:
-            np.testing.assert_array_equal(whole, image)
-        crops = [crop for crop, _ in pairs[wholes + len(sentences) : wholes + len(sentences) + CROPS]]
-        assert all(0.39 < len(crop) / len(image) <= 1 for crop in crops)
-        wholes += len(sentences) + CROPS
-    assert [sentence for _, sentence in pairs] == expected
+    assert [sentence for _, sentence in pairs] == [
+        each.sentence for photograph in photographs() for each in photograph.asked
+    ]
     for (image, _), samples in zip(pairs, as_samples(pairs, CONFIG, Tokenizer()), strict=True):
         assert image.shape[2] == 3
         assert min(image.shape[:2]) > 100
         assert samples.image.shape == (1, 3, 64, 64)
 
 
-def test_crops_are_the_same_each_time():
-    for (one, _), (again, _) in zip(packaged_pairs(), packaged_pairs(), strict=True):
-        np.testing.assert_array_equal(one, again)
+def test_crops_are_parts_of_the_photographs_and_the_same_each_time():
+    crops, again = list(packaged_crops()), list(packaged_crops())
+    assert len(crops) == CROPS * len(photographs())
+    for place, ((crop, _), (other, _)) in enumerate(zip(crops, again, strict=True)):
+        np.testing.assert_array_equal(crop, other)
+        whole = read_image(photographs()[place // CROPS].path)
+        assert all(
+            0.39 < part / side <= 1 for part, side in zip(crop.shape[:2], whole.shape[:2], strict=True)
+        )
+
+
+def test_crops_widen_calibration_and_are_not_compared():
+    samples = calibration_samples("photographs", 200, CONFIG, Tokenizer())
+    wholes = [sample for sample in samples if not sample.is_crop]
+    assert len(wholes) == len(list(packaged_pairs()))
+    assert len(samples) == len(wholes) + CROPS * len(photographs())
+    assert len(calibration_samples("photographs", 5, CONFIG, Tokenizer())) == 5
+    one, other = noise_samples(2, CONFIG)
+    data = calibration_data(small_cris(SMALL).eval(), CONFIG, [one, replace(other, is_crop=True)])
+    assert len(data.images) == len(data.sentences) == 2
+    assert len(data.samples) == len(data.masks) == 1
 
 
 def test_samples_are_what_a_segmenter_reads():
