@@ -1,25 +1,22 @@
 """docs/cli.md and docs/json.md name every option and field there is, and none besides."""
 
 import dataclasses
-import importlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
-from cris.cli import COMMANDS
 from cris.evaluation.failures import MEANINGS
 from cris.evaluation.metrics import METRICS
 from cris.evaluation.row_files import SCHEMA
 from cris.training.config import TrainConfig
 from tests.cli.conftest import Cris
+from tools.site.commands import Words, every_command, parts_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-Words = tuple[str, ...]
 
 
 def section(document: str, heading: str) -> str:
@@ -36,23 +33,7 @@ def first_cells(text: str) -> Iterator[str]:
             yield from re.findall(r"`([^`]+)`", line.split("|")[1])
 
 
-def commands(listed: Mapping[str, str], package: str = "cris.cli", words: Words = ()) -> Iterator[Words]:
-    """Yield the words of every command of the parser, in its order."""
-    for name in listed:
-        module = importlib.import_module(f"{package}.{name}")
-        if hasattr(module, "COMMANDS"):
-            yield from commands(module.COMMANDS, module.__name__, (*words, name))
-        else:
-            yield (*words, name)
-
-
-def parts_of(words: Words) -> list[str]:
-    """Return the first arguments of a command that is several; one section tells them all."""
-    command = importlib.import_module(".".join(("cris.cli", *words))).Command
-    return [get_args(part)[1].name for part in get_args(command)]
-
-
-EVERY = list(commands(COMMANDS))
+EVERY = list(every_command())
 RECIPE = ("train",)
 """Its further options are the fields of a recipe, which docs/training.md tells."""
 

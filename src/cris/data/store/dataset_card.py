@@ -18,7 +18,7 @@ _BODY = """
 # {name}
 
 Images with sentences that refer to what is in them, and a mask of each object: {images:,} images, {objects:,}
-objects. Made by [cris](https://pypi.org/project/cris/) {version} (`cris data {kind}`).
+objects. Made by cris {version} (`cris data {kind}`).
 
 | split | images | entries | sentences |
 |---|---|---|---|
