@@ -20,6 +20,7 @@ from benchmarks.turns import ratio, take_turns
 from cris.data.dataset import AnnotatedImage, AnnotatedObject, Reference
 from cris.data.scenes import Scenes
 from cris.engines.torch_engine import TorchEngine
+from cris.evaluation.ask import measure
 from cris.evaluation.metrics import intersection_and_union, iou
 from cris.letterbox import Letterbox, normalise
 from cris.model import BACKBONES, Cris, build_cris
@@ -79,7 +80,8 @@ def plainly(network: Cris, examples: list[AnnotatedImage]) -> float:
     tokenizer, ious = Tokenizer(), []
     for example in examples:
         for truth in example.references:
-            letterbox = Letterbox(*example.image.shape[:2], INFERENCE.input_size)
+            height, width = example.image.shape[:2]
+            letterbox = Letterbox(height, width, INFERENCE.input_size)
             image = torch.from_numpy(normalise(letterbox.apply(example.image)))[None]
             tokens = tokenizer([truth.sentence], INFERENCE.sentence_length)
             with torch.inference_mode():
@@ -102,14 +104,14 @@ def prepare_work(path: str, work: Work, folder: Path) -> Callable[[], None]:
         Segmenter(TorchEngine(fuse(network), "cpu"), Tokenizer(), INFERENCE) if path == "cris" else None
     )
 
-    def measure() -> None:
+    def evaluate() -> None:
         if segmenter is None:
             mean = plainly(network, examples)
         else:
             mean = float(np.mean([row.iou for row in measure(segmenter, examples)]))
         (folder / path).write_text(str(mean))
 
-    return measure
+    return evaluate
 
 
 def main() -> None:

@@ -161,9 +161,10 @@ def sized(config: TrainConfig, size: int, options: Options) -> TrainConfig:
 
 def measure(model: str | Path, dataset: Dataset, device: str) -> float:
     """Return the mean IoU."""
-    return Evaluation(list(ask.measure(Segmenter.from_pretrained(model, device), dataset.images()))).total[
-        "mean_iou"
-    ]
+    rows = list(ask.measure(Segmenter.from_pretrained(model, device), dataset.images()))
+    mean = Evaluation(rows).total["mean_iou"]
+    assert mean is not None
+    return mean
 
 
 def table(figures: dict[str, dict[str, float]], starts: Sequence[str]) -> str:

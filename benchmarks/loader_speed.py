@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.turns import ratio, take_turns
 from cris.data.loading.loader import Loader, Prepare
-from cris.data.loading.sampling import Stream
+from cris.data.loading.sampling import Rule, Stream
 from cris.data.sources.coco import SplitConfig, convert_coco
 from cris.data.store.manifest import SourceInfo
 from cris.data.store.writing import write_dataset
@@ -128,8 +128,10 @@ def prepare_plain(folder: Path) -> Callable[[], object]:
 
     def one(data: bytes, png: bytes, sentence: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         mask = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+        assert image is not None
+        assert mask is not None
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
         height, width = image.shape[:2]
         scale = min(SIZE / height, SIZE / width)
         left, top = (SIZE - scale * width) / 2, (SIZE - scale * height) / 2
@@ -154,7 +156,7 @@ def prepare_ours(folder: Path, sentences: int) -> Callable[[], object]:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     dataset = StoredSplit(folder, "train")
-    rule = "all sentences" if sentences == 1 else "k sentences per picture"
+    rule: Rule = "all sentences" if sentences == 1 else "k sentences per picture"
     stream = Stream(dataset.index, rule, sentences=sentences)
     prepare = Prepare(
         tokenizer=Tokenizer(), inference=InferenceConfig(input_size=SIZE, sentence_length=LENGTH)

@@ -42,8 +42,8 @@ def straightforward(checkpoint: Checkpoint, device: str) -> Predict:
 
 def ours(checkpoint: Checkpoint, device: str, *, is_compiled: bool) -> Predict:
     """Prepare our model in bfloat16."""
-    model = to_bfloat16(fuse(checkpoint.model))
-    model.to(device=device, memory_format=torch.channels_last)
+    model = to_bfloat16(fuse(checkpoint.model)).to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
     forward: Predict = torch.compile(model) if is_compiled else model
     return lambda images, tokens: forward(images.bfloat16(), tokens)
 

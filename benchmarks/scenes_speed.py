@@ -3,6 +3,7 @@
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import cv2
 
@@ -29,7 +30,7 @@ def main() -> None:
     for size in options.size:
         scenes = Scenes("train", size=size)
         for expressions in (1, 8):
-            rates = per_second(lambda index, n=expressions, s=scenes: s.scene(index, n), options.count)
+            rates = per_second(partial(scenes.scene, expressions=expressions), options.count)
             print(f"{size:>5} {expressions:>12} {rates[0]:>9.0f} {rates[1]:>27.0f}")
 
 

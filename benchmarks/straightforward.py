@@ -23,6 +23,9 @@ def predict_plainly(model: Cris, images: Tensor, tokens: Tensor) -> Tensor:
     f3 = neck.fine_fusion(torch.cat([F.avg_pool2d(neck.fine(c3), 2), f4], dim=1))
     levels = [neck.fine_output(f3), neck.middle_output(f4), upsample(neck.coarse_output(f5))]
     fused = neck.refinement(neck.coordinates(with_coordinates(neck.aggregation(torch.cat(levels, dim=1)))))
+    assert model.decoder is not None
+    assert projector.pixels is not None
+    assert projector.text is not None
     decoded = model.decoder(fused, text.words, text.is_padding)
     pixels = upsample(ConvNormRelu.forward(projector.first, upsample(decoded)))
     pixels = projector.pixels(ConvNormRelu.forward(projector.second, pixels))

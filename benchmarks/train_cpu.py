@@ -20,6 +20,7 @@ from benchmarks.turns import ratio, take_turns
 from cris.data.loading.loader import Batch
 from cris.letterbox import CELL
 from cris.model import build_cris
+from cris.model.output import ModelOutput
 from cris.training.config import TrainConfig
 from cris.training.loss import Objective
 from cris.training.processes import launch
@@ -78,7 +79,7 @@ def prepare(path: str, *, is_tiny: bool) -> Callable[[], object]:
 
     def plain() -> float:
         logits = predict_plainly(model, batch.inputs().contiguous(), batch.tokens)
-        loss = torch.stack(list(objective(logits, batch).values())).sum()
+        loss = torch.stack(list(objective(ModelOutput(logits), batch).values())).sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,6 +25,7 @@ from benchmarks.models import TINY_CONFIG
 from benchmarks.straightforward import predict_plainly
 from benchmarks.train_cpu import random_batch
 from cris.model import build_cris
+from cris.model.output import ModelOutput
 from cris.training.config import TrainConfig
 from cris.training.loss import Objective
 from cris.training.processes import launch
@@ -56,7 +58,7 @@ class Measured:
     """Most memory that it held on the device; of the process where that is a CPU."""
 
 
-def recipe(batch: int, device: str, *, is_tiny: bool) -> TrainConfig:
+def recipe(batch: int, device: Literal["cpu", "cuda"], *, is_tiny: bool) -> TrainConfig:
     """Return the config of `fixed` on RefCOCO as a GPU runs it best."""
     config = fixed("refcoco", "rn50")
     config = replace(
@@ -90,7 +92,7 @@ def prepare(path: str, config: TrainConfig) -> Callable[[], object]:
         optimizer.zero_grad()
         with torch.autocast(device.type, torch.float16):
             logits = predict_plainly(model, batch.inputs().contiguous(), batch.tokens)
-        loss = torch.stack(list(objective(logits.float(), batch).values())).sum()
+        loss = torch.stack(list(objective(ModelOutput(logits.float()), batch).values())).sum()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
@@ -128,7 +130,7 @@ def flops(config: TrainConfig) -> int:
     images = torch.empty(*batch.images.shape, device="meta")
     with FlopCounterMode(display=False) as counter:
         predict_plainly(model, images, batch.tokens).sum().backward()
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2
 
 
 def peak(device: str) -> float | None:

@@ -93,7 +93,7 @@ def entry(place: int, chosen: Sequence[ImageRecord], infos: dict[int, dict[str, 
     """Return what the index says of a photograph."""
     record = chosen[place]
     info = infos[record.picture_id]
-    asked = [
+    asked: list[dict[str, Any]] = [
         {"sentence": sentence, "rle": scaled_rle(record, object_ids)}
         for sentence, object_ids in first_sentences(record)
     ]

@@ -91,7 +91,7 @@ def _embedded(wheel: zipfile.ZipFile, name: str, licence: str) -> Component:
 
 
 def _package(name: str, package: Distribution) -> Component:
-    licence = package.metadata.get("License-Expression") or _licence_in_words(package)
+    licence = _field(package, "License-Expression") or _licence_in_words(package)
     return Component(
         name=name,
         type=ComponentType.LIBRARY,
@@ -102,9 +102,13 @@ def _package(name: str, package: Distribution) -> Component:
     )
 
 
+def _field(package: Distribution, name: str) -> str:
+    return (package.metadata.get_all(name) or [""])[0]
+
+
 def _licence_in_words(package: Distribution) -> str | None:
     """Return the licence as older metadata has it: a name in the field, or else in the classifiers."""
-    told = (package.metadata.get("License") or "").strip()
+    told = _field(package, "License").strip()
     if told and "\n" not in told:
         return told
     classifiers = package.metadata.get_all("Classifier", [])

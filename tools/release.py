@@ -266,7 +266,7 @@ def logged(folder: Path) -> list[dict[str, Any]]:
 
 def steps_of(folder: Path) -> int:
     """Return how many steps a run took, to its last line of metrics."""
-    return max(row["step"] for row in logged(folder))
+    return max(int(row["step"]) for row in logged(folder))
 
 
 def hours_of(folder: Path) -> float:

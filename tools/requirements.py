@@ -26,12 +26,10 @@ def installed(requirements: Iterable[str | Requirement]) -> dict[str, Distributi
             found.setdefault(name, distribution(name))
             for line in found[name].requires or []:
                 brought = Requirement(line)
-                needed_anyway = brought.marker is None or brought.marker.evaluate({"extra": ""})
-                if (
-                    needed_anyway
-                    if not extra
-                    else not needed_anyway and brought.marker.evaluate({"extra": extra})
-                ):
+                marker = brought.marker
+                is_base = marker is None or marker.evaluate({"extra": ""})
+                is_extra = marker is not None and not is_base and marker.evaluate({"extra": extra})
+                if is_extra if extra else is_base:
                     waiting.append(brought)
     return dict(sorted(found.items()))
 

@@ -1,4 +1,4 @@
-"""The benchmarks of prediction run, at tiny sizes and counts."""
+"""The benchmarks of prediction and training run, at tiny sizes and counts."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import photographs_speed, predict_cpu, predict_gpu
+from benchmarks import eval_cpu, photographs_speed, predict_cpu, predict_gpu, train_cpu, train_gpu
 from benchmarks.models import random_checkpoint
 
 
@@ -60,6 +60,18 @@ def test_images_a_second_are_measured(capsys: pytest.CaptureFixture[str]) -> Non
     table = rows(capsys.readouterr().out)
     assert [row[0] for row in table] == ["1", "3"]
     assert all(int(cell.replace(",", "")) > 0 for row in table for cell in row[1:3])
+
+
+@pytest.mark.parametrize("path", ["plain", "cris"])
+def test_steps_and_evaluations_take_either_path(path: str, tmp_path: Path) -> None:
+    step = train_cpu.prepare(path, is_tiny=True)
+    assert step()
+    config = train_gpu.recipe(4, "cpu", is_tiny=True)
+    measured = train_gpu.measure(path, config, steps=1)
+    assert measured is not None
+    assert measured.seconds > 0
+    eval_cpu.prepare_work(path, eval_cpu.Work(images=1, sentences=1), tmp_path)()
+    assert 0 <= float((tmp_path / path).read_text()) <= 1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")

@@ -126,11 +126,8 @@ def undocumented() -> list[str]:
 
 def _is_told_by_its_type(found: griffe.Object | griffe.Alias) -> bool:
     """Return whether it is a field whose type is a name, such as a configuration that is part of another."""
-    return (
-        found.is_attribute
-        and isinstance(found.annotation, griffe.ExprName)
-        and found.annotation.name[0].isupper()
-    )
+    annotation = getattr(found, "annotation", None) if found.is_attribute else None
+    return isinstance(annotation, griffe.ExprName) and annotation.name[0].isupper()
 
 
 def _without_docstring(found: griffe.Object | griffe.Alias, name: str) -> Iterator[str]:
