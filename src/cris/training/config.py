@@ -57,6 +57,9 @@ class ObjectivesConfig:
     """True mask on the grid of answers: one pixel of each cell (as released), or its covered share."""
     padding: Literal["counted", "ignored"] = "ignored"
     """Treatment of cells beside the image, in the letterbox's padding: counted (as released) or ignored."""
+    no_target: Literal["counted", "ignored"] = "counted"
+    """Masks of sentences that mean nothing: learned to be empty (as released), or ignored, which leaves it to
+    the presence head whether anything is meant."""
     dice_weight: float = 0.0
     """Weight of the Dice loss beside the text-to-pixel contrastive loss, which has 1."""
     peak_weight: float = 0.0
@@ -223,6 +226,7 @@ class TrainConfig:
 
 
 _ADDED: dict[str, dict[str, Any]] = {
+    "objectives": {"no_target": "counted"},
     "optimizer": {"layer_decay": 1.0},
     "sampling": {"no_target_share": None, "several_targets_share": None},
 }

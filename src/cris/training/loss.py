@@ -109,14 +109,14 @@ def grid_target(
 def mean_over_cells(
     losses: Float[Tensor, "batch 1 h4 w4"], counted: Bool[Tensor, "batch 1 h4 w4"] | None
 ) -> Float[Tensor, ""]:
-    """Return the mean over each sample's counted cells, then over samples.
+    """Return the mean over each sample's counted cells, 0 where it has none, then over samples.
 
     A mean over all cells of the batch would weigh a sample by what else is in its batch, and processes that
     share a batch would then average to something else than one process.
     """
     if counted is None:
         return losses.mean()
-    return ((losses * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3))).mean()
+    return ((losses * counted).sum(dim=(1, 2, 3)) / counted.sum(dim=(1, 2, 3)).clamp(min=1)).mean()
 
 
 def loss_names(losses: Sequence[Loss]) -> tuple[str, ...]:
@@ -149,9 +149,10 @@ class Objective:
             UsageError: an additional term is no scalar.
         """
         config, counted, logits = self.config, self._counted(batch), output.logits
-        terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, counted)}
+        judged = self._judged(batch, counted)
+        terms = {"contrastive": text_to_pixel_loss(logits, batch.masks, config.target, judged)}
         if config.dice_weight:
-            dice = dice_loss(logits, batch.masks, config.target, counted)
+            dice = dice_loss(logits, batch.masks, config.target, judged)
             terms["dice"] = config.dice_weight * dice
         if config.peak_weight:
             terms["peak"] = config.peak_weight * peak_loss(logits, batch.masks, counted)
@@ -177,3 +178,14 @@ class Objective:
         if self.config.padding == "counted":
             return None
         return batch.on_image.index_select(0, batch.image_index)[:, None]
+
+    def _judged(
+        self, batch: Batch, counted: Bool[Tensor, "sentences 1 h4 w4"] | None
+    ) -> Bool[Tensor, "sentences 1 h4 w4"] | None:
+        """Return the cells that masks are judged by: none of no-target sentences where these are ignored."""
+        if self.config.no_target == "counted":
+            return counted
+        has_target = batch.masks.flatten(1).amax(dim=1)[:, None, None, None] > 0
+        if counted is None:
+            counted = torch.ones_like(batch.on_image).index_select(0, batch.image_index)[:, None]
+        return counted & has_target

@@ -142,6 +142,31 @@ def test_padding_counts_where_asked_and_a_weight_of_nothing_leaves_a_term_out(ba
     assert terms == {"contrastive": text_to_pixel_loss(logits, batch.masks)}
 
 
+@pytest.mark.parametrize("padding", ["counted", "ignored"])
+def test_sentences_that_mean_nothing_can_be_left_to_the_presence_head(batch, padding):
+    masks = batch.masks.clone()
+    masks[1] = 0
+    config = replace(CONFIG, padding=padding, presence_weight=0.5, peak_weight=0.2)
+    output = ModelOutput(torch.randn(3, 1, 4, 4, requires_grad=True), torch.randn(3))
+    batch = replace(batch, masks=masks)
+    all_ = Objective(config)(output, batch)
+    found = Objective(replace(config, no_target="ignored"))(output, batch)
+    counted = None if padding == "counted" else UPPER_OR_LEFT[[0, 1, 1]][:, None]
+    for name, loss in (("contrastive", text_to_pixel_loss), ("dice", dice_loss)):
+        weight = 0.5 if name == "dice" else 1.0
+        each = [
+            loss(output.logits[[i]], masks[[i]], "area", None if counted is None else counted[[i]])
+            for i in (0, 2)
+        ]
+        torch.testing.assert_close(found[name], weight * sum(each) / 3)
+    assert {name: found[name] for name in ("peak", "presence")} == {
+        name: all_[name] for name in ("peak", "presence")
+    }
+    (gradient,) = torch.autograd.grad(found["contrastive"] + found["dice"], output.logits)
+    assert not gradient[1].any()
+    assert gradient[0].any()
+
+
 def test_the_peak_is_the_mean_of_the_highest_cells_on_the_image(batch):
     logits = torch.randn(3, 1, 4, 4)
     counted = UPPER_OR_LEFT[[0, 1, 1]][:, None]
