@@ -26,6 +26,7 @@ from tests.fixtures.plugin import (  # noqa: F401, hooks and fixtures
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 torch.set_num_threads(max(1, torch.get_num_threads() // _WORKERS))
 os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, at 15, Ray's own, workers starve beside other tests
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but one of its own
 
 jaxtyping.install_import_hook(

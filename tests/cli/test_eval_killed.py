@@ -29,9 +29,9 @@ def whole(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_killed_evaluation_goes_on_to_the_same_files(
     number: signal.Signals, processes: str, cris: Cris, checkpoint: Path, whole: Path
 ) -> None:
-    evaluate = ("eval", str(checkpoint), "scenes", "--limit", str(COUNT), "--processes", processes)
+    evaluate = ("eval", str(checkpoint), "scenes", "--limit", str(COUNT), "--out", "out", "--processes")
     killed = subprocess.Popen(
-        [sys.executable, "-m", "cris", *evaluate, "--out", "out"],
+        [sys.executable, "-m", "cris", *evaluate, processes],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -48,6 +48,6 @@ def test_a_killed_evaluation_goes_on_to_the_same_files(
     assert code == (143 if number == signal.SIGTERM else -signal.SIGKILL)
     assert not Path("out/_results.json").exists()
 
-    assert cris(*evaluate, "--out", "out", "--resume").code == 0
+    assert cris(*evaluate, "1", "--resume").code == 0
     assert_same("out", whole)
     assert sorted(path.name for path in Path("out").iterdir()) == ["_results.json", "rows.parquet"]

@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,12 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SHELLS = {"bash", "console", "sh", "shell"}
 PROSE = {"bibtex", "mermaid", "text"}
 """Blocks that show something and run nothing."""
-SHORTENED = {"train": ("--max-steps", "2"), "eval": ("--limit", "8"), "demo": ("--limit", "8")}
-"""Commands of cris that take minutes or hours as a reader types them, and the option that shortens them."""
+SHORTENED = {
+    "train": {"--max-steps": "2", "--validation.samples": "8"},
+    "eval": {"--limit": "8"},
+    "demo": {"--limit": "8"},
+}
+"""Commands of cris that take minutes or hours as a reader types them, and the options that shorten them."""
 LONGEST_S = 300
 
 
@@ -100,9 +105,10 @@ def shorten(command: str) -> str:
     words = shlex.split(command)
     if len(words) < 2 or words[1] not in SHORTENED or "--help" in words:
         return command
-    option, value = SHORTENED[words[1]]
-    without = re.sub(rf" {option}[ =]\S+", "", command)
-    return f"{without} {option} {value}"
+    for option, value in SHORTENED[words[1]].items():
+        without = re.sub(rf" {option}[ =]\S+", "", command)
+        command = f"{without} {option} {value}"
+    return command
 
 
 def run(command: list[str], folder: Path) -> None:
@@ -134,6 +140,15 @@ def run_here(arguments: list[str], folder: Path) -> None:
         raise ValueError(f"cris {shlex.join(arguments)} ended with {code}:\n{out.getvalue()}{err.getvalue()}")
 
 
+def run_python(text: str, folder: Path) -> None:
+    """Runs Python in this process, likewise."""
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            exec(text, {"__name__": "__main__"})
+        except Exception as error:
+            raise ValueError(traceback.format_exc()) from error
+
+
 def run_command(command: str, folder: Path) -> None:
     """Runs a command of cris; checks against the repository one that would set it up."""
     match shlex.split(command):
@@ -156,7 +171,7 @@ def run_command(command: str, folder: Path) -> None:
 def run_block(block: Block, folder: Path) -> None:
     """Does what the block says, in a folder; ValueError when it fails."""
     if block.language == "python":
-        run([sys.executable, "-c", block.text], folder)
+        run_python(block.text, folder)
     elif block.language in SHELLS:
         for command in commands(block.text):
             run_command(command, folder)

@@ -14,6 +14,7 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "scaling"
 RUN = ["scenes-tiny-fixed", "--log-every", "1", "--checkpoint-every", "1", "--device", "cpu"]
 LOOK = ["--validation.every", "1000", "--validation.samples", "2"]
+LOOK += ["--inference.input-size", "64", "--sampling.pictures", "2"]
 
 # A cluster of one machine: SLURM's variables for each task, and its exit code of the worst one.
 SRUN = """#!/usr/bin/env bash

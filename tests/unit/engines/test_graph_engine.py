@@ -1,4 +1,4 @@
-"""Graphs with as many outputs as they have; runtimes of their own are in tests/integration/test_export.py."""
+"""Graphs with as many outputs as they have; runtimes of their own are in tests/exports/test_export.py."""
 
 from collections.abc import Mapping, Sequence
 

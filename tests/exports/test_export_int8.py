@@ -26,7 +26,7 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     config = checkpoint.model.config
     scenes = Scenes(split="val")
     pairs = (
-        (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=40))
+        (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=20))
     )
     result = export_model(checkpoint, tmp_path, format=format, precision="int8", calibration=pairs)
     assert result.agreement is not None
@@ -34,7 +34,7 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     assert FORMATS[format].engine == format
     plain = Segmenter.from_pretrained("cris-scenes", "cpu")
     smaller = Segmenter(load_graphs(tmp_path, format, "int8", config), plain.tokenizer, plain.inference)
-    test, count = Scenes(split="test"), prove.count(full=2000, quick=60)
+    test, count = Scenes(split="test"), prove.count(full=2000, quick=40)
     agreements = []
     for place in range(count):
         sample = test[place]
