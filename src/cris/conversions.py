@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ from jaxtyping import Bool, Int32
 from PIL import Image
 
 from cris.errors import InputError
-from cris.prediction import Prediction
+from cris.masks import Rle
 
 if TYPE_CHECKING:
     import supervision
@@ -24,6 +24,36 @@ _RUN_BITS = (3, 4, 8, 16)
 """Label Studio's bit widths for the length of a run; each run names the one it uses."""
 
 
+class SentenceMask(Protocol):
+    """Mask of a sentence in an image, as `cris.Prediction` is one."""
+
+    @property
+    def sentence(self) -> str:
+        """Return the referring expression."""
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "height width"]:
+        """Return the mask, at the image's own size."""
+
+    @property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """Return left, top, right, bottom in pixels; None where nothing is found."""
+
+    @property
+    def area(self) -> int:
+        """Return the number of pixels found."""
+
+    @property
+    def score(self) -> float:
+        """Return the score, from 0 to 1."""
+
+    def parts(self) -> Sequence["SentenceMask"]:
+        """Return the separate regions, largest first."""
+
+    def to_rle(self) -> Rle:
+        """Return COCO's run lengths."""
+
+
 def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray, "corners 2"]]:
     """Return the outer outline of each part of a mask: corners x, y at pixel centres; holes are left out.
 
@@ -33,7 +63,7 @@ def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray
     return [outline[:, 0] for outline in found]
 
 
-def to_detections(predictions: Sequence[Prediction], *, parts: bool = False) -> "supervision.Detections":
+def to_detections(predictions: Sequence[SentenceMask], *, parts: bool = False) -> "supervision.Detections":
     """Return one image's predictions as `supervision.Detections`, without those that found nothing.
 
     The class id is the sentence's place in `predictions`, `data["class_name"]` the sentence itself.
@@ -62,7 +92,7 @@ def to_detections(predictions: Sequence[Prediction], *, parts: bool = False) -> 
     )
 
 
-def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]], *, parts: bool = False) -> dict[str, Any]:
+def to_coco(answers: Sequence[tuple[str, Sequence[SentenceMask]]], *, parts: bool = False) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
     `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An empty mask has no annotation, and an
@@ -94,7 +124,7 @@ def to_coco(answers: Sequence[tuple[str, Sequence[Prediction]]], *, parts: bool 
     }
 
 
-def coco_fields(prediction: Prediction) -> dict[str, Any]:
+def coco_fields(prediction: SentenceMask) -> dict[str, Any]:
     """Return the COCO annotation of a mask: `bbox` (left, top, width, height), `area`, `segmentation`…
 
     All in pixels; run lengths, as they are exact. `bbox` is all 0 when nothing is found.
@@ -109,7 +139,7 @@ def coco_fields(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def to_yolo(predictions: Sequence[Prediction]) -> str:
+def to_yolo(predictions: Sequence[SentenceMask]) -> str:
     """Return the labels of one image as YOLO's segmentation has them: a line for each part of a mask.
 
     A line is the sentence's place in `predictions`, then the corners' x and y as shares of the image.
@@ -119,10 +149,11 @@ def to_yolo(predictions: Sequence[Prediction]) -> str:
     return "".join(line for place, each in enumerate(predictions) for line in yolo_lines(each, place))
 
 
-def yolo_lines(prediction: Prediction, number: int) -> list[str]:
+def yolo_lines(prediction: SentenceMask, number: int) -> list[str]:
     """Return the lines of one prediction, whose class has that number; see `to_yolo`."""
     height, width = prediction.mask.shape
-    corners = [(outline + 0.5) / (width, height) for outline in prediction.polygons() if len(outline) >= 3]
+    outlines = [each for each in outlines_of(prediction.mask) if len(each) >= 3]
+    corners = [(each + 0.5) / (width, height) for each in outlines]
     return [f"{number} {' '.join(f'{share:.6f}' for share in each.ravel())}\n" for each in corners]
 
 
@@ -134,7 +165,7 @@ def to_png(image: Image.Image) -> bytes:
 
 
 def to_label_studio(
-    image: str, predictions: Sequence[Prediction], *, model: str = "cris", parts: bool = False
+    image: str, predictions: Sequence[SentenceMask], *, model: str = "cris", parts: bool = False
 ) -> dict[str, Any]:
     """Return a Label Studio task with masks to correct: import a JSON list of such tasks into a project.
 
@@ -161,7 +192,7 @@ def to_label_studio(
     }
 
 
-def _region(prediction: Prediction, image: str, *, parts: bool) -> dict[str, Any]:
+def _region(prediction: SentenceMask, image: str, *, parts: bool) -> dict[str, Any]:
     key = [image, prediction.sentence, *([str(prediction.box)] if parts else [])]
     (region,) = label_studio_regions(prediction.mask, prediction.sentence, score=prediction.score, key=key)
     return region
@@ -245,7 +276,7 @@ def label_studio_rle(mask: Bool[np.ndarray, "height width"]) -> list[int]:
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
 
 
-def _found(predictions: Sequence[Prediction], *, parts: bool) -> list[tuple[int, Prediction]]:
+def _found(predictions: Sequence[SentenceMask], *, parts: bool) -> list[tuple[int, SentenceMask]]:
     """Return what was found, or its parts, each beside its sentence's place in `predictions`."""
     return [
         (place, found)
@@ -255,7 +286,7 @@ def _found(predictions: Sequence[Prediction], *, parts: bool) -> list[tuple[int,
     ]
 
 
-def _check_alike(predictions: Sequence[Prediction]) -> None:
+def _check_alike(predictions: Sequence[SentenceMask]) -> None:
     sizes = sorted({each.mask.shape for each in predictions})
     if len(sizes) > 1:
         raise InputError(f"the predictions must be of one image, got masks of the sizes {sizes}")

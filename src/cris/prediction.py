@@ -1,6 +1,5 @@
 """Prediction of the model: a mask with its probability, score and box, ready to draw and to store."""
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 
 from cris.ambiguity import Check, ambiguity, gather
 from cris.calibration import IDENTITY, Calibration
+from cris.conversions import coco_fields, outlines_of, to_detections, to_label_studio, to_png
 from cris.errors import InputError
 from cris.files import atomic_file
 from cris.guided_filter import GuidedFilter
@@ -231,8 +231,6 @@ class Prediction:
 
     def polygons(self) -> list[Int32[np.ndarray, "corners 2"]]:
         """Return the outer outline of each part of the mask: corners x, y in pixels; holes are left out."""
-        from cris.conversions import outlines_of
-
         return outlines_of(self.mask)
 
     def to_detections(self, *, parts: bool = False) -> "Detections":
@@ -242,8 +240,6 @@ class Prediction:
 
         Raises InputError when supervision is not installed.
         """
-        from cris.conversions import to_detections
-
         return to_detections([self], parts=parts)
 
     def to_coco(self) -> dict[str, Any]:
@@ -251,8 +247,6 @@ class Prediction:
 
         One of each part is `[part.to_coco() for part in prediction.parts()]`.
         """
-        from cris.conversions import coco_fields
-
         return coco_fields(self)
 
     def to_label_studio(self, image: str, *, parts: bool = False) -> dict[str, Any]:
@@ -260,17 +254,13 @@ class Prediction:
 
         See `cris.conversions.to_label_studio`.
         """
-        from cris.conversions import to_label_studio
-
         return to_label_studio(image, [self], parts=parts)
 
     def _repr_png_(self) -> bytes:
         """Return the overlay, at most 800 pixels wide and high, for notebooks."""
         image = self.overlay()
         image.thumbnail((_SHOWN_PIXELS, _SHOWN_PIXELS))
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
+        return to_png(image)
 
     def save(self, path: str | Path) -> None:
         """Write the mask as a PNG of 0 and 255; a file that was there is replaced only when all is written.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, overload
+from typing import TYPE_CHECKING, Any, Union, cast, overload
 
 import cv2
 import numpy as np
@@ -26,6 +26,7 @@ from cris.model.output import ModelOutput
 from cris.model.tokenizer import Tokenizer
 from cris.prediction import Prediction
 from cris.registry import DEFAULT_MODEL, hub_name, model_title, resolve
+from cris.stream import Smoother, batches_of
 
 if TYPE_CHECKING:
     from cris.model.cris import Cris
@@ -304,12 +305,23 @@ class Segmenter:
             InputError: at once for smoothing or sentences, at a frame for that frame.
             MemoryError: with advice.
         """
-        from cris.stream import Smoother, predict_frames
-
         smoother = Smoother(smoothing, self.inference.threshold, self.inference.relative_threshold)
-        batches = predict_frames(self, frames, [sentences] if isinstance(sentences, str) else sentences)
+        batches = self.stream_batches(frames, [sentences] if isinstance(sentences, str) else sentences)
         found = (smoother(predictions) for batch in batches for predictions in batch)
         return (each[0] for each in found) if isinstance(sentences, str) else found
+
+    def stream_batches(
+        self, frames: Iterable[ImageSource], sentences: Sequence[str]
+    ) -> Iterator[list[list[Prediction]]]:
+        """Yield, batch by batch, each frame's predictions, as `stream` does without smoothing.
+
+        A batch is what goes through the model together. Raises like `stream`.
+        """
+        self._check(sentences)
+        size = 1 if self.device == "cpu" else self.batch_size  # on a CPU, more would only come later
+        batches = batches_of(frames, size, len(sentences))
+        found = (self._answer(self.encode_batch(each), [list(sentences)] * len(each)) for each in batches)
+        return cast("Iterator[list[list[Prediction]]]", found)
 
     def encode(self, image: ImageSource) -> "EncodedImage":
         """Return the image, encoded once and for all sentences; raises like `predict`."""

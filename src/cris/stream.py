@@ -1,9 +1,8 @@
-"""Segmentation of frames as they come, batch by batch, with optional smoothing over time."""
+"""Batches of frames as they come, and smoothing of their predictions over time."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -11,9 +10,6 @@ from jaxtyping import Float32, UInt8
 from cris.errors import InputError
 from cris.image import ImageSource, read_image
 from cris.prediction import Prediction, cut_of
-
-if TYPE_CHECKING:
-    from cris.segmenter import Segmenter
 
 Frame = UInt8[np.ndarray, "height width 3"]
 """One frame, upright, in RGB."""
@@ -76,28 +72,19 @@ class Smoother:
         return averaged.at_threshold(cut_of(averaged.peak, self.threshold, self.relative_threshold))
 
 
-def predict_frames(
-    segmenter: "Segmenter", frames: Iterable[ImageSource], sentences: Sequence[str]
-) -> Iterator[list[list[Prediction]]]:
-    """Return, batch by batch, each frame's predictions; a batch is what goes through the model together.
+def batches_of(frames: Iterable[ImageSource], size: int, sentences: int) -> Iterator[list[Frame]]:
+    """Return batches of up to `size` frames of one shape: fewer where they and their masks would be large.
 
-    Raises InputError at once for sentences that cannot be asked, and for a path in place of frames.
+    Raises InputError at once for a path in place of frames.
     """
     if isinstance(frames, str | bytes | Path):
         raise InputError(
             f"frames must come one by one, got {frames!r}: read a file with cris.video.reading.VideoFile"
         )
-    segmenter._check(sentences)
-    size = 1 if segmenter.device == "cpu" else segmenter.batch_size  # on a CPU, more would only come later
-    batches = _batches(map(read_image, frames), size, 3 + len(sentences))
-    found = (
-        segmenter._answer(segmenter.encode_batch(each), [list(sentences)] * len(each)) for each in batches
-    )
-    return cast("Iterator[list[list[Prediction]]]", found)
+    return _batches(map(read_image, frames), size, 3 + sentences)
 
 
 def _batches(frames: Iterable[Frame], size: int, layers: int) -> Iterator[list[Frame]]:
-    """Yield up to `size` frames of one shape: fewer where so many layers of each would be large."""
     batch: list[Frame] = []
     for frame in frames:
         if batch and frame.shape != batch[0].shape:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cris.cli import COMMANDS
-from cris.cli.completion import SHELLS, print_completion
+from cris.cli import COMMANDS, main
+from cris.cli.completion import SHELLS
 from tests.cli.conftest import Cris
 from tests.cli.test_documented import EVERY
 
@@ -26,7 +26,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     path = tmp_path_factory.mktemp("completion") / "cris.bash"
     with path.open("w") as file, redirect_stdout(file):
-        assert print_completion("bash") == 0
+        assert main(["--print-completion", "bash"]) == 0
     return path
 
 

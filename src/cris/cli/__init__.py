@@ -111,7 +111,7 @@ def _dispatch(arguments: list[str], commands: Mapping[str, str] = COMMANDS, with
     if not within and name.partition("=")[0] == COMPLETION:
         from cris.cli.completion import print_completion
 
-        return print_completion(name.partition("=")[2] or next(iter(rest), ""))
+        return print_completion(name.partition("=")[2] or next(iter(rest), ""), COMPLETION, COMMANDS, main)
     if name == "help":
         return _dispatch([*rest, "--help"], commands, within)
     if name.startswith("-"):

@@ -5,11 +5,10 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 
-import cris.cli
 from cris import __version__
 from cris.cli.errors import UsageError
 from cris.cli.verbosity import LEVELS, OPTIONS
@@ -40,48 +39,57 @@ class Completion:
     """Choices for what is no option."""
 
 
-def print_completion(shell: str) -> int:
-    """Print the script for a shell."""
+Run = Callable[[Sequence[str]], int]
+"""The program as a function of its arguments."""
+
+
+def print_completion(shell: str, option: str, commands: Mapping[str, str], run: Run) -> int:
+    """Print the script for a shell.
+
+    Args:
+        shell: its name.
+        option: option of the program that prints this.
+        commands: commands of the program, and their purposes.
+        run: the program.
+    """
     if shell not in SHELLS:
-        raise UsageError(f"--print-completion must be one of {', '.join(SHELLS)}, got {shell or 'nothing'!r}")
-    known = list(_completions())
+        raise UsageError(f"{option} must be one of {', '.join(SHELLS)}, got {shell or 'nothing'!r}")
+    shared = {"--quiet": None, "--log-level": LEVELS, "--help": None}
+    assert OPTIONS.keys() < shared.keys()
+    program = Completion("", commands, {**shared, "--version": None, option: SHELLS})
+    known = [program, *_of_commands(commands, (), shared, run)]
     sys.stdout.write(_fish(known) if shell == "fish" else _bash(known, is_zsh=shell == "zsh"))
     return 0
 
 
-def _completions() -> Iterator[Completion]:
-    """Yield what the parsers know, read from their helps, as that is what they promise."""
-    shared = {"--quiet": None, "--log-level": LEVELS, "--help": None}
-    assert OPTIONS.keys() < shared.keys()
-    program = {"--version": None, cris.cli.COMPLETION: SHELLS}
-    yield Completion("", cris.cli.COMMANDS, {**shared, **program})
-    yield from _of_commands(cris.cli.COMMANDS, (), shared)
-
-
 def _of_commands(
-    commands: Mapping[str, str], within: tuple[str, ...], shared: Mapping[str, tuple[str, ...] | None]
+    commands: Mapping[str, str],
+    within: tuple[str, ...],
+    shared: Mapping[str, tuple[str, ...] | None],
+    run: Run,
 ) -> Iterator[Completion]:
+    """Yield what the parsers know, read from their helps, as that is what they promise."""
     for name in commands:
         words = (*within, name)
         module = importlib.import_module(".".join(("cris.cli", *words)))
         if hasattr(module, "COMMANDS"):
             yield Completion(" ".join(words), module.COMMANDS, shared)
-            yield from _of_commands(module.COMMANDS, words, shared)
+            yield from _of_commands(module.COMMANDS, words, shared, run)
             continue
-        help = _help(words)
+        help = _help(words, run)
         parts = found[1].split(",") if (found := _PARTS.search(help)) else []
         yield Completion(
             " ".join(words), dict.fromkeys(parts, ""), {**_options(help), **shared}, _values(words, help)
         )
         for part in parts:
-            told = _help((*words, part))
+            told = _help((*words, part), run)
             yield Completion(" ".join((*words, part)), {}, {**_options(told), **shared}, _values((), told))
 
 
-def _help(words: tuple[str, ...]) -> str:
+def _help(words: tuple[str, ...], run: Run) -> str:
     said = io.StringIO()
     with redirect_stdout(said):
-        cris.cli.main([*words, "--help"])
+        run([*words, "--help"])
     return said.getvalue()
 
 

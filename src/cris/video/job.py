@@ -20,7 +20,7 @@ from cris.masks import decode_rle
 from cris.prediction import Prediction, highlight
 from cris.progress import track
 from cris.segmenter import Segmenter
-from cris.stream import Smoother, predict_frames
+from cris.stream import Smoother
 from cris.video.reading import Camera, TimedFrame, VideoFile
 from cris.video.writing import VideoWriter
 
@@ -218,7 +218,7 @@ def _answers(
             waiting.append(frame)
             yield frame.pixels
 
-    for batch in predict_frames(segmenter, remembered(), task.sentences):
+    for batch in segmenter.stream_batches(remembered(), task.sentences):
         yield [(waiting.popleft(), predictions) for predictions in batch]
 
 
