@@ -13,6 +13,7 @@ demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write de
 	$(BIN)/cris demo
 
 test: export CRIS_TESTS_MADE_ONCE := $(CURDIR)/build/made-once
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
 	rm -rf build/made-once
 	@# each file by itself: native libraries of exports have crashed a training in the same process

@@ -24,7 +24,8 @@ from cris.masks import encode_rle
 IMAGES, IMAGE_BYTES = 20_000, 20_000
 TIMES = 5
 OPEN = """
-import resource, sys, time
+import sys, time
+from cris.process_memory import peak_bytes
 from cris.data.store.reading import StoredDataset
 
 def anonymous_mib():
@@ -36,7 +37,7 @@ dataset = StoredDataset(sys.argv[1])
 samples = dataset.samples("train")
 dataset.image(int(samples.image[len(samples) // 2]))
 seconds, cpu, taken = time.perf_counter() - start, time.process_time() - cpu, anonymous_mib() - before
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+peak = peak_bytes() / 2**20
 print(f"{seconds:.3f} s ({cpu:.3f} of a CPU), {taken:.1f} MiB of its own "
       f"(with imports {anonymous_mib():.0f}, with mapped pages {peak:.0f}), {len(samples):,} samples")
 """

@@ -58,7 +58,7 @@ class Options:
     joint: bool = False
     """Train all weights, with the head and without it."""
     no_target: Literal["counted", "ignored"] = "counted"
-    """Whether masks learn to be empty where nothing is meant."""
+    """Masks of sentences that mean nothing: learned to be empty, or ignored."""
     steps: int = 70
     """Optimiser steps of a run, each of eight images with eight sentences; 240 for joint ones."""
     input_size: int = 160

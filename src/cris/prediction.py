@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 ImageForm = Literal["mask", "overlay", "cutout"]
 _SHOWN_PIXELS = 800
 """Longer side of a prediction in a notebook, in pixels."""
+_STRIP_PIXELS = 2**22
+"""Pixels of an overlay that are drawn at a time, for the sake of memory."""
 _LIGHT_RGB = (255, 72, 118)
 """Colour of what is found: rare in images, and bright on dark ground as on light."""
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, BT.601
@@ -294,14 +296,21 @@ def highlight(
     image: UInt8[np.ndarray, "height width 3"], mask: Bool[np.ndarray, "height width"]
 ) -> Image.Image:
     """Return the image with the mask lit up and outlined, the rest dimmed."""
-    found = mask.astype(np.uint8)
-    drawn = cv2.transform(image, _dimmed())
-    cv2.copyTo(cv2.transform(image, _tinted()), found, drawn)
+    found = mask.view(np.uint8)
     contours, _ = cv2.findContours(found, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    width = max(1, round(min(found.shape) / 200))  # of the line, in pixels
-    cv2.drawContours(drawn, contours, -1, _LIGHT_RGB, 2 * width, cv2.LINE_AA)
-    cv2.drawContours(drawn, contours, -1, (255, 255, 255), width, cv2.LINE_AA)
-    return Image.fromarray(drawn)
+    height, width = found.shape
+    line = max(1, round(min(height, width) / 200))  # its width in pixels
+    lit = Image.new("RGB", (width, height))
+    rows, margin = max(1, _STRIP_PIXELS // width), 2 * line + 2
+    for top in range(0, height, rows):
+        begin, end = max(0, top - margin), top + rows + margin  # lines reach in from beside the strip
+        strip = image[begin:end]
+        drawn = cv2.transform(strip, _dimmed())
+        cv2.copyTo(cv2.transform(strip, _tinted()), found[begin:end], drawn)
+        for colour, thickness in ((_LIGHT_RGB, 2 * line), ((255, 255, 255), line)):
+            cv2.drawContours(drawn, contours, -1, colour, thickness, cv2.LINE_AA, offset=(0, -begin))
+        lit.paste(Image.fromarray(drawn[top - begin :][:rows]), (0, top))
+    return lit
 
 
 def cut_out(

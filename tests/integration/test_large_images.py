@@ -13,20 +13,19 @@ ROOT = Path(__file__).resolve().parents[2]
 BYTES_PER_PIXEL = 1.5e9 / (12_000 * 9_000)
 
 MEASURE = """
-import json, resource, sys
+import json, sys
 import numpy as np
+from cris.process_memory import peak_bytes, reset_peak, resident_bytes
 from tests.unit.test_segmenter import segmenter
-
-def peak():
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 small = segmenter()
 small.predict(np.zeros((9, 9, 3), np.uint8), "left dog").overlay()  # loads what any answer does
-before = peak()
+reset_peak()
+before = resident_bytes()
 prediction = small.predict(sys.argv[1], "left dog")
 probability = prediction.probability
 box, rle, overlay = prediction.box, prediction.to_rle(), prediction.overlay()
-print(json.dumps({"size": prediction.mask.shape, "bytes": peak() - before}))
+print(json.dumps({"size": prediction.mask.shape, "bytes": peak_bytes() - before}))
 """
 
 

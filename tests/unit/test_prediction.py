@@ -2,6 +2,7 @@ import io
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,7 +12,7 @@ from cris.errors import InputError
 from cris.letterbox import Letterbox
 from cris.masks import decode_rle
 from cris.model.output import ModelOutput
-from cris.prediction import Prediction, expected_iou
+from cris.prediction import Prediction, expected_iou, highlight
 
 IMAGE = np.random.default_rng(0).integers(60, 200, (80, 120, 3), dtype=np.uint8)
 
@@ -203,6 +204,15 @@ def test_overlay_dims_all_but_what_is_found(found):
 
 def test_overlay_of_nothing_is_dim_all_over(nothing):
     assert brightness(nothing.overlay()).mean() < 0.7 * brightness(Image.fromarray(IMAGE)).mean()
+
+
+@pytest.mark.parametrize("rows", [7, 33, 64])
+def test_overlay_drawn_in_strips_is_that_of_the_whole(rows, monkeypatch):
+    noise = cv2.GaussianBlur(np.random.default_rng(0).random(IMAGE.shape[:2]).astype(np.float32), (0, 0), 4)
+    whole = np.asarray(highlight(IMAGE, noise > 0.5)).astype(int)
+    monkeypatch.setattr("cris.prediction._STRIP_PIXELS", rows * IMAGE.shape[1])
+    strips = np.asarray(highlight(IMAGE, noise > 0.5)).astype(int)
+    assert np.abs(strips - whole).max() <= 3  # lines are rounded anew where a strip cuts them
 
 
 def test_overlay_leaves_image_and_mask_alone(found):

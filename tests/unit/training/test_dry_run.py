@@ -13,8 +13,9 @@ from cris.training.recipes import RECIPES
 
 TINY = replace(RECIPES["scenes-tiny-fixed"](), device="cpu")
 WHOLE_STEPS = """
-import json, resource, sys
+import json, sys
 from dataclasses import replace
+from cris.process_memory import peak_bytes
 from cris.training.dry_run import stand_in_batch
 from cris.training.processes import launch
 from cris.training.recipes import RECIPES
@@ -36,7 +37,7 @@ else:
     trainer = Trainer(config, build_cris(config.model), launch(config))
     for _ in range(2):
         trainer.training_step([stand_in_batch(config, images)])
-    print(json.dumps({"memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}))
+    print(json.dumps({"memory": peak_bytes() / 1e9}))
 """
 
 
@@ -48,7 +49,7 @@ def run_alone(*arguments: str) -> dict[str, float]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss has other units elsewhere")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
 def test_memory_told_from_few_images_is_what_the_whole_batch_takes(prove) -> None:
     images = prove.count(full=64, quick=32)
     told, taken = run_alone(str(images), "dry"), run_alone(str(images), "whole")
