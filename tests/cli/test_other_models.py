@@ -11,6 +11,7 @@ from cris import Segmenter
 from cris.data.store.reading import StoredDataset
 from tests.cli.conftest import Cris
 from tests.fixtures.bulk import rows_of
+from tests.fixtures.plugin import Proof
 from tests.fixtures.prompted import make_clipseg, make_detector, make_sam
 from tests.fixtures.served import served
 
@@ -69,6 +70,17 @@ def test_the_command_line_bulk_and_the_server_find_what_python_finds(
         answer = running.segment(client, (photos / "1.png").read_bytes(), *SENTENCES).json()
     found = [result["rle"] for result in answer["results"]]
     assert found == [expected["1.png", sentence] for sentence in SENTENCES]
+
+
+def test_on_ray_it_gives_the_rows_of_processes(cris: Cris, folder: Path, photos: Path, prove: Proof) -> None:
+    if not prove.is_full:
+        pytest.skip("starts a cluster: make prove")
+    job = ("--sentences", "asked.txt", "--model", f"hf:{folder}", "--device", "cpu")
+    assert cris("batch", "photos", "here", *job, "--processes", "1").code == 0
+    assert cris("batch", "photos", "ray", *job, "--engine", "ray", "--cpus", "0.5").code == 0
+    (here,), (ray,) = (Path(each).glob("*.parquet") for each in ("here", "ray"))
+    assert ray.read_bytes() == here.read_bytes()
+    prove.figure("rows of a hub's model on Ray, equal to those of processes", len(rows_of(Path("ray"))))
 
 
 def test_evaluations_of_it_and_of_ours_are_compared(cris: Cris, folder: Path, checkpoint: Path) -> None:
