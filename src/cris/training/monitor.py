@@ -11,7 +11,6 @@ from cris.training.config import TrainConfig
 from cris.training.figures import draw_sheet
 from cris.training.loggers import Tracker
 from cris.training.progress import RunProgress, peak_memory
-from cris.training.summary import write_summary
 from cris.training.validation import Validation
 
 
@@ -61,6 +60,8 @@ class Monitor:
     def validation(self, step: int, validation: Validation) -> None:
         """Report a validation."""
         if self.is_first:
+            from cris.training.summary import write_summary  # here, as it takes matplotlib: half a second
+
             figures = {**validation.summary.to_dict(), "threshold": validation.threshold}
             self.tracker.validation(step, figures, draw_sheet(validation.shown))
             self.progress.validation(step, figures)
