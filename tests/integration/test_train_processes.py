@@ -37,7 +37,7 @@ def final_weights(data: Path, out: Path, processes: int, *options: str) -> torch
 def test_two_processes_end_with_the_weights_of_one_but_for_batch_statistics(
     norms: str, options: list[str], least: float, most: float, tmp_path: Path, prove
 ) -> None:
-    steps = prove.count(full=20, quick=20)
+    steps = prove.count(full=20, quick=6)
     data = tmp_path / "data"
     scenes = ["--count", "8", "--split", "train", "val", "--size", "96", "--out", str(data)]
     assert main(["data", "scenes", *scenes]) == 0
