@@ -1,6 +1,7 @@
 """Command line: each command is a file here, with a dataclass `Command` that has a `run() -> int`."""
 
 import difflib
+import gc
 import importlib
 import os
 import signal
@@ -70,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if os.environ.get("NO_COLOR"):
         os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")  # rich knows NO_COLOR, tyro does not
     arguments = list(sys.argv[1:] if argv is None else argv)
+    gc.set_threshold(10_000, 10, 10)  # importing torch makes many objects and no garbage
     try:
         verbosity, arguments = split_verbosity(arguments)
         with _terminable(), verbosity.applied(), _short_warnings(are_shown=verbosity.has_warnings):
