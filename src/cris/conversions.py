@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import cv2
@@ -63,7 +64,7 @@ def outlines_of(mask: Bool[np.ndarray, "height width"]) -> list[Int32[np.ndarray
     return [outline[:, 0] for outline in found]
 
 
-def to_detections(predictions: Sequence[SentenceMask], *, parts: bool = False) -> "supervision.Detections":
+def to_detections(predictions: Iterable[SentenceMask], *, parts: bool = False) -> "supervision.Detections":
     """Return one image's predictions as `supervision.Detections`, without those that found nothing.
 
     The class id is the sentence's place in `predictions`, `data["class_name"]` the sentence itself.
@@ -79,8 +80,7 @@ def to_detections(predictions: Sequence[SentenceMask], *, parts: bool = False) -
         import supervision
     except ModuleNotFoundError as error:
         raise InputError("this needs supervision, which is not installed: pip install supervision") from error
-    _check_alike(predictions)
-    found = _found(predictions, parts=parts)
+    found = _found(_alike(predictions), parts=parts)
     if not found:
         return supervision.Detections.empty()
     return supervision.Detections(
@@ -92,7 +92,7 @@ def to_detections(predictions: Sequence[SentenceMask], *, parts: bool = False) -
     )
 
 
-def to_coco(answers: Sequence[tuple[str, Sequence[SentenceMask]]], *, parts: bool = False) -> dict[str, Any]:
+def to_coco(answers: Iterable[tuple[str, Iterable[SentenceMask]]], *, parts: bool = False) -> dict[str, Any]:
     """Return a COCO document of images, each with its file name and predictions; one category a sentence.
 
     `json.dump` writes it, pycocotools, FiftyOne and CVAT read it. An empty mask has no annotation, and an
@@ -102,10 +102,9 @@ def to_coco(answers: Sequence[tuple[str, Sequence[SentenceMask]]], *, parts: boo
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     categories: dict[str, int] = {}
-    for name, predictions in answers:
-        if not predictions:
+    for name, given in answers:
+        if not (predictions := _alike(given)):
             continue
-        _check_alike(predictions)
         height, width = predictions[0].mask.shape
         images.append({"id": len(images) + 1, "file_name": name, "height": height, "width": width})
         for each in predictions:
@@ -139,14 +138,13 @@ def coco_fields(prediction: SentenceMask) -> dict[str, Any]:
     }
 
 
-def to_yolo(predictions: Sequence[SentenceMask]) -> str:
+def to_yolo(predictions: Iterable[SentenceMask]) -> str:
     """Return the labels of one image as YOLO's segmentation has them: a line for each part of a mask.
 
     A line is the sentence's place in `predictions`, then the corners' x and y as shares of the image.
     Parts of fewer than three corners are left out, as they have no area.
     """
-    _check_alike(predictions)
-    return "".join(line for place, each in enumerate(predictions) for line in yolo_lines(each, place))
+    return "".join(line for place, each in enumerate(_alike(predictions)) for line in yolo_lines(each, place))
 
 
 def yolo_lines(prediction: SentenceMask, number: int) -> list[str]:
@@ -165,7 +163,7 @@ def to_png(image: Image.Image) -> bytes:
 
 
 def to_label_studio(
-    image: str, predictions: Sequence[SentenceMask], *, model: str = "cris", parts: bool = False
+    image: str, predictions: Iterable[SentenceMask], *, model: str = "cris", parts: bool = False
 ) -> dict[str, Any]:
     """Return a Label Studio task with masks to correct: import a JSON list of such tasks into a project.
 
@@ -178,22 +176,28 @@ def to_label_studio(
     The project needs `<Image name="image" value="$image"/>` and `<BrushLabels name="tag" toName="image"/>`
     with a label for each sentence.
     """
-    _check_alike(predictions)
-    found = _found(predictions, parts=parts)
+    found = _found(_alike(predictions), parts=parts)
+    seen: Counter[tuple[str, ...]] = Counter()
     return {
         "data": {"image": image},
         "predictions": [
             {
                 "model_version": model,
                 "score": min((each.score for _, each in found), default=0.0),
-                "result": [_region(each, image, parts=parts) for _, each in found],
+                "result": [_region(each, image, seen, parts=parts) for _, each in found],
             }
         ],
     }
 
 
-def _region(prediction: SentenceMask, image: str, *, parts: bool) -> dict[str, Any]:
-    key = [image, prediction.sentence, *([str(prediction.box)] if parts else [])]
+def _region(
+    prediction: SentenceMask, image: str, seen: Counter[tuple[str, ...]], *, parts: bool
+) -> dict[str, Any]:
+    """Return the region of a mask, whose id tells it from those with the same key that were seen before."""
+    key = (image, prediction.sentence, *([str(prediction.box)] if parts else []))
+    seen[key] += 1
+    if seen[key] > 1:
+        key = (*key, f"again {seen[key]}")
     (region,) = label_studio_regions(prediction.mask, prediction.sentence, score=prediction.score, key=key)
     return region
 
@@ -286,7 +290,10 @@ def _found(predictions: Sequence[SentenceMask], *, parts: bool) -> list[tuple[in
     ]
 
 
-def _check_alike(predictions: Sequence[SentenceMask]) -> None:
+def _alike(predictions: Iterable[SentenceMask]) -> list[SentenceMask]:
+    """Return the predictions as a list; raise InputError for masks of different sizes."""
+    predictions = list(predictions)
     sizes = sorted({each.mask.shape for each in predictions})
     if len(sizes) > 1:
         raise InputError(f"the predictions must be of one image, got masks of the sizes {sizes}")
+    return predictions

@@ -1,5 +1,6 @@
 """Atomic files and folders, and the SHA-256 of a file."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -27,6 +28,8 @@ def atomic_file(path: Path, *, is_synced: bool = False, is_resumable: bool = Fal
     else:
         # random, so that two who write the same file do not meet; it ends alike, which tells the format
         unfinished = path.with_name(f".{os.urandom(4).hex()}-{path.name}")
+    if not path.parent.is_dir():  # or an error would name the unfinished file
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(path.parent))
     try:
         yield unfinished
         if is_synced:

@@ -63,6 +63,12 @@ class Job:
             if (out / name).exists():
                 raise InputError(f"{out / name} is there already: choose another --out, or pass --overwrite")
 
+    def check_unmixed(self, out: Path, *, overwrite: bool) -> None:
+        """Raise InputError where `out` has files, unless a job left them: for folders that are one thing."""
+        self.check_free(out, overwrite=overwrite)
+        if record_file(out) is None and not is_unused(out):
+            raise InputError(f"{out} holds other things than an {self.name}: choose another --out")
+
     def is_in(self, out: Path) -> bool:
         """Return whether `out` holds the job's results."""
         return read_record(out).get("fingerprint") == self.fingerprint

@@ -190,7 +190,12 @@ class Prediction:
             yield replace(self, mask=mask, score=self.calibration(raw))
 
     def at_least(self, min_score: float) -> "Prediction":
-        """Return this prediction, or, when its score is lower, one that finds nothing and keeps the score."""
+        """Return this prediction, or, when its score is lower, one that finds nothing and keeps the score.
+
+        Raises InputError for a score that is no share.
+        """
+        if not 0 <= min_score <= 1:
+            raise InputError(f"a least score must be from 0 to 1, got {min_score}")
         return self if self.score >= min_score else replace(self, mask=np.zeros_like(self.mask))
 
     def to_rle(self) -> Rle:

@@ -105,6 +105,8 @@ def resolve(name_or_path: str | Path, kind: Kind = "model", *, revision: str | N
         ConnectionError: a download failed.
     """
     name = str(name_or_path)
+    if not name.strip():
+        raise InputError(f"expected the name of a model or a path, got {name!r}; {_known(kind)}")
     if revision is not None and (hub_name(name_or_path) is None or name.startswith("hf:")):
         raise InputError(
             f"a revision is for OWNER/NAME on the hub, got {name!r}, which is another form or a path that is "

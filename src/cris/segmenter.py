@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 Sentences = str | Sequence[str]
 """One referring expression, or several."""
+_QUOTED = 120
+"""Characters of a sentence that messages quote at most."""
 
 
 class Segmenter:
@@ -249,18 +251,18 @@ class Segmenter:
 
     @overload
     def predict_batch(
-        self, images: Sequence["ImageSource | EncodedImage"], sentences: list[str]
+        self, images: Iterable["ImageSource | EncodedImage"], sentences: list[str]
     ) -> list[Prediction]: ...
     @overload
     def predict_batch(
-        self, images: Sequence["ImageSource | EncodedImage"], sentences: list[list[str]]
+        self, images: Iterable["ImageSource | EncodedImage"], sentences: list[list[str]]
     ) -> list[list[Prediction]]: ...
     @overload
     def predict_batch(
-        self, images: Sequence["ImageSource | EncodedImage"], sentences: Sequence[Sentences]
+        self, images: Iterable["ImageSource | EncodedImage"], sentences: Iterable[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]: ...
     def predict_batch(
-        self, images: Sequence["ImageSource | EncodedImage"], sentences: Sequence[Sentences]
+        self, images: Iterable["ImageSource | EncodedImage"], sentences: Iterable[Sentences]
     ) -> Sequence[Prediction | list[Prediction]]:
         """Return predictions for many images: for each its sentence, or its list of them, in the same shape.
 
@@ -269,6 +271,7 @@ class Segmenter:
         """
         if isinstance(images, str | bytes | Path) or isinstance(sentences, str):
             raise InputError("images and sentences must be lists; for one image use predict")
+        images, sentences = list(images), list(sentences)
         if len(images) != len(sentences):
             raise InputError(
                 f"expected one sentence, or one list of them, for each image, "
@@ -425,14 +428,23 @@ class Segmenter:
         for sentence in [sentences] if isinstance(sentences, str) else sentences:
             if not isinstance(sentence, str):
                 raise InputError(f"expected a sentence to be text, got {sentence!r}")
+            try:
+                sentence.encode("utf-8")
+            except UnicodeEncodeError as error:  # surrogates, as of an argument in another encoding
+                raise InputError(f"a sentence must be text in UTF-8, got {sentence!r}") from error
             cut = self.cut(sentence)
             if cut is None:
                 continue
             limit = self.inference.sentence_length
-            message = f"the sentence {sentence!r} is longer than the model's {limit} tokens"
+            message = f"the sentence {_begun(sentence)!r} is longer than the model's {limit} tokens"
             if self.is_strict:
-                raise InputError(f"{message}: shorten it by {cut!r}")
-            warnings.warn(f"{message}: {cut!r} is not read", stacklevel=3)
+                raise InputError(f"{message}: shorten it by {_begun(cut)!r}")
+            warnings.warn(f"{message}: {_begun(cut)!r} is not read", stacklevel=3)
+
+
+def _begun(sentence: str) -> str:
+    """Return a sentence as messages quote it: of a very long one the beginning."""
+    return sentence if len(sentence) <= _QUOTED else f"{sentence[:_QUOTED]}…"
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

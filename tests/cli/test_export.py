@@ -52,6 +52,16 @@ def test_an_export_that_answers_otherwise_leaves_nothing(export: Cris, monkeypat
     assert not Path("exported").exists()
 
 
+def test_what_is_no_export_is_not_mixed_with_one(cris: Cris, checkpoint: Path) -> None:
+    folder = Path(shutil.copytree(checkpoint, "model"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for options in ([], ["--overwrite"]):
+        outcome = cris("export", folder, "--format", "onnx", "--out", folder, *options)
+        assert outcome.is_short_error()
+        assert "model holds other things than an export: choose another --out" in outcome.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_a_precision_that_a_format_does_not_have_is_wrong_use(export: Cris) -> None:
     outcome = export("--format", "onnx", "--precision", "bf16")
     assert outcome.is_short_error(2)

@@ -172,6 +172,22 @@ def test_forms_and_shares_that_are_not_are_wrong_use(
     assert told in outcome.err
 
 
+def test_a_sentence_in_two_lines_is_one_class(segment: Cris, image: Path) -> None:
+    assert segment(image, "the red\ndog", "\u2028left dog", "--save", "yolo").code == 0
+    assert Path("out/classes.txt").read_text() == "the red dog\nleft dog\n"
+
+
+def test_what_cannot_be_a_sentence_is_told(segment: Cris, image: Path) -> None:
+    outcome = segment(image, "a\udcff\udcfeb", "--save", "yolo")
+    assert outcome.is_short_error()
+    assert "a sentence must be text in UTF-8" in outcome.err
+    Path("other.mkv").touch()
+    outcome = segment(image, "other.mkv", "man")
+    assert outcome.is_short_error(2)
+    assert "other.mkv is another video: name one at a time" in outcome.err
+    assert not Path("out").exists()
+
+
 def test_labels_of_images_that_are_named_alike_are_refused(segment: Cris, image: Path) -> None:
     folder = image.parent / "photos"
     folder.mkdir()

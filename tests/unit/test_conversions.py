@@ -144,6 +144,16 @@ def test_two_things_of_one_sentence_are_two_detections_annotations_and_regions()
     assert len(two_dogs().to_label_studio("a.jpg", parts=True)["predictions"][0]["result"]) == 2
 
 
+def test_predictions_may_come_one_by_one_and_a_mask_twice():
+    found = [predicted("the box"), predicted("the box"), predicted("the cup", is_found=False)]
+    assert len(to_detections(iter(found))) == 2
+    assert to_yolo(iter(found)) == to_yolo(found) != ""
+    assert to_coco(iter([("a.jpg", iter(found))])) == to_coco([("a.jpg", found)])
+    task = to_label_studio("a.jpg", iter(found))
+    assert task == to_label_studio("a.jpg", found)
+    assert len({each["id"] for each in task["predictions"][0]["result"]}) == 2
+
+
 @pytest.mark.parametrize(
     "mask",
     [

@@ -306,3 +306,10 @@ def test_what_a_killed_process_left_of_files_is_known_by_its_name(tmp_path: Path
 def test_the_sha256_is_of_the_content(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_a_folder_that_is_not_there_is_named_rather_than_an_unfinished_file(tmp_path: Path) -> None:
+    path = tmp_path / "none" / "a.png"
+    with pytest.raises(FileNotFoundError, match="there is no such folder") as told, atomic_file(path) as file:
+        file.write_text("a")
+    assert told.value.filename == str(path.parent)

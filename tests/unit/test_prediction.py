@@ -126,6 +126,9 @@ def test_the_score_is_calibrated_and_the_mask_is_not():
 
 
 def test_below_the_least_score_nothing_is_found_and_the_score_stays(found):
+    for least in (1.5, float("nan")):
+        with pytest.raises(InputError, match="a least score must be from 0 to 1"):
+            found.at_least(least)
     assert found.at_least(found.score) is found
     refused = found.at_least(found.score + 1e-9)
     assert not refused.mask.any()

@@ -180,3 +180,8 @@ def test_a_run_that_has_saved_nothing_says_so(tmp_path: Path) -> None:
 )
 def test_a_model_is_called_by_its_run(named: str, title: str) -> None:
     assert model_title(named) == title
+
+
+def test_no_name_is_no_folder() -> None:
+    with pytest.raises(InputError, match="expected the name of a model or a path, got ''"):
+        resolve("")

@@ -215,6 +215,19 @@ def test_a_long_sentence_is_refused_when_strict():
         segmenter(is_strict=True).predict("nowhere.jpg", LONG)
 
 
+def test_messages_quote_the_beginning_of_a_very_long_sentence(small):
+    with pytest.warns(UserWarning, match="is not read") as told:
+        small.predict(IMAGES[0], "dog " * 1000)
+    assert len(str(told[0].message)) < 400
+
+
+def test_a_batch_may_come_one_by_one(small):
+    found = small.predict_batch(iter(IMAGES[:2]), iter(["left dog", ["dog"]]))
+    assert_same(found[0], small.predict(IMAGES[0], "left dog"))
+    with pytest.raises(InputError, match="a sentence must be text in UTF-8"):
+        small.predict(IMAGES[0], "a \ud800")
+
+
 def test_a_image_that_cannot_be_read_is_named(small, tmp_path):
     with pytest.raises(ValueError, match=r"nowhere.jpg: expected an image"):
         small.predict(tmp_path / "nowhere.jpg", "left dog")

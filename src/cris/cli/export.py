@@ -72,7 +72,7 @@ class Command:
                 "calibration": told,
             },
         )
-        job.check_free(self.out, overwrite=self.overwrite)
+        job.check_unmixed(self.out, overwrite=self.overwrite)
         is_known = images == "photographs" or is_dataset(images)
         with written_together(self.out) as partial:
             result = export_model(

@@ -18,7 +18,7 @@ from cris.filenames import result_names
 from cris.jobs import Job, model_sha256, sha256_if_readable, to_json, write_record, written_together
 from cris.progress import track
 from cris.registry import DEFAULT_MODEL, resolve
-from cris.video.reading import is_video
+from cris.video.reading import is_video, is_video_file
 
 if TYPE_CHECKING:
     from cris.prediction import Prediction
@@ -89,6 +89,10 @@ class Command:
                 raise UsageError(
                     f"expected sentences after the image, {sentence} is another image: "
                     f"name a folder, or put the pattern in quotes"
+                )
+            if is_video_file(sentence):
+                raise UsageError(
+                    f"expected sentences after the image, {sentence} is another video: name one at a time"
                 )
         check_share("--min-score", self.min_score)
         check_share("--threshold", self.threshold)
@@ -182,7 +186,8 @@ class Command:
         if not entries:
             raise InputError(f"none of the {len(images)} images of {self.image} could be read")
         if folder is not None and "yolo" in saved_forms(self.save):
-            (folder / CLASSES).write_text("".join(f"{each}\n" for each in self.sentences), encoding="utf-8")
+            classes = [" ".join(each.split()) for each in self.sentences]  # whatever breaks lines
+            (folder / CLASSES).write_text("".join(f"{each}\n" for each in classes), encoding="utf-8")
         return job.record(
             [] if folder is None else sorted(path.name for path in folder.iterdir()),
             model=self.model,

@@ -34,6 +34,11 @@ class Trainer:
         """
         if config.objectives.presence_weight and not config.model.presence_heads:
             raise InputError("presence_weight needs a head that learns: pass --model.presence-heads 4")
+        if config.objectives.no_target == "ignored" and not config.objectives.presence_weight:
+            raise InputError(
+                "no_target ignored leaves to the presence head whether anything is meant, and none "
+                "learns: pass --model.presence-heads 4 --objectives.presence-weight 0.5"
+            )
         if config.compile and config.gradient_checkpointing:
             raise InputError("compile and gradient_checkpointing exclude each other: leave one out")
         self.config, self.fabric = config, fabric

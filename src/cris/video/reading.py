@@ -213,6 +213,11 @@ def is_video(named: str) -> bool:
     return Path(named).suffix.lower() in SUFFIXES or is_camera(named)
 
 
+def is_video_file(named: str) -> bool:
+    """Return whether an argument names a video that is there."""
+    return Path(named).suffix.lower() in SUFFIXES and Path(named).is_file()
+
+
 def is_camera(named: str) -> bool:
     """Return whether an argument is the number of a camera; a file of that name comes first."""
     return named.isascii() and named.isdigit() and not Path(named).exists()

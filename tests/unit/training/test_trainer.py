@@ -226,6 +226,12 @@ def test_the_loss_scale_is_part_of_what_a_run_keeps():
     assert second.step == 1
 
 
+def test_absence_that_nothing_would_learn_is_refused():
+    config = replace(CONFIG, objectives=replace(CONFIG.objectives, no_target="ignored"))
+    with pytest.raises(ValueError, match="no_target ignored leaves to the presence head"):
+        trainer_of(config)
+
+
 def test_two_things_that_exclude_each_other_are_refused():
     with pytest.raises(ValueError, match="exclude each other"):
         trainer_of(replace(CONFIG, compile=True, gradient_checkpointing=True))

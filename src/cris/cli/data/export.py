@@ -7,8 +7,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from cris.errors import InputError
-
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
@@ -33,15 +31,13 @@ class Command:
         from cris.cli.console import show
         from cris.data.store.export import export
         from cris.data.store.reading import StoredDataset
-        from cris.jobs import Job, is_unused, record_file, to_json, write_record, written_together
+        from cris.jobs import Job, to_json, write_record, written_together
         from cris.progress import track
 
         dataset = StoredDataset(self.data)
         shards = [shard.sha256 for shard in dataset.manifest.files]
         job = Job("export", {"shards": shards, "format": self.format})
-        job.check_free(self.out, overwrite=self.overwrite)
-        if record_file(self.out) is None and not is_unused(self.out):
-            raise InputError(f"{self.out} holds other things than an export: choose another --out")
+        job.check_unmixed(self.out, overwrite=self.overwrite)
         with written_together(self.out) as folder:
             for _ in track(export(dataset, folder, self.format), total=len(dataset), what="images"):
                 pass
