@@ -63,7 +63,7 @@ class Command:
     api_key_file: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """File with the key that every request must bring; or set CRIS_API_KEY. Without either there is none."""
     page: bool = True
-    """Leave out the page."""
+    """Page at / to try the model."""
     label_studio: bool = False
     """Be an ML backend of Label Studio, too: annotators type a sentence and get a mask."""
     image_hosts: Annotated[tuple[str, ...], tyro.conf.arg(metavar="HOST")] = ()

@@ -96,7 +96,7 @@ class OptimizerConfig:
     parts: tuple[str, ...] = ()
     """Parts of the model that learn, presence for example, where they are not frozen; none named: all."""
     freeze_text: bool = False
-    """Freeze the text encoder."""
+    """Frozen text encoder."""
     positions: Literal["backbone", "head"] = "backbone"
     """Part whose learning rate CLIP's two positional embeddings take (as released: the head)."""
     betas: tuple[float, float] = (0.9, 0.999)
@@ -140,7 +140,7 @@ class ValidationConfig:
     samples: int | None = None
     """Samples to measure, the first of the split; None: all."""
     choose_threshold: bool = True
-    """Store the threshold with the best mean IoU beside the weights, in place of the recipe's own."""
+    """Choice of the threshold by mean IoU, stored beside the weights in place of the recipe's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +180,7 @@ class TrainConfig:
     gradient_checkpointing: bool = False
     """Compute features again in the backward pass: less memory, more time, the same result."""
     channels_last: bool = True
-    """Keep features in memory pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten
+    """Memory layout of features, pixel by pixel: faster, but torch's BatchNorm on CPU then rounds ten
     times as coarsely, to about 1e-6."""
     compile: bool = False
     """Compile the model with torch.compile: a minute or more at the start, faster after."""
