@@ -60,7 +60,7 @@ class Options:
     no_target: Literal["counted", "ignored"] = "counted"
     """Masks of sentences that mean nothing: learned to be empty, or ignored."""
     steps: int = 70
-    """Optimiser steps of a run, each of eight images with eight sentences; 240 for joint ones."""
+    """Optimiser steps of a run, each of eight images with eight sentences; 600 for joint ones."""
     input_size: int = 160
     """Side of the model's input, in pixels."""
     emptied: float = 0.88

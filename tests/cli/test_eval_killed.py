@@ -48,6 +48,6 @@ def test_a_killed_evaluation_goes_on_to_the_same_files(
     assert code == (143 if number == signal.SIGTERM else -signal.SIGKILL)
     assert not Path("out/_results.json").exists()
 
-    assert cris(*evaluate, "1", "--resume").code == 0
+    assert cris(*evaluate, processes, "--resume").code == 0
     assert_same("out", whole)
     assert sorted(path.name for path in Path("out").iterdir()) == ["_results.json", "rows.parquet"]

@@ -144,13 +144,13 @@ def test_answers_do_not_depend_on_what_is_asked_along(folders: dict[str, Path], 
 
 
 def test_a_sentence_that_is_too_long_is_cut_with_a_warning_or_refused(folders: dict[str, Path]) -> None:
-    long = " ".join(["the red dog"] * 30)
+    long = " ".join(["the red dog"] * 10)
     address = f"hf:{folders['clipseg']}"
     opened = Segmenter.from_pretrained(address, "cpu")
-    with pytest.warns(UserWarning, match="is longer than the model's 20 tokens: '.*dog.*' is not read"):
+    with pytest.warns(UserWarning, match="is longer than the model's 20 tokens: '.*dog' is not read"):
         assert opened.predict(image_of(8, 8), long).mask.shape == (8, 8)
     strict = Segmenter.from_pretrained(address, "cpu", is_strict=True)
-    with pytest.raises(ValueError, match=r"is longer than the model's 20 tokens: shorten it by '.*dog.*'"):
+    with pytest.raises(ValueError, match=r"is longer than the model's 20 tokens: shorten it by '.*dog'"):
         strict.predict(image_of(8, 8), long)
     with pytest.raises(ValueError, match="got the blank ' '"):
         strict.predict(image_of(8, 8), " ")
