@@ -8,17 +8,29 @@ from pathlib import Path
 import pytest
 
 from cris import Segmenter
+from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.demo.photographs import photographs
 from cris.errors import InputError
 from cris.export import check
 from cris.export.samples import CROPS
 from tests.cli.conftest import Cris
+from tests.fixtures.small import shallow, small_cris
+
+
+@pytest.fixture(scope="module")
+def model(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint like that one, but of fewer layers."""
+    tiny = load_checkpoint(checkpoint)
+    folder = tmp_path_factory.mktemp("shallow") / "model"
+    model = small_cris(shallow(tiny.model.config))
+    save_checkpoint(folder, model, tiny.tokenizer, tiny.inference, tiny.card)
+    return folder
 
 
 @pytest.fixture
-def export(cris: Cris, checkpoint: Path, traces: None) -> Cris:
+def export(cris: Cris, model: Path, traces: None) -> Cris:
     def run(*arguments: str) -> object:
-        return cris("export", checkpoint, "--out", "exported", *arguments)
+        return cris("export", model, "--out", "exported", *arguments)
 
     return run
 

@@ -26,7 +26,7 @@ from cris.model import BACKBONES, InferenceConfig, build_cris
 from cris.model.tokenizer import Tokenizer
 from cris.registry import resolve
 from tests.fixtures.plugin import MakeOnce, Proof
-from tests.fixtures.small import SMALL, SMALL_LITE, Pyramid, small_cris
+from tests.fixtures.small import SMALL, SMALL_LITE, Pyramid, shallow, small_cris
 from tests.fixtures.wordpieces import PIECES
 
 EMBEDDED = "cris-scenes"
@@ -43,7 +43,7 @@ def exports(exported_scenes: Callable[[str], Path]) -> dict[Format, Path]:
 def lite(make_once: MakeOnce) -> Path:
     """A small model with the encoders of cris-photos and random weights."""
     tokenizer = Tokenizer.from_word_pieces(PIECES)
-    config = replace(SMALL_LITE, text=replace(SMALL_LITE.text, vocabulary=tokenizer.vocab_size))
+    config = shallow(replace(SMALL_LITE, text=replace(SMALL_LITE.text, vocabulary=tokenizer.vocab_size)))
     inference = InferenceConfig(input_size=96, sentence_length=12)
     model = small_cris(config)
     return make_once("lite", lambda folder: save_checkpoint(folder, model, tokenizer, inference, "# lite\n"))
@@ -95,7 +95,7 @@ def test_efficientnet_and_bert_answer_any_number_as_the_model_does(
 
 def test_a_model_with_an_image_encoder_from_outside_is_exported(tmp_path: Path) -> None:
     tokenizer = Tokenizer().reduced(["the red ring"])
-    config = replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size))
+    config = shallow(replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size)))
     model = small_cris(config, image_encoder=Pyramid)
     inference = InferenceConfig(input_size=96, sentence_length=12)
     save_checkpoint(tmp_path / "model", model, tokenizer, inference, "# own\n")

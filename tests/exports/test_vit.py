@@ -19,7 +19,7 @@ from cris.model.tokenizer import Tokenizer
 from tests.exports.test_export import assert_answers_alike
 from tests.fixtures.clip_vit import hugging_face_clip
 from tests.fixtures.plugin import IS_FULL_SIZE, Proof
-from tests.fixtures.small import SMALL_VIT, small_cris
+from tests.fixtures.small import SMALL_VIT, shallow, small_cris
 
 EVERY = [(format, patch) for format in FORMATS for patch in (16, 14, 32)]
 EXPORTS = EVERY if IS_FULL_SIZE else [("openvino", 16), ("onnx", 14), ("pt2", 32)]
@@ -32,9 +32,9 @@ def checkpoint_of(folder: Path, patch: int) -> Path:
     """A small model with random weights, and patches of that side."""
     tokenizer = Tokenizer().reduced(["the red ring"])
     config = replace(
-        SMALL_VIT,
+        shallow(SMALL_VIT),
         image=replace(SMALL_VIT.image, patch_size=patch),
-        text=replace(SMALL_VIT.text, vocabulary=tokenizer.vocab_size),
+        text=replace(SMALL_VIT.text, layers=1, vocabulary=tokenizer.vocab_size),
     )
     save_checkpoint(folder / "model", small_cris(config), tokenizer, INFERENCE, "# vit\n")
     return folder / "model"
