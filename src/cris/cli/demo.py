@@ -58,21 +58,21 @@ class Command:
         self._check_free()
         dataset = open_dataset("scenes", "test", self.limit)
         summary = read_front_matter(resolve(self.model)).get(SUMMARY, "")
-        photographs = photograph_cards(Segmenter.from_pretrained(self.model, self.device))
-        scenes_segmenter = Segmenter.from_pretrained(self.scenes_model, self.device)
-        scenes = scene_cards(scenes_segmenter)
-        rows = track(measure(scenes_segmenter, dataset.images()), total=len(dataset), what="scenes")
-        evaluation = Evaluation(list(rows))
-        page = render(
-            model=self.model,
-            summary=summary,
-            photographs=photographs,
-            scenes_model=self.scenes_model,
-            scenes=scenes,
-            evaluation=evaluation,
-            split_size=len(Scenes("test")),
-        )
-        with atomic_files(self.out) as folder:
+        with atomic_files(self.out) as folder:  # first, as it may be that nothing can be written there
+            photographs = photograph_cards(Segmenter.from_pretrained(self.model, self.device))
+            scenes_segmenter = Segmenter.from_pretrained(self.scenes_model, self.device)
+            scenes = scene_cards(scenes_segmenter)
+            rows = track(measure(scenes_segmenter, dataset.images()), total=len(dataset), what="scenes")
+            evaluation = Evaluation(list(rows))
+            page = render(
+                model=self.model,
+                summary=summary,
+                photographs=photographs,
+                scenes_model=self.scenes_model,
+                scenes=scenes,
+                evaluation=evaluation,
+                split_size=len(Scenes("test")),
+            )
             (folder / PAGE).write_text(page, encoding="utf-8")
         if self.as_json:
             about = {"photographs": asdict(figures_of(photographs)), "scenes": evaluation.to_dict()}
