@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import jaxtyping
 import pytest
 import torch
 
+from tests.fixtures import forked
 from tests.fixtures.plugin import (  # noqa: F401, hooks and fixtures
     IN_CI,
     MakeOnce,
@@ -70,6 +71,13 @@ def pytest_collection_finish() -> None:
 
 def pytest_unconfigure() -> None:
     gc.unfreeze()
+
+
+@pytest.fixture
+def forked_programs() -> Iterator[None]:
+    """Forks the Python programs that a test starts, in place of starting an interpreter for each."""
+    with forked.forked_programs():
+        yield
 
 
 @pytest.fixture(scope="session")

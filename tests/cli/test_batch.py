@@ -1,12 +1,10 @@
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from tests.cli.conftest import Cris
 from tests.cli.test_documented import fields, first_cells, section
 from tests.fixtures.bulk import rows_of, shard_files, write_parquet, write_sentences
 from tests.fixtures.served import wait_for
+from tests.fixtures.sessions import session_of
 
 
 @pytest.fixture
@@ -161,19 +160,6 @@ def test_signals_end_the_job_and_its_processes(number, code, tmp_path: Path, che
     wait_for(lambda: not session_of(process))
     assert 2 <= len(shard_files(tmp_path / "out")) < 1000
     assert not list((tmp_path / "out").glob(".*"))
-
-
-def session_of(process: subprocess.Popen[str]) -> dict[int, str]:
-    """Command lines of what lives in a command's session, by process; what waits to be reaped has none.
-
-    Python's resource tracker and fork server end once they see that all others have.
-    """
-    commands = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(ProcessLookupError, FileNotFoundError):
-            if os.getsid(int(folder.name)) == process.pid and (line := (folder / "cmdline").read_text()):
-                commands[int(folder.name)] = line
-    return commands
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[int]:
