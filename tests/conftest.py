@@ -50,6 +50,7 @@ jaxtyping.install_import_hook(
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
+gc.disable()
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
@@ -67,6 +68,7 @@ def pytest_collection_finish() -> None:
     """Spares the garbage collector what all tests share: a tenth of their time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
