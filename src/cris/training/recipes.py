@@ -1,5 +1,6 @@
 """Named recipes, data-backbone-family: each a function returning one complete configuration."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -156,6 +157,7 @@ FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
 }
 
 
+@functools.cache
 def scenes_tokenizer() -> Tokenizer:
     """Return CLIP's tokenizer reduced to the vocabulary of scenes."""
     return Tokenizer().reduced(sorted(vocabulary()))
