@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import hypothesis
-import jaxtyping
 import pytest
 import torch
 
 from tests.fixtures import forked
+from tests.fixtures.checked import check_types_of
 from tests.fixtures.plugin import (  # noqa: F401, hooks and fixtures
     IN_CI,
     MakeOnce,
@@ -31,7 +31,7 @@ os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, at 15, Ray's own, workers starve beside other tests
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but one of its own
 
-jaxtyping.install_import_hook(
+check_types_of(
     [
         "cris.model",
         "cris.segmenter",
@@ -44,8 +44,7 @@ jaxtyping.install_import_hook(
         "cris.training.loss",
         "cris.training.masking",
         "cris.data",
-    ],
-    "beartype.beartype",
+    ]
 )
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
