@@ -94,7 +94,17 @@ def shared_real() -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported_scenes(make_once: MakeOnce) -> Callable[[str], Path]:  # noqa: F811
+def traces(make_once: MakeOnce) -> Iterator[None]:  # noqa: F811
+    """Traces a model once for all its exports."""
+    from tests.fixtures.traced import share_traces  # after the hook above
+
+    with pytest.MonkeyPatch.context() as patch:
+        share_traces(patch, make_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def exported_scenes(make_once: MakeOnce, traces: None) -> Callable[[str], Path]:  # noqa: F811
     """Gives the folder of cris-scenes in a format; tests read it, or change a copy."""
     from cris import export_model  # after the hook above
 

@@ -60,13 +60,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(checkpoint: Path, make_once: MakeOnce) -> Path:
-    """That checkpoint for onnxruntime, as `cris export` writes it; tests read it, or change a copy."""
+def exported(make_once: MakeOnce, traces: None) -> Path:
+    """The model cris-scenes for onnxruntime, as `cris export` writes it; tests read it, or change a copy."""
 
     def export(folder: Path) -> None:
-        assert main(["export", str(checkpoint), "--format", "onnx", "--out", str(folder)]) == 0
+        assert main(["export", "cris-scenes", "--format", "onnx", "--out", str(folder)]) == 0
 
-    return make_once("tiny-onnx", export)
+    return make_once("scenes-onnx-by-command", export)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tests.cli.conftest import Cris
 
 
 @pytest.fixture
-def export(cris: Cris, checkpoint: Path) -> Cris:
+def export(cris: Cris, checkpoint: Path, traces: None) -> Cris:
     def run(*arguments: str) -> object:
         return cris("export", checkpoint, "--out", "exported", *arguments)
 

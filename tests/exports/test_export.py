@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,6 @@ from cris.data.scenes import Scenes
 from cris.demo.photographs import photographs
 from cris.engines.export_folder import read_exported
 from cris.engines.formats import FORMATS, Format
-from cris.engines.load import load_graphs
 from cris.errors import InputError
 from cris.export.check import LIMITS
 from cris.export.samples import noise_samples
@@ -58,17 +57,19 @@ def lite_exports(lite: Path, make_once: MakeOnce) -> dict[Format, Path]:
     }
 
 
+opened = cache(Segmenter.from_pretrained)
+checkpoint_at = cache(load_checkpoint)
+
+
 def assert_answers_alike(folder: Path, model: Path, image_count: int, sentences: int) -> None:
     """An exported folder gives the logits of the checkpoint."""
-    exported = read_exported(folder)
-    engine = load_graphs(folder, exported.format, "fp32", exported.config.model)
-    samples = noise_samples(max(image_count, sentences), exported.config)
+    engine = opened(folder, "cpu").engine
+    samples = noise_samples(max(image_count, sentences), read_exported(folder).config)
     images = np.concatenate([sample.image for sample in samples[:image_count]])
     tokens = np.concatenate([sample.tokens for sample in samples[:sentences]])
     index = (np.arange(sentences) * 3 + 1) % image_count
     with torch.inference_mode():
-        plain = load_checkpoint(model).model
-        expected = plain(*map(torch.from_numpy, (images, tokens, index))).logits.numpy()
+        expected = checkpoint_at(model).model(*map(torch.from_numpy, (images, tokens, index))).logits.numpy()
     answer = engine.segment(engine.encode_image(images), tokens, index).logits
     assert np.linalg.norm(answer - expected) <= LIMITS["fp32"] * np.linalg.norm(expected)
 
@@ -114,7 +115,7 @@ def test_efficientnet_and_bert_predict_alike_from_a_file_to_a_mask(
 ) -> None:
     image = photographs()[0].path
     sentences = ["the red dog", "a man holding an umbrella", "Straße 左"]
-    plain, exported = (Segmenter.from_pretrained(each, "cpu") for each in (lite, lite_exports[format]))
+    plain, exported = (opened(each, "cpu") for each in (lite, lite_exports[format]))
     for one, other in zip(plain.predict(image, sentences), exported.predict(image, sentences), strict=True):
         np.testing.assert_allclose(other.grid, one.grid, atol=1e-4)
 
@@ -123,7 +124,7 @@ def test_efficientnet_and_bert_predict_alike_from_a_file_to_a_mask(
 def test_a_segmenter_of_an_exported_folder_finds_what_the_models_own_finds(
     exports: dict[Format, Path], format: Format
 ) -> None:
-    plain, exported = Segmenter.from_pretrained(EMBEDDED, "cpu"), Segmenter.from_pretrained(exports[format])
+    plain, exported = opened(EMBEDDED, "cpu"), opened(exports[format])
     assert exported.inference == plain.inference
     sample = Scenes(split="test")[7]
     sentences = [sample.sentence, "the red ring"]
@@ -166,10 +167,10 @@ def test_wishes_that_an_export_does_not_meet_are_refused(exports: dict[Format, P
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_three_lines_of_python_write_a_model_and_ask_it(exports: dict[Format, Path], format: Format) -> None:
-    segmenter = Segmenter.from_pretrained(exports[format])
+    segmenter = opened(exports[format])
     prediction = segmenter.predict(IMAGE, "the red ring")
 
-    expected = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(IMAGE, "the red ring")
+    expected = opened(EMBEDDED, "cpu").predict(IMAGE, "the red ring")
     assert np.abs(prediction.grid - expected.grid).max() < 1e-3
     metadata = json.loads((exports[format] / "export.json").read_text())
     assert metadata == {
@@ -252,7 +253,7 @@ def test_unknown_engines_and_precisions_are_refused(wish: str, told: str) -> Non
 def test_bfloat16_finds_nearly_the_same() -> None:
     sample = Scenes(split="test")[3]
     one = Segmenter.from_pretrained(EMBEDDED, "cpu", precision="bf16").predict(sample.image, sample.sentence)
-    other = Segmenter.from_pretrained(EMBEDDED, "cpu").predict(sample.image, sample.sentence)
+    other = opened(EMBEDDED, "cpu").predict(sample.image, sample.sentence)
     assert np.abs(one.grid - other.grid).mean() < 0.02
 
 

@@ -1,7 +1,9 @@
 """Export of a checkpoint to a folder, checked against the model."""
 
+import contextlib
+import gc
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,7 +124,7 @@ def export_model(
         samples = calibration_samples(calibration, limit, config, checkpoint.tokenizer)
         if len(samples) < max(BATCHES):
             raise InputError(f"int8 needs at least {max(BATCHES)} samples to calibrate, got {len(samples)}")
-    with atomic_files(folder) as partial:
+    with atomic_files(folder) as partial, _no_garbage_collection():
         found, agreement = _export(checkpoint, config, partial, format, precision, samples, least_agreement)
     write_metadata(folder, format, precision, {"cris": __version__, "torch": torch.__version__})
     return ExportResult(
@@ -189,6 +191,7 @@ def _write_int8(
             for step in steps:
                 if agreements.get(step, goal) < goal:
                     continue
+                gc.collect(0)  # the graphs of the step before
                 for name, kept in step._asdict().items():
                     if written.get(name) != kept:
                         graph = read_graph(Path(temporary) / f"{name}.onnx", format)
@@ -203,3 +206,15 @@ def _write_int8(
         f"masks of int8 agree with those of float32 by a mean IoU of {max(agreements.values()):.3f} at best, "
         f"at least {least_agreement} is needed: calibrate with more images like those to come, or take fp32"
     )
+
+
+@contextlib.contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep the collector from going through the many objects of a traced model again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
