@@ -70,10 +70,6 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-def pytest_unconfigure() -> None:
-    gc.unfreeze()
-
-
 @pytest.fixture
 def forked_programs() -> Iterator[None]:
     """Forks the Python programs that a test starts, in place of starting an interpreter for each."""
