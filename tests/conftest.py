@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import hypothesis
-import jaxtyping
 import pytest
 import torch
 
+from tests.fixtures import forked
+from tests.fixtures.checked import check_types_of
 from tests.fixtures.plugin import (  # noqa: F401, hooks and fixtures
     IN_CI,
     MakeOnce,
@@ -30,7 +31,7 @@ os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, at 15, Ray's own, workers starve beside other tests
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but one of its own
 
-jaxtyping.install_import_hook(
+check_types_of(
     [
         "cris.model",
         "cris.segmenter",
@@ -43,12 +44,12 @@ jaxtyping.install_import_hook(
         "cris.training.loss",
         "cris.training.masking",
         "cris.data",
-    ],
-    "beartype.beartype",
+    ]
 )
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
+gc.disable()
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
@@ -66,10 +67,14 @@ def pytest_collection_finish() -> None:
     """Spares the garbage collector what all tests share: a tenth of their time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
-def pytest_unconfigure() -> None:
-    gc.unfreeze()
+@pytest.fixture
+def forked_programs() -> Iterator[None]:
+    """Forks the Python programs that a test starts, in place of starting an interpreter for each."""
+    with forked.forked_programs():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,11 @@ import sys
 import threading
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from cris.errors import InputError
@@ -23,6 +23,7 @@ Setup = Callable[[], Callable[[Any], Any]]
 
 ATTEMPTS = 3
 """Attempts at a task whose process dies, such as for lack of memory."""
+_SLOW_TO_IMPORT = ("torch", "lightning_fabric")
 _LAST_SECONDS = 5
 """Seconds that a process gets to end by itself."""
 
@@ -103,6 +104,28 @@ def devices(name: str) -> list[str]:
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
 
 
+def start_process(target: Callable[..., object], *args: Any, daemon: bool = False) -> BaseProcess:
+    """Start a process that has this one's environment and none of its state; it calls `target` with `args`.
+
+    On Linux a server of the standard library forks it, which has imported torch once for all of them.
+    Elsewhere a fork of what has loaded the system's libraries is not safe.
+    """
+    if sys.platform == "linux":
+        context: Any = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([name for name in _SLOW_TO_IMPORT if name in sys.modules])
+    else:
+        context = multiprocessing.get_context("spawn")
+    process: BaseProcess = context.Process(target=_call, args=(dict(os.environ), target, args), daemon=daemon)
+    process.start()
+    return process
+
+
+def _call(environment: Mapping[str, str], target: Callable[..., object], args: Sequence[Any]) -> None:
+    os.environ.clear()  # the server has that of when it was started
+    os.environ.update(environment)
+    target(*args)
+
+
 def limit_threads(count: int) -> None:
     """Have torch, and the engines of exported models, compute with so many threads from now on."""
     os.environ["OMP_NUM_THREADS"] = str(count)  # read when torch is imported, and when an engine starts
@@ -114,7 +137,7 @@ def limit_threads(count: int) -> None:
 class _Worker:
     """A worker process, as its parent sees it."""
 
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     setup: Setup
     index: int | None = None
@@ -122,11 +145,9 @@ class _Worker:
 
     @classmethod
     def start(cls, setup: Setup) -> "_Worker":
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, setup), daemon=True)
+        ours, theirs = multiprocessing.Pipe()
         with _interrupts_ignored():
-            process.start()
+            process = start_process(_work, theirs, setup, daemon=True)
         theirs.close()  # so that we see the end of the connection when the process dies
         return cls(process, ours, setup)
 

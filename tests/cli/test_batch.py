@@ -1,12 +1,10 @@
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,8 @@ from cris.conversions import outlines_of
 from tests.cli.conftest import Cris
 from tests.cli.test_documented import fields, first_cells, section
 from tests.fixtures.bulk import rows_of, shard_files, write_parquet, write_sentences
+from tests.fixtures.served import wait_for
+from tests.fixtures.sessions import session_of
 
 
 @pytest.fixture
@@ -151,27 +151,22 @@ def test_signals_end_the_job_and_its_processes(number, code, tmp_path: Path, che
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     wait_for_shards(tmp_path / "out", 2, process)
-    assert len(workers_of(process)) == 1
+    (worker,) = workers_of(process)
     process.send_signal(number)
     assert process.wait(timeout=60) == code
-    assert not workers_of(process)  # looked at before stderr, whose end waits for all who share it
+    assert worker not in session_of(process)  # looked at before stderr, whose end waits for all who share it
     _, told = process.communicate(timeout=60)
     assert told == ("cris: interrupted\n" if code == 130 else "")
+    wait_for(lambda: not session_of(process))
     assert 2 <= len(shard_files(tmp_path / "out")) < 1000
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def workers_of(process: subprocess.Popen[str]) -> list[str]:
-    """Command lines of what lives in a command's session, but for itself and Python's resource tracker.
-
-    The tracker ends once it sees that all others have; what waits to be reaped has no command line.
-    """
-    commands = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(ProcessLookupError, FileNotFoundError):
-            if int(folder.name) != process.pid and os.getsid(int(folder.name)) == process.pid:
-                commands.append((folder / "cmdline").read_text())
-    return [command for command in commands if command and "resource_tracker" not in command]
+def workers_of(process: subprocess.Popen[str]) -> list[int]:
+    """Processes that a command's fork server has forked, which have its command line."""
+    servers = [pid for pid, command in session_of(process).items() if "forkserver" in command]
+    status = {pid: Path(f"/proc/{pid}/stat").read_text() for pid in servers}
+    return [pid for pid in servers if int(status[pid].rpartition(")")[2].split()[1]) in servers]
 
 
 def wait_for_shards(out: Path, count: int, process: subprocess.Popen[str]) -> None:

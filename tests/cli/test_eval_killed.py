@@ -10,6 +10,8 @@ from cris.cli import main
 from tests.cli.conftest import Cris
 from tests.cli.test_eval import assert_same
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 COUNT = 192  # six parts
 PATIENCE_SECONDS = 300
 

@@ -241,6 +241,7 @@ def seconds_of_work(process: subprocess.Popen[bytes], out: Path, limit: float | 
     return time.monotonic() - began
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_a_killed_command_goes_on_to_the_same_bytes(prove: Proof, checkpoint: Path, tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4", prove.count(full=300, quick=60))
     whole = start(clip, checkpoint, tmp_path / "whole")

@@ -42,6 +42,7 @@ def test_every_example_is_run_here():
     ]
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_extend(tmp_path: Path) -> None:
     command = [sys.executable, str(EXAMPLES / "extend.py"), "out"]  # alone, as it trains and exports
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)

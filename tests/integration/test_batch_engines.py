@@ -23,6 +23,8 @@ from tests.fixtures.bulk import (
 )
 from tests.fixtures.plugin import IS_FULL_SIZE, Proof
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 LONGEST_S = 3600
 STARTS = 4
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}

@@ -50,17 +50,18 @@ def test_in_a_worker_that_prepares_batches(
     assert ends_as_a_bug(code, capfd.readouterr().err)
 
 
-def test_in_a_process_of_an_evaluation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_in_a_process_of_an_evaluation(tmp_path: Path) -> None:
     code = """
-import cris.evaluation.run as run
-run.EvaluationRun.rows = lambda self, segmenter, part: list(zip([1], [], strict=True))
+if any("multiprocessing" in argument for argument in sys.orig_argv):
+    import cris.evaluation.run as run
+    run.EvaluationRun.rows = lambda self, segmenter, part: list(zip([1], [], strict=True))
 """
-    for name, value in plant(tmp_path, code).items():
-        monkeypatch.setenv(name, value)
-    code = main(["eval", "cris-scenes", "scenes", "--limit", "64", "--processes", "2", "--device", "cpu"])
-    assert ends_as_a_bug(code, capfd.readouterr().err)
+    options = ["cris-scenes", "scenes", "--limit", "64", "--processes", "2", "--device", "cpu"]
+    command = [sys.executable, "-m", "cris", "eval", *options]
+    done = subprocess.run(
+        command, env=os.environ | plant(tmp_path, code), cwd=tmp_path, capture_output=True, text=True
+    )
+    assert ends_as_a_bug(done.returncode, done.stderr)
 
 
 def test_in_a_request(tmp_path: Path) -> None:

@@ -208,14 +208,6 @@ def test_an_example_is_answered_at_once(page: Page):
     assert page.locator(".note").inner_text() == read_front_matter(resolve("cris-scenes"))[SUMMARY]
 
 
-def test_the_default_model_is_shown_on_photographs(browser: Browser):
-    with served(model=DEFAULT_MODEL) as server:
-        for page in opened(server, browser):
-            assert page.locator(".note").inner_text() == read_front_matter(resolve(DEFAULT_MODEL))[SUMMARY]
-            page.get_by_text("chair at the bottom").click()
-            expect(page.locator("table.findings tbody tr")).to_have_count(2)
-
-
 def test_a_phone_shows_it_and_a_keyboard_is_enough(server: Served, browser: Browser):
     for page in opened(server, browser, viewport=PHONE):
         ask(page, SENTENCES[1])
@@ -238,11 +230,11 @@ def test_a_phone_shows_it_and_a_keyboard_is_enough(server: Served, browser: Brow
         assert float(slider.input_value()) == pytest.approx(value + 0.4)
 
 
-def test_with_a_key_the_page_wants_it_and_works_with_it_and_its_files_go_with_the_server(
+def test_the_default_model_is_shown_on_photographs_with_a_key_only_and_files_go_with_the_server(
     browser: Browser, tmp_path: Path
 ):
     env = {"CRIS_API_KEY": KEY, "TMPDIR": str(tmp_path)}
-    with served(env=env) as server:
+    with served(model=DEFAULT_MODEL, env=env) as server:
         with server.client() as client:
             for path in ("/", "/config", "/gradio_api/info", "/theme.css"):
                 assert client.get(path).status_code == 401
@@ -255,6 +247,11 @@ def test_with_a_key_the_page_wants_it_and_works_with_it_and_its_files_go_with_th
             assert answer.status_code == 200
             assert "access-control-allow-origin" not in answer.headers
         for page in opened(server, browser, http_credentials={"username": "anyone", "password": KEY}):
+            assert page.locator(".note").inner_text() == read_front_matter(resolve(DEFAULT_MODEL))[SUMMARY]
+            page.get_by_text("chair at the bottom").click()
+            expect(page.locator("table.findings tbody tr")).to_have_count(2)
+            page.reload()
+            expect(page.locator("#find")).to_be_enabled()
             ask(page, SENTENCES[1])
             expect(page.locator("table.findings")).to_be_visible()
         assert list(tmp_path.rglob("scene.png"))

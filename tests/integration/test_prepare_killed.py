@@ -7,8 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.fixtures.plugin import Proof
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
 PREPARE = """
 import sys
 from pathlib import Path

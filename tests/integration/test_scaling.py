@@ -11,26 +11,31 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "scaling"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples" / "scaling"
 RUN = ["scenes-tiny-fixed", "--log-every", "1", "--checkpoint-every", "1", "--device", "cpu"]
 LOOK = ["--validation.every", "1000", "--validation.samples", "2"]
 LOOK += ["--inference.input-size", "64", "--sampling.pictures", "2"]
 
-# A cluster of one machine: SLURM's variables for each task, and its exit code of the worst one.
-SRUN = """#!/usr/bin/env bash
-while [[ "$1" == --* ]]; do shift; done
-pids=()
-trap 'kill -TERM "${pids[@]}"' TERM
-for ((task = 0; task < SLURM_NTASKS; task++)); do
-  SLURM_PROCID=$task SLURM_LOCALID=$task SLURM_NODEID=0 "$@" &
-  pids+=($!)
-done
-code=0
-for pid in "${pids[@]}"; do
-  while wait "$pid"; one=$?; kill -0 "$pid" 2>/dev/null; do :; done # a signal ends wait, not the task
-  ((one > code)) && code=$one
-done
-exit "$code"
+# What the files start is stood in for by programs that fork theirs: torchrun itself, and a cluster of one
+# machine, with SLURM's variables for each task and its exit code of the worst one.
+FORKING = f"""#!{sys.executable}
+from tests.fixtures.forked import forked_programs
+"""
+TORCHRUN = f"""{FORKING}
+from torch.distributed.run import main
+with forked_programs():
+    main()
+"""
+SRUN = f"""{FORKING}
+import os, shutil, signal, subprocess, sys
+first = next(place for place, word in enumerate(sys.argv) if place and not word.startswith("--"))
+command = [shutil.which(sys.argv[first]), *sys.argv[first + 1 :]]
+with forked_programs():
+    names = [{{"SLURM_PROCID": task, "SLURM_LOCALID": task, "SLURM_NODEID": "0"}} for task in "01"]
+    tasks = [subprocess.Popen(command, env=os.environ | each) for each in names]
+    signal.signal(signal.SIGTERM, lambda *_: [task.send_signal(signal.SIGTERM) for task in tasks])
+    sys.exit(max(task.wait() for task in tasks))
 """
 SCONTROL = """#!/usr/bin/env bash
 echo "$@" >>"$REQUEUED"
@@ -43,10 +48,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def environment(**more):
-    """With the programs of this Python first, and one thread for each process."""
-    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return os.environ | {"PATH": programs, "OMP_NUM_THREADS": "1", **more}
+@pytest.fixture
+def environment(tmp_path):
+    """Variables with stand-ins and the programs of this Python first, and one thread for each process."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in (("torchrun", TORCHRUN), ("srun", SRUN), ("scontrol", SCONTROL)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    return os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
 def lines_of(out):
@@ -67,11 +78,11 @@ def steps_of(out):
     return [line["step"] for line in lines_of(out) if "loss" in line]
 
 
-def test_torchrun_begins_again_where_a_killed_process_left_off(tmp_path):
+def test_torchrun_begins_again_where_a_killed_process_left_off(tmp_path, environment):
     out = tmp_path / "run"
     process = subprocess.Popen(
         ["bash", EXAMPLES / "torchrun.sh", *RUN, *LOOK, "--out", out, "--max-steps", "8"],
-        env=environment(PROCESSES="2", PORT=str(free_port())),
+        env=environment | {"PROCESSES": "2", "PORT": str(free_port())},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -86,30 +97,18 @@ def test_torchrun_begins_again_where_a_killed_process_left_off(tmp_path):
     assert sum("validation_mean_iou" in line for line in lines_of(out)) == 1
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """A folder with stand-ins for the programs of SLURM."""
-    folder = tmp_path / "slurm"
-    folder.mkdir()
-    for name, text in (("srun", SRUN), ("scontrol", SCONTROL)):
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o755)
-    return folder
-
-
-def test_a_slurm_job_saves_when_its_time_is_up_queues_again_and_goes_on(tmp_path, cluster):
+def test_a_slurm_job_saves_when_its_time_is_up_queues_again_and_goes_on(tmp_path, environment):
     out, requeued = tmp_path / "run", tmp_path / "requeued"
-    told = environment(
-        SLURM_JOB_ID="4711",
-        SLURM_JOB_NAME="cris",
-        SLURM_NTASKS="2",
-        SLURM_NTASKS_PER_NODE="2",
-        SLURM_NNODES="1",
-        SLURM_NODELIST="127.0.0.1",
-        MASTER_PORT=str(free_port()),
-        REQUEUED=str(requeued),
-    )
-    told["PATH"] = f"{cluster}:{told['PATH']}"
+    told = environment | {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_NAME": "cris",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1",
+        "SLURM_NODELIST": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+        "REQUEUED": str(requeued),
+    }
     command = ["bash", EXAMPLES / "slurm.sh", *RUN, *LOOK, "--out", out, "--max-steps"]
     job = subprocess.Popen(
         [*command, "1000"], env=told, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

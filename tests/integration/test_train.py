@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 from cris.cli import main
 from tests.fixtures.stored import records, write
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 SMALL_RUN = [
     *("--sampling.pictures", "2", "--sampling.sentences", "2", "--validation.samples", "2"),
     *("--model.image.width", "8", "--model.text.layers", "1", "--model.text.width", "64"),

@@ -10,6 +10,8 @@ import torch
 from cris.cli import main
 from tests.integration.test_train import SMALL_RUN
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 EXACT = [
     *("--precision", "fp64", "--sampling.pictures", "4", "--sampling.sentences", "2"),
     *("--checkpoint-every", "1000", "--validation.samples", "1", "--schedule.warmup-steps", "1"),

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.fixtures.plugin import Proof
 from tests.packaging.conftest import REPOSITORY
@@ -176,6 +174,9 @@ def test_two_clones_give_the_same_bytes(prove: Proof, tmp_path: Path) -> None:
 
 
 def test_bill_of_materials_lists_what_is_inside_and_what_is_brought(wheel: Path, tmp_path: Path) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator  # here, as it takes a second
+
     path = write_sbom(wheel, tmp_path)
     text = path.read_text(encoding="utf-8")
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None

@@ -5,6 +5,8 @@ from pathlib import Path
 import jaxtyping
 import pytest
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from cris.training.loss import text_to_pixel_loss
 
@@ -23,6 +25,18 @@ def test_wrong_shapes_are_refused_while_tests_run() -> None:
     logits, mask = torch.zeros(2, 1, 8, 8), torch.zeros(3, 1, 32, 32)
     with pytest.raises(jaxtyping.TypeCheckError, match="mask"):
         text_to_pixel_loss(logits, mask)
+
+
+def test_arguments_and_results_are_checked_and_agree_in_their_axes() -> None:
+    @jaxtyping.jaxtyped(typechecker=None)  # as the hook of the tests decorates every function
+    def first(x: Float[Tensor, "a b"], count: int) -> Float[Tensor, " a"]:
+        return x[:count, 0]
+
+    assert first(torch.zeros(2, 3), 2).shape == (2,)
+    with pytest.raises(jaxtyping.TypeCheckError, match="count"):
+        first(torch.zeros(2, 3), "2")  # type: ignore[arg-type]
+    with pytest.raises(jaxtyping.TypeCheckError, match="return"):
+        first(torch.zeros(2, 3), 1)
 
 
 @pytest.mark.parametrize(

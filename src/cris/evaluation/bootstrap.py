@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from cris.evaluation.metrics import METRICS, Metric, Ratio, mean
 from cris.evaluation.rows import Row
@@ -12,6 +12,8 @@ from cris.evaluation.rows import Row
 RESAMPLES = 1000
 SEED = 0
 LEVEL = 0.95
+_DRAWN_AT_ONCE = 100_000
+"""Most images that are drawn at a time, of all resamples together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,16 @@ def resample(rows: Sequence[Row], parts: Sequence[Sequence[tuple[float, float]]]
     values = np.array(parts, dtype=np.float64).reshape(len(parts), len(rows), 2).swapaxes(0, 1)
     sums = np.zeros((len(known), 2 * len(parts)))
     np.add.at(sums, owner, values[order].reshape(len(rows), -1))
-    drawn = np.stack([times @ sums for times in _draws(len(known))])
+    drawn = np.concatenate([times @ sums for times in _draws(len(known))])
     return Resamples(drawn.reshape(-1, len(parts), 2))
 
 
-def _draws(images: int) -> Iterator[Int64[np.ndarray, "images"]]:
-    """Yield the number of times that each image is drawn, for each resample."""
+def _draws(images: int) -> Iterator[Float64[np.ndarray, "resamples images"]]:
+    """Yield the number of times that each image is drawn, for some resamples at a time."""
     random = np.random.default_rng(SEED)
-    for _ in range(RESAMPLES):
-        yield np.bincount(random.integers(images, size=images), minlength=images)
+    at_once = max(1, _DRAWN_AT_ONCE // images)
+    for start in range(0, RESAMPLES, at_once):
+        count = min(at_once, RESAMPLES - start)
+        drawn = random.integers(images, size=(count, images)) + images * np.arange(count)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=count * images).reshape(count, images)
+        yield times.astype(np.float64)

@@ -3,6 +3,7 @@
 import html
 import json
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class Tokenizer:
     """
 
     def __init__(self, table: tokenizers.Tokenizer | None = None) -> None:
-        self._table = tokenizers.Tokenizer.from_file(str(CLIP_TABLE)) if table is None else table
+        self._table = _clip_table() if table is None else table
         self.vocab_size: int = self._table.get_vocab_size()
         """Number of tokens."""
         self.start_id, self.end_id = self.vocab_size - 2, self.vocab_size - 1
@@ -174,6 +175,11 @@ class Tokenizer:
     def _encode(self, text: str) -> tokenizers.Encoding:
         # one by one: the library's batch call starts threads, which do not survive a loader's fork
         return self._table.encode(text, add_special_tokens=False)
+
+
+@cache
+def _clip_table() -> tokenizers.Tokenizer:
+    return tokenizers.Tokenizer.from_file(str(CLIP_TABLE))
 
 
 def clean(sentence: str) -> str:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from cris.model.encoders import OwnImageEncoder
@@ -16,6 +16,7 @@ from cris.training.loop import Outcome
 from cris.training.loss import Loss
 from cris.training.signals import end_if_stopped
 from cris.training.train import train
+from cris.workers import start_process
 
 logger = logging.getLogger(__name__)
 
@@ -61,20 +62,17 @@ def _in_processes(stage: TrainingStage, count: int) -> Outcome:
 
     Fabric would start this program again for each of them, with all that the experiment did before.
     """
-    context = multiprocessing.get_context("spawn")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     ends: list[Connection] = []
-    processes: list[SpawnProcess] = []
+    processes: list[BaseProcess] = []
     try:
         for rank in range(count):
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=_train_as, args=(stage, rank, count, port, theirs))
-            process.start()
+            ours, theirs = multiprocessing.Pipe(duplex=False)
+            processes.append(start_process(_train_as, stage, rank, count, port, theirs))
             theirs.close()
             ends.append(ours)
-            processes.append(process)
         return _first_of(ends)
     finally:  # after an error the others would wait for ever; what they save then is waited for
         for process in processes:

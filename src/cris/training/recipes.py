@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from cris.calibration import IDENTITY
@@ -156,6 +156,7 @@ FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
 }
 
 
+@cache
 def scenes_tokenizer() -> Tokenizer:
     """Return CLIP's tokenizer reduced to the vocabulary of scenes."""
     return Tokenizer().reduced(sorted(vocabulary()))

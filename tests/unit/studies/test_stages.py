@@ -12,7 +12,10 @@ import pytest
 from cris.errors import InputError
 from cris.studies.stages import TrainingStage
 from cris.training.train import configured
+from tests.fixtures.served import wait_for
+from tests.fixtures.sessions import session_of
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
 TINY = {"device": "cpu", "inference": {"input_size": 64}, "sampling": {"pictures": 2}, "log_every": 1}
 SMALL = configured("scenes-tiny-fixed", max_steps=2, validation={"samples": 2}, **TINY)
 
@@ -64,7 +67,8 @@ if __name__ == "__main__":
 """
     script = tmp_path / "experiment.py"
     script.write_text(code)
-    experiment = subprocess.Popen([sys.executable, str(script)], env={**os.environ, "OMP_NUM_THREADS": "1"})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    experiment = subprocess.Popen([sys.executable, str(script)], env=environment, start_new_session=True)
     try:
         metrics = tmp_path / "metrics.jsonl"
         while not (metrics.exists() and metrics.read_text().count("\n") >= 2):
@@ -75,5 +79,4 @@ if __name__ == "__main__":
     finally:
         experiment.kill()
     assert (tmp_path / "checkpoints" / "last" / "model.safetensors").exists()
-    left = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert str(script) not in left
+    wait_for(lambda: not session_of(experiment))
