@@ -25,6 +25,7 @@ def files_of(module: str) -> list[Path]:
     ]
 
 
+@cache
 def modules_in(path: Path) -> list[str]:
     """Modules that a file imports at its top."""
     names: list[str] = []

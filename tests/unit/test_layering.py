@@ -1,6 +1,7 @@
 """model ← segmenter ← {cli, serving, batch}; data, training, evaluation, studies never reach inference."""
 
 import ast
+import functools
 import graphlib
 import importlib.util
 import json
@@ -70,11 +71,12 @@ def imports(module: str, source: str, *, is_package: bool) -> Iterator[str]:
                     yield importlib.util.resolve_name(to, package)
 
 
-def own_imports(module: str) -> set[str]:
+@functools.cache
+def own_imports(module: str) -> frozenset[str]:
     """The modules of cris that a module of cris imports."""
     path = MODULES[module]
     named = imports(module, path.read_text(encoding="utf-8"), is_package=path.name == "__init__.py")
-    return {name for name in named if name.partition(".")[0] == "cris"}
+    return frozenset(name for name in named if name.partition(".")[0] == "cris")
 
 
 def reach(start: str) -> dict[str, list[str]]:

@@ -161,16 +161,13 @@ class Tokenizer:
             return Tokenizer.from_word_pieces(
                 [piece for piece in self.pieces if piece in needed or len(piece.removeprefix("##")) == 1]
             )
-        merges = [(left, right) for left, right in json.loads(self._table.to_str())["model"]["merges"]]
-        parts: dict[str, Merge] = {left + right: (left, right) for left, right in merges}
-        kept: set[str] = set()
-        pending = [token for word in words for token in self._encode(clean(word)).tokens]
-        while pending:
-            token = pending.pop()
-            if token in parts and token not in kept:
-                kept.add(token)
-                pending.extend(parts[token])
-        return Tokenizer.from_merges([merge for merge in merges if "".join(merge) in kept])
+        needed = {token for word in words for token in self._encode(clean(word)).tokens}
+        kept: list[Merge] = []
+        for left, right in reversed(json.loads(self._table.to_str())["model"]["merges"]):
+            if left + right in needed:  # both halves come of earlier merges
+                kept.append((left, right))
+                needed.update((left, right))
+        return Tokenizer.from_merges(kept[::-1])
 
     def _encode(self, text: str) -> tokenizers.Encoding:
         # one by one: the library's batch call starts threads, which do not survive a loader's fork
