@@ -14,10 +14,11 @@ demo: $(VENV)/installed-demo ## Segment a dozen photographs and scenes, write de
 
 test: export CRIS_TESTS_MADE_ONCE := $(CURDIR)/build/made-once
 test: export PYTHONDONTWRITEBYTECODE :=
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
 	rm -rf build/made-once
 	@# each file by itself: native libraries of exports have crashed a training in the same process; the longest first
-	ls -S tests/exports/test_*.py | OMP_NUM_THREADS=1 xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
+	ls -S tests/exports/test_*.py | xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
 	@# in the order of collection, where what takes longest comes first
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/exports
 

@@ -49,14 +49,31 @@ def epoch_groups(
     if rule == "all sentences":
         return random.permutation(np.repeat(np.arange(len(index)), times))[:, None]
     owner = index.entry if rule == "one sentence per object" else index.image
-    order = np.lexsort((random.random(len(index)), owner))
     starts = np.flatnonzero(np.diff(owner, prepend=-1))
     counts = np.diff(starts, append=len(owner))
+    order = _shuffled_within(owner, counts, random)
     turns = np.arange(times.sum()) - np.repeat(np.cumsum(times) - times, times)
+    columns = np.arange(sentences if counts.max() > 1 else 1)  # a million scenes have one sentence each
     starts, counts = np.repeat(starts, times)[:, None], np.repeat(counts, times)[:, None]
-    places = starts + (turns[:, None] * sentences + np.arange(sentences)) % counts
-    groups = order[places] if shares is None else _in_shares(index, order[places], shares, random)
-    return random.permutation(groups)
+    groups = order[starts + (turns[:, None] * sentences + columns) % counts]
+    shape = len(groups), sentences
+    if shares is not None:
+        groups = _in_shares(index, np.broadcast_to(groups, shape), shares, random)
+    return np.broadcast_to(random.permutation(groups), shape)
+
+
+def _shuffled_within(
+    owner: Int64[np.ndarray, "samples"], counts: Int64[np.ndarray, "owners"], random: np.random.Generator
+) -> Int64[np.ndarray, "samples"]:
+    """Return all samples, those of each owner together and in random order."""
+    keys = random.random(len(owner))
+    order: np.ndarray
+    if (counts == counts[0]).all():  # the same as below, in a tenth of the time
+        rows = np.argsort(keys.reshape(len(counts), -1), axis=1, kind="stable")
+        order = (rows + counts[0] * np.arange(len(counts))[:, None]).ravel()
+    else:
+        order = np.lexsort((keys, owner))
+    return order
 
 
 def _in_shares(

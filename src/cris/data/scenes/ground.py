@@ -3,11 +3,12 @@
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from cris.data.scenes.draws import Draws, noise_bytes
 
 Plane = Float[np.ndarray, "side side"]
+Vector = Float[np.ndarray, "side"]
 
 TONES = (
     (176, 166, 148), (150, 156, 160), (134, 142, 124), (168, 150, 138), (126, 128, 140),
@@ -20,16 +21,16 @@ WEIGHT_STEPS = 64
 
 
 @lru_cache(maxsize=64)
-def _interpolation(side: int, points: int) -> Float[np.ndarray, "side points"]:
-    """Return weights that interpolate `points` values to `side` pixels along smooth steps."""
-    weights = np.zeros((side, points), dtype=np.float32)
+def _interpolation(side: int, points: int) -> tuple[Int[np.ndarray, "side"], Vector, Vector]:
+    """Return for each pixel which two of `points` values it lies between, and their weights: smooth steps."""
+    first, weights = np.zeros(side, dtype=np.intp), np.zeros((2, side), dtype=np.float32)
     for pixel in range(side):
         place = (pixel + 0.5) / side * (points - 1)
-        first = min(int(place), points - 2)
-        part = place - first
+        first[pixel] = min(int(place), points - 2)
+        part = place - first[pixel]
         second = round(part * part * (3 - 2 * part) * WEIGHT_STEPS)
-        weights[pixel, first], weights[pixel, first + 1] = WEIGHT_STEPS - second, second
-    return weights
+        weights[:, pixel] = WEIGHT_STEPS - second, second
+    return first, *weights
 
 
 @lru_cache(maxsize=8)
@@ -39,10 +40,19 @@ def axis(side: int) -> Float[np.ndarray, "side"]:
 
 
 def value_noise(side: int, rows: int, columns: int, *key: str | int) -> Plane:
-    """Return smooth noise, 0 to 1, from a coarse grid of random values."""
+    """Return smooth noise, 0 to 1, from a coarse grid of random values.
+
+    No matrix product: its threads would hold up those of the other processes that render scenes.
+    """
     grid = noise_bytes(rows * columns, *key).reshape(rows, columns).astype(np.float32)
-    sums = _interpolation(side, rows) @ grid @ _interpolation(side, columns).T
-    noise: Plane = sums * np.float32(1 / (255 * WEIGHT_STEPS * WEIGHT_STEPS))
+    first, near, far = _interpolation(side, columns)
+    wide = grid.take(first, axis=1) * near
+    wide += grid.take(first + 1, axis=1) * far
+    first, near, far = _interpolation(side, rows)
+    noise: Plane = wide.take(first, axis=0)
+    noise *= near[:, None]
+    noise += wide.take(first + 1, axis=0) * far[:, None]
+    noise *= np.float32(1 / (255 * WEIGHT_STEPS * WEIGHT_STEPS))
     return noise
 
 
