@@ -151,7 +151,7 @@ def test_a_killed_command_goes_on_and_ends_alike(bulk: Bulk, prove: Proof) -> No
 def test_a_cluster_whose_command_and_node_are_killed_ends_alike(
     bulk: Bulk, cluster: LoopbackCluster, prove: Proof
 ) -> None:
-    ray = ("--engine", "ray", "--address", cluster.cluster.address, "--cpus", "0.5")
+    ray = ("--engine", "ray", "--address", cluster.cluster.address, "--cpus", "0.9")
 
     process = bulk.start("ray", *ray)
     bulk.wait_for("ray", bulk.shards // 3, process)
