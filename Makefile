@@ -17,10 +17,13 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
 	rm -rf build/made-once
-	@# each file by itself: native libraries of exports have crashed a training in the same process; the longest first
-	ls -S tests/exports/test_*.py | xargs -P $(WORKERS) -n 1 $(BIN)/python -m pytest -q
-	@# in the order of collection, where what takes longest comes first
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/exports
+	@# exports each by itself, the longest first, as their native libraries have crashed a training in the same process;
+	@# beside all others, which wait now and then, in the order of collection, where what takes longest comes first
+	@mkdir -p build
+	{ ls -S tests/exports/test_*.py | xargs -n 1 $(BIN)/python -m pytest -q >build/exports.log 2>&1; \
+	  exports=$$?; cat build/exports.log; exit $$exports; } & \
+	  $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/exports; \
+	  others=$$?; wait $$! && exit $$others
 
 docs: $(VENV)/installed-docs ## The documentation site, in site/; notebooks are run, and every link is checked
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
