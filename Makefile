@@ -17,10 +17,10 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: export OMP_NUM_THREADS := 1
 test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
 	rm -rf build/made-once
-	@# exports each by itself, the longest first, as their native libraries have crashed a training in the same process;
-	@# beside all others, which wait now and then, in the order of collection, where what takes longest comes first
+	@# exports by themselves, as their native libraries have crashed a training in the same process; at a low priority,
+	@# while the others wait now and then; these in the order of collection, where what takes longest comes first
 	@mkdir -p build
-	{ ls -S tests/exports/test_*.py | xargs -n 1 $(BIN)/python -m pytest -q >build/exports.log 2>&1; \
+	{ nice -n 8 $(BIN)/python -m pytest -q tests/exports >build/exports.log 2>&1; \
 	  exports=$$?; cat build/exports.log; exit $$exports; } & \
 	  $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/exports; \
 	  others=$$?; wait $$! && exit $$others
