@@ -20,7 +20,7 @@ test: $(VENV)/installed-dev ## All tests, on WORKERS processes (2)
 	@# exports by themselves, as their native libraries have crashed a training in the same process; at a low priority,
 	@# while the others wait now and then; these in the order of collection, where what takes longest comes first
 	@mkdir -p build
-	{ nice -n 8 $(BIN)/python -m pytest -q tests/exports >build/exports.log 2>&1; \
+	{ nice -n 10 $(BIN)/python -m pytest -q tests/exports >build/exports.log 2>&1; \
 	  exports=$$?; cat build/exports.log; exit $$exports; } & \
 	  $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --ignore tests/exports; \
 	  others=$$?; wait $$! && exit $$others

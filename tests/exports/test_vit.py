@@ -16,7 +16,7 @@ from tests.fixtures.plugin import IS_FULL_SIZE, Proof
 from tests.fixtures.small import SMALL_VIT, shallow, small_cris
 
 EVERY = [(format, patch) for format in FORMATS for patch in (16, 14, 32)]
-EXPORTS = EVERY if IS_FULL_SIZE else [("openvino", 16), ("onnx", 14), ("pt2", 32)]
+EXPORTS = EVERY if IS_FULL_SIZE else [("openvino", 16), ("onnx", 16), ("pt2", 14), ("pt2", 32)]
 """Exports to make: of every size of patches in every format, or of each size and in each format once."""
 INT8 = ["openvino", "onnx"] if IS_FULL_SIZE else ["openvino"]
 INFERENCE = InferenceConfig(input_size=96, sentence_length=12)

@@ -9,6 +9,8 @@ import torch
 from benchmarks import eval_cpu, photographs_speed, predict_cpu, predict_gpu, train_cpu, train_gpu
 from benchmarks.models import random_checkpoint
 
+pytestmark = pytest.mark.usefixtures("forked_programs")
+
 
 def rows(out: str) -> list[list[str]]:
     """The cells of a table's rows, without its head."""
