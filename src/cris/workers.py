@@ -24,6 +24,7 @@ Setup = Callable[[], Callable[[Any], Any]]
 ATTEMPTS = 3
 """Attempts at a task whose process dies, such as for lack of memory."""
 _SLOW_TO_IMPORT = ("torch", "lightning_fabric")
+"""Packages that processes have from the start where this one has imported them."""
 _LAST_SECONDS = 5
 """Seconds that a process gets to end by itself."""
 

@@ -54,6 +54,18 @@ def test_every_task_is_done_once(children) -> None:
     assert children() == []
 
 
+def variable() -> Callable[[str], str | None]:
+    return os.environ.get
+
+
+def test_a_process_has_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("first", "second"):  # a server that forks them keeps that of its own start
+        monkeypatch.setenv("OF_THE_PARENT", value)
+        assert dict(run_tasks([variable], ["OF_THE_PARENT"])) == {0: value}
+    monkeypatch.delenv("OF_THE_PARENT")
+    assert dict(run_tasks([variable], ["OF_THE_PARENT"])) == {0: None}
+
+
 def test_no_tasks_start_nothing() -> None:
     assert list(run_tasks([refuses], [])) == []
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cris.data.dataset import SampleIndex
-from cris.data.loading.sampling import Stream, wanted_shares
+from cris.data.loading.sampling import Stream, _shuffled_within, wanted_shares
 
 # three images with two, one and three entries, which have 2 1 | 4 | 1 3 2 sentences
 IMAGE = np.repeat([0, 1, 2], [3, 4, 6])
@@ -201,3 +201,11 @@ def test_shares_of_sentences_that_are_not_there_or_cannot_be_drawn_are_refused()
     assert wanted_shares(index, None, None) is None
     with pytest.raises(ValueError, match="need the rule k sentences per picture, got all sentences"):
         Stream(index, "all sentences", shares=wanted_shares(index, 0.0, None))
+
+
+@pytest.mark.parametrize("counts", [[1] * 6, [3] * 5, [2, 1, 4]])
+def test_samples_of_an_image_are_shuffled_as_by_one_sort_of_all(counts):
+    owner = np.repeat(np.arange(len(counts)), counts)
+    keys = np.random.default_rng(7).random(len(owner))
+    found = _shuffled_within(owner, np.array(counts), np.random.default_rng(7))
+    assert found.tolist() == np.lexsort((keys, owner)).tolist()
