@@ -1,14 +1,18 @@
 """A vision transformer in every exported form."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cris import Segmenter, export_model
-from cris.checkpoint import save_checkpoint
+from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.engines.formats import FORMATS, Format
+from cris.export import check
+from cris.export.quantize import Inputs, quantization_steps
 from cris.model import InferenceConfig
 from cris.model.tokenizer import Tokenizer
 from tests.exports.test_export import assert_answers_alike
@@ -45,20 +49,45 @@ def test_every_exported_form_answers_as_the_model(
     prove.figure(f"ViT with patches of {patch}, as {format}", "answers as the model")
 
 
+def noise_with_sentences() -> list[tuple[np.ndarray, str]]:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
+    return [(image, "the red ring") for image in noise]
+
+
 @pytest.mark.parametrize("format", INT8)
 def test_int8_masks_agree_with_the_models(tmp_path: Path, prove: Proof, format: Format) -> None:
     model = checkpoint_of(tmp_path, 16)
-    noise = np.random.default_rng(0).integers(0, 256, (8, 96, 96, 3), dtype=np.uint8)
+    asked = noise_with_sentences()
     result = export_model(
-        model,
-        tmp_path / "exported",
-        format=format,
-        precision="int8",
-        calibration=[(image, "the red ring") for image in noise],
+        model, tmp_path / "exported", format=format, precision="int8", calibration=iter(asked)
     )
     assert result.agreement is not None
     assert result.agreement >= 0.99
     plain, smaller = (Segmenter.from_pretrained(each, "cpu") for each in (model, tmp_path / "exported"))
-    one, other = (each.predict(noise[0], "the red ring").grid for each in (plain, smaller))
+    one, other = (each.predict(*asked[0]).grid for each in (plain, smaller))
     np.testing.assert_allclose(other, one, atol=0.2)
     prove.figure(f"ViT with patches of 16, as {format} in int8: mean IoU of masks", f"{result.agreement:.4f}")
+
+
+def test_int8_whose_logits_are_far_off_keeps_more_in_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 8-bit sums that saturate are on processors without VNNI, however well their masks agree."""
+    kept: list[tuple[str, ...]] = []
+    far_off = iter([{1: 0.51}])
+
+    def quantize(graph: Any, samples: Sequence[Inputs], patterns: Sequence[str]) -> Any:
+        kept.append(tuple(patterns))
+        return graph
+
+    def differences(*args: Any) -> dict[int, float]:
+        return next(far_off, None) or check.differences(*args)
+
+    monkeypatch.setattr("cris.export.export.quantize", quantize)
+    monkeypatch.setattr("cris.export.export.differences", differences)
+    model = checkpoint_of(tmp_path, 16)
+    export_model(
+        model, tmp_path / "exported", format="onnx", precision="int8", calibration=noise_with_sentences()
+    )
+    first, second = quantization_steps(load_checkpoint(model).model.image_encoder)[:2]
+    assert kept == [first.picture, first.sentence, second.sentence]

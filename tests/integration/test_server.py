@@ -403,8 +403,9 @@ def test_a_stopped_worker_is_replaced_when_time_is_up():
 
 
 def test_sigterm_answers_what_is_under_way_and_ends_all_processes():
-    with served("--no-page") as server, server.client() as client:
+    with served("--no-page", "--batch-size", "1") as server, server.client() as client:
         worker = server.worker()
+        os.kill(worker, signal.SIGSTOP)
         answers: list[int] = []
 
         def ask(seed: int) -> None:
@@ -413,9 +414,9 @@ def test_sigterm_answers_what_is_under_way_and_ends_all_processes():
         threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(6)]
         for thread in threads:
             thread.start()
-        lines = "cris_held_bytes "
-        wait_for(lambda: lines + "0.0" not in client.get("/metrics").text or len(answers) == 6)
+        wait_for(lambda: "cris_waiting_requests 5.0" in client.get("/metrics").text)  # one is with the worker
         server.process.send_signal(signal.SIGTERM)
+        os.kill(worker, signal.SIGCONT)
         for thread in threads:
             thread.join()
         assert answers == [200] * 6

@@ -49,11 +49,16 @@ def differences(
     return found
 
 
+def is_within(difference: float, precision: Precision) -> bool:
+    """Return whether the precision explains a difference; what is not a number it does not."""
+    return difference <= LIMITS[precision]
+
+
 def check(found: Mapping[int, float], precision: Precision) -> None:
     """Raise InputError when an export differs by more than its precision explains."""
     limit = LIMITS[precision]
     for batch, difference in found.items():
-        if not difference <= limit:  # also when it is not a number
+        if not is_within(difference, precision):
             raise InputError(
                 f"the exported model's logits differ from the model's by {difference:.1e} at batch {batch}, "
                 f"{precision} may differ by {limit:.0e}: nothing was written; try another precision"

@@ -3,7 +3,7 @@
 import contextlib
 import gc
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from cris.engines.formats import FORMATS, Format, Precision
 from cris.engines.load import load_graphs
 from cris.errors import InputError
 from cris.export.calibration import CalibrationData, calibration_data, mean_agreement
-from cris.export.check import BATCHES, LIMITS, check, differences, plain_outputs
+from cris.export.check import BATCHES, LIMITS, check, differences, is_within, plain_outputs
 from cris.export.graphs import read_graph, write_graph, write_graphs, write_onnx
 from cris.export.program import trace
 from cris.export.quantize import Kept, quantization_steps, quantize
@@ -160,7 +160,15 @@ def _export(
         write_graphs(programs, folder, format)
     else:
         steps = quantization_steps(model.image_encoder)
-        agreement = _write_int8(programs, folder, format, steps, calibration, least_agreement)
+
+        def judge() -> float:
+            """Return the agreement of the masks, or 0 where the logits are too far off."""
+            graphs = load_graphs(folder, format, "int8", config.model)
+            if not all(is_within(each, "int8") for each in differences(graphs, asked, expected).values()):
+                return 0.0
+            return mean_agreement(graphs, calibration)
+
+        agreement = _write_int8(programs, folder, format, steps, calibration, judge, least_agreement)
     write_config(folder / "config.json", config)
     checkpoint.tokenizer.save(folder / "tokenizer.json")
     card = f"Exported by `cris export --format {format} --precision {precision}`.\n\n{checkpoint.card}"
@@ -176,9 +184,10 @@ def _write_int8(
     format: Format,
     steps: Sequence[Kept],
     calibration: CalibrationData,
+    judge: Callable[[], float],
     least_agreement: float,
 ) -> float:
-    """Quantise as much as keeps the masks, and return how well they agree.
+    """Quantise as much as keeps the masks, and return how well they agree, as judged.
 
     That is the first of the steps whose masks agree well, else the first whose masks agree enough.
     """
@@ -198,8 +207,7 @@ def _write_int8(
                         write_graph(quantize(graph, given[name], kept), name, folder, format)
                         written[name] = kept
                 if step not in agreements:
-                    graphs = load_graphs(folder, format, "int8", calibration.config.model)
-                    agreements[step] = mean_agreement(graphs, calibration)
+                    agreements[step] = judge()
                 if agreements[step] >= goal:
                     return agreements[step]
     raise InputError(
