@@ -384,6 +384,7 @@ def _probe_onnx() -> dict[str, Any]:
 def _probe_openvino() -> dict[str, Any]:
     import numpy as np
 
+    importlib.import_module("cris.engines")  # openvino then reports nothing
     openvino = importlib.import_module("openvino")
     core = openvino.Core()
     model = core.read_model(_ADDS_ITSELF, b"")
