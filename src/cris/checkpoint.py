@@ -16,7 +16,7 @@ from torch import Tensor
 from cris.config_file import CONFIG, StoredConfig, read_config, write_config
 from cris.errors import InputError
 from cris.files import atomic_folder, whole_folder
-from cris.model.build import build_cris
+from cris.model.build import build_cris, build_uninitialized
 from cris.model.config import CustomImageConfig, InferenceConfig
 from cris.model.cris import Cris
 from cris.model.encoders import OwnImageEncoder
@@ -106,7 +106,10 @@ def load_checkpoint(folder: str | Path, *, image_encoder: OwnImageEncoder | None
             f"{folder} holds a model with the image encoder {image.kind} of cris: leave image_encoder out"
         )
     try:
-        model = build_cris(config.model, image_encoder=image_encoder)
+        if image_encoder is None:
+            model = build_uninitialized(config.model)
+        else:
+            model = build_cris(config.model, image_encoder=image_encoder)
     except (ValueError, RuntimeError, ZeroDivisionError) as error:
         raise InputError(f"{folder / CONFIG} describes a model that cannot be built: {error}") from error
     weights = _file(folder, WEIGHTS)

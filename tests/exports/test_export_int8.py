@@ -26,7 +26,7 @@ def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     config = checkpoint.model.config
     scenes = Scenes(split="val")
     pairs = (
-        (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=20))
+        (scenes[place].image, scenes[place].sentence) for place in range(prove.count(full=200, quick=12))
     )
     result = export_model(checkpoint, tmp_path, format=format, precision="int8", calibration=pairs)
     assert result.agreement is not None

@@ -99,7 +99,8 @@ class LoopbackCluster:
             raise
 
     def add(self) -> Any:
-        return self.cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", include_dashboard=False)
+        without = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+        return self.cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1", **without)
 
     def kill_one(self) -> None:
         self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)

@@ -5,6 +5,9 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
 from cris.errors import InputError
 from cris.model.bert_text import BertText
 from cris.model.clip_resnet import ClipResnet
@@ -72,6 +75,12 @@ def build_cris(config: CrisConfig, *, image_encoder: OwnImageEncoder | None = No
     )
 
 
+def build_uninitialized(config: CrisConfig) -> Cris:
+    """Return a model to load weights into, without drawing any first: until then they are undefined."""
+    with _NothingDrawn():
+        return build_cris(config)
+
+
 def build_like(model: Cris) -> Cris:
     """Return a model of the same sizes and parts, with weights of its own, in training mode."""
     is_own = isinstance(model.config.image, CustomImageConfig)
@@ -110,3 +119,14 @@ def _own_encoder(given: OwnImageEncoder, joint_dim: int) -> ImageEncoder:
             f"(joint_dim), got {channels}"
         )
     return encoder
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves tensors as they are that would be filled at random."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
