@@ -2,6 +2,6 @@
 
 import sys
 
-# OpenVINO and NNCF report each import and each conversion to Google Analytics, by processes that they fork, and
-# write an identifier into the user's home: not where this package of theirs cannot be imported
+# OpenVINO and NNCF report imports and conversions to Google Analytics, by processes that they fork, and write
+# an identifier into the user's home; without this package of theirs they do neither
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
