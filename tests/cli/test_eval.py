@@ -414,6 +414,7 @@ def test_rows_are_what_other_tools_read(cris: Cris, checkpoint: Path, stored: Pa
     assert an_object(0, (2, 3, 10, 20)).area == table.column("true_area").to_pylist()[0]
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_scenes_are_measured_without_pyarrow() -> None:
     """The base install and the demo's have none."""
     code = (
