@@ -39,6 +39,14 @@ def test_every_file_with_a_command_is_listed(package: str) -> None:
     assert commands == module.COMMANDS.keys()
 
 
+def test_the_interpreter_looks_for_no_garbage_as_it_ends() -> None:
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 1000)); "
+        "from cris.cli import main; main(['--version'])"
+    )
+    assert python("-c", code, check=True).stdout.endswith("\nTrue\n")
+
+
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_help_names_every_command(flag: str, cris: Cris) -> None:
     outcome = cris(flag)

@@ -11,6 +11,7 @@ import pytest
 from cris import Segmenter, export_model
 from cris.checkpoint import load_checkpoint, save_checkpoint
 from cris.engines.formats import FORMATS, Format
+from cris.errors import InputError
 from cris.export import check
 from cris.export.quantize import Inputs, quantization_steps
 from cris.model import InferenceConfig
@@ -69,25 +70,48 @@ def test_int8_masks_agree_with_the_models(tmp_path: Path, prove: Proof, format: 
     prove.figure(f"ViT with patches of 16, as {format} in int8: mean IoU of masks", f"{result.agreement:.4f}")
 
 
-def test_int8_whose_logits_are_far_off_keeps_more_in_float32(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As 8-bit sums that saturate are on processors without VNNI, however well their masks agree."""
+@pytest.fixture
+def quantized(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """The patterns of what was kept in float32, each time that a graph would have been quantised."""
     kept: list[tuple[str, ...]] = []
-    far_off = iter([{1: 0.51}])
 
     def quantize(graph: Any, samples: Sequence[Inputs], patterns: Sequence[str]) -> Any:
         kept.append(tuple(patterns))
         return graph
 
+    monkeypatch.setattr("cris.export.export.quantize", quantize)
+    return kept
+
+
+def test_int8_whose_logits_are_far_off_keeps_more_in_float32(
+    tmp_path: Path, quantized: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As 8-bit sums that saturate are on processors without VNNI, however well their masks agree."""
+    far_off = iter([{1: 0.51}])
+
     def differences(*args: Any) -> dict[int, float]:
         return next(far_off, None) or check.differences(*args)
 
-    monkeypatch.setattr("cris.export.export.quantize", quantize)
     monkeypatch.setattr("cris.export.export.differences", differences)
     model = checkpoint_of(tmp_path, 16)
     export_model(
         model, tmp_path / "exported", format="onnx", precision="int8", calibration=noise_with_sentences()
     )
     first, second = quantization_steps(load_checkpoint(model).model.image_encoder)[:2]
-    assert kept == [first.picture, first.sentence, second.sentence]
+    assert quantized == [first.picture, first.sentence, second.sentence]
+
+
+@pytest.mark.usefixtures("quantized")
+def test_int8_whose_logits_are_always_far_off_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cris.export.export.differences", lambda *_: {1: 0.51})
+    with pytest.raises(InputError, match="logits of int8 differ .* by more than 50% of their norm: calibrate"):
+        export_model(
+            checkpoint_of(tmp_path, 16),
+            tmp_path / "exported",
+            format="onnx",
+            precision="int8",
+            calibration=noise_with_sentences(),
+        )
+    assert not (tmp_path / "exported").exists()

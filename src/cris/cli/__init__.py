@@ -1,5 +1,6 @@
 """Command line: each command is a file here, with a dataclass `Command` that has a `run() -> int`."""
 
+import atexit
 import difflib
 import gc
 import importlib
@@ -72,6 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")  # rich knows NO_COLOR, tyro does not
     arguments = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(10_000, 10, 10)  # importing torch makes many objects and no garbage
+    atexit.register(gc.freeze)  # and the search for garbage as the interpreter ends takes a sixth of a command
     try:
         verbosity, arguments = split_verbosity(arguments)
         with _terminable(), verbosity.applied(), _short_warnings(are_shown=verbosity.has_warnings):

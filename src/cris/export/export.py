@@ -210,10 +210,14 @@ def _write_int8(
                     agreements[step] = judge()
                 if agreements[step] >= goal:
                     return agreements[step]
-    raise InputError(
-        f"masks of int8 agree with those of float32 by a mean IoU of {max(agreements.values()):.3f} at best, "
-        f"at least {least_agreement} is needed: calibrate with more images like those to come, or take fp32"
+    best = max(agreements.values())
+    reason = (
+        f"masks of int8 agree with those of float32 by a mean IoU of {best:.3f} at best, "
+        f"at least {least_agreement} is needed"
+        if best
+        else f"logits of int8 differ from those of float32 by more than {LIMITS['int8']:.0%} of their norm"
     )
+    raise InputError(f"{reason}: calibrate with more images like those to come, or take fp32")
 
 
 @contextlib.contextmanager

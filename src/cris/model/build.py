@@ -5,7 +5,9 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
 from cris.errors import InputError
@@ -121,12 +123,18 @@ def _own_encoder(given: OwnImageEncoder, joint_dim: int) -> ImageEncoder:
     return encoder
 
 
+_DRAW = {Tensor.normal_, Tensor.uniform_, init.kaiming_uniform_, init.normal_, init.uniform_}
+"""Functions that draw; those of `init` would call the others where a mode does not see it."""
+
+
 class _NothingDrawn(TorchFunctionMode):
     """Leaves tensors as they are that would be filled at random."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_):
-            return args[0]
+        if func in _DRAW:
+            return args[0] if args else (kwargs or {})["tensor"]
+        if func is torch.randn:
+            func = torch.empty
         return func(*args, **(kwargs or {}))

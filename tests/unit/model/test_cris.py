@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.straightforward import predict_plainly
 from cris.model import BACKBONES, build_cris
+from cris.model.build import build_uninitialized
 from cris.model.config import ClipTextConfig, DecoderConfig, ProjectorConfig
 from cris.training.recipes import cris_photos
 from tests.fixtures.small import KINDS, SMALL, random_tokens, small_cris
@@ -107,6 +108,14 @@ def test_released_padding_hides_id_zero_and_ours_what_follows_the_end():
     ours, released = small_cris(), small_cris(replace(SMALL, padding="zero_id"))
     assert ours.encode_text(tokens).is_padding.tolist() == [[False] * 6 + [True] * 2]
     assert released.encode_text(tokens).is_padding[0].nonzero().flatten().tolist() == [2, 6, 7]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nothing_is_drawn_for_weights_that_are_loaded_afterwards(kind):
+    before = torch.get_rng_state()
+    model = build_uninitialized(KINDS[kind])
+    assert torch.equal(torch.get_rng_state(), before)
+    model.load_state_dict(small_cris(KINDS[kind]).state_dict())
 
 
 def test_positions_are_buffers_that_are_not_stored():
