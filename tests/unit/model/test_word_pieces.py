@@ -1,10 +1,11 @@
 """Word pieces against transformers' BERT tokenizer, and as every tokenizer here behaves."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers.models.bert.tokenization_bert_legacy import BertTokenizerLegacy
 
@@ -61,9 +62,12 @@ def test_pieces_are_those_of_transformers(legacy: BertTokenizerLegacy, sentence:
 @given(sentence=st.text(st.sampled_from("abdehnt  .,'-[]#éüß左한\u0301\u200b\x07½"), min_size=1, max_size=40))
 def test_pieces_of_any_sentence_are_those_of_transformers(legacy: BertTokenizerLegacy, sentence: str):
     try:
-        expected = legacy.tokenize(clean(sentence))
+        cleaned = clean(sentence)
     except InputError:
-        expected = []
+        cleaned = ""
+    # ftfy takes some for broken text and makes characters of it that only newer tables of Unicode know
+    assume(all(unicodedata.ucd_3_2_0.category(character) != "Cn" for character in cleaned))
+    expected = legacy.tokenize(cleaned)
     if expected:
         assert pieces(WHOLE, sentence) == expected
     else:
