@@ -12,13 +12,15 @@ from cris.engines.formats import FORMATS, Format
 from cris.engines.load import load_graphs
 from cris.export import export_model
 from cris.registry import resolve
-from tests.fixtures.plugin import Proof
+from tests.fixtures.plugin import IS_FULL_SIZE, Proof
 
+INT8 = ["openvino", "onnx"] if IS_FULL_SIZE else ["onnx"]
+"""Formats; a vision transformer always comes in the other one (test_vit.py)."""
 LEAST_AGREEMENT = 0.98
 """Mean IoU of masks."""
 
 
-@pytest.mark.parametrize("format", ["openvino", "onnx"])
+@pytest.mark.parametrize("format", INT8)
 def test_int8_masks_of_the_embedded_model_are_those_of_fp32(
     tmp_path: Path, prove: Proof, format: Format
 ) -> None:

@@ -21,9 +21,10 @@ from tests.fixtures.plugin import IS_FULL_SIZE, Proof
 from tests.fixtures.small import SMALL_VIT, shallow, small_cris
 
 EVERY = [(format, patch) for format in FORMATS for patch in (16, 14, 32)]
-EXPORTS = EVERY if IS_FULL_SIZE else [("openvino", 16), ("onnx", 16), ("pt2", 14), ("pt2", 32)]
-"""Exports to make: of every size of patches in every format, or of each size and in each format once."""
+EXPORTS = EVERY if IS_FULL_SIZE else [("openvino", 16), ("onnx", 16), ("pt2", 14)]
+"""Exports to make: of every size of patches in every format, or in each format once."""
 INT8 = ["openvino", "onnx"] if IS_FULL_SIZE else ["openvino"]
+"""Formats; cris-scenes always comes in the other one (test_export_int8.py)."""
 INFERENCE = InferenceConfig(input_size=96, sentence_length=12)
 
 
@@ -106,7 +107,7 @@ def test_int8_whose_logits_are_always_far_off_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cris.export.export.differences", lambda *_: {1: 0.51})
-    with pytest.raises(InputError, match="logits of int8 differ .* by more than 50% of their norm: calibrate"):
+    with pytest.raises(InputError, match="logits of int8 differ from those of float32 by more than 50%"):
         export_model(
             checkpoint_of(tmp_path, 16),
             tmp_path / "exported",

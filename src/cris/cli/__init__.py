@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("PYTHON_TYRO_ANSI_CODES", "False")  # rich knows NO_COLOR, tyro does not
     arguments = list(sys.argv[1:] if argv is None else argv)
     gc.set_threshold(10_000, 10, 10)  # importing torch makes many objects and no garbage
-    atexit.register(gc.freeze)  # and the search for garbage as the interpreter ends takes a sixth of a command
+    atexit.register(gc.freeze)  # none is looked for at the end: a sixth of a short command
     try:
         verbosity, arguments = split_verbosity(arguments)
         with _terminable(), verbosity.applied(), _short_warnings(are_shown=verbosity.has_warnings):

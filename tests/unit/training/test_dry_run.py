@@ -51,7 +51,7 @@ def run_alone(*arguments: str) -> dict[str, float]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
 def test_memory_told_from_few_images_is_what_the_whole_batch_takes(prove) -> None:
-    images = prove.count(full=64, quick=16)
+    images = prove.count(full=64, quick=12)
     told, taken = run_alone(str(images), "dry"), run_alone(str(images), "whole")
     assert told["measured"] < images
     error = told["memory"] / taken["memory"] - 1
