@@ -5,12 +5,13 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Browser, ConsoleMessage, HttpCredentials, Page, Request, expect
 
 from cris import Segmenter
 from cris.card import SUMMARY, read_front_matter
@@ -44,33 +45,44 @@ def browser(needs_browser: None) -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Iterator[Page]:
+    """What the page is opened in again and again: a new tab each time takes twice as long."""
+    with browser.new_page() as made:
+        yield made
+
+
 @pytest.fixture
-def page(server: Served, browser: Browser) -> Iterator[Page]:
-    yield from opened(server, browser)
+def page(server: Served, tab: Page) -> Iterator[Page]:
+    with opened(server, tab):
+        yield tab
 
 
-def opened(server: Served, browser: Browser, **options: object) -> Iterator[Page]:
+@contextmanager
+def opened(server: Served, tab: Page) -> Iterator[None]:
     """The page, whole; what it asks of others than its server, and what its policy blocks, is an error."""
-    context = browser.new_context(accept_downloads=True, **options)
-    context.set_default_timeout(PATIENCE)
-    elsewhere: list[str] = []
+    asked: list[str] = []
     blocked: list[str] = []
 
-    def only_here(route: Route, request: Request) -> None:
-        if request.url.startswith((server.url, "data:", "blob:")):
-            route.continue_()
-        else:
-            elsewhere.append(request.url)
-            route.abort()
+    def note_request(request: Request) -> None:
+        asked.append(request.url)
 
-    context.route("**/*", only_here)
-    page = context.new_page()
-    page.on("console", lambda message: "Content Security" in message.text and blocked.append(message.text))
-    page.goto(server.url)
-    expect(page.locator("#find")).to_be_enabled()
-    yield page
-    context.close()
+    def note_message(message: ConsoleMessage) -> None:
+        if "Content Security" in message.text:
+            blocked.append(message.text)
+
+    tab.set_default_timeout(PATIENCE)
+    tab.on("request", note_request)  # to intercept them would disable the cache
+    tab.on("console", note_message)
+    tab.goto(server.url)
+    expect(tab.locator("#find")).to_be_enabled()
+    yield
+    tab.goto("about:blank")
+    tab.remove_listener("request", note_request)
+    tab.remove_listener("console", note_message)
+    elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:", "about:"))]
     assert elsewhere == blocked == []
+    assert server.url + "/" in asked
 
 
 def ask(page: Page, *sentences: str, image: bytes | None = None) -> None:
@@ -209,7 +221,7 @@ def test_an_example_is_answered_at_once(page: Page):
 
 
 def test_a_phone_shows_it_and_a_keyboard_is_enough(server: Served, browser: Browser):
-    for page in opened(server, browser, viewport=PHONE):
+    with browser.new_page(viewport=PHONE) as page, opened(server, page):
         ask(page, SENTENCES[1])
         expect(page.locator("table.findings")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -246,7 +258,8 @@ def test_the_default_model_is_shown_on_photographs_with_a_key_only_and_files_go_
             answer = client.get("/", headers={"x-api-key": KEY, "origin": "https://elsewhere.example"})
             assert answer.status_code == 200
             assert "access-control-allow-origin" not in answer.headers
-        for page in opened(server, browser, http_credentials={"username": "anyone", "password": KEY}):
+        credentials: HttpCredentials = {"username": "anyone", "password": KEY}
+        with browser.new_page(http_credentials=credentials) as page, opened(server, page):
             assert page.locator(".note").inner_text() == read_front_matter(resolve(DEFAULT_MODEL))[SUMMARY]
             page.get_by_text("chair at the bottom").click()
             expect(page.locator("table.findings tbody tr")).to_have_count(2)
