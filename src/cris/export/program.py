@@ -1,5 +1,7 @@
 """The model as two programs: images → features, and features with sentences → answers."""
 
+import copy
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -19,11 +21,12 @@ class ImageProgram(nn.Module):
 
     def __init__(self, model: Cris) -> None:
         super().__init__()
-        self.model = model
+        self.model = _without(model, "text_encoder", "decoder", "projector", "presence")
+        self.dtype = model.text_encoder.projection.dtype
 
     def forward(self, images: Float[Tensor, "images 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return `ImageFeatures` as float32."""
-        features = self.model.encode_image(images.to(self.model.text_encoder.projection.dtype))
+        features = self.model.encode_image(images.to(self.dtype))
         return features.coarse.float(), features.middle.float(), features.fine.float()
 
 
@@ -32,7 +35,8 @@ class SentenceProgram(nn.Module):
 
     def __init__(self, model: Cris) -> None:
         super().__init__()
-        self.model = model
+        self.model = _without(model, "image_encoder")
+        self.dtype = model.text_encoder.projection.dtype
 
     def forward(
         self,
@@ -43,11 +47,17 @@ class SentenceProgram(nn.Module):
         image_index: Int[Tensor, "sentences"],
     ) -> Tensor | tuple[Tensor, ...]:
         """Return the fields of `ModelOutput` that the model has, as float32; a single field comes bare."""
-        dtype = self.model.text_encoder.projection.dtype
-        image = ImageFeatures(coarse.to(dtype), middle.to(dtype), fine.to(dtype))
+        image = ImageFeatures(*(feature.to(self.dtype) for feature in (coarse, middle, fine)))
         output = self.model.segment(image, self.model.encode_text(tokens), image_index)
         answers = tuple(answer.float() for answer in output.named().values())
         return answers[0] if len(answers) == 1 else answers
+
+
+def _without(model: Cris, *names: str) -> Cris:
+    """Return the model without these parts, as a program keeps all weights of what it is traced from."""
+    part = copy.copy(model)
+    part._modules = {name: module for name, module in model._modules.items() if name not in names}
+    return part
 
 
 def trace(model: Cris, config: StoredConfig) -> tuple[ExportedProgram, ExportedProgram]:

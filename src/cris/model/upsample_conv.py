@@ -30,8 +30,9 @@ def upsample_conv(
 ) -> Float[Tensor, "batch out h2 w2"]:
     """Convolve the upsampled `x`, with zeros outside; differentiable, and channels-last in memory."""
     batch, channels, height, width = x.shape
-    rows = upsampled_taps(height, x).transpose(0, 1).flatten(1)  # columns: (row tap, row)
-    columns = upsampled_taps(width, x).permute(1, 2, 0).flatten(1)  # columns: (column, tap)
+    taps = {length: upsampled_taps(length, x) for length in {height, width}}
+    rows = taps[height].transpose(0, 1).flatten(1)  # columns: (row tap, row)
+    columns = taps[width].permute(1, 2, 0).flatten(1)  # columns: (column, tap)
     weight = kernel.permute(2, 1, 3, 0).flatten(2)  # row tap, in, (column tap, out)
     mixed = x.permute(0, 2, 3, 1).reshape(batch, 1, height * width, channels) @ weight
     tall = rows @ mixed.reshape(batch, 3 * height, -1)
