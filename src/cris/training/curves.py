@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, StrMethodFormatter
 
-from cris.plotting import STYLE, new_figure, to_svg
+from cris.plotting import STYLE, WIDTH, to_svg
 
 MOST_POINTS = 300
 """Largest number of points of a curve; more are averaged in groups."""
@@ -14,6 +15,8 @@ Points = Sequence[tuple[float, float]]
 """Pairs of step and value, steps rising."""
 
 _LOG_RANGE = 1e-4
+_LINE_INCHES = 0.2
+"""Height of a line of the legend."""
 _COLOURS = ("#d6336c", "#1c7ed6", "#e8890c", "#2b8a3e", "#7048e8", "#868e96")
 
 
@@ -26,7 +29,12 @@ def draw_curves(curves: Mapping[str, Points], *, is_log: bool = False) -> str:
     """
     lowest = _LOG_RANGE * max(value for points in curves.values() for _, value in points) if is_log else 0.0
     with mpl.rc_context(STYLE):
-        figure, axes = new_figure(2.6 + 0.2 * len(curves))
+        height, below = (inches + _LINE_INCHES * len(curves) for inches in (2.6, 0.4))
+        figure = Figure(figsize=(WIDTH, height))
+        # what stands around the axes is known, and to measure it takes longer than to draw
+        axes = figure.add_axes(
+            (0.62 / WIDTH, below / height, 0.98 - 0.62 / WIDTH, 1 - (below + 0.1) / height)
+        )
         for (name, points), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
             drawn = averaged([point for point in points if point[1] >= lowest])
             last = points[-1][1]
@@ -47,7 +55,7 @@ def draw_curves(curves: Mapping[str, Points], *, is_log: bool = False) -> str:
             axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.grid(axis="y", alpha=0.3)
-        figure.legend(loc="outside lower left", frameon=False)
+        figure.legend(loc="lower left", frameon=False, labelspacing=0.4, borderaxespad=0)
         return to_svg(figure)
 
 
