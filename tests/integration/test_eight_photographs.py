@@ -19,7 +19,7 @@ def test_finetuning_learns_eight_photographs(prove, shared_real: Path, tmp_path:
     make = ["data", "coco", "--instances", f"{instances}", "--images", f"{images}", "--out", f"{data}"]
     assert main([*make, "--skip-missing", "--split-shares", "1", "0", "0"]) == 0
     steps, size, least = (
-        prove.count(full=full, quick=quick) for full, quick in ((200, 40), (416, 160), (80, 40))
+        prove.count(full=full, quick=quick) for full, quick in ((200, 24), (416, 160), (80, 40))
     )
     train = ["train", "finetune", "--from", "cris-scenes", "--data", f"{data}", "--out", f"{run}"]
     length = [
