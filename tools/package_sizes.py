@@ -8,7 +8,8 @@ with the compiled files: what `du` shows of a fresh environment, but for pip.
 """
 
 import argparse
-from importlib.metadata import Distribution, version
+from functools import cache
+from importlib.metadata import distribution, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -21,8 +22,10 @@ LEFT_OUT = {"base", "dev", "docs"}
 """Not extras of users."""
 
 
-def bytes_on_disk(package: Distribution) -> int:
-    """Return the size of a package's files, links and what is missing left out."""
+@cache
+def bytes_on_disk(name: str) -> int:
+    """Return the size of an installed package's files, links and what is missing left out."""
+    package = distribution(name)
     paths = (Path(str(package.locate_file(file))) for file in package.files or [])
     return sum(path.stat().st_size for path in paths if path.is_file())
 
@@ -52,7 +55,7 @@ def table(wheel: Path, source: Path) -> str:
 
 
 def _sizes(requirements: list[Requirement]) -> dict[str, int]:
-    return {name: bytes_on_disk(package) for name, package in installed(requirements).items()}
+    return {name: bytes_on_disk(name) for name in installed(requirements)}
 
 
 def _largest(sizes: dict[str, int]) -> str:

@@ -12,7 +12,7 @@ from tests.cli.test_eval import assert_same
 
 pytestmark = pytest.mark.usefixtures("forked_programs")
 
-COUNT = 192  # six parts
+COUNT = 128  # four parts
 PATIENCE_SECONDS = 300
 
 

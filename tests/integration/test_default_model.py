@@ -110,7 +110,7 @@ def test_commands_take_it_where_none_is_named(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.usefixtures("forked_programs")
 def test_demo_runs_as_make_runs_it(tmp_path: Path) -> None:
     done = subprocess.run(
-        [Path(sys.executable).parent / "cris", "demo", "--limit", "40"],
+        [Path(sys.executable).parent / "cris", "demo", "--limit", "8"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -15,6 +15,7 @@ from tools.requirements import extras, installed
 OURS = {"cris", "tests", "benchmarks", "tools"}
 
 
+@cache
 def files_of(module: str) -> list[Path]:
     """Files of ours that importing a module runs: its own, and those of the packages that it is in."""
     parts = module.split(".")

@@ -40,9 +40,9 @@ def test_polygons_give_the_mask_of_pycocotools(polygons: list[list[float]]) -> N
     assert rle["size"] == [HEIGHT, WIDTH]
 
 
-@given(st.lists(st.booleans(), min_size=HEIGHT * WIDTH, max_size=HEIGHT * WIDTH))
-def test_run_lengths_give_their_mask_compressed_or_not(pixels: list[bool]) -> None:
-    mask = np.array(pixels).reshape(HEIGHT, WIDTH)
+@given(st.binary(min_size=HEIGHT * WIDTH // 8, max_size=HEIGHT * WIDTH // 8))
+def test_run_lengths_give_their_mask_compressed_or_not(pixels: bytes) -> None:
+    mask = np.unpackbits(np.frombuffer(pixels, dtype=np.uint8)).astype(bool).reshape(HEIGHT, WIDTH)
     compressed = coco.encode(np.asfortranarray(mask, dtype=np.uint8))
     flat = mask.ravel(order="F").astype(int)
     edges = np.flatnonzero(np.diff(flat, prepend=0)).tolist()
