@@ -276,6 +276,7 @@ print(peak_bytes())
 """
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_memory_does_not_grow_with_the_number_of_frames(
     prove: Proof, checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ print(json.dumps({"size": prediction.mask.shape, "bytes": peak_bytes() - before}
 """
 
 
+@pytest.mark.usefixtures("forked_programs")
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
 def test_a_image_of_108_megapixels_takes_at_most_a_gigabyte_and_a_half(prove, tmp_path):
     scale = prove.count(full=1, quick=2)

@@ -444,6 +444,7 @@ def test_a_pull_that_is_killed_is_done_again_byte_for_byte(
     assert contents(resolve(NAME)) == SCENES
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_token_and_cache_are_those_of_hf_home_and_offline_asks_nobody(hub: Hub, tmp_path: Path) -> None:
     """In processes of their own, as the library reads its variables when it is imported."""
     environment = {key: value for key, value in os.environ.items() if key != "HF_TOKEN"}

@@ -11,6 +11,7 @@ import pytest
 
 from cris.huggingface.descriptor import find_huggingface, is_huggingface, read_parts
 from cris.registry import model_title, resolve
+from tests.fixtures.forked import forked_programs
 
 FIRST, SECOND = "a" * 40, "b" * 40
 HUB = textwrap.dedent(
@@ -116,7 +117,10 @@ def run(cache: Path, *addresses: str, is_up: bool = True, breaks: int = 0) -> tu
         "BREAKS": str(breaks),
     }
     command = [sys.executable, "-c", HUB, *addresses]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    with forked_programs():
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, timeout=300, check=False
+        )
     assert done.returncode == 0, done.stderr
     *lines, asked = done.stdout.splitlines()
     return lines, json.loads(asked)

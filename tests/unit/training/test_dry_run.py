@@ -49,6 +49,7 @@ def run_alone(*arguments: str) -> dict[str, float]:
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
+@pytest.mark.usefixtures("forked_programs")
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak as Linux counts it")
 def test_memory_told_from_few_images_is_what_the_whole_batch_takes(prove) -> None:
     images = prove.count(full=64, quick=12)

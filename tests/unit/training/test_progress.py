@@ -5,6 +5,7 @@ import pty
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from cris.training.progress import RunProgress, describe, peak_memory
@@ -42,6 +43,7 @@ def test_markup_in_a_line_is_text(capsys):
     assert capsys.readouterr().err == "[red]not red[/red] " + "x" * 300 + "\n"
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_a_terminal_gets_a_bar_with_the_figures():
     code = """
 from cris.training.progress import RunProgress
