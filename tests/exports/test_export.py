@@ -181,6 +181,12 @@ def test_three_lines_of_python_write_a_model_and_ask_it(exports: dict[Format, Pa
     }
 
 
+def test_weights_are_in_one_of_the_two_programs(exports: dict[Format, Path]) -> None:
+    stored = (resolve(EMBEDDED) / "model.safetensors").stat().st_size * 2  # in float16
+    for format in FORMATS:
+        assert sum(path.stat().st_size for path in exports[format].iterdir()) < 1.5 * stored
+
+
 def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     for folder in (tmp_path, tmp_path / "mine.txt"):
