@@ -27,7 +27,7 @@ def test_ambiguous_sentences_are_told_from_others(prove: Proof, segmenter: Segme
 
 
 def test_a_calibrated_score_is_the_chance_of_a_good_mask(prove: Proof, segmenter: Segmenter) -> None:
-    fitted, tested = prove.count(full=1_000, quick=60), prove.count(full=2_000, quick=40)
+    fitted, tested = prove.count(full=1_000, quick=120), prove.count(full=2_000, quick=60)
     calibration = fit(*answers(segmenter, open_dataset("scenes", "val", fitted).images(), is_raw=True))
     raw, is_good = answers(segmenter, open_dataset("scenes", "test", tested).images(), is_raw=True)
     before = reliability(raw, is_good).ece

@@ -72,15 +72,15 @@ def opened(server: Served, tab: Page) -> Iterator[None]:
             blocked.append(message.text)
 
     tab.set_default_timeout(PATIENCE)
-    tab.on("request", note_request)  # to intercept them would disable the cache
+    tab.context.on("request", note_request)  # to intercept them would disable the cache
     tab.on("console", note_message)
     tab.goto(server.url)
     expect(tab.locator("#find")).to_be_enabled()
     yield
     tab.goto("about:blank")
-    tab.remove_listener("request", note_request)
+    tab.context.remove_listener("request", note_request)
     tab.remove_listener("console", note_message)
-    elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:", "about:"))]
+    elsewhere = [url for url in asked if not url.startswith((server.url, "data:", "blob:"))]
     assert elsewhere == blocked == []
     assert server.url + "/" in asked
 

@@ -438,7 +438,12 @@ def test_a_full_line_is_a_429_and_a_server_killed_hard_leaves_no_worker():
             ask.start()
             # one is with the worker, one waits, and all others are refused, whichever comes first
             wait_for(lambda: len(threads) - len(answers) <= 2)
-        wait_for(lambda: "cris_waiting_requests 1.0" in client.get("/metrics").text.splitlines())
+
+        def one_waits() -> bool:
+            lines = client.get("/metrics").text.splitlines()
+            return "cris_waiting_requests 1.0" in lines and "cris_held_bytes 0.0" not in lines
+
+        wait_for(one_waits)
         os.kill(server.worker(), signal.SIGCONT)
         for thread in threads:
             thread.join()

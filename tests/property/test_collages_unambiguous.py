@@ -20,7 +20,7 @@ def collages(shared_real: Path, tmp_path_factory: pytest.TempPathFactory) -> Col
 
 def test_no_other_object_of_a_collage_fits(collages, prove):
     told = 0
-    for index in range(prove.count(full=2000, quick=40)):
+    for index in range(prove.count(full=2000, quick=60)):
         collage = collages.collage(index)
         checker = Checker(collage.objects, collage.image)
         for expression in collage.expressions:

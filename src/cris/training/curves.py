@@ -32,9 +32,8 @@ def draw_curves(curves: Mapping[str, Points], *, is_log: bool = False) -> str:
         height, below = (inches + _LINE_INCHES * len(curves) for inches in (2.6, 0.4))
         figure = Figure(figsize=(WIDTH, height))
         # what stands around the axes is known, and to measure it takes longer than to draw
-        axes = figure.add_axes(
-            (0.62 / WIDTH, below / height, 0.98 - 0.62 / WIDTH, 1 - (below + 0.1) / height)
-        )
+        figure.subplots_adjust(left=0.62 / WIDTH, right=0.98, bottom=below / height, top=1 - 0.1 / height)
+        axes = figure.add_subplot()
         for (name, points), colour in zip(curves.items(), cycle(_COLOURS), strict=False):
             drawn = averaged([point for point in points if point[1] >= lowest])
             last = points[-1][1]
