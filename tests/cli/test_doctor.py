@@ -45,13 +45,14 @@ def run(
     for name in hidden:
         raising = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
         (folder / f"{name}.py").write_text(code or raising)
-    path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+        env = {**env, "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-m", "cris", "doctor", "--json"],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, **env},
+        env={**os.environ, **env},
     )
     assert done.stderr == ""
     return done.returncode, json.loads(done.stdout)
@@ -66,6 +67,7 @@ def details(answer: Any, topic: str) -> dict[str, str]:
     return {each["name"]: each["detail"] for each in answer["findings"] if each["topic"] == topic}
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_a_whole_installation_predicts_and_every_engine_is_tried(tmp_path: Path) -> None:
     needs_engines()
     code, answer = run({"HOME": str(tmp_path), "CI": ""}, folder=tmp_path)
@@ -186,6 +188,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.mark.skipif(shutil.which("mount") is None, reason="needs mount")
+@pytest.mark.usefixtures("forked_programs")
 def test_it_works_on_a_disk_that_is_full(full_disk: Path, tmp_path: Path) -> None:
     env = {"CRIS_CACHE": str(full_disk / "cache"), "TMPDIR": str(full_disk)}
     code, answer = run(env, folder=tmp_path)
