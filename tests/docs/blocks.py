@@ -23,7 +23,7 @@ SHELLS = {"bash", "console", "sh", "shell"}
 PROSE = {"bibtex", "mermaid", "text"}
 """Blocks that show something and run nothing."""
 SHORTENED = {
-    "train": {"--max-steps": "2", "--validation.samples": "8"},
+    "train": {"--max-steps": "1", "--validation.samples": "8"},
     "eval": {"--limit": "8"},
     "demo": {"--limit": "8"},
 }

@@ -37,7 +37,7 @@ def test_commands_are_joined_split_and_stripped() -> None:
     [
         (
             "cris train cris-scenes --max-steps 90000 --out a",
-            "cris train cris-scenes --out a --max-steps 2 --validation.samples 8",
+            "cris train cris-scenes --out a --max-steps 1 --validation.samples 8",
         ),
         ("cris eval cris-scenes scenes --json", "cris eval cris-scenes scenes --json --limit 8"),
         ("cris models", "cris models"),

@@ -26,8 +26,9 @@ class ImageProgram(nn.Module):
 
     def forward(self, images: Float[Tensor, "images 3 height width"]) -> tuple[Tensor, Tensor, Tensor]:
         """Return `ImageFeatures` as float32."""
-        features = self.model.encode_image(images.to(self.dtype))
-        return features.coarse.float(), features.middle.float(), features.fine.float()
+        features = self.model.encode_image(_cast(images, self.dtype))
+        coarse, middle, fine = (_cast(feature, torch.float32) for feature in features)
+        return coarse, middle, fine
 
 
 class SentenceProgram(nn.Module):
@@ -47,10 +48,15 @@ class SentenceProgram(nn.Module):
         image_index: Int[Tensor, "sentences"],
     ) -> Tensor | tuple[Tensor, ...]:
         """Return the fields of `ModelOutput` that the model has, as float32; a single field comes bare."""
-        image = ImageFeatures(*(feature.to(self.dtype) for feature in (coarse, middle, fine)))
+        image = ImageFeatures(*(_cast(feature, self.dtype) for feature in (coarse, middle, fine)))
         output = self.model.segment(image, self.model.encode_text(tokens), image_index)
-        answers = tuple(answer.float() for answer in output.named().values())
+        answers = tuple(_cast(answer, torch.float32) for answer in output.named().values())
         return answers[0] if len(answers) == 1 else answers
+
+
+def _cast(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Convert as `x.to(dtype)`, which is traced even where it changes nothing."""
+    return x if x.dtype == dtype else x.to(dtype)
 
 
 def _without(model: Cris, *names: str) -> Cris:

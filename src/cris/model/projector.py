@@ -1,6 +1,7 @@
 """Projection of pixels and sentence into one space, where scores are products (CRIS, section 3.3)."""
 
 import math
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -63,10 +64,6 @@ def add_shifted(maps: Float[Tensor, "batch taps h w"]) -> Float[Tensor, "batch 1
     height, width = maps.shape[-2:]
     size = math.isqrt(maps.shape[1])
     reach = size // 2
-    padded = F.pad(maps, (reach, reach, reach, reach))
-    shifted = [
-        padded[:, row * size + column, row : row + height, column : column + width]
-        for row in range(size)
-        for column in range(size)
-    ]
-    return torch.stack(shifted).sum(dim=0)[:, None]
+    padded = F.pad(maps.reshape(-1, size, size, height, width), (reach, reach, reach, reach))
+    rows = reduce(torch.add, [padded[:, :, tap, :, tap : tap + width] for tap in range(size)])
+    return reduce(torch.add, [rows[:, tap, tap : tap + height] for tap in range(size)])[:, None]
