@@ -207,6 +207,7 @@ def test_the_extra_that_is_named_is_the_command_s_own_if_it_will_do(
     assert line == f"this needs {package}, which is not installed: pip install 'cris[{extra}]'"
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_training_with_the_base_install_names_the_extra_that_brings_all_of_it(tmp_path: Path) -> None:
     code = (
         "import sys; from cris.cli import main; from cris.cli.errors import EXTRAS\n"
