@@ -8,7 +8,6 @@ from pathlib import Path
 
 import hypothesis
 import pytest
-import torch
 
 from tests.fixtures import forked
 from tests.fixtures.checked import check_types_of
@@ -23,36 +22,41 @@ from tests.fixtures.plugin import (  # noqa: F401, hooks and fixtures
     pytest_terminal_summary,
 )
 
-# The test processes share the cores, and what they start does as they do. (Torch is imported before the hook
-# below, which would compile all of torch a second time.)
-_WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-torch.set_num_threads(max(1, torch.get_num_threads() // _WORKERS))
-os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
-os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, at 15, Ray's own, workers starve beside other tests
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but one of its own
-
-check_types_of(
-    [
-        "cris.model",
-        "cris.segmenter",
-        "cris.engines",
-        "cris.letterbox",
-        "cris.prediction",
-        "cris.masks",
-        "cris.ambiguity",
-        "cris.agreement",
-        "cris.training.loss",
-        "cris.training.masking",
-        "cris.data",
-    ]
-)
-
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 gc.disable()
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.load_profile("ci" if IN_CI else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepares a process that runs tests, not the one that hands them out."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        return
+    import torch  # before the hook below, which would compile all of it a second time
+
+    # the test processes share the cores, and what they start does as they do
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    torch.set_num_threads(max(1, torch.get_num_threads() // workers))
+    os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, at 15, Ray's own, workers starve beside other tests
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test asks the hub but one of its own
+    check_types_of(
+        [
+            "cris.model",
+            "cris.segmenter",
+            "cris.engines",
+            "cris.letterbox",
+            "cris.prediction",
+            "cris.masks",
+            "cris.ambiguity",
+            "cris.agreement",
+            "cris.training.loss",
+            "cris.training.masking",
+            "cris.data",
+        ]
+    )
 
 
 def _shared_folder(name: str) -> Path:
