@@ -3,7 +3,7 @@
 import html
 import json
 from collections.abc import Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,7 +163,7 @@ class Tokenizer:
             )
         needed = {token for word in words for token in self._encode(clean(word)).tokens}
         kept: list[Merge] = []
-        for left, right in reversed(json.loads(self._table.to_str())["model"]["merges"]):
+        for left, right in reversed(_merges(self._table)):
             if left + right in needed:  # both halves come of earlier merges
                 kept.append((left, right))
                 needed.update((left, right))
@@ -177,6 +177,11 @@ class Tokenizer:
 @cache
 def _clip_table() -> tokenizers.Tokenizer:
     return tokenizers.Tokenizer.from_file(str(CLIP_TABLE))
+
+
+@lru_cache(maxsize=1)  # of CLIP's table, they take a tenth of a second to read
+def _merges(table: tokenizers.Tokenizer) -> list[Merge]:
+    return [(left, right) for left, right in json.loads(table.to_str())["model"]["merges"]]
 
 
 def clean(sentence: str) -> str:
