@@ -10,7 +10,7 @@ from pathlib import Path
 from torch import Tensor
 
 from cris.errors import InputError
-from cris.model.build import build_cris
+from cris.model.build import build_cris, build_uninitialized
 from cris.model.config import (
     BACKBONES,
     ClipResnetConfig,
@@ -132,7 +132,7 @@ def load_released(path: str | Path) -> Cris:
     except KeyError as error:
         message = f"{path} is no checkpoint of the released code: {error} is missing or misshapen"
         raise InputError(message) from error
-    model = build_cris(config)
+    model = build_uninitialized(config)
     load_tensors(model, tensors, _sources(model, RELEASED), unused=RELEASED_UNUSED, path=path)
     return model.eval()
 
