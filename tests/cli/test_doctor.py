@@ -90,6 +90,7 @@ def test_without_torch_and_all_that_the_smallest_install_lacks_it_tells_what_can
     assert details(answer, "engines")["torch"] == "torch is not installed"
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_an_engine_that_crashes_hinders_no_other(tmp_path: Path) -> None:
     needs_engines()
     crash = "import os\nos.abort()\n"

@@ -50,6 +50,7 @@ def test_in_a_worker_that_prepares_batches(
     assert ends_as_a_bug(code, capfd.readouterr().err)
 
 
+@pytest.mark.usefixtures("forked_programs")
 def test_in_a_process_of_an_evaluation(tmp_path: Path) -> None:
     code = """
 if any("multiprocessing" in argument for argument in sys.orig_argv):

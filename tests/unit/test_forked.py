@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,9 @@ IS_FORKED = "import sys; sys.exit('torch' in sys.modules)"
 @pytest.mark.parametrize("kind", ["-c", "-m", "file", "-u", "-P"])
 def test_a_forked_program_finds_what_a_started_one_finds(kind: str, tmp_path: Path) -> None:
     (tmp_path / "told.py").write_text(TOLD)
+    (tmp_path / "added").mkdir()
+    (tmp_path / "added" / "sitecustomize.py").write_text("import os; os.environ['CUSTOMIZED'] = 'ja'")
+    paths = [str(tmp_path / "added"), *filter(None, [os.environ.get("PYTHONPATH")])]
     code = ["-c", TOLD]
     commands = {
         "-m": ["-m", "told"],
@@ -42,11 +46,11 @@ def test_a_forked_program_finds_what_a_started_one_finds(kind: str, tmp_path: Pa
         "-P": ["-P", "told.py"],
     }
 
-    def outcome() -> tuple[int, dict[str, object], str]:
+    def outcome() -> tuple[int, Any, str]:
         done = subprocess.run(
             [sys.executable, *commands[kind], "an", "argument"],
             cwd=tmp_path,
-            env={**os.environ, "OWN": "ä"},
+            env={**os.environ, "OWN": "ä", "PYTHONPATH": os.pathsep.join(paths)},
             input="asked",
             capture_output=True,
             text=True,
@@ -58,6 +62,7 @@ def test_a_forked_program_finds_what_a_started_one_finds(kind: str, tmp_path: Pa
     with forked_programs():
         assert outcome() == started
     assert started[0] == 3
+    assert started[1]["environment"]["CUSTOMIZED"] == "ja"
 
 
 def test_what_ends_a_program_is_told_to_who_started_it() -> None:
@@ -80,8 +85,13 @@ def test_what_a_forked_program_starts_is_forked_too() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"env": {**os.environ, "PYTHONPATH": "elsewhere"}}, {"preexec_fn": lambda: None}, {"umask": 0o77}],
-    ids=["environment", "function", "umask"],
+    [
+        {"env": {**os.environ, "PYTHONWARNINGS": "ignore"}},
+        {"env": {**os.environ, "PYTHONPATH": str(Path(json.__file__).parents[1])}},
+        {"preexec_fn": lambda: None},
+        {"umask": 0o77},
+    ],
+    ids=["setting", "hidden modules", "function", "umask"],
 )
 def test_what_the_server_cannot_do_is_left_to_the_system(options: dict[str, object]) -> None:
     command = [sys.executable, "-c", IS_FORKED]
