@@ -45,6 +45,7 @@ def run(
     for name in hidden:
         raising = f"raise ModuleNotFoundError(\"No module named '{name}'\", name='{name}')\n"
         (folder / f"{name}.py").write_text(code or raising)
+    if hidden:
         path = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
         env = {**env, "PYTHONPATH": path}
     done = subprocess.run(

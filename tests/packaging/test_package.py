@@ -191,7 +191,10 @@ def test_bill_of_materials_lists_what_is_inside_and_what_is_brought(wheel: Path,
     path = write_sbom(wheel, tmp_path)
     text = path.read_text(encoding="utf-8")
     bom = json.loads(text)
-    assert [error.message for error in cyclonedx_validator().iter_errors(bom)] == []
+    validator = cyclonedx_validator()
+    assert [error.message for error in validator.iter_errors(bom)] == []
+    assert not validator.is_valid(bom | {"metadata": bom["metadata"] | {"timestamp": "yesterday"}})
+    assert not validator.is_valid(bom | {"of our own": 1})
     assert {"torch", "numpy", "sympy"} <= {each["name"] for each in bom["components"]}
     assert "pytest" not in text
     assert {each["name"] for each in bom["metadata"]["component"]["components"]} == set(EMBEDDED)
