@@ -31,9 +31,11 @@ hypothesis.settings.load_profile("ci" if IN_CI else "local")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepares a process that runs tests, not the one that hands them out."""
+    """Prepares a process that runs tests; the one that hands them out forks the others."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        forked.fork_all_programs()
         return
+    forked.fork_servers_alone()
     import torch  # before the hook below, which would compile all of it a second time
 
     # the test processes share the cores, and what they start does as they do
