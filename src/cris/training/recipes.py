@@ -6,7 +6,6 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Literal
 
 from cris.calibration import IDENTITY
-from cris.data.scenes import vocabulary
 from cris.model.config import (
     BACKBONES,
     LITE,
@@ -22,6 +21,7 @@ from cris.model.config import (
     ProjectorConfig,
 )
 from cris.model.tokenizer import Tokenizer
+from cris.registry import MODELS
 from cris.training.config import (
     ObjectivesConfig,
     OptimizerConfig,
@@ -158,8 +158,8 @@ FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
 
 @cache
 def scenes_tokenizer() -> Tokenizer:
-    """Return CLIP's tokenizer reduced to the vocabulary of scenes."""
-    return Tokenizer().reduced(sorted(vocabulary()))
+    """Return CLIP's tokenizer reduced to the vocabulary of scenes, as cris-scenes has it."""
+    return Tokenizer.load(MODELS / "cris-scenes" / "tokenizer.json")
 
 
 def cris_scenes() -> TrainConfig:

@@ -10,14 +10,14 @@ from cris import Segmenter
 from cris.data.dataset import AnnotatedImage, AnnotatedObject, Reference
 from cris.data.open import open_dataset
 from cris.data.rendered import SceneDataset
-from cris.data.scenes import SceneKnobs, Scenes, vocabulary
+from cris.data.scenes import SceneKnobs, Scenes
 from cris.data.subset import first
 from cris.evaluation.ask import measure
 from cris.evaluation.results import Evaluation
 from cris.letterbox import ceiling
 from cris.masks import Rle, decode_rle, encode_rle
 from cris.model.config import InferenceConfig
-from cris.model.tokenizer import Tokenizer
+from cris.training.recipes import scenes_tokenizer
 from tests.fixtures.small import SMALL, small_cris
 
 INFERENCE = InferenceConfig(input_size=64, sentence_length=24, threshold=0.5)
@@ -25,7 +25,7 @@ INFERENCE = InferenceConfig(input_size=64, sentence_length=24, threshold=0.5)
 
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
-    tokenizer = Tokenizer().reduced(sorted(vocabulary()))
+    tokenizer = scenes_tokenizer()
     config = replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size))
     return Segmenter(small_cris(config), tokenizer, INFERENCE, "cpu", batch_size=3)
 

@@ -11,20 +11,20 @@ from cris.checkpoint import save_checkpoint
 from cris.data.dataset import AnnotatedImage
 from cris.data.open import open_dataset
 from cris.data.rendered import SceneDataset
-from cris.data.scenes import Scenes, vocabulary
+from cris.data.scenes import Scenes
 from cris.data.subset import first
 from cris.evaluation import run as evaluation_run
 from cris.evaluation.parts import FOLDER, Parts
 from cris.evaluation.run import EvaluationRun, run_parts
 from cris.model.config import InferenceConfig
-from cris.model.tokenizer import Tokenizer
+from cris.training.recipes import scenes_tokenizer
 from tests.fixtures.rows import a_row
 from tests.fixtures.small import SMALL, small_cris
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> EvaluationRun:
-    tokenizer = Tokenizer().reduced(sorted(vocabulary()))
+    tokenizer = scenes_tokenizer()
     model = small_cris(replace(SMALL, text=replace(SMALL.text, vocabulary=tokenizer.vocab_size)))
     folder = tmp_path_factory.mktemp("models") / "tiny"
     save_checkpoint(folder, model, tokenizer, InferenceConfig(input_size=64, sentence_length=24), "# tiny\n")

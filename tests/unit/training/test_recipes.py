@@ -6,11 +6,21 @@ from math import isclose
 import pytest
 
 from cris.config_file import StoredConfig
+from cris.data.scenes import vocabulary
 from cris.model.config import InferenceConfig
 from cris.model.efficientnet_lite import EfficientNetLite
+from cris.model.tokenizer import Tokenizer
 from cris.training.config import changed_options, flat, resolved
 from cris.training.optim import learning_rate
-from cris.training.recipes import RECIPES, ablation_rows, finetune, fixed, modern, released
+from cris.training.recipes import (
+    RECIPES,
+    ablation_rows,
+    finetune,
+    fixed,
+    modern,
+    released,
+    scenes_tokenizer,
+)
 from tests.fixtures.small import KINDS
 
 OBJECTS = {
@@ -52,6 +62,10 @@ def test_a_recipe_bears_its_name_and_has_a_length(name: str):
     config = RECIPES[name]()
     assert config.recipe == name
     assert resolved(config, 42_404).length > 0
+
+
+def test_scenes_are_read_by_clips_tokenizer_reduced_to_their_words():
+    assert scenes_tokenizer().pieces == Tokenizer().reduced(sorted(vocabulary())).pieces
 
 
 @pytest.mark.parametrize("data", OBJECTS)

@@ -10,20 +10,18 @@ from torch import Tensor
 
 import cris
 from cris.data.loading.loader import Batch
-from cris.data.scenes import vocabulary
 from cris.errors import InputError
 from cris.model.config import InferenceConfig
-from cris.model.tokenizer import Tokenizer
 from cris.training.config import SamplingConfig, TrainConfig, ValidationConfig
 from cris.training.loop import Outcome
-from cris.training.recipes import RECIPES
+from cris.training.recipes import RECIPES, scenes_tokenizer
 from cris.training.train import configured
 from tests.fixtures.small import SMALL
 
 
 def tiny() -> TrainConfig:
     """A recipe as a researcher writes it."""
-    text = replace(SMALL.text, vocabulary=Tokenizer().reduced(sorted(vocabulary())).vocab_size)
+    text = replace(SMALL.text, vocabulary=scenes_tokenizer().vocab_size)
     return TrainConfig(
         recipe="scenes-mine",
         steps=2,
