@@ -10,11 +10,16 @@ from cris.demo.scenes import SCENES_SHOWN
 from tests.cli.conftest import Cris
 
 
-def test_demo_writes_a_gallery_and_prints_its_figures(cris: Cris, checkpoint: Path) -> None:
+def test_demo_writes_a_gallery_in_place_of_its_last_and_prints_its_figures(
+    cris: Cris, checkpoint: Path
+) -> None:
+    Path("demo").mkdir()
+    Path("demo/index.html").write_text(f"old {MARK}")
     outcome = cris("demo", "--model", checkpoint, "--limit", "4")
     assert (outcome.code, outcome.err) == (0, "")
     page = Path("demo/index.html").read_text(encoding="utf-8")
     assert MARK in page
+    assert not page.startswith("old")
     shown = sum(len(each.asked) for each in photographs()) + SCENES_SHOWN
     assert page.count("<figure>") == shown
     assert [path.name for path in Path("demo").iterdir()] == ["index.html"]
@@ -24,11 +29,9 @@ def test_demo_writes_a_gallery_and_prints_its_figures(cris: Cris, checkpoint: Pa
     assert outcome.out.endswith("Look at demo/index.html\n")
 
 
-def test_demo_replaces_its_own_page_and_no_other(cris: Cris, checkpoint: Path) -> None:
+def test_demo_replaces_no_page_of_others_unless_told(cris: Cris, checkpoint: Path) -> None:
     demo = ("demo", "--model", checkpoint, "--limit", "1", "--out", "site")
     Path("site").mkdir()
-    Path("site/index.html").write_text(f"old {MARK}")
-    assert cris(*demo).code == 0
     Path("site/index.html").write_text("my page")
     outcome = cris(*demo)
     assert outcome.is_short_error()

@@ -105,6 +105,7 @@ def test_without_one_the_run_ends_with_a_line_that_names_the_command(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, outcome: dict[str, int]
 ) -> None:
     monkeypatch.setenv("CI", ci)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than the test
     pytester.makeconftest(PLUGIN.read_text(encoding="utf-8"))
     package = pytester.mkpydir("tests") / "fixtures"
     package.mkdir()

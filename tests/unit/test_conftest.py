@@ -41,13 +41,14 @@ def test_arguments_and_results_are_checked_and_agree_in_their_axes() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "arguments", "samples"),
-    [("0", [], "20"), ("1", ["--numprocesses", "1"], "2000")],
+    [("0", [], "20"), ("1", ["-p", "xdist", "--numprocesses", "1"], "2000")],
     ids=["quick", "full, from a worker"],
 )
 def test_demonstrations_print_their_figures(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, asked: str, arguments: list[str], samples: str
 ) -> None:
     monkeypatch.setenv("CRIS_PROVE", asked)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # they take longer than the test
     pytester.makeconftest(PLUGIN.read_text(encoding="utf-8"))
     pytester.makepyfile(DEMONSTRATION)
     result = pytester.runpytest_subprocess("-m", "prove", *arguments)

@@ -135,7 +135,7 @@ def _renamed(word: str) -> str:
 
 def _parse(command: Any, prog: str, arguments: Sequence[str], default: Any, config: Sequence[Any]) -> Any:
     given = {} if default is None else {"default": default}
-    markers = (tyro.conf.FlagCreatePairsOff, *config)
+    markers = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff, *config)
     return tyro.cli(command, prog=prog, args=list(arguments), config=markers, **given)
 
 
