@@ -21,7 +21,7 @@ from cris.model.config import (
     ProjectorConfig,
 )
 from cris.model.tokenizer import Tokenizer
-from cris.registry import MODELS
+from cris.registry import resolve
 from cris.training.config import (
     ObjectivesConfig,
     OptimizerConfig,
@@ -159,7 +159,7 @@ FAMILIES: dict[Family, Callable[[str, str], TrainConfig]] = {
 @cache
 def scenes_tokenizer() -> Tokenizer:
     """Return CLIP's tokenizer reduced to the vocabulary of scenes, as cris-scenes has it."""
-    return Tokenizer.load(MODELS / "cris-scenes" / "tokenizer.json")
+    return Tokenizer.load(resolve("cris-scenes") / "tokenizer.json")
 
 
 def cris_scenes() -> TrainConfig:
